@@ -1,0 +1,140 @@
+//! What crossed the channel, folded per context until the flush. Pure: no socket, clock or thread is known here.
+
+use crate::cell::{Buckets, SetCell, bucket_of};
+use crate::record::Member;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Distinct members that a set keeps for a flush; the rest is refused, and counted.
+const MAX_MEMBERS: usize = 10_000;
+
+// How often each member was seen.
+type Members = HashMap<Member, u64>;
+// Of each bucket a value, and how often it was seen.
+type Overflow = HashMap<u64, (f64, u64)>;
+
+/// Sets' members, and the values that distributions' tables had no room for.
+#[derive(Debug, Default)]
+pub(crate) struct Aggregate {
+    // By the address of the cell, which is held so that the address stays its own.
+    sets: HashMap<usize, (Arc<SetCell>, Members)>,
+    overflows: HashMap<usize, (Arc<Buckets>, Overflow)>,
+}
+
+fn address<T>(cell: &Arc<T>) -> usize {
+    Arc::as_ptr(cell).addr()
+}
+
+impl Aggregate {
+    /// Folds in a member. `false` when the set keeps no more.
+    pub(crate) fn member(&mut self, cell: Arc<SetCell>, member: Member) -> bool {
+        let (_, members) = self.sets.entry(address(&cell)).or_insert_with(|| (cell, HashMap::new()));
+        if members.len() >= MAX_MEMBERS && !members.contains_key(&member) {
+            return false;
+        }
+        *members.entry(member).or_default() += 1;
+        true
+    }
+
+    /// Folds in a value that was seen `n` times.
+    pub(crate) fn overflow(&mut self, cell: Arc<Buckets>, value: f64, n: u64) {
+        let (_, buckets) = self.overflows.entry(address(&cell)).or_insert_with(|| (cell, HashMap::new()));
+        buckets.entry(bucket_of(value)).or_insert((value, 0)).1 += n;
+    }
+
+    /// A set's members and how often each was seen, in a stable order.
+    pub(crate) fn take_members(&mut self, cell: &Arc<SetCell>) -> Vec<(Member, u64)> {
+        let Some((_, members)) = self.sets.remove(&address(cell)) else { return Vec::new() };
+        let mut members: Vec<_> = members.into_iter().collect();
+        members.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+        members
+    }
+
+    /// Adds a distribution's values to those that its table had.
+    pub(crate) fn take_overflow(&mut self, cell: &Arc<Buckets>, values: &mut Vec<(f64, u64)>) {
+        if let Some((_, buckets)) = self.overflows.remove(&address(cell)) {
+            values.extend(buckets.into_values());
+        }
+    }
+
+    /// Forgets what no context claimed, and says how many values that were: those of detached handles.
+    pub(crate) fn clear(&mut self) -> u64 {
+        let members = self.sets.drain().flat_map(|(_, (_, members))| members.into_values());
+        let seen: u64 = members.sum();
+        let buckets = self.overflows.drain().flat_map(|(_, (_, buckets))| buckets.into_values());
+        seen + buckets.map(|(_, n)| n).sum::<u64>()
+    }
+}
+
+/// Thins out values so that about `limit` are left, in proportion; every bucket keeps at least one. Says how many
+/// were taken out.
+pub(crate) fn thin(values: &mut [(f64, u64)], limit: u64) -> u64 {
+    let total: u64 = values.iter().map(|(_, n)| n).sum();
+    if total <= limit {
+        return 0;
+    }
+    let mut kept = 0;
+    for (_, n) in values {
+        // In 128 bits: counts may be large.
+        let share = u128::from(*n) * u128::from(limit) / u128::from(total);
+        *n = u64::try_from(share).unwrap_or(*n).max(1);
+        kept += *n;
+    }
+    total - kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_counted_once_but_booked_as_often_as_seen() {
+        let (mut aggregate, cell) = (Aggregate::default(), Arc::new(SetCell));
+        for member in ["b", "a", "b"] {
+            assert!(aggregate.member(Arc::clone(&cell), Member::new(member)));
+        }
+        assert_eq!(aggregate.take_members(&cell), [(Member::new("a"), 1), (Member::new("b"), 2)]);
+        assert_eq!(aggregate.take_members(&cell), []);
+    }
+
+    #[test]
+    fn a_set_keeps_a_bounded_number_of_members() {
+        let (mut aggregate, cell) = (Aggregate::default(), Arc::new(SetCell));
+        for member in 0..MAX_MEMBERS {
+            assert!(aggregate.member(Arc::clone(&cell), Member::new(&member.to_string())));
+        }
+        assert!(!aggregate.member(Arc::clone(&cell), Member::new("one more")));
+        assert!(aggregate.member(Arc::clone(&cell), Member::new("7")));
+        assert_eq!(aggregate.clear(), MAX_MEMBERS as u64 + 1);
+    }
+
+    #[test]
+    fn overflow_is_folded_by_bucket() {
+        let (mut aggregate, cell) = (Aggregate::default(), Arc::new(Buckets::new()));
+        for (value, n) in [(100.0, 2), (100.1, 3), (200.0, 1)] {
+            aggregate.overflow(Arc::clone(&cell), value, n);
+        }
+        let mut values = vec![(1.0, 1)];
+        aggregate.take_overflow(&cell, &mut values);
+        values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        assert_eq!(values, [(1.0, 1), (100.0, 5), (200.0, 1)]);
+        assert_eq!(aggregate.clear(), 0);
+    }
+
+    #[test]
+    fn thinning_keeps_proportions_and_counts_the_rest() {
+        arbtest::arbtest(|u| {
+            let mut values: Vec<(f64, u64)> = (0..u.int_in_range(0..=50)?)
+                .map(|_| Ok((0.0, u.int_in_range(1..=1_000_000)?)))
+                .collect::<Result<_, _>>()?;
+            let limit = u.int_in_range(1..=10_000)?;
+            let before: u64 = values.iter().map(|(_, n)| n).sum();
+            let thinned = thin(&mut values, limit);
+            let after: u64 = values.iter().map(|(_, n)| n).sum();
+            assert_eq!(after + thinned, before);
+            assert!(after <= limit.max(before.min(limit)) + values.len() as u64);
+            assert!(values.iter().all(|(_, n)| *n > 0));
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,132 @@
+//! A level, and the highest level since the worker last looked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stands for "never set": a gauge without a value is absent, not 0. No caller can store it.
+const UNSET: u64 = f64::NAN.to_bits();
+
+/// The last value, as the bits of an `f64`.
+#[derive(Debug)]
+pub(crate) struct GaugeCell {
+    value: AtomicU64,
+    // Infinite while nobody asked for the peak, so that one comparison serves both cases.
+    peak: AtomicU64,
+}
+
+impl GaugeCell {
+    pub(crate) fn new() -> Self {
+        Self { value: AtomicU64::new(UNSET), peak: AtomicU64::new(f64::INFINITY.to_bits()) }
+    }
+
+    /// From now on the highest value is kept. May be called again.
+    pub(crate) fn keep_peak(&self) {
+        let start = f64::NEG_INFINITY.to_bits();
+        let _ =
+            self.peak.compare_exchange(f64::INFINITY.to_bits(), start, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Stores a finite value.
+    #[inline]
+    pub(crate) fn set(&self, value: f64) {
+        self.value.store(value.to_bits(), Ordering::Relaxed);
+        self.raise(value);
+    }
+
+    /// Adds to the value; to 0 if it was never set. `None` when the sum is not finite: nothing is stored then.
+    pub(crate) fn add(&self, delta: f64) -> Option<f64> {
+        let mut now = self.value.load(Ordering::Relaxed);
+        loop {
+            let level = if now == UNSET { 0.0 } else { f64::from_bits(now) };
+            let sum = level + delta;
+            if !sum.is_finite() {
+                return None;
+            }
+            match self.value.compare_exchange_weak(now, sum.to_bits(), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.raise(sum);
+                    return Some(sum);
+                }
+                Err(changed) => now = changed,
+            }
+        }
+    }
+
+    /// Makes the gauge absent again.
+    pub(crate) fn unset(&self) {
+        self.value.store(UNSET, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn raise(&self, value: f64) {
+        if value > f64::from_bits(self.peak.load(Ordering::Relaxed)) {
+            self.raise_to(value);
+        }
+    }
+
+    #[cold]
+    fn raise_to(&self, value: f64) {
+        let higher = |peak| (value > f64::from_bits(peak)).then_some(value.to_bits());
+        let _ = self.peak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
+    }
+
+    /// The last value, or `None` when there is none.
+    pub(crate) fn value(&self) -> Option<f64> {
+        let bits = self.value.load(Ordering::Relaxed);
+        (bits != UNSET).then(|| f64::from_bits(bits))
+    }
+
+    /// The highest value set since the last call, or `None` when nothing was set or nobody asked for it.
+    pub(crate) fn take_peak(&self) -> Option<f64> {
+        if !self.keeps_peak() {
+            return None;
+        }
+        let peak = f64::from_bits(self.peak.swap(f64::NEG_INFINITY.to_bits(), Ordering::Relaxed));
+        peak.is_finite().then_some(peak)
+    }
+
+    pub(crate) fn keeps_peak(&self) -> bool {
+        self.peak.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_is_absent_until_it_is_set_and_after_it_is_unset() {
+        let cell = GaugeCell::new();
+        assert_eq!(cell.value(), None);
+        cell.set(-0.0);
+        assert_eq!(cell.value().map(f64::to_bits), Some((-0.0_f64).to_bits()));
+        cell.unset();
+        assert_eq!(cell.value(), None);
+        assert_eq!(cell.add(2.5), Some(2.5));
+        assert_eq!(cell.add(-1.0), Some(1.5));
+    }
+
+    #[test]
+    fn an_infinite_sum_changes_nothing() {
+        let cell = GaugeCell::new();
+        cell.set(f64::MAX);
+        assert_eq!(cell.add(f64::MAX), None);
+        assert_eq!(cell.value(), Some(f64::MAX));
+    }
+
+    #[test]
+    fn the_peak_is_the_highest_since_it_was_taken() {
+        let cell = GaugeCell::new();
+        cell.set(9.0);
+        assert_eq!(cell.take_peak(), None, "nobody asked");
+        cell.keep_peak();
+        cell.set(-3.0);
+        cell.set(-7.0);
+        cell.keep_peak();
+        assert_eq!(cell.take_peak(), Some(-3.0));
+        assert_eq!(cell.take_peak(), None);
+        cell.set(1.0);
+        cell.add(4.0);
+        cell.add(-2.0);
+        assert_eq!(cell.take_peak(), Some(5.0));
+    }
+}

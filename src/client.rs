@@ -1,0 +1,210 @@
+//! The handle to a client, and the guard that ends it.
+
+use crate::config::ClientBuilder;
+use crate::error::{ConfigError, FlushError};
+use crate::event::{Event, ServiceCheck, Status};
+use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Occupancy, Options, Set};
+use crate::kind::Kind;
+use crate::ledger::Stats;
+use crate::probe::Watch;
+use crate::record::Record;
+use crate::shared::Shared;
+use crate::task_id::TaskId;
+use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
+use once_cell::sync::OnceCell;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+static INSTALLED: OnceCell<Client> = OnceCell::new();
+
+/// The process-wide client that the macros use, once one is [installed](ClientBuilder::install).
+#[must_use]
+pub fn client() -> Option<&'static Client> {
+    INSTALLED.get()
+}
+
+pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
+    let mut owner = None;
+    INSTALLED.get_or_try_init(|| {
+        let guard = build()?;
+        let client = guard.client().clone();
+        owner = Some(guard);
+        Ok(client)
+    })?;
+    owner.ok_or(ConfigError::AlreadyInstalled)
+}
+
+/// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
+///
+/// Metrics are registered once and used through handles, or called by name with tags known at run time; see
+/// [`MetricBuilder`]. Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    task_id: TaskId,
+}
+
+impl Client {
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, task_id: TaskId) -> Self {
+        Self { shared, task_id }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The task id that everything this client sends is tagged with.
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
+    }
+
+    /// A level: the last value wins.
+    pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
+        MetricBuilder::new(self, name, Kind::Gauge, Options::default())
+    }
+
+    /// How often something happened.
+    pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
+        MetricBuilder::new(self, name, Kind::Counter, Options::default())
+    }
+
+    /// Values whose quantiles are computed over all tasks, by the backend.
+    pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Distribution, Options::default())
+    }
+
+    /// Values whose quantiles are computed by each agent.
+    pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Histogram, Options::default())
+    }
+
+    /// Milliseconds whose quantiles are computed by each agent.
+    pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Timing, Options::default())
+    }
+
+    /// How many distinct members were seen.
+    pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
+        MetricBuilder::new(self, name, Kind::Set, Options::default())
+    }
+
+    /// How much of a capacity is in use, weighted by time.
+    pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
+        let options =
+            Options { capacity: Some(capacity), opened: self.shared.clock.now(), ..Options::default() };
+        MetricBuilder::new(self, name, Kind::Occupancy, options)
+    }
+
+    /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
+    pub fn event(&self, title: &str, text: &str) {
+        self.send_event(Event::new(title, text));
+    }
+
+    /// Sends an event. The global tags are added to its own.
+    pub fn send_event(&self, event: Event) {
+        self.shared.offer(Record::Event(Box::new(event)));
+    }
+
+    /// Sends a service check. [`send_service_check`](Self::send_service_check) takes one with more to say.
+    pub fn service_check(&self, name: &str, status: Status) {
+        self.send_service_check(ServiceCheck::new(name, status));
+    }
+
+    /// Sends a service check. The global tags are added to its own.
+    pub fn send_service_check(&self, check: ServiceCheck) {
+        self.shared.offer(Record::ServiceCheck(Box::new(check)));
+    }
+
+    /// Watches a pool under the default names: see [`WatchBuilder`].
+    pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
+        self.pool(name).watch(status)
+    }
+
+    /// A pool that is about to be watched.
+    pub fn pool(&self, name: &str) -> WatchBuilder<'_, PoolStatus> {
+        WatchBuilder::new(self, name)
+    }
+
+    /// Watches a queue under the default names: see [`WatchBuilder`].
+    pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
+        self.queue(name).watch(status)
+    }
+
+    /// A queue that is about to be watched.
+    pub fn queue(&self, name: &str) -> WatchBuilder<'_, QueueStatus> {
+        WatchBuilder::new(self, name)
+    }
+
+    /// Has the worker collect and send everything, and waits until the bytes have left.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `timeout`, or when the client was shut down.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.shared.control.flush(timeout)
+    }
+
+    /// What was accepted, sent and dropped so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+}
+
+/// Owns the worker. Dropping it flushes and stops the worker, within the
+/// [shutdown timeout](ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
+#[derive(Debug)]
+#[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
+pub struct Guard {
+    client: Client,
+    thread: Option<JoinHandle<()>>,
+    timeout: Duration,
+}
+
+impl Guard {
+    pub(crate) fn new(client: Client, thread: JoinHandle<()>, timeout: Duration) -> Self {
+        Self { client, thread: Some(thread), timeout }
+    }
+
+    /// The client; clone it freely.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `timeout`: something that the worker asked or sent to does not answer. The thread
+    /// is left to itself then, and ends when it can.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<(), FlushError> {
+        self.stop(timeout)
+    }
+
+    fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
+        let Some(worker) = self.thread.take() else { return Ok(()) };
+        if thread::current().id() == worker.thread().id() {
+            // A probe owns its own client's guard: the worker can't wait for itself. It ends after this collection.
+            return self.client.shared.control.stop(Duration::ZERO);
+        }
+        self.client.shared.control.stop(timeout)?;
+        // It has told its end: nothing but the thread's own exit is left to wait for.
+        let _ = worker.join();
+        Ok(())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let timeout = self.timeout;
+        let _ = self.stop(timeout);
+    }
+}

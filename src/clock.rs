@@ -1,0 +1,46 @@
+//! What time it is for durations: monotonic, or moved by hand in tests.
+
+use std::time::{Duration, Instant};
+
+/// A source of monotonic nanoseconds since the client was built.
+///
+/// The wall clock is never read, so a jump of it changes nothing that the client measures.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    /// The operating system's monotonic clock.
+    Monotonic(Instant),
+    /// A clock that stands still until it is advanced.
+    #[cfg(feature = "testing")]
+    Manual(crate::testing::ManualClock),
+}
+
+impl Clock {
+    pub(crate) fn monotonic() -> Self {
+        Self::Monotonic(Instant::now())
+    }
+
+    /// Nanoseconds since the clock's origin.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        match self {
+            Self::Monotonic(origin) => nanos(origin.elapsed()),
+            #[cfg(feature = "testing")]
+            Self::Manual(clock) => clock.nanos(),
+        }
+    }
+
+    /// How long to sleep until `due`, or `None` where only [`Control`](crate::control::Control) may wake the sleeper.
+    pub(crate) fn until(&self, due: u64) -> Option<Duration> {
+        match self {
+            Self::Monotonic(_) => Some(Duration::from_nanos(due.saturating_sub(self.now()))),
+            #[cfg(feature = "testing")]
+            Self::Manual(_) => None,
+        }
+    }
+}
+
+/// A duration in whole nanoseconds; saturates after 584 years.
+#[inline]
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,120 @@
+//! How the worker is told to flush and to stop: outside the channel, so that a full one can't lose it.
+
+use crate::error::FlushError;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    state: Mutex<State>,
+    to_worker: Condvar,
+    from_worker: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    requested: u64,
+    completed: u64,
+    flush: bool,
+    stop: bool,
+    ended: bool,
+}
+
+/// What the worker woke up for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    ticket: u64,
+    /// Collect and flush at once.
+    pub(crate) flush: bool,
+    /// The same, and end.
+    pub(crate) stop: bool,
+}
+
+impl Control {
+    /// Has the worker flush, and waits until it has.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.request(|state| state.flush = true, timeout)
+    }
+
+    /// Has the worker look at its clock, and waits until it did what was due.
+    #[cfg(feature = "testing")]
+    pub(crate) fn look_at_clock(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.request(|_| {}, timeout)
+    }
+
+    fn request(&self, ask: impl FnOnce(&mut State), timeout: Duration) -> Result<(), FlushError> {
+        let mut state = self.lock();
+        if state.ended || state.stop {
+            return Err(FlushError::Stopped);
+        }
+        ask(&mut state);
+        state.requested += 1;
+        let ticket = state.requested;
+        self.to_worker.notify_one();
+        let state = self.wait(state, timeout, |state| state.completed >= ticket || state.ended);
+        match (state.completed >= ticket, state.ended) {
+            (true, _) => Ok(()),
+            (false, true) => Err(FlushError::Stopped),
+            (false, false) => Err(FlushError::TimedOut(timeout)),
+        }
+    }
+
+    /// Has the worker flush and end, and waits until it has. `Ok` where it had ended before.
+    pub(crate) fn stop(&self, timeout: Duration) -> Result<(), FlushError> {
+        let mut state = self.lock();
+        state.stop = true;
+        self.to_worker.notify_one();
+        let state = self.wait(state, timeout, |state| state.ended);
+        if state.ended { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
+    }
+
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        timeout: Duration,
+        done: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        let start = Instant::now();
+        while !done(&state) {
+            let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
+                break;
+            };
+            state = self.from_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
+    /// The worker's side: sleeps until there is an order, or for `at_most` where that is set.
+    pub(crate) fn next_order(&self, at_most: Option<Duration>) -> Order {
+        let start = Instant::now();
+        let mut state = self.lock();
+        while state.requested == state.completed && !state.stop {
+            let Some(at_most) = at_most else {
+                state = self.to_worker.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Some(left) = at_most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
+                break;
+            };
+            state = self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Order { ticket: state.requested, flush: std::mem::take(&mut state.flush), stop: state.stop }
+    }
+
+    /// The worker's side: what it woke up for is done.
+    pub(crate) fn complete(&self, order: Order) {
+        self.lock().completed = order.ticket;
+        self.from_worker.notify_all();
+    }
+
+    /// The worker's side: there is no worker any more.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.from_worker.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; a poisoned one would be as good.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,58 @@
+//! What is left of names and tags, so that nothing can forge a line, a field or a tag.
+
+/// A tag's key or value, in characters. Datadog takes 200 for both with the colon.
+pub(super) const MAX_TAG_PART: usize = 100;
+
+/// `raw` with every character that may not stay replaced by `_`.
+pub(super) fn text(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    raw.chars().map(|c| if stays(c) { c } else { '_' }).collect()
+}
+
+/// A metric's or a check's name.
+pub(super) fn name(raw: &str) -> String {
+    text(raw, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+}
+
+/// A name that starts otherwise is refused by backends, and one that starts with `_sc` is read as a service check.
+pub(super) fn start_with_letter(name: &mut String) {
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.insert_str(0, "m_");
+    }
+}
+
+/// A part of a tag.
+pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    let end = raw.char_indices().nth(MAX_TAG_PART).map_or(raw.len(), |(end, _)| end);
+    text(raw.get(..end).unwrap_or_default(), stays)
+}
+
+/// A text of several lines, in one: `\r\n`, `\n` and `\r` become the two characters `\n`.
+pub(super) fn one_line(raw: &str) -> String {
+    raw.replace("\r\n", "\\n").replace(['\n', '\r'], "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_letters_digits_and_three_marks() {
+        assert_eq!(name("a-b_c.D9"), "a-b_c.D9");
+        assert_eq!(name("x:1|c\ny é#@,;=[]"), "x_1_c_y_________");
+        for (given, made) in [("5xx", "m_5xx"), ("_sc.x", "m__sc.x"), ("", "m_"), ("ok", "ok")] {
+            let mut name = given.to_owned();
+            start_with_letter(&mut name);
+            assert_eq!(name, made);
+        }
+    }
+
+    #[test]
+    fn tags_are_cut_between_characters() {
+        assert_eq!(tag(&"ü".repeat(200), char::is_alphanumeric), "ü".repeat(MAX_TAG_PART));
+    }
+
+    #[test]
+    fn line_breaks_become_two_characters() {
+        assert_eq!(one_line("a\r\nb\nc\rd"), "a\\nb\\nc\\nd");
+    }
+}

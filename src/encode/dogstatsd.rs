@@ -1,0 +1,131 @@
+//! DogStatsD: the Datadog Agent's dialect.
+//!
+//! Grammar: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>.
+
+use super::dialect::{Grammar, Weights};
+use super::{Unencodable, clean, number};
+use crate::event::{AlertType, Event, Priority, ServiceCheck};
+use crate::kind::Kind;
+
+#[derive(Debug)]
+pub(super) struct DogStatsd;
+
+impl Grammar for DogStatsd {
+    fn code(&self, kind: Kind) -> &'static [u8] {
+        match kind {
+            Kind::Gauge | Kind::Occupancy => b"|g",
+            Kind::Counter => b"|c",
+            Kind::Distribution => b"|d",
+            Kind::Histogram => b"|h",
+            Kind::Timing => b"|ms",
+            Kind::Set => b"|s",
+        }
+    }
+
+    fn has_tags(&self) -> bool {
+        true
+    }
+
+    fn tag_key(&self, raw: &str) -> String {
+        clean::tag(raw, |c| c != ':' && stays_in_tag(c))
+    }
+
+    fn tag_value(&self, raw: &str) -> String {
+        clean::tag(raw, stays_in_tag)
+    }
+
+    fn weights(&self) -> Weights {
+        Weights::Rate
+    }
+
+    fn signed_gauges_are_differences(&self) -> bool {
+        false
+    }
+
+    fn takes_negative_values(&self) -> bool {
+        true
+    }
+
+    fn telemetry_prefix(&self) -> &'static str {
+        "datadog.dogstatsd.client."
+    }
+
+    fn event(&self, event: &Event, tags: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        let (title, text) = (clean::one_line(&event.title), clean::one_line(&event.text));
+        if title.is_empty() {
+            return Err(Unencodable::Empty);
+        }
+        out.extend_from_slice(b"_e{");
+        number::integer(title.len() as u64, out);
+        out.push(b',');
+        number::integer(text.len() as u64, out);
+        out.extend_from_slice(b"}:");
+        out.extend_from_slice(title.as_bytes());
+        out.push(b'|');
+        out.extend_from_slice(text.as_bytes());
+        timestamp(event.timestamp, out);
+        field(b"|h:", event.hostname.as_deref(), out);
+        field(b"|k:", event.aggregation_key.as_deref(), out);
+        field(b"|p:", event.priority.map(priority), out);
+        field(b"|s:", event.source_type.as_deref(), out);
+        field(b"|t:", event.alert_type.map(alert_type), out);
+        out.extend_from_slice(tags);
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn service_check(&self, check: &ServiceCheck, tags: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        if check.name.is_empty() {
+            return Err(Unencodable::Empty);
+        }
+        out.extend_from_slice(b"_sc|");
+        out.extend_from_slice(clean::name(&check.name).as_bytes());
+        out.push(b'|');
+        number::integer(check.status as u64, out);
+        timestamp(check.timestamp, out);
+        field(b"|h:", check.hostname.as_deref(), out);
+        out.extend_from_slice(tags);
+        if let Some(message) = &check.message {
+            // The Agent reads an `m:` as the start of the message, wherever it stands.
+            let message = clean::one_line(message).replace('|', "_").replace("m:", "m\\:");
+            out.extend_from_slice(b"|m:");
+            out.extend_from_slice(message.as_bytes());
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+fn stays_in_tag(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '.' | '/')
+}
+
+fn timestamp(seconds: Option<u64>, out: &mut Vec<u8>) {
+    if let Some(seconds) = seconds {
+        out.extend_from_slice(b"|d:");
+        number::integer(seconds, out);
+    }
+}
+
+fn field(start: &[u8], value: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        out.extend_from_slice(start);
+        out.extend_from_slice(clean::text(value, |c| c != '|' && !c.is_control()).as_bytes());
+    }
+}
+
+fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Normal => "normal",
+        Priority::Low => "low",
+    }
+}
+
+fn alert_type(alert_type: AlertType) -> &'static str {
+    match alert_type {
+        AlertType::Info => "info",
+        AlertType::Success => "success",
+        AlertType::Warning => "warning",
+        AlertType::Error => "error",
+    }
+}

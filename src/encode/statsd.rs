@@ -1,0 +1,64 @@
+//! Plain StatsD: etsy's dialect, and what has grown around it.
+//!
+//! Kinds and the rule of signed gauges: <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>.
+
+use super::clean;
+use super::dialect::{Grammar, Weights};
+use crate::kind::Kind;
+
+#[derive(Debug)]
+pub(super) struct Statsd {
+    pub(super) tags: bool,
+}
+
+impl Grammar for Statsd {
+    fn code(&self, kind: Kind) -> &'static [u8] {
+        match kind {
+            Kind::Gauge | Kind::Occupancy => b"|g",
+            Kind::Counter => b"|c",
+            // Etsy's server takes the unknown kinds `d` and `h` for counters.
+            Kind::Distribution | Kind::Histogram | Kind::Timing => b"|ms",
+            Kind::Set => b"|s",
+        }
+    }
+
+    fn has_tags(&self) -> bool {
+        self.tags
+    }
+
+    fn tag_key(&self, raw: &str) -> String {
+        clean::tag(raw, stays_in_tag)
+    }
+
+    fn tag_value(&self, raw: &str) -> String {
+        clean::tag(raw, stays_in_tag)
+    }
+
+    fn weights(&self) -> Weights {
+        // Etsy's server weights a timing's count but not its mean and quantiles; collectd divides the value itself.
+        Weights::Repeat
+    }
+
+    fn signed_gauges_are_differences(&self) -> bool {
+        true
+    }
+
+    fn takes_negative_values(&self) -> bool {
+        // A negative `ms` is a bad line there.
+        false
+    }
+
+    fn telemetry_prefix(&self) -> &'static str {
+        "tasktag.client."
+    }
+
+    fn member(&self, raw: &str) -> String {
+        // What follows another colon is read as another value.
+        clean::text(raw, |c| c != '|' && c != ':' && !c.is_control())
+    }
+}
+
+fn stays_in_tag(c: char) -> bool {
+    // Etsy's server deletes the others from its keys.
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+}

@@ -1,0 +1,17 @@
+//! What a call site holds: one cell each. Using a handle can't fail, block or allocate.
+
+mod builder;
+mod counter;
+mod distribution;
+mod gauge;
+mod occupancy;
+mod set;
+
+pub use self::builder::MetricBuilder;
+pub use self::counter::Counter;
+pub use self::distribution::{Distribution, Timer};
+pub use self::gauge::Gauge;
+pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
+pub use self::set::Set;
+
+pub(crate) use self::builder::Options;

@@ -1,0 +1,152 @@
+//! From a name and tags to a handle, or to one call by name.
+
+use crate::cell::Cell;
+use crate::client::Client;
+use crate::error::RegisterError;
+use crate::kind::Kind;
+use crate::ledger::DropReason;
+use crate::shared::Shared;
+use crate::tag::TagList;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A kind of handle, and how it meets its cell.
+pub(crate) trait Metric: Sized {
+    /// The atomics that it writes.
+    type Cell;
+
+    fn new_cell(options: Options) -> Arc<Self::Cell>;
+    fn wrap(cell: Arc<Self::Cell>) -> Cell;
+    fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
+    fn adjust(_cell: &Self::Cell, _options: Options) {}
+    fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
+}
+
+/// What a builder may ask for beyond a name and tags.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) peak: bool,
+    pub(crate) capacity: Option<u32>,
+    pub(crate) opened: u64,
+}
+
+/// A metric that is about to be registered, or called by name once.
+///
+/// [`Client::gauge`] and its sisters give one. [`register`](Self::register) makes a handle of it: do that once and
+/// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
+/// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags, and take
+/// a read lock to find them.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let busy = client.gauge("workers.busy").tag("role", "importer").register();
+/// busy.set(3.0);
+///
+/// let queue = "within_1_minute"; // known at run time
+/// client.counter("jobs.done").tag("queue", queue).increment(1);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[must_use = "register it, or call one of its verbs"]
+pub struct MetricBuilder<'a, M> {
+    client: &'a Client,
+    name: &'a str,
+    tags: TagList<'a>,
+    kind: Kind,
+    pub(super) options: Options,
+    metric: PhantomData<fn() -> M>,
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<'a, M: Metric> MetricBuilder<'a, M> {
+    pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {
+        Self { client, name, tags: TagList::default(), kind, options, metric: PhantomData }
+    }
+
+    /// Adds a tag. Up to 8 tags are held without allocating. The order does not matter: the same name and tags are
+    /// the same cell.
+    ///
+    /// The key `task_id` is reserved: the worker adds it, and a tag with that key is left out and counted.
+    pub fn tag(mut self, key: &'a str, value: &'a str) -> Self {
+        self.tags.push(key, value);
+        self
+    }
+
+    /// A handle. Never fails: where [`try_register`](Self::try_register) would, the refusal is counted and the handle
+    /// reports nothing.
+    #[must_use = "a handle is what keeps the metric alive"]
+    pub fn register(self) -> M {
+        let (shared, options) = (self.client.shared(), self.options);
+        self.try_register().unwrap_or_else(|_| M::handle(M::new_cell(options), shared))
+    }
+
+    /// A handle, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the name belongs to another kind, when it is empty, or when the client has no room for another context.
+    /// The refusal is counted too.
+    pub fn try_register(self) -> Result<M, RegisterError> {
+        let shared = self.client.shared();
+        let make = || M::wrap(M::new_cell(self.options));
+        let cell = shared.index.with_new(self.name, &self.tags, self.kind, make, |context| {
+            M::pick(&context.cell).map(Arc::clone)
+        });
+        match cell {
+            Ok(Some(cell)) => {
+                M::adjust(&cell, self.options);
+                Ok(M::handle(cell, shared))
+            }
+            // A name has one kind, and a kind one sort of cell.
+            Ok(None) => Err(RegisterError::KindMismatch {
+                name: self.name.to_owned(),
+                registered: self.kind,
+                wanted: self.kind,
+            }),
+            Err(refused) => Err(refused),
+        }
+        .inspect_err(|_| shared.ledger.refused_registrations.add(1))
+    }
+
+    /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
+    #[inline]
+    pub(super) fn call(self, values: u64, verb: impl FnOnce(&Arc<M::Cell>, &Shared)) {
+        let shared = self.client.shared();
+        let kind = self.kind;
+        let act = |context: &crate::context::Context| {
+            let cell = M::pick(&context.cell).filter(|_| context.kind == kind)?;
+            verb(cell, shared);
+            context.call();
+            Some(())
+        };
+        let done = match shared.index.with(self.name, &self.tags, act) {
+            Ok(done) => done.ok_or(DropReason::Invalid),
+            Err(act) => self.call_new(act),
+        };
+        if let Err(reason) = done {
+            shared.ledger.refuse(reason, values);
+        }
+    }
+
+    #[cold]
+    fn call_new(&self, act: impl FnOnce(&crate::context::Context) -> Option<()>) -> Result<(), DropReason> {
+        let make = || M::wrap(M::new_cell(self.options));
+        match self.client.shared().index.with_new(self.name, &self.tags, self.kind, make, act) {
+            Ok(done) => done.ok_or(DropReason::Invalid),
+            Err(RegisterError::ContextLimit { .. }) => Err(DropReason::ContextLimit),
+            Err(_) => Err(DropReason::Invalid),
+        }
+    }
+}
+
+impl<M> fmt::Debug for MetricBuilder<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricBuilder")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("tags", &self.tags)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

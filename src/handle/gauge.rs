@@ -1,0 +1,124 @@
+//! A level: the last value wins.
+
+use super::builder::{Metric, MetricBuilder, Options};
+use crate::cell::{Cell, GaugeCell};
+use crate::ledger::DropReason;
+use crate::shared::Shared;
+use std::sync::Arc;
+
+/// A level that is sent at every flush for as long as a handle to it is alive.
+///
+/// A gauge that was never set is not sent. Clones share one cell. Using a gauge is a store (and for
+/// [`peak`](MetricBuilder::peak) a comparison); values that are not finite are refused and counted.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let utilization = client.gauge("db.pool.utilization").tag("pool", "primary").peak().register();
+/// utilization.set(0.83);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a gauge is sent while a handle is alive"]
+pub struct Gauge {
+    cell: Arc<GaugeCell>,
+    shared: Arc<Shared>,
+}
+
+impl Gauge {
+    /// Sets the level.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        set(&self.cell, &self.shared, value);
+    }
+
+    /// Raises the level by `delta`. A gauge that was never set starts at 0.
+    #[inline]
+    pub fn add(&self, delta: f64) {
+        add(&self.cell, &self.shared, delta);
+    }
+
+    /// Lowers the level by `delta`.
+    #[inline]
+    pub fn sub(&self, delta: f64) {
+        add(&self.cell, &self.shared, -delta);
+    }
+
+    /// Makes the gauge absent until it is set again: for a level that is not known any more.
+    pub fn unset(&self) {
+        self.cell.unset();
+    }
+}
+
+#[inline]
+fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
+    if value.is_finite() {
+        cell.set(value);
+    } else {
+        refuse(shared);
+    }
+}
+
+#[inline]
+fn add(cell: &GaugeCell, shared: &Shared, delta: f64) {
+    if cell.add(delta).is_none() {
+        refuse(shared);
+    }
+}
+
+#[cold]
+fn refuse(shared: &Shared) {
+    shared.ledger.refuse(DropReason::Invalid, 1);
+}
+
+impl MetricBuilder<'_, Gauge> {
+    /// Also reports `<name>.max`, the highest level since the last flush: a reading every few seconds hides the spike
+    /// that mattered. Off by default.
+    pub fn peak(mut self) -> Self {
+        self.options.peak = true;
+        self
+    }
+
+    /// Sets the level by name. Without a handle it is sent at the next flush, and not again until it is set again.
+    pub fn set(self, value: f64) {
+        self.call(1, |cell, shared| set(cell, shared, value));
+    }
+
+    /// Raises the level by name.
+    pub fn add(self, delta: f64) {
+        self.call(1, |cell, shared| add(cell, shared, delta));
+    }
+
+    /// Lowers the level by name.
+    pub fn sub(self, delta: f64) {
+        self.add(-delta);
+    }
+}
+
+impl Metric for Gauge {
+    type Cell = GaugeCell;
+
+    fn new_cell(options: Options) -> Arc<GaugeCell> {
+        let cell = GaugeCell::new();
+        Self::adjust(&cell, options);
+        Arc::new(cell)
+    }
+
+    fn wrap(cell: Arc<GaugeCell>) -> Cell {
+        Cell::Gauge(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<GaugeCell>> {
+        if let Cell::Gauge(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn adjust(cell: &GaugeCell, options: Options) {
+        if options.peak {
+            cell.keep_peak();
+        }
+    }
+
+    fn handle(cell: Arc<GaugeCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+}

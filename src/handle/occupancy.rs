@@ -1,0 +1,111 @@
+//! How much of a capacity is in use, over time.
+
+use super::builder::{Metric, Options};
+use crate::cell::{Cell, OccupancyCell};
+use crate::shared::Shared;
+use std::sync::Arc;
+
+/// How much of a capacity is in use: connections held, requests in flight, workers busy.
+///
+/// Reports three gauges: `<name>.in_use` at the flush, `<name>.in_use.max` since the last one, and
+/// `<name>.utilization`, the time that units were in use since the last flush divided by the time there was times the
+/// capacity. That is exact: nothing is sampled, and a unit held for a microsecond counts for a microsecond. Without a
+/// capacity (0) there is no utilization.
+///
+/// Up to 16,777,215 units at once. Clones share one cell.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let connections = client.occupancy("db.connections", 10).tag("pool", "primary").register();
+/// {
+///     let _connection = connections.acquire();
+///     // … in use until here, also when this panics
+/// }
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an occupancy is reported while a handle is alive"]
+pub struct Occupancy {
+    cell: Arc<OccupancyCell>,
+    shared: Arc<Shared>,
+}
+
+impl Occupancy {
+    /// Takes a unit into use until the guard is dropped.
+    #[inline]
+    pub fn acquire(&self) -> Occupied<'_> {
+        self.enter();
+        Occupied(self)
+    }
+
+    /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
+    #[inline]
+    pub fn acquire_owned(&self) -> OwnedOccupied {
+        self.enter();
+        OwnedOccupied(self.clone())
+    }
+
+    /// Changes the capacity. It holds for the whole of the current flush interval.
+    pub fn set_capacity(&self, capacity: u32) {
+        self.cell.set_capacity(capacity);
+    }
+
+    #[inline]
+    fn enter(&self) {
+        self.cell.acquire(self.shared.clock.now());
+    }
+
+    #[inline]
+    fn leave(&self) {
+        self.cell.release(self.shared.clock.now());
+    }
+}
+
+/// A unit in use. Dropping it gives the unit back, panics included.
+#[derive(Debug)]
+#[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
+pub struct Occupied<'a>(&'a Occupancy);
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A unit in use that can be moved. Dropping it gives the unit back, panics included.
+#[derive(Debug)]
+#[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
+pub struct OwnedOccupied(Occupancy);
+
+impl Drop for OwnedOccupied {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+impl Metric for Occupancy {
+    type Cell = OccupancyCell;
+
+    fn new_cell(options: Options) -> Arc<OccupancyCell> {
+        Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), options.opened))
+    }
+
+    fn wrap(cell: Arc<OccupancyCell>) -> Cell {
+        Cell::Occupancy(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<OccupancyCell>> {
+        if let Cell::Occupancy(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn adjust(cell: &OccupancyCell, options: Options) {
+        if let Some(capacity) = options.capacity {
+            cell.set_capacity(capacity);
+        }
+    }
+
+    fn handle(cell: Arc<OccupancyCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+}

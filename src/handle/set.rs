@@ -1,0 +1,63 @@
+//! How many distinct members were seen.
+
+use super::builder::{Metric, MetricBuilder, Options};
+use crate::cell::{Cell, SetCell};
+use crate::record::{Member, Record};
+use crate::shared::Shared;
+use std::sync::Arc;
+
+/// How many distinct members were seen, over all tasks: the server counts them.
+///
+/// A member crosses the channel, which may be full; it is dropped and counted then. A member longer than 47 bytes is
+/// sent as its 128-bit hash.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let users = client.set("users.active").register();
+/// users.insert("user-7");
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Set {
+    cell: Arc<SetCell>,
+    shared: Arc<Shared>,
+}
+
+impl Set {
+    /// Notes a member.
+    pub fn insert(&self, member: &str) {
+        insert(&self.cell, &self.shared, member);
+    }
+}
+
+fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) {
+    shared.offer(Record::Member(Arc::clone(cell), Member::new(member)));
+}
+
+impl MetricBuilder<'_, Set> {
+    /// Notes a member by name.
+    pub fn insert(self, member: &str) {
+        self.call(1, |cell, shared| insert(cell, shared, member));
+    }
+}
+
+impl Metric for Set {
+    type Cell = SetCell;
+
+    fn new_cell(_: Options) -> Arc<SetCell> {
+        Arc::default()
+    }
+
+    fn wrap(cell: Arc<SetCell>) -> Cell {
+        Cell::Set(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<SetCell>> {
+        if let Cell::Set(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn handle(cell: Arc<SetCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+}

@@ -1,0 +1,238 @@
+//! Which context a name and its tags mean.
+
+use crate::cell::Cell;
+use crate::context::Context;
+use crate::error::RegisterError;
+use crate::kind::Kind;
+use crate::tag::TagList;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::mem;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
+/// operation on a handle comes here.
+#[derive(Debug)]
+pub(crate) struct Index {
+    hasher: RandomState,
+    limit: usize,
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    // Keyed by the hash of name and tags, so that a lookup needs no owned key.
+    contexts: HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>,
+    kinds: HashMap<String, (Kind, usize)>,
+    len: usize,
+    // Contexts that the worker has not seen yet.
+    arrivals: Vec<Arc<Context>>,
+}
+
+impl Index {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { hasher: RandomState::new(), limit, table: RwLock::default() }
+    }
+
+    /// Hands the context that is known under a name and tags to `then`, or gives `then` back.
+    #[inline]
+    pub(crate) fn with<T, F: FnOnce(&Context) -> T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        then: F,
+    ) -> Result<T, F> {
+        let hash = self.hash(name, tags.iter());
+        let table = self.read();
+        let known = table.candidates(hash).find(|context| context.name == name && context.tags.are(tags));
+        match known {
+            Some(context) => Ok(then(context)),
+            None => Err(then),
+        }
+    }
+
+    /// As [`with`](Self::with), for a context that is made if it is new.
+    pub(crate) fn with_new<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        kind: Kind,
+        cell: impl FnOnce() -> Cell,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Result<T, RegisterError> {
+        if name.is_empty() {
+            return Err(RegisterError::EmptyName);
+        }
+        let tags = tags.to_tags();
+        let hash = self.hash(name, tags.iter());
+        let mut table = self.write();
+        match table.kinds.get(name) {
+            Some(&(registered, _)) if registered != kind => {
+                return Err(RegisterError::KindMismatch { name: name.to_owned(), registered, wanted: kind });
+            }
+            _ => {}
+        }
+        if let Some(known) =
+            table.candidates(hash).find(|context| context.name == name && context.tags == tags)
+        {
+            return Ok(then(known));
+        }
+        if table.len >= self.limit {
+            return Err(RegisterError::ContextLimit { name: name.to_owned(), limit: self.limit });
+        }
+        let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell()));
+        table.insert(hash, &context);
+        // Still under the lock: the worker can't forget the context before it is held or called.
+        Ok(then(&context))
+    }
+
+    /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
+    pub(crate) fn remove(&self, context: &Arc<Context>) -> bool {
+        let hash = self.hash(&context.name, context.tags.iter());
+        let mut table = self.write();
+        // Under the write lock nobody can find it, so what is not held now can't be held later.
+        if context.cell.is_held() || context.take_called() {
+            return false;
+        }
+        table.remove(hash, context);
+        true
+    }
+
+    /// Contexts registered since the last call.
+    pub(crate) fn take_arrivals(&self) -> Vec<Arc<Context>> {
+        if self.read().arrivals.is_empty() { Vec::new() } else { mem::take(&mut self.write().arrivals) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().len
+    }
+
+    /// The same for the same tags in any order.
+    #[inline]
+    fn hash<'a>(&self, name: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
+        tags.fold(self.hasher.hash_one(name), |sum, pair| sum.wrapping_add(self.hasher.hash_one(pair)))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = &Arc<Context>> {
+        self.contexts.get(&hash).into_iter().flatten()
+    }
+
+    fn insert(&mut self, hash: u64, context: &Arc<Context>) {
+        self.contexts.entry(hash).or_default().push(Arc::clone(context));
+        self.kinds.entry(context.name.clone()).or_insert((context.kind, 0)).1 += 1;
+        self.arrivals.push(Arc::clone(context));
+        self.len += 1;
+    }
+
+    fn remove(&mut self, hash: u64, context: &Arc<Context>) {
+        let Some(found) = self.contexts.get_mut(&hash) else { return };
+        found.retain(|known| !Arc::ptr_eq(known, context));
+        if found.is_empty() {
+            self.contexts.remove(&hash);
+        }
+        self.len = self.len.saturating_sub(1);
+        if let Some((_, users)) = self.kinds.get_mut(&context.name) {
+            *users -= 1;
+            if *users == 0 {
+                self.kinds.remove(&context.name);
+            }
+        }
+    }
+}
+
+/// Takes a hash for the hash that it is.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        // Only `u64` keys come here.
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::CounterCell;
+    use crate::tag::Tags;
+
+    fn tags<'a>(pairs: &[(&'a str, &'a str)]) -> TagList<'a> {
+        let mut list = TagList::default();
+        pairs.iter().for_each(|(key, value)| list.push(key, value));
+        list
+    }
+
+    fn counter() -> Cell {
+        Cell::Counter(Arc::new(CounterCell::default()))
+    }
+
+    fn register(
+        index: &Index,
+        name: &str,
+        pairs: &[(&str, &str)],
+        kind: Kind,
+    ) -> Result<Tags, RegisterError> {
+        index.with_new(name, &tags(pairs), kind, counter, |context| context.tags.clone())
+    }
+
+    #[test]
+    fn the_order_of_tags_and_their_repetition_do_not_matter() {
+        let index = Index::new(10);
+        let same: [&[_]; 3] =
+            [&[("a", "1"), ("b", "2")], &[("b", "2"), ("a", "1")], &[("a", "1"), ("b", "2"), ("a", "1")]];
+        for pairs in same {
+            register(&index, "jobs", pairs, Kind::Counter).unwrap();
+        }
+        assert_eq!(index.len(), 1);
+        assert!(index.with("jobs", &tags(same[1]), |_| ()).is_ok());
+        let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
+        for pairs in others {
+            register(&index, "jobs", pairs, Kind::Counter).unwrap();
+        }
+        assert_eq!(index.take_arrivals().len(), 4, "a doubled tag is the same as a single one");
+    }
+
+    #[test]
+    fn a_name_keeps_its_kind_while_it_has_contexts() {
+        let index = Index::new(10);
+        register(&index, "jobs", &[], Kind::Counter).unwrap();
+        let refused = register(&index, "jobs", &[("a", "1")], Kind::Gauge).unwrap_err();
+        assert_eq!(refused.to_string(), "metric \"jobs\" is a counter and can't become a gauge");
+        assert!(index.remove(&index.take_arrivals()[0]));
+        assert!(register(&index, "jobs", &[], Kind::Gauge).is_ok());
+    }
+
+    #[test]
+    fn a_context_in_use_is_not_forgotten() {
+        let index = Index::new(1);
+        let handle =
+            index.with_new("jobs", &tags(&[]), Kind::Counter, counter, |context| context.cell.clone());
+        let context = index.take_arrivals().remove(0);
+        assert!(!index.remove(&context));
+        drop(handle);
+        context.call();
+        assert!(!index.remove(&context));
+        let limit = register(&index, "more", &[], Kind::Counter);
+        assert_eq!(limit, Err(RegisterError::ContextLimit { name: "more".to_owned(), limit: 1 }));
+        assert!(index.remove(&context));
+        assert_eq!(index.len(), 0);
+    }
+}

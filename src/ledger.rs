@@ -1,0 +1,234 @@
+//! What became of every value: accepted, sent, or dropped for a reason.
+
+use std::ops::AddAssign;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why values were dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The channel to the worker was full.
+    ChannelFull,
+    /// The client had as many contexts, or a set as many members, as it may have.
+    ContextLimit,
+    /// A line did not fit into a packet.
+    TooLarge,
+    /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
+    /// or without a name.
+    Invalid,
+    /// The dialect has no such thing: an event or a service check in plain StatsD.
+    Unsupported,
+    /// The raw mode of distributions thinned out more values than a flush may carry.
+    Sampled,
+    /// The agent was away, or did not take the packet in time.
+    Transport,
+    /// The worker was gone.
+    AfterShutdown,
+    /// The worker died while it had them in hand.
+    WorkerPanic,
+}
+
+impl DropReason {
+    /// All reasons, in the order of the way that data takes.
+    pub const ALL: [Self; 9] = [
+        Self::ChannelFull,
+        Self::ContextLimit,
+        Self::TooLarge,
+        Self::Invalid,
+        Self::Unsupported,
+        Self::Sampled,
+        Self::Transport,
+        Self::AfterShutdown,
+        Self::WorkerPanic,
+    ];
+
+    /// The reason as it stands in telemetry: `channel_full`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChannelFull => "channel_full",
+            Self::ContextLimit => "context_limit",
+            Self::TooLarge => "too_large",
+            Self::Invalid => "invalid",
+            Self::Unsupported => "unsupported",
+            Self::Sampled => "sampled",
+            Self::Transport => "transport",
+            Self::AfterShutdown => "after_shutdown",
+            Self::WorkerPanic => "worker_panic",
+        }
+    }
+}
+
+/// An amount of data, in each of the units it takes on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// What was reported: a gauge's reading, a counter's difference, each value of a distribution, each member of a
+    /// set, each event and each service check. The client's own telemetry is not among them.
+    pub values: u64,
+    /// Lines on the wire, telemetry included.
+    pub lines: u64,
+    /// Packets: what one send carries.
+    pub packets: u64,
+    /// Bytes of lines.
+    pub bytes: u64,
+}
+
+impl Tally {
+    pub(crate) const fn values(values: u64) -> Self {
+        Self { values, lines: 0, packets: 0, bytes: 0 }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.values += other.values;
+        self.lines += other.lines;
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What the client did since it was built. [`Client::stats`](crate::Client::stats) takes it.
+///
+/// Once the worker is idle, as after a flush, `accepted` is `sent` plus everything `dropped`, in every unit. A
+/// snapshot taken while the worker is at work is not one moment's: its numbers are read one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// What came in.
+    pub accepted: Tally,
+    /// What went out: over UDP handed to the kernel and not refused by the agent's host, over a Unix socket in the
+    /// agent's queue.
+    pub sent: Tally,
+    /// Registrations that got a handle which reports nothing.
+    pub refused_registrations: u64,
+    /// Tags left out: a key that is empty, or reserved.
+    pub refused_tags: u64,
+    /// Contexts that the client knows now.
+    pub contexts: u64,
+    /// Times a probe panicked.
+    pub probe_panics: u64,
+    /// Probes taken out after three panics in a row.
+    pub probes_removed: u64,
+    /// Times the worker died and was started again.
+    pub worker_restarts: u64,
+    /// Flushes that the worker completed.
+    pub flushes: u64,
+    dropped: [Tally; DropReason::ALL.len()],
+}
+
+impl Stats {
+    /// What was dropped for one reason.
+    #[must_use]
+    pub fn dropped(&self, reason: DropReason) -> Tally {
+        self.dropped.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// What was dropped for any reason.
+    #[must_use]
+    pub fn dropped_total(&self) -> Tally {
+        self.dropped.iter().fold(Tally::default(), |mut sum, &tally| {
+            sum += tally;
+            sum
+        })
+    }
+}
+
+/// The running count behind [`Stats`].
+///
+/// All orderings are `Relaxed`: the counts publish nothing but themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    accepted: Account,
+    sent: Account,
+    dropped: [Account; DropReason::ALL.len()],
+    pub(crate) refused_registrations: Count,
+    pub(crate) refused_tags: Count,
+    pub(crate) probe_panics: Count,
+    pub(crate) probes_removed: Count,
+    pub(crate) worker_restarts: Count,
+    pub(crate) flushes: Count,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        // Most amounts are 0: no line is taken from another core for them.
+        if n != 0 {
+            self.0.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    values: Count,
+    lines: Count,
+    packets: Count,
+    bytes: Count,
+}
+
+impl Account {
+    fn add(&self, tally: Tally) {
+        self.values.add(tally.values);
+        self.lines.add(tally.lines);
+        self.packets.add(tally.packets);
+        self.bytes.add(tally.bytes);
+    }
+
+    fn get(&self) -> Tally {
+        Tally {
+            values: self.values.get(),
+            lines: self.lines.get(),
+            packets: self.packets.get(),
+            bytes: self.bytes.get(),
+        }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn book_accepted(&self, tally: Tally) {
+        self.accepted.add(tally);
+    }
+
+    pub(crate) fn book_sent(&self, tally: Tally) {
+        self.sent.add(tally);
+    }
+
+    /// Books what was accepted before as dropped.
+    pub(crate) fn book_dropped(&self, reason: DropReason, tally: Tally) {
+        if let Some(account) = self.dropped.get(reason as usize) {
+            account.add(tally);
+        }
+    }
+
+    /// Books values that never came as far as a line.
+    pub(crate) fn refuse(&self, reason: DropReason, values: u64) {
+        self.book_accepted(Tally::values(values));
+        self.book_dropped(reason, Tally::values(values));
+    }
+
+    pub(crate) fn stats(&self, contexts: usize) -> Stats {
+        Stats {
+            // What left is read before what came in, so that a snapshot never shows more of it.
+            sent: self.sent.get(),
+            dropped: self.dropped.each_ref().map(Account::get),
+            accepted: self.accepted.get(),
+            refused_registrations: self.refused_registrations.get(),
+            refused_tags: self.refused_tags.get(),
+            contexts: contexts as u64,
+            probe_panics: self.probe_panics.get(),
+            probes_removed: self.probes_removed.get(),
+            worker_restarts: self.worker_restarts.get(),
+            flushes: self.flushes.get(),
+        }
+    }
+}

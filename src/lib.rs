@@ -1,0 +1,146 @@
+//! StatsD and Datadog metrics with a low-cardinality task id.
+//!
+//! A service runs as many copies: tasks, pods, dynos, forked workers. Without an instance tag the copies overwrite each
+//! other's gauges; with the pod's name as the tag every deploy mints new time series. tasktag gives each process one of
+//! 1000 buckets, `task_id:0042`, and carries its metrics to the agent without a call site ever waiting for it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tasktag::{Client, PoolStatus, TaskId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let guard = Client::builder()
+//!     .prefix("shop")
+//!     .from_env() // DD_AGENT_HOST, DD_TAGS, STATSD_HOST, …
+//!     .install()?;
+//! let client = guard.client();
+//!
+//! // A handle: an atomic store. shop.cache.fill:0.83|g|#cache:sessions,task_id:0042
+//! let fill = client.gauge("cache.fill").tag("cache", "sessions").peak().register();
+//! fill.set(0.83);
+//!
+//! // A literal call site, registered once.
+//! tasktag::counter!("jobs.done", "queue" => "within_1_minute").increment(1);
+//!
+//! // Something to be asked at every collection: pool.in_use, pool.utilization, …
+//! let _watch = client.watch_pool("primary", || PoolStatus {
+//!     max: Some(10),
+//!     in_use: Some(7),
+//!     ..PoolStatus::default()
+//! });
+//!
+//! client.event("deploy", "v42 is live");
+//! client.flush(Duration::from_secs(1))?;
+//! println!("this process is {}", TaskId::current().tag());
+//! # Ok(())
+//! # } // The guard is dropped: the last values are sent, and the worker ends.
+//! ```
+//!
+//! # The way data takes
+//!
+//! ```text
+//! your code ── gauge, counter, distribution, occupancy ──▶ cell ─────────────┐
+//! pools, queues ── probe ──▶ gauge ──▶ cell ─────────────────────────────────┤
+//! your code ── event, service check, set member ──▶ bounded channel ──┐      │
+//!                                                                     ▼      ▼
+//!                                     one worker:   aggregate ▶ encode ▶ packet ▶ transport ▶ agent
+//! ```
+//!
+//! * A handle holds an atomic cell. Using it takes a few atomic instructions; it can't block, allocate or fail, and a
+//!   full channel can't lose a gauge's latest value.
+//! * What has no place in a cell crosses a bounded channel. Full means dropped and counted.
+//! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
+//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
+//! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
+//!
+//! # Features
+//!
+//! | feature | what | extra dependency |
+//! |---|---|---|
+//! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
+//!
+//! # Forks
+//!
+//! A worker does not survive a `fork`. Build the client in the child, after forking, where a program forks itself.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used,
+    )
+)]
+
+// Who this process is.
+mod task_id;
+
+// The caller's side: from a name to a cell, or a record.
+mod client;
+mod event;
+mod handle;
+mod kind;
+mod macros;
+mod tag;
+
+// Between the two sides.
+mod cell;
+mod channel;
+mod context;
+mod control;
+mod index;
+mod ledger;
+mod record;
+mod shared;
+
+// Asked at every collection.
+mod probe;
+mod watch;
+
+// The worker's side: one thread owns all of it.
+mod aggregate;
+mod encode;
+mod packet;
+mod registry;
+mod telemetry;
+mod transport;
+mod worker;
+
+// Setting up, and being tested.
+mod clock;
+mod config;
+mod env;
+mod error;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use crate::client::{Client, Guard, client};
+pub use crate::config::{
+    ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
+};
+pub use crate::encode::Dialect;
+pub use crate::error::{ConfigError, FlushError, RegisterError};
+pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
+pub use crate::handle::{
+    Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, Set, Timer,
+};
+pub use crate::kind::Kind;
+pub use crate::ledger::{DropReason, Stats, Tally};
+pub use crate::probe::Watch;
+pub use crate::task_id::{TaskId, TaskIdPool};
+pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
+
+#[doc(hidden)]
+pub mod __macros {
+    pub use crate::macros::{Called, Site};
+}
+
+/// The README's code is tested as the crate's own.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

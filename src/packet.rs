@@ -1,0 +1,199 @@
+//! Lines gathered into packets that fit, and what became of each packet.
+
+use crate::encode::Lines;
+use crate::ledger::{DropReason, Ledger, Tally};
+use crate::transport::Transport;
+use std::mem;
+use std::sync::Arc;
+
+/// Lines that will travel together: never more bytes than one send may carry.
+#[derive(Debug)]
+struct Packet {
+    bytes: Vec<u8>,
+    tally: Tally,
+}
+
+/// Fills packets and sends them, and books every line.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    packet: Packet,
+    max_packet_size: usize,
+    transport: Box<dyn Transport>,
+    ledger: Arc<Ledger>,
+    // Accepted since the books were last written: a few additions a packet instead of a few a line.
+    accepted: Tally,
+    // Handed to the kernel, which may yet report that the packet was refused.
+    in_doubt: Option<Tally>,
+    // In the transport's hands right now.
+    in_hand: Tally,
+    // Whether the transport knows of the flush under way.
+    begun: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(max_packet_size: usize, transport: Box<dyn Transport>, ledger: Arc<Ledger>) -> Self {
+        let packet = Packet { bytes: Vec::with_capacity(max_packet_size), tally: Tally::default() };
+        Self {
+            packet,
+            max_packet_size,
+            transport,
+            ledger,
+            accepted: Tally::default(),
+            in_doubt: None,
+            in_hand: Tally::default(),
+            begun: false,
+        }
+    }
+
+    /// Takes lines that stand for `values`, and sends the packet that they no longer fit into.
+    pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
+        let tally = Tally { values, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
+        self.accepted += tally;
+        if lines.bytes.len() > self.max_packet_size {
+            self.ledger.book_dropped(DropReason::TooLarge, tally);
+            return;
+        }
+        if self.packet.bytes.len() + lines.bytes.len() > self.max_packet_size {
+            self.send();
+        }
+        self.packet.bytes.extend_from_slice(lines.bytes);
+        self.packet.tally += tally;
+    }
+
+    /// Books values that have no line.
+    pub(crate) fn refuse(&self, reason: DropReason, values: u64) {
+        self.ledger.refuse(reason, values);
+    }
+
+    fn send(&mut self) {
+        if self.packet.bytes.is_empty() {
+            return;
+        }
+        if !mem::replace(&mut self.begun, true) {
+            self.transport.begin();
+        }
+        self.accepted.packets += 1;
+        self.ledger.book_accepted(mem::take(&mut self.accepted));
+        // The state changes before the send, so that a transport that panics can't have a packet sent twice.
+        self.in_hand = mem::take(&mut self.packet.tally);
+        self.in_hand.packets = 1;
+        let mut bytes = mem::take(&mut self.packet.bytes);
+        let delivery = self.transport.send(&bytes);
+        bytes.clear();
+        self.packet.bytes = bytes;
+        let tally = mem::take(&mut self.in_hand);
+        self.settle(delivery.refused_before);
+        if delivery.taken {
+            self.in_doubt = Some(tally);
+        } else {
+            self.ledger.book_dropped(DropReason::Transport, tally);
+        }
+    }
+
+    fn settle(&mut self, refused: bool) {
+        match self.in_doubt.take() {
+            Some(tally) if refused => self.ledger.book_dropped(DropReason::Transport, tally),
+            Some(tally) => self.ledger.book_sent(tally),
+            None => {}
+        }
+    }
+
+    /// A flush ends: the last packet leaves, and the books are written.
+    pub(crate) fn finish(&mut self) {
+        self.write_books();
+        self.begun = false;
+    }
+
+    /// What was put so far leaves, and the books are written.
+    pub(crate) fn write_books(&mut self) {
+        self.send();
+        let refused = self.in_doubt.is_some() && self.transport.last_was_refused();
+        self.settle(refused);
+        self.ledger.book_accepted(mem::take(&mut self.accepted));
+    }
+
+    /// The worker died: what it had in hand is lost.
+    pub(crate) fn write_off(&mut self) {
+        self.ledger.book_accepted(mem::take(&mut self.accepted));
+        let lost = mem::take(&mut self.in_hand);
+        self.ledger.book_dropped(DropReason::WorkerPanic, lost);
+    }
+
+    /// The worker died too often while it ended: what was put and did not leave is lost as well.
+    pub(crate) fn abandon(&mut self) {
+        self.settle(false);
+        self.ledger.book_dropped(DropReason::WorkerPanic, mem::take(&mut self.packet.tally));
+        self.packet.bytes.clear();
+    }
+
+    pub(crate) fn transport_name(&self) -> &'static str {
+        self.transport.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Delivery;
+    use std::sync::Mutex;
+
+    #[derive(Debug, Default)]
+    struct Recorder {
+        packets: Arc<Mutex<Vec<Vec<u8>>>>,
+        deliveries: Vec<Delivery>,
+        last_refused: bool,
+    }
+
+    impl Transport for Recorder {
+        fn send(&mut self, packet: &[u8]) -> Delivery {
+            self.packets.lock().unwrap().push(packet.to_vec());
+            self.deliveries.pop().unwrap_or(Delivery::TAKEN)
+        }
+
+        fn last_was_refused(&mut self) -> bool {
+            self.last_refused
+        }
+
+        fn name(&self) -> &'static str {
+            "recorder"
+        }
+    }
+
+    fn put(outbox: &mut Outbox, text: &str, values: u64) {
+        outbox.put(Lines { bytes: text.as_bytes(), count: 1 }, values);
+    }
+
+    #[test]
+    fn packets_are_filled_to_the_limit_and_never_over_it() {
+        let recorder = Recorder::default();
+        let (packets, ledger) = (Arc::clone(&recorder.packets), Arc::<Ledger>::default());
+        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger));
+        for line in ["aaa\n", "bbb\n", "c\n", "dddddddd\n", "eeeeeee\n", "f\n"] {
+            put(&mut outbox, line, 1);
+        }
+        outbox.finish();
+        let expected: [&[u8]; 4] = [b"aaa\nbbb\n", b"c\n", b"eeeeeee\n", b"f\n"];
+        assert_eq!(*packets.lock().unwrap(), expected);
+        let stats = ledger.stats(0);
+        assert_eq!(stats.accepted, Tally { values: 6, lines: 6, packets: 4, bytes: 29 });
+        assert_eq!(stats.sent, Tally { values: 5, lines: 5, packets: 4, bytes: 20 });
+        assert_eq!(stats.dropped(DropReason::TooLarge), Tally { values: 1, lines: 1, packets: 0, bytes: 9 });
+    }
+
+    #[test]
+    fn a_refusal_is_booked_to_the_packet_that_it_speaks_of() {
+        let refused_before = Delivery { taken: true, refused_before: true };
+        let recorder =
+            Recorder { deliveries: vec![refused_before], last_refused: true, ..Recorder::default() };
+        let ledger = Arc::<Ledger>::default();
+        let mut outbox = Outbox::new(4, Box::new(recorder), Arc::clone(&ledger));
+        put(&mut outbox, "a\n", 3);
+        outbox.send();
+        put(&mut outbox, "b\n", 5);
+        outbox.finish();
+        let stats = ledger.stats(0);
+        // The first delivery spoke of nothing, the end of the flush of the last packet.
+        assert_eq!(stats.dropped(DropReason::Transport).values, 5);
+        assert_eq!(stats.sent.values, 3);
+    }
+}

@@ -1,0 +1,64 @@
+//! What is asked at every collection rather than recorded.
+
+use crate::ledger::Ledger;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+/// Panics in a row after which a probe is asked no more.
+const MAX_PANICS: u32 = 3;
+
+/// Asks something for its state and sets the gauges that report it.
+pub(crate) trait Collect: Send {
+    fn collect(&mut self);
+}
+
+/// Keeps a pool or a queue watched. Dropping it ends the watching, and the gauges are sent no more.
+#[derive(Debug)]
+#[must_use = "the watching ends when this is dropped: `let _watch`, not `let _`"]
+pub struct Watch {
+    _watching: Arc<()>,
+}
+
+impl Watch {
+    pub(crate) fn new(watching: Arc<()>) -> Self {
+        Self { _watching: watching }
+    }
+}
+
+/// A probe on the worker's side.
+pub(crate) struct Watched {
+    probe: Box<dyn Collect>,
+    watching: Weak<()>,
+    panics_in_a_row: u32,
+}
+
+impl Watched {
+    pub(crate) fn new(probe: Box<dyn Collect>) -> (Self, Arc<()>) {
+        let watching = Arc::new(());
+        (Self { probe, watching: Arc::downgrade(&watching), panics_in_a_row: 0 }, watching)
+    }
+
+    /// Asks the probe. `false` when it is to be asked no more.
+    pub(crate) fn collect(&mut self, ledger: &Ledger) -> bool {
+        if self.watching.strong_count() == 0 {
+            return false;
+        }
+        // A probe that was broken off half-way may show a mixed state at its next turn; it breaks nothing else.
+        if catch_unwind(AssertUnwindSafe(|| self.probe.collect())).is_ok() {
+            self.panics_in_a_row = 0;
+            return true;
+        }
+        ledger.probe_panics.add(1);
+        self.panics_in_a_row += 1;
+        let removed = self.panics_in_a_row >= MAX_PANICS;
+        ledger.probes_removed.add(u64::from(removed));
+        !removed
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("panics_in_a_row", &self.panics_in_a_row).finish_non_exhaustive()
+    }
+}

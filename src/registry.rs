@@ -1,0 +1,219 @@
+//! The worker's view of all contexts: what each has to report at a flush.
+
+use crate::aggregate::{Aggregate, thin};
+use crate::cell::{Buckets, Cell, GaugeCell, OccupancyCell, Reading, SetCell};
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::encode::{Encoder, Line, Weights};
+use crate::index::Index;
+use crate::ledger::DropReason;
+use crate::packet::Outbox;
+use std::sync::Arc;
+
+/// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
+const IDLE_FLUSHES: u32 = 150;
+/// Values of one distribution that a flush writes where each needs a line of its own.
+const MAX_REPEATED: u64 = 1_000;
+
+/// All contexts, owned by the worker.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    contexts: Vec<Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    context: Arc<Context>,
+    // Rendered at the first flush.
+    lines: Option<Rendered>,
+    // Bits of the level that was reported last.
+    reported: Option<u64>,
+    occupied: Reading,
+    idle_flushes: u32,
+    by_name: bool,
+}
+
+/// The lines of a context.
+#[derive(Debug)]
+struct Rendered {
+    main: Line,
+    /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
+    peak: Line,
+    utilization: Line,
+}
+
+/// What a flush works with.
+#[derive(Debug)]
+pub(crate) struct Flush<'a> {
+    pub(crate) clock: &'a Clock,
+    pub(crate) index: &'a Index,
+    pub(crate) encoder: &'a mut Encoder,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) aggregate: &'a mut Aggregate,
+}
+
+/// Whether a context is still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// A handle is held, or there was a call by name since the last flush.
+    Live,
+    /// Nobody used it, but it may be called again.
+    Idle,
+    /// It is out of the index: this is its last flush.
+    Gone,
+}
+
+impl Registry {
+    /// Takes on new contexts.
+    pub(crate) fn welcome(&mut self, arrivals: Vec<Arc<Context>>) {
+        self.contexts.extend(arrivals.into_iter().map(Tracked::new));
+    }
+
+    /// Reports every context, and forgets those that nobody holds.
+    pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
+        self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
+    }
+
+    /// Takes what is in the cells without reporting it, and says how many values that were.
+    pub(crate) fn take_values(&mut self) -> u64 {
+        self.contexts.iter_mut().map(Tracked::take_values).sum()
+    }
+}
+
+impl Tracked {
+    fn new(context: Arc<Context>) -> Self {
+        let occupied = match &context.cell {
+            Cell::Occupancy(cell) => cell.first_reading(),
+            _ => Reading::default(),
+        };
+        Self { context, lines: None, reported: None, occupied, idle_flushes: 0, by_name: false }
+    }
+
+    fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
+        // Decided before the cell is read: what is put into it until then is reported now.
+        let life = self.life(flush.index);
+        let lines = self.lines.take().unwrap_or_else(|| Rendered::new(&self.context, flush.encoder));
+        match &self.context.cell {
+            Cell::Gauge(cell) => self.reported = flush.gauge(&lines, cell, life, self.reported),
+            Cell::Counter(cell) => flush.counter(&lines, cell.take()),
+            Cell::Distribution(cell) => flush.distribution(&lines, cell),
+            Cell::Set(cell) => flush.set(&lines, cell),
+            Cell::Occupancy(cell) => self.occupied = flush.occupancy(&lines, cell, self.occupied),
+        }
+        self.lines = Some(lines);
+        life
+    }
+
+    fn life(&mut self, index: &Index) -> Life {
+        let called = self.context.take_called();
+        self.by_name |= called;
+        if called || self.context.cell.is_held() {
+            self.idle_flushes = 0;
+            return Life::Live;
+        }
+        self.idle_flushes += 1;
+        let wanted = self.by_name && self.idle_flushes < IDLE_FLUSHES;
+        if !wanted && index.remove(&self.context) { Life::Gone } else { Life::Idle }
+    }
+
+    fn take_values(&mut self) -> u64 {
+        match &self.context.cell {
+            Cell::Gauge(cell) => {
+                let level = cell.value().map(f64::to_bits);
+                let unreported = level.is_some() && level != self.reported;
+                self.reported = level;
+                u64::from(unreported)
+            }
+            Cell::Counter(cell) => u64::from(cell.take() != 0),
+            Cell::Distribution(cell) => {
+                let mut values = 0;
+                cell.take(|_, n| values += n);
+                values
+            }
+            Cell::Set(_) | Cell::Occupancy(_) => 0,
+        }
+    }
+}
+
+impl Rendered {
+    fn new(context: &Context, encoder: &mut Encoder) -> Self {
+        let (main, peak) = match context.cell {
+            Cell::Occupancy(_) => (".in_use", ".in_use.max"),
+            _ => ("", ".max"),
+        };
+        let mut line = |suffix| encoder.line(&context.name, suffix, &context.tags, context.kind);
+        Self { main: line(main), peak: line(peak), utilization: line(".utilization") }
+    }
+}
+
+impl Flush<'_> {
+    /// Returns what is now the level that was reported last.
+    fn gauge(
+        &mut self,
+        lines: &Rendered,
+        cell: &GaugeCell,
+        life: Life,
+        reported: Option<u64>,
+    ) -> Option<u64> {
+        let level = cell.value()?;
+        // A level that nobody holds any more is reported if it never was, and not again.
+        if life != Life::Live && reported == Some(level.to_bits()) {
+            return reported;
+        }
+        self.outbox.put(self.encoder.gauge(&lines.main, level), 1);
+        if cell.keeps_peak() {
+            // The level stood at the last report and stands now: neither was set in between, but both were there.
+            let earlier = reported.map_or(level, f64::from_bits);
+            let peak = cell.take_peak().unwrap_or(level).max(level).max(earlier);
+            self.outbox.put(self.encoder.gauge(&lines.peak, peak), 1);
+        }
+        Some(level.to_bits())
+    }
+
+    fn counter(&mut self, lines: &Rendered, n: u64) {
+        if n != 0 {
+            self.outbox.put(self.encoder.count(&lines.main, n), 1);
+        }
+    }
+
+    fn distribution(&mut self, lines: &Rendered, cell: &Arc<Buckets>) {
+        let mut values = Vec::new();
+        cell.take(|value, n| values.push((value, n)));
+        self.aggregate.take_overflow(cell, &mut values);
+        let repeat = self.encoder.dialect_weights() == Weights::Repeat;
+        if repeat {
+            self.outbox.refuse(DropReason::Sampled, thin(&mut values, MAX_REPEATED));
+        }
+        for (value, n) in values {
+            let (times, weight) = if repeat { (n, 1) } else { (1, n) };
+            let Some(encoded) = self.encoder.weighted(&lines.main, value, weight) else {
+                self.outbox.refuse(DropReason::Invalid, n);
+                continue;
+            };
+            (0..times).for_each(|_| self.outbox.put(encoded, weight));
+        }
+    }
+
+    fn set(&mut self, lines: &Rendered, cell: &Arc<SetCell>) {
+        for (member, times) in self.aggregate.take_members(cell) {
+            match self.encoder.member(&lines.main, &member) {
+                Some(encoded) => self.outbox.put(encoded, times),
+                None => self.outbox.refuse(DropReason::Invalid, times),
+            }
+        }
+    }
+
+    /// Returns the reading that the next one is held against.
+    fn occupancy(&mut self, lines: &Rendered, cell: &OccupancyCell, last: Reading) -> Reading {
+        // Where operations kept crossing the reading, the next flush covers this interval too.
+        let Some(reading) = cell.read(last, || self.clock.now()) else { return last };
+        self.outbox.put(self.encoder.gauge(&lines.main, reading.in_use as f64), 1);
+        self.outbox.put(self.encoder.gauge(&lines.peak, cell.take_peak() as f64), 1);
+        let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
+        if room > 0.0 {
+            let utilization = reading.busy_since(last) as f64 / room;
+            self.outbox.put(self.encoder.gauge(&lines.utilization, utilization), 1);
+        }
+        reading
+    }
+}

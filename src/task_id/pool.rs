@@ -1,0 +1,224 @@
+//! The buckets that task ids are drawn from, and what the odds are.
+
+use super::{TASK_ID_VARIABLE, TaskId};
+use crate::error::ConfigError;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use std::hash::{BuildHasher, RandomState};
+
+/// A pool of task ids: the buckets `1..=size`.
+///
+/// The size bounds for ever how many time series a metric can have per tag set, and sets the odds that two live
+/// tasks share a bucket. The pool answers for both.
+///
+/// ```
+/// use tasktag::TaskIdPool;
+///
+/// let pool = TaskIdPool::DEFAULT;
+/// assert_eq!(pool.size(), 1000);
+/// assert_eq!(pool.tasks_for_probability(0.5), 38);
+/// assert!((pool.collision_probability(7) - 0.021).abs() < 0.001);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskIdPool {
+    size: u32,
+}
+
+impl TaskIdPool {
+    /// 1000 buckets, `0001` to `1000`.
+    pub const DEFAULT: Self = Self { size: 1000 };
+
+    /// The largest pool. Beyond it a task id is no longer a low-cardinality tag.
+    pub const MAX_SIZE: u32 = 1_000_000;
+
+    /// Digits of [`MAX_SIZE`](Self::MAX_SIZE).
+    pub(super) const MAX_WIDTH: usize = 7;
+
+    /// A pool of `size` buckets.
+    ///
+    /// # Errors
+    ///
+    /// When `size` is 0 or over [`MAX_SIZE`](Self::MAX_SIZE).
+    pub fn new(size: u32) -> Result<Self, ConfigError> {
+        if (1..=Self::MAX_SIZE).contains(&size) {
+            Ok(Self { size })
+        } else {
+            Err(ConfigError::setting(
+                "task_id_pool",
+                size,
+                format_args!("a pool has 1 to {} buckets", Self::MAX_SIZE),
+            ))
+        }
+    }
+
+    /// The number of buckets.
+    #[must_use]
+    pub const fn size(self) -> u32 {
+        self.size
+    }
+
+    /// Digits that every id of this pool is padded to.
+    #[must_use]
+    pub const fn width(self) -> usize {
+        // `ilog10` of at most a million: 0 to 6.
+        self.size.ilog10() as usize + 1
+    }
+
+    /// The id of one bucket, or `None` when `number` is not in `1..=size`.
+    #[must_use]
+    pub fn id(self, number: u32) -> Option<TaskId> {
+        (1..=self.size).contains(&number).then(|| TaskId::new(number, self))
+    }
+
+    /// A bucket drawn uniformly with the operating system's generator.
+    ///
+    /// A generator in user space is not used: its state survives a `fork`, and then all children draw the same id.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system's generator fails.
+    pub fn draw(self) -> Result<TaskId, ConfigError> {
+        // Draws at or above the largest multiple of `size` are thrown away: they would favour the first buckets.
+        let fair = u32::MAX - u32::MAX % self.size;
+        loop {
+            let drawn = SysRng.try_next_u32().map_err(|error| ConfigError::Random(error.to_string()))?;
+            if drawn < fair {
+                return Ok(TaskId::new(drawn % self.size + 1, self));
+            }
+        }
+    }
+
+    /// A bucket even where the generator fails: std seeds its hasher for itself, from memory addresses at worst.
+    pub(super) fn draw_or_hash(self) -> TaskId {
+        self.draw().unwrap_or_else(|_| {
+            let hash = RandomState::new().hash_one(std::process::id()) % u64::from(self.size);
+            TaskId::new(u32::try_from(hash).unwrap_or(0) + 1, self)
+        })
+    }
+
+    /// Reads `42` or `0042`.
+    pub(super) fn parse(self, text: &str) -> Option<TaskId> {
+        // `u32::from_str` takes a leading `+`, which no padded id has.
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { self.id(text.parse().ok()?) } else { None }
+    }
+
+    pub(super) fn unusable(self, text: &str) -> ConfigError {
+        ConfigError::variable(
+            TASK_ID_VARIABLE,
+            text,
+            format_args!("a task id is a number from 1 to {}", self.size),
+        )
+    }
+
+    /// The probability, from 0 to 1, that at least two of `tasks` live tasks share a bucket.
+    #[must_use]
+    pub fn collision_probability(self, tasks: u32) -> f64 {
+        if tasks > self.size {
+            return 1.0;
+        }
+        let size = f64::from(self.size);
+        // The logarithm keeps its precision where the product would run into underflow.
+        let all_apart: f64 = (1..tasks).map(|taken| (-f64::from(taken) / size).ln_1p()).sum();
+        -all_apart.exp_m1()
+    }
+
+    /// The smallest number of tasks at which two share a bucket with at least this `probability`.
+    ///
+    /// A probability of 0 or less is reached by 0 tasks, one of 1 or more by `size + 1`.
+    #[must_use]
+    pub fn tasks_for_probability(self, probability: f64) -> u32 {
+        first(0, self.size + 1, |tasks| self.collision_probability(tasks) >= probability)
+    }
+
+    /// How many of `tasks` live tasks share their bucket with another, on average.
+    #[must_use]
+    pub fn expected_sharing(self, tasks: u32) -> f64 {
+        let others = f64::from(tasks.saturating_sub(1));
+        let alone = others * (-1.0 / f64::from(self.size)).ln_1p();
+        f64::from(tasks) * -alone.exp_m1()
+    }
+
+    /// The smallest pool in which `tasks` live tasks share a bucket with at most this `probability`, or `None` when
+    /// that takes more than [`MAX_SIZE`](Self::MAX_SIZE) buckets: ids that chance keeps apart are not enough then.
+    #[must_use]
+    pub fn smallest_for(tasks: u32, probability: f64) -> Option<Self> {
+        let holds = |size| Self { size }.collision_probability(tasks) <= probability;
+        let size = first(1, Self::MAX_SIZE + 1, holds);
+        (size <= Self::MAX_SIZE).then_some(Self { size })
+    }
+}
+
+impl Default for TaskIdPool {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The first number in `low..high` for which `holds`, which stays true once it is; `high` where it never is.
+fn first(mut low: u32, mut high: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if holds(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_odds_are_the_birthday_odds() {
+        let pool = TaskIdPool::DEFAULT;
+        for (tasks, probability) in
+            [(0, 0.0), (1, 0.0), (2, 0.001), (7, 0.0209), (38, 0.5093), (100, 0.9940), (1001, 1.0)]
+        {
+            let found = pool.collision_probability(tasks);
+            assert!((found - probability).abs() < 5e-4, "{tasks}: {found}");
+        }
+        assert_eq!(pool.tasks_for_probability(0.02), 7);
+        assert_eq!(pool.tasks_for_probability(0.5), 38);
+        assert_eq!(pool.tasks_for_probability(0.0), 0);
+        assert_eq!(pool.tasks_for_probability(2.0), 1001);
+        assert!((pool.expected_sharing(100) - 9.4).abs() < 0.05);
+        assert!((pool.expected_sharing(200) - 36.1).abs() < 0.1);
+        assert!(pool.expected_sharing(0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_smallest_pool_is_the_smallest() {
+        let pool = TaskIdPool::smallest_for(20, 0.02).unwrap();
+        assert!(pool.collision_probability(20) <= 0.02);
+        assert!(TaskIdPool::new(pool.size() - 1).unwrap().collision_probability(20) > 0.02);
+        assert_eq!(TaskIdPool::smallest_for(10_000, 0.001), None);
+    }
+
+    #[test]
+    fn ids_are_padded_to_the_width_of_the_pool() {
+        for (size, number, text) in
+            [(1000, 1, "0001"), (1000, 1000, "1000"), (999, 7, "007"), (1, 1, "1"), (1_000_000, 5, "0000005")]
+        {
+            let id = TaskIdPool::new(size).unwrap().id(number).unwrap();
+            assert_eq!(id.as_str(), text);
+            assert_eq!(id.tag(), format!("task_id:{text}"));
+        }
+    }
+
+    #[test]
+    fn only_numbers_of_the_pool_are_ids() {
+        let pool = TaskIdPool::DEFAULT;
+        for good in ["1", "0042", "1000", "000042"] {
+            assert!(pool.parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "0", "1001", "+5", "-1", " 5", "5 ", "0x10", "4.2", "99999999999999"] {
+            assert!(pool.parse(bad).is_none(), "{bad}");
+        }
+        assert!(TaskIdPool::new(0).is_err());
+        assert!(TaskIdPool::new(TaskIdPool::MAX_SIZE + 1).is_err());
+    }
+}

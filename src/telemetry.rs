@@ -1,0 +1,85 @@
+//! What the client says about itself on the wire.
+
+use crate::encode::{Encoder, Line};
+use crate::ledger::{DropReason, Stats};
+use crate::packet::Outbox;
+use crate::tag::Tags;
+use std::fmt;
+
+/// How often: the official Datadog clients' interval.
+pub(crate) const INTERVAL_NANOS: u64 = 10 * 1_000_000_000;
+
+/// The stats as counters: what was added since they were last sent. Datadog's own names where it has them, under
+/// `datadog.dogstatsd.client.`; in plain StatsD under `tasktag.client.`. Nothing is sent for 0.
+///
+/// Source of the names: <https://docs.datadoghq.com/developers/dogstatsd/high_throughput/#client-side-telemetry>.
+pub(crate) struct Telemetry {
+    counters: Vec<Counter>,
+}
+
+struct Counter {
+    line: Line,
+    read: Box<dyn Fn(&Stats) -> u64 + Send>,
+    sent: u64,
+}
+
+impl Telemetry {
+    pub(crate) fn new(encoder: &mut Encoder, transport: &'static str) -> Self {
+        let mut telemetry = Self { counters: Vec::new() };
+        let base = [
+            ("client", "rust"),
+            ("client_version", env!("CARGO_PKG_VERSION")),
+            ("client_transport", transport),
+        ];
+        let mut add = |name, extra: Option<(&str, &str)>, read: Box<dyn Fn(&Stats) -> u64 + Send>| {
+            let tags = base.iter().copied().chain(extra).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            let line = encoder.telemetry_line(name, &Tags::new(tags));
+            telemetry.counters.push(Counter { line, read, sent: 0 });
+        };
+        // Datadog's.
+        add("metrics", None, Box::new(|stats| stats.accepted.values));
+        add("bytes_sent", None, Box::new(|stats| stats.sent.bytes));
+        add("bytes_dropped", None, Box::new(|stats| stats.dropped_total().bytes));
+        add("bytes_dropped_writer", None, Box::new(|stats| stats.dropped(DropReason::Transport).bytes));
+        add("packets_sent", None, Box::new(|stats| stats.sent.packets));
+        add("packets_dropped", None, Box::new(|stats| stats.dropped_total().packets));
+        add("packets_dropped_writer", None, Box::new(|stats| stats.dropped(DropReason::Transport).packets));
+        add(
+            "metric_dropped_on_receive",
+            None,
+            Box::new(|stats| stats.dropped(DropReason::ChannelFull).values),
+        );
+        // Ours.
+        add("lines_sent", None, Box::new(|stats| stats.sent.lines));
+        add("values_sent", None, Box::new(|stats| stats.sent.values));
+        for reason in DropReason::ALL {
+            let extra = Some(("reason", reason.as_str()));
+            add("values_dropped", extra, Box::new(move |stats| stats.dropped(reason).values));
+            add("lines_dropped", extra, Box::new(move |stats| stats.dropped(reason).lines));
+        }
+        add("registrations_refused", None, Box::new(|stats| stats.refused_registrations));
+        add("tags_refused", None, Box::new(|stats| stats.refused_tags));
+        add("probe_panics", None, Box::new(|stats| stats.probe_panics));
+        add("probes_removed", None, Box::new(|stats| stats.probes_removed));
+        add("worker_restarts", None, Box::new(|stats| stats.worker_restarts));
+        telemetry
+    }
+
+    /// Reports what was added to the stats. None of it is a user's value.
+    pub(crate) fn flush(&mut self, stats: &Stats, encoder: &mut Encoder, outbox: &mut Outbox) {
+        for counter in &mut self.counters {
+            let total = (counter.read)(stats);
+            let added = total.saturating_sub(counter.sent);
+            counter.sent = total;
+            if added != 0 {
+                outbox.put(encoder.count(&counter.line, added), 0);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("counters", &self.counters.len()).finish()
+    }
+}

@@ -1,0 +1,73 @@
+//! An agent in memory.
+
+use super::parse::{ParseError, Parsed, ParsedMetric, parse};
+use crate::config::ClientBuilder;
+use crate::transport::Memory;
+use std::sync::Arc;
+
+/// Keeps the packets that a client sends. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Capture {
+    memory: Arc<Memory>,
+}
+
+impl Capture {
+    /// An agent in memory that takes everything.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The packets since the last call, as they left.
+    #[must_use]
+    pub fn take_packets(&self) -> Vec<Vec<u8>> {
+        self.memory.take()
+    }
+
+    /// The lines since the last call, without their line breaks.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<String> {
+        let packets = self.take_packets();
+        packets
+            .iter()
+            .flat_map(|packet| {
+                String::from_utf8_lossy(packet).lines().map(ToOwned::to_owned).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// The metrics since the last call; events and service checks are left out.
+    ///
+    /// # Errors
+    ///
+    /// When a line is none that DogStatsD allows.
+    pub fn take_metrics(&self) -> Result<Vec<ParsedMetric>, ParseError> {
+        let mut metrics = Vec::new();
+        for packet in self.take_packets() {
+            for parsed in parse(&packet)? {
+                if let Parsed::Metric(metric) = parsed {
+                    metrics.push(metric);
+                }
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// Takes no packets from now on, as an agent that is away, or takes them again.
+    pub fn set_away(&self, away: bool) {
+        self.memory.set_away(away);
+    }
+
+    /// Panics in the worker at the next packet, to show what a program survives.
+    pub fn panic_once(&self) {
+        self.memory.panic_once();
+    }
+}
+
+impl ClientBuilder {
+    /// Sends to a [`Capture`] instead of an agent.
+    pub fn capture(mut self, capture: &Capture) -> Self {
+        self.memory = Some(Arc::clone(&capture.memory));
+        self
+    }
+}

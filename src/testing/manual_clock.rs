@@ -1,0 +1,74 @@
+//! A clock that is moved by hand.
+
+use crate::clock::nanos;
+use crate::config::ClientBuilder;
+use crate::shared::Shared;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// How long [`ManualClock::advance`] waits for a worker that does not answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A clock that stands still until it is advanced. Clones are the same clock.
+///
+/// A client on it collects and flushes when the clock says so: [`advance`](Self::advance) returns after the worker
+/// has done what fell due. However far the clock jumps, that is one collection and one flush.
+///
+/// ```
+/// use std::time::Duration;
+/// use tasktag::Client;
+/// use tasktag::testing::{Capture, ManualClock};
+///
+/// let (capture, clock) = (Capture::new(), ManualClock::new());
+/// let guard = Client::builder().capture(&capture).clock(&clock).build()?;
+/// let busy = guard.client().occupancy("workers", 2).register();
+/// let worker = busy.acquire();
+/// clock.advance(Duration::from_secs(2));
+/// let metrics = capture.take_metrics()?;
+/// assert!(metrics.iter().any(|metric| metric.name == "workers.utilization" && metric.value.number() == Some(0.5)));
+/// # drop(worker);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    now: Arc<AtomicU64>,
+    driven: Arc<Mutex<Vec<Weak<Shared>>>>,
+}
+
+impl ManualClock {
+    /// A clock at 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock, and waits until the workers on it have done what fell due.
+    pub fn advance(&self, duration: Duration) {
+        self.now.fetch_add(nanos(duration), Ordering::SeqCst);
+        let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for shared in driven.iter().filter_map(Weak::upgrade) {
+            // A worker that is gone or stuck has nothing more to do.
+            let _ = shared.control.look_at_clock(PATIENCE);
+        }
+    }
+
+    pub(crate) fn nanos(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Has [`advance`](Self::advance) wait for a client's worker too.
+    pub(crate) fn drive(&self, shared: &Arc<Shared>) {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        driven.retain(|known| known.strong_count() > 0);
+        driven.push(Arc::downgrade(shared));
+    }
+}
+
+impl ClientBuilder {
+    /// Runs the client on a clock that is moved by hand.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+}

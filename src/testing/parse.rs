@@ -1,0 +1,339 @@
+//! Packets read back, more strictly than any server does.
+
+use std::fmt;
+
+/// One line of a packet.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Parsed {
+    /// A metric.
+    Metric(ParsedMetric),
+    /// An event.
+    Event(ParsedEvent),
+    /// A service check.
+    ServiceCheck(ParsedServiceCheck),
+}
+
+/// A metric's line.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ParsedMetric {
+    /// The name, with the prefix.
+    pub name: String,
+    /// What was reported.
+    pub value: Value,
+    /// The type as it stands on the wire: `g`, `c`, `d`, `h`, `ms` or `s`.
+    pub code: String,
+    /// The sample rate, 1 where there is none.
+    pub rate: f64,
+    /// The tags in their order; a bare one has an empty value.
+    pub tags: Vec<(String, String)>,
+}
+
+/// What a metric's line reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// The number of any kind but a set.
+    Number(f64),
+    /// The member of a set.
+    Member(String),
+}
+
+impl Value {
+    /// The number, if it is one.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}
+
+impl ParsedMetric {
+    /// The value of a tag.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
+    }
+
+    /// How often the value was seen: what an agent that truncates `1 / rate` counts.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is in 0..=1")]
+        let count = (1.0 / self.rate) as u64;
+        count
+    }
+}
+
+/// An event's line. Line breaks are as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParsedEvent {
+    /// The title.
+    pub title: String,
+    /// The text.
+    pub text: String,
+    /// Seconds since 1970, if given.
+    pub timestamp: Option<u64>,
+    /// The host, if given.
+    pub hostname: Option<String>,
+    /// The aggregation key, if given.
+    pub aggregation_key: Option<String>,
+    /// `normal` or `low`, if given.
+    pub priority: Option<String>,
+    /// The source type, if given.
+    pub source_type: Option<String>,
+    /// `error`, `warning`, `info` or `success`, if given.
+    pub alert_type: Option<String>,
+    /// The tags in their order; a bare one has an empty value.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A service check's line. Line breaks are as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParsedServiceCheck {
+    /// The name.
+    pub name: String,
+    /// 0 ok, 1 warning, 2 critical, 3 unknown.
+    pub status: u8,
+    /// Seconds since 1970, if given.
+    pub timestamp: Option<u64>,
+    /// The host, if given.
+    pub hostname: Option<String>,
+    /// The message, if given.
+    pub message: Option<String>,
+    /// The tags in their order; a bare one has an empty value.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A line that is not DogStatsD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    line: String,
+    reason: &'static str,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.line, self.reason)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+type Reason = &'static str;
+type Tags = Vec<(String, String)>;
+
+/// Reads a packet of DogStatsD or StatsD lines. A line break ends each line; after the last it may be missing.
+///
+/// ```
+/// use tasktag::testing::{Parsed, Value, parse};
+///
+/// let lines = parse(b"shop.jobs.done:3|c|#queue:mail,task_id:0042\n")?;
+/// let [Parsed::Metric(metric)] = lines.as_slice() else { panic!("one metric") };
+/// assert_eq!((metric.name.as_str(), &metric.value), ("shop.jobs.done", &Value::Number(3.0)));
+/// # Ok::<(), tasktag::testing::ParseError>(())
+/// ```
+///
+/// # Errors
+///
+/// When a line is none that the DogStatsD grammar allows, or has a field that is unknown, empty or there twice.
+pub fn parse(packet: &[u8]) -> Result<Vec<Parsed>, ParseError> {
+    let fail = |line: &str, reason| ParseError { line: line.to_owned(), reason };
+    let text = std::str::from_utf8(packet)
+        .map_err(|_| fail(&String::from_utf8_lossy(packet), "a packet is UTF-8"))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.split('\n').map(|line| parse_line(line).map_err(|reason| fail(line, reason))).collect()
+}
+
+fn parse_line(line: &str) -> Result<Parsed, Reason> {
+    if line.contains('\r') {
+        return Err("a carriage return ends a line for some servers");
+    }
+    if let Some(rest) = line.strip_prefix("_e{") {
+        parse_event(rest).map(Parsed::Event)
+    } else if let Some(rest) = line.strip_prefix("_sc|") {
+        parse_service_check(rest).map(Parsed::ServiceCheck)
+    } else {
+        parse_metric(line).map(Parsed::Metric)
+    }
+}
+
+fn parse_metric(line: &str) -> Result<ParsedMetric, Reason> {
+    let (name, rest) = line.split_once(':').ok_or("a metric has a `:` behind its name")?;
+    let mut fields = rest.split('|');
+    let value = fields.next().unwrap_or_default();
+    let code = fields.next().ok_or("a metric has a type")?;
+    if name.is_empty() || name.contains(['|', '#', '@', ',']) || name.starts_with("_sc") {
+        return Err("a metric's name is not empty and has no field's mark");
+    }
+    let value = match code {
+        "s" if value.is_empty() => return Err("a set's member is not empty"),
+        "s" => Value::Member(value.to_owned()),
+        "g" | "c" | "d" | "h" | "ms" => Value::Number(parse_number(value)?),
+        _ => return Err("a type is one of g c d h ms s"),
+    };
+    let (mut rate, mut tags) = (None, None);
+    for field in fields {
+        if let Some(text) = field.strip_prefix('@') {
+            once(&mut rate, parse_number(text)?)?;
+        } else if let Some(text) = field.strip_prefix('#') {
+            once(&mut tags, parse_tags(text)?)?;
+        } else {
+            return Err("an unknown field");
+        }
+    }
+    let rate = rate.unwrap_or(1.0);
+    if !(rate > 0.0 && rate <= 1.0) {
+        return Err("a rate is above 0 and at most 1");
+    }
+    let tags = tags.unwrap_or_default();
+    Ok(ParsedMetric { name: name.to_owned(), value, code: code.to_owned(), rate, tags })
+}
+
+/// A decimal number as every server reads it: no exponent, no sign but `-`, nothing infinite.
+fn parse_number(text: &str) -> Result<f64, Reason> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.') && digits.starts_with(|c| c != '.');
+    if !plain {
+        return Err("a number has digits, a point and perhaps a `-`");
+    }
+    text.parse().map_err(|_| "a number has digits, a point and perhaps a `-`")
+}
+
+fn parse_tags(text: &str) -> Result<Tags, Reason> {
+    text.split(',')
+        .map(|tag| {
+            let (key, value) = tag.split_once(':').unwrap_or((tag, ""));
+            if key.is_empty() { Err("a tag has a key") } else { Ok((key.to_owned(), value.to_owned())) }
+        })
+        .collect()
+}
+
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Reason> {
+    if place.replace(value).is_some() { Err("a field that is there twice") } else { Ok(()) }
+}
+
+fn parse_event(rest: &str) -> Result<ParsedEvent, Reason> {
+    const LENGTHS: Reason = "an event begins with the lengths of its title and text in bytes";
+    let (lengths, rest) = rest.split_once("}:").ok_or(LENGTHS)?;
+    let (title_len, text_len) = lengths.split_once(',').ok_or(LENGTHS)?;
+    let title_len: usize = title_len.parse().map_err(|_| LENGTHS)?;
+    let text_len: usize = text_len.parse().map_err(|_| LENGTHS)?;
+    let title = rest.get(..title_len).filter(|title| !title.is_empty()).ok_or(LENGTHS)?;
+    let rest = rest.get(title_len..).and_then(|rest| rest.strip_prefix('|')).ok_or(LENGTHS)?;
+    let text = rest.get(..text_len).ok_or(LENGTHS)?;
+    let fields = rest.get(text_len..).unwrap_or_default();
+    let mut event = ParsedEvent { title: unescape(title), text: unescape(text), ..ParsedEvent::default() };
+    let mut tags = None;
+    for field in fields_of(fields)? {
+        let kept = || Some(field.get(2..).unwrap_or_default().to_owned());
+        match field.get(..2) {
+            Some("d:") => event.timestamp = Some(parse_seconds(field)?),
+            Some("h:") => event.hostname = kept(),
+            Some("k:") => event.aggregation_key = kept(),
+            Some("p:") => event.priority = kept(),
+            Some("s:") => event.source_type = kept(),
+            Some("t:") => event.alert_type = kept(),
+            _ => once(&mut tags, parse_tags(field.strip_prefix('#').ok_or("an unknown field")?)?)?,
+        }
+    }
+    event.tags = tags.unwrap_or_default();
+    Ok(event)
+}
+
+fn parse_service_check(rest: &str) -> Result<ParsedServiceCheck, Reason> {
+    let (name, rest) =
+        rest.split_once('|').filter(|(name, _)| !name.is_empty()).ok_or("a check has a name")?;
+    let status = rest.get(..1).and_then(|digit| digit.parse().ok()).filter(|status| *status <= 3);
+    let status = status.ok_or("a check's status is 0, 1, 2 or 3")?;
+    let mut check = ParsedServiceCheck { name: name.to_owned(), status, ..ParsedServiceCheck::default() };
+    let mut tags = None;
+    for field in fields_of(rest.get(1..).unwrap_or_default())? {
+        if check.message.is_some() {
+            return Err("a check's message is its last field");
+        }
+        let text = field.get(2..).unwrap_or_default();
+        match field.get(..2) {
+            Some("d:") => check.timestamp = Some(parse_seconds(field)?),
+            Some("h:") => check.hostname = Some(text.to_owned()),
+            Some("m:") if text.contains("m:") => return Err("an `m:` in a message is escaped"),
+            Some("m:") => check.message = Some(unescape(&text.replace("m\\:", "m:"))),
+            _ => once(&mut tags, parse_tags(field.strip_prefix('#').ok_or("an unknown field")?)?)?,
+        }
+    }
+    check.tags = tags.unwrap_or_default();
+    Ok(check)
+}
+
+/// What stands between `|`, in a text that begins with one if it is not empty.
+fn fields_of(text: &str) -> Result<impl Iterator<Item = &str>, Reason> {
+    if text.is_empty() || text.starts_with('|') {
+        Ok(text.split('|').skip(1))
+    } else {
+        Err("a field begins with `|`")
+    }
+}
+
+fn parse_seconds(field: &str) -> Result<u64, Reason> {
+    field.get(2..).and_then(|text| text.parse().ok()).ok_or("a time is in whole seconds since 1970")
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\n", "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_whole_or_not_at_all() {
+        for good in [
+            "a:1|c",
+            "a.b-c:-0.5|g|#k:v,flag,u:http://x:1",
+            "a:b:c|s",
+            "a:1|d|@0.5|#k:v",
+            "_e{1,0}:t|",
+            "_e{4,3}:a|b\u{7f}|x|y|d:5|#k:v",
+            "_sc|db|2|d:1|h:x|#k:v|m:it is m\\:down",
+        ] {
+            assert!(parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "a:1",
+            ":1|c",
+            "a:|c",
+            "a:1|x",
+            "a:1|",
+            "a:1e5|g",
+            "a:NaN|g",
+            "a:+1|g",
+            "a:.5|g",
+            "a:1|c|@0",
+            "a:1|c|@2",
+            "a:1|c|#",
+            "a:1|c|#a,",
+            "a:1|c|#a|#b",
+            "a:1|c|x:y",
+            "a:|s",
+            "_sc|db|4",
+            "_sc|db|0|m:a|h:b",
+            "_sc||0",
+            "_e{0,0}:|",
+            "_e{1,1}:t|x|z:1",
+            "_e{9,1}:t|x",
+            "a:1|c\n\nb:1|c",
+            "a:1|c\r",
+        ] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_the_count_that_an_agent_truncates_it_to() {
+        let parsed = parse(b"a:1|d|@0.3333333333333333").unwrap();
+        assert!(matches!(parsed.as_slice(), [Parsed::Metric(metric)] if metric.count() == 3));
+    }
+}

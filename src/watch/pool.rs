@@ -1,0 +1,58 @@
+//! A pool of connections, threads or permits.
+
+use super::{Field, Status, level, ratio};
+
+/// What a pool says of itself. Pools differ in what they know: leave out what yours can't tell, and it is not
+/// reported, which is not the same as 0.
+///
+/// | gauge | from |
+/// |---|---|
+/// | `pool.max` | `max` |
+/// | `pool.open` | `open` |
+/// | `pool.in_use` | `in_use`, else `open` less `idle` |
+/// | `pool.utilization` | in use divided by `max`, from 0 to 1 |
+/// | `pool.waiting` | `waiting` |
+///
+/// ```
+/// use tasktag::PoolStatus;
+///
+/// let status = PoolStatus { max: Some(10), open: Some(4), idle: Some(1), ..PoolStatus::default() };
+/// assert_eq!(status.in_use(), Some(3));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Units that the pool may have.
+    pub max: Option<u64>,
+    /// Units that it has.
+    pub open: Option<u64>,
+    /// Units that it has and nobody uses.
+    pub idle: Option<u64>,
+    /// Units in use. Where a pool does not tell, `open` less `idle`.
+    pub in_use: Option<u64>,
+    /// Callers that wait for a unit.
+    pub waiting: Option<u64>,
+}
+
+impl PoolStatus {
+    /// Units in use, as told or as the difference of what is open and what is idle. Pools read the two at different
+    /// moments, so that idle may be the larger one: nothing is in use then.
+    #[must_use]
+    pub fn in_use(&self) -> Option<u64> {
+        self.in_use.or_else(|| Some(self.open?.saturating_sub(self.idle?)))
+    }
+}
+
+impl Status for PoolStatus {
+    const NOUN: &'static str = "pool";
+
+    fn fields(&self) -> Vec<Field> {
+        let in_use = self.in_use();
+        vec![
+            Field { name: "max", peak: false, value: level(self.max) },
+            Field { name: "open", peak: true, value: level(self.open) },
+            Field { name: "in_use", peak: true, value: level(in_use) },
+            Field { name: "utilization", peak: true, value: ratio(in_use, self.max) },
+            Field { name: "waiting", peak: true, value: level(self.waiting) },
+        ]
+    }
+}

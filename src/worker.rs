@@ -1,0 +1,182 @@
+//! The one thread that carries everything to the agent.
+
+use crate::aggregate::Aggregate;
+use crate::encode::{Encoder, Unencodable};
+use crate::ledger::DropReason;
+use crate::packet::Outbox;
+use crate::probe::Watched;
+use crate::record::Record;
+use crate::registry::{Flush, Registry};
+use crate::shared::Shared;
+use crate::telemetry::{INTERVAL_NANOS, Telemetry};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+/// The thread's name, as it stands in `/proc/self/task/*/comm`.
+const THREAD_NAME: &str = "tasktag";
+
+/// How often a last flush is tried that the worker dies of.
+const MAX_LAST_TRIES: u32 = 3;
+
+/// Nanoseconds between what the worker does by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Intervals {
+    pub(crate) collect: u64,
+    pub(crate) flush: u64,
+}
+
+/// Everything that the worker alone owns: nothing of it is shared or locked.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) encoder: Encoder,
+    pub(crate) outbox: Outbox,
+    pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) intervals: Intervals,
+    pub(crate) schedule: Schedule,
+    pub(crate) registry: Registry,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) probes: Vec<Watched>,
+}
+
+/// When what is due next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Schedule {
+    collect: u64,
+    flush: u64,
+    telemetry: u64,
+}
+
+impl Worker {
+    pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || self.live())
+    }
+
+    /// Works until it is told to stop, whatever happens on the way.
+    fn live(mut self) {
+        let now = self.shared.clock.now();
+        self.schedule = Schedule {
+            collect: now + self.intervals.collect,
+            flush: now + jittered(self.intervals.flush),
+            telemetry: now + INTERVAL_NANOS,
+        };
+        let mut last_tries = MAX_LAST_TRIES;
+        while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
+            // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
+            self.outbox.write_off();
+            self.shared.ledger.worker_restarts.add(1);
+            last_tries -= u32::from(self.shared.channel.is_closed());
+        }
+        self.end();
+    }
+
+    fn end(mut self) {
+        self.outbox.abandon();
+        self.shared.leave(self.registry);
+        // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
+        let owned = (self.probes, self.outbox, self.aggregate);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
+        self.shared.control.end();
+    }
+
+    fn work(&mut self) {
+        loop {
+            let clock = &self.shared.clock;
+            let order =
+                self.shared.control.next_order(clock.until(self.schedule.collect.min(self.schedule.flush)));
+            let now = clock.now();
+            if order.stop {
+                self.shared.channel.close();
+                self.collect(now);
+                self.flush(now, true);
+                return;
+            }
+            let flush = order.flush || now >= self.schedule.flush;
+            if flush || now >= self.schedule.collect {
+                self.collect(now);
+            }
+            if flush {
+                self.flush(now, false);
+            }
+            self.shared.control.complete(order);
+        }
+    }
+
+    /// Asks the probes and empties the channel.
+    fn collect(&mut self, now: u64) {
+        // The schedule moves first, so that a collection that panics is not tried again at once.
+        self.schedule.collect = now + self.intervals.collect;
+        self.probes.extend(self.shared.take_arriving_probes());
+        self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
+        for _ in 0..self.shared.channel.len() {
+            let Some(record) = self.shared.channel.take() else { break };
+            self.fold(record);
+        }
+    }
+
+    fn fold(&mut self, record: Record) {
+        match record {
+            Record::Member(cell, member) => {
+                if !self.aggregate.member(cell, member) {
+                    self.outbox.refuse(DropReason::ContextLimit, 1);
+                }
+            }
+            Record::Overflow(cell, value, n) => self.aggregate.overflow(cell, value, n),
+            Record::Event(event) => match self.encoder.event(&event) {
+                Ok(line) => self.outbox.put(line, 1),
+                Err(why) => self.outbox.refuse(reason(why), 1),
+            },
+            Record::ServiceCheck(check) => match self.encoder.service_check(&check) {
+                Ok(line) => self.outbox.put(line, 1),
+                Err(why) => self.outbox.refuse(reason(why), 1),
+            },
+        }
+    }
+
+    /// Reports every context and sends what is left.
+    fn flush(&mut self, now: u64, last: bool) {
+        self.schedule.flush = now + jittered(self.intervals.flush);
+        // After the channel was emptied: whatever came through it belongs to a context that is known now.
+        self.registry.welcome(self.shared.index.take_arrivals());
+        self.registry.flush(&mut Flush {
+            clock: &self.shared.clock,
+            index: &self.shared.index,
+            encoder: &mut self.encoder,
+            outbox: &mut self.outbox,
+            aggregate: &mut self.aggregate,
+        });
+        let unclaimed = self.aggregate.clear();
+        self.outbox.refuse(DropReason::Invalid, unclaimed);
+        self.shared.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.report_itself(now, last);
+        self.outbox.finish();
+        self.shared.ledger.flushes.add(1);
+    }
+
+    fn report_itself(&mut self, now: u64, last: bool) {
+        let Some(telemetry) = &mut self.telemetry else { return };
+        if last || now >= self.schedule.telemetry {
+            self.schedule.telemetry = now + INTERVAL_NANOS;
+            // The flush's own packets leave first, so that they are in the stats.
+            self.outbox.write_books();
+            telemetry.flush(&self.shared.ledger.stats(0), &mut self.encoder, &mut self.outbox);
+        }
+    }
+}
+
+fn reason(why: Unencodable) -> DropReason {
+    match why {
+        Unencodable::Empty => DropReason::Invalid,
+        Unencodable::Unsupported => DropReason::Unsupported,
+    }
+}
+
+/// The interval, up to a tenth shorter: tasks that were started together don't flush together.
+fn jittered(interval: u64) -> u64 {
+    let drawn = SysRng.try_next_u64().unwrap_or(0);
+    interval - drawn % (interval / 10 + 1)
+}
