@@ -219,7 +219,7 @@ impl ClientBuilder {
             outbox,
             telemetry,
             intervals,
-            schedule: Schedule::default(),
+            schedule: Schedule::from(shared.clock.now(), intervals),
             registry: Registry::default(),
             aggregate: Aggregate::default(),
             probes: Vec::new(),

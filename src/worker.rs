@@ -44,11 +44,22 @@ pub(crate) struct Worker {
 }
 
 /// When what is due next.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     collect: u64,
     flush: u64,
     telemetry: u64,
+}
+
+impl Schedule {
+    /// Set before the thread starts: how long that takes is not the schedule's business.
+    pub(crate) fn from(now: u64, intervals: Intervals) -> Self {
+        Self {
+            collect: now + intervals.collect,
+            flush: now + jittered(intervals.flush),
+            telemetry: now + INTERVAL_NANOS,
+        }
+    }
 }
 
 impl Worker {
@@ -58,12 +69,6 @@ impl Worker {
 
     /// Works until it is told to stop, whatever happens on the way.
     fn live(mut self) {
-        let now = self.shared.clock.now();
-        self.schedule = Schedule {
-            collect: now + self.intervals.collect,
-            flush: now + jittered(self.intervals.flush),
-            telemetry: now + INTERVAL_NANOS,
-        };
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
