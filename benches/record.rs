@@ -1,1 +1,163 @@
-fn main() {}
+//! What an operation costs at the call site, beside the machine's own primitives.
+//!
+//! `cargo bench --bench record`. A row's time is that of a million operations, so a millisecond reads as a nanosecond
+//! an operation. `t=2` is two threads on the same metric, each doing its million.
+
+use divan::{Bencher, black_box};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tasktag::testing::Capture;
+use tasktag::{Client, Counter, Distribution, Gauge, Guard, Occupancy, Set};
+
+const OPS: u32 = 1_000_000;
+
+struct Handles {
+    guard: Guard,
+    gauge: Gauge,
+    peak: Gauge,
+    counter: Counter,
+    timing: Distribution,
+    set: Set,
+    occupancy: Occupancy,
+}
+
+/// A client that never flushes by itself: only call sites are measured.
+static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
+    let builder = Client::builder().capture(&Capture::new());
+    let guard = builder.flush_interval(Duration::from_secs(3600)).install().expect("the one client");
+    let client = guard.client();
+    Handles {
+        gauge: client.gauge("gauge").tag("pool", "primary").register(),
+        peak: client.gauge("gauge.with").tag("pool", "primary").peak().register(),
+        counter: client.counter("counter").tag("pool", "primary").register(),
+        timing: client.timing("timing").tag("pool", "primary").register(),
+        set: client.set("set").tag("pool", "primary").register(),
+        occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+        guard,
+    }
+});
+
+/// A value that varies as latencies do: over about five octaves.
+fn value(i: u32) -> f64 {
+    f64::from(i.wrapping_mul(2_654_435_761) >> 16) / 256.0 + 8.0
+}
+
+fn million(bencher: Bencher, operation: impl Fn(&Handles, u32) + Sync) {
+    let handles = &*HANDLES;
+    bencher.bench(|| {
+        for i in 0..OPS {
+            operation(handles, black_box(i));
+        }
+    });
+}
+
+#[divan::bench_group(threads = [1, 2], sample_count = 20)]
+mod handle {
+    use super::{Bencher, black_box, million, value};
+
+    #[divan::bench]
+    fn gauge_set(bencher: Bencher) {
+        million(bencher, |handles, i| handles.gauge.set(f64::from(i)));
+    }
+
+    #[divan::bench]
+    fn gauge_set_with_peak(bencher: Bencher) {
+        million(bencher, |handles, i| handles.peak.set(f64::from(i)));
+    }
+
+    #[divan::bench]
+    fn gauge_add(bencher: Bencher) {
+        million(bencher, |handles, _| handles.gauge.add(1.0));
+    }
+
+    #[divan::bench]
+    fn counter_increment(bencher: Bencher) {
+        million(bencher, |handles, _| handles.counter.increment(1));
+    }
+
+    #[divan::bench]
+    fn timing_record(bencher: Bencher) {
+        million(bencher, |handles, i| handles.timing.record(value(i)));
+    }
+
+    #[divan::bench]
+    fn timing_start_and_stop(bencher: Bencher) {
+        million(bencher, |handles, _| drop(handles.timing.start()));
+    }
+
+    #[divan::bench]
+    fn occupancy_acquire_and_release(bencher: Bencher) {
+        million(bencher, |handles, _| drop(black_box(handles.occupancy.acquire())));
+    }
+
+    /// Most of these meet a full channel: nobody empties it here.
+    #[divan::bench]
+    fn set_insert_when_full(bencher: Bencher) {
+        million(bencher, |handles, _| handles.set.insert("user-7"));
+    }
+}
+
+#[divan::bench_group(threads = [1, 2], sample_count = 20)]
+mod by_name {
+    use super::{Bencher, black_box, million};
+
+    #[divan::bench]
+    fn gauge_set(bencher: Bencher) {
+        million(bencher, |handles, i| {
+            handles.guard.client().gauge("gauge").tag("pool", black_box("primary")).set(f64::from(i));
+        });
+    }
+
+    #[divan::bench]
+    fn counter_increment(bencher: Bencher) {
+        million(bencher, |handles, _| {
+            handles.guard.client().counter("counter").tag("pool", black_box("primary")).increment(1);
+        });
+    }
+}
+
+#[divan::bench_group(threads = [1, 2], sample_count = 20)]
+mod literal {
+    use super::{Bencher, million};
+
+    #[divan::bench]
+    fn gauge_set(bencher: Bencher) {
+        million(bencher, |_, i| tasktag::gauge!("literal.gauge", "pool" => "primary").set(f64::from(i)));
+    }
+
+    #[divan::bench]
+    fn counter_increment(bencher: Bencher) {
+        million(bencher, |_, _| tasktag::counter!("literal.counter", "pool" => "primary").increment(1));
+    }
+}
+
+#[divan::bench_group(threads = [1, 2], sample_count = 20)]
+mod primitive {
+    use super::{AtomicU64, Bencher, Instant, Ordering, black_box, million};
+
+    static WORD: AtomicU64 = AtomicU64::new(0);
+
+    #[divan::bench]
+    fn relaxed_store(bencher: Bencher) {
+        million(bencher, |_, i| WORD.store(u64::from(i), Ordering::Relaxed));
+    }
+
+    #[divan::bench]
+    fn fetch_add(bencher: Bencher) {
+        million(bencher, |_, _| {
+            WORD.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    #[divan::bench]
+    fn instant_now(bencher: Bencher) {
+        million(bencher, |_, _| {
+            black_box(Instant::now());
+        });
+    }
+}
+
+fn main() {
+    divan::main();
+}

@@ -148,6 +148,9 @@ impl Client {
     ///
     /// When that takes longer than `timeout`, or when the client was shut down.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.shared.is_forked() {
+            return Err(FlushError::Stopped);
+        }
         self.shared.control.flush(timeout)
     }
 
@@ -191,6 +194,9 @@ impl Guard {
 
     fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
         let Some(worker) = self.thread.take() else { return Ok(()) };
+        if self.client.shared.is_forked() {
+            return Err(FlushError::Stopped);
+        }
         if thread::current().id() == worker.thread().id() {
             // A probe owns its own client's guard: the worker can't wait for itself. It ends after this collection.
             return self.client.shared.control.stop(Duration::ZERO);

@@ -84,15 +84,11 @@ impl Control {
         state
     }
 
-    /// The worker's side: sleeps until there is an order, or for `at_most` where that is set.
-    pub(crate) fn next_order(&self, at_most: Option<Duration>) -> Order {
+    /// The worker's side: sleeps until there is an order, or for `at_most`.
+    pub(crate) fn next_order(&self, at_most: Duration) -> Order {
         let start = Instant::now();
         let mut state = self.lock();
         while state.requested == state.completed && !state.stop {
-            let Some(at_most) = at_most else {
-                state = self.to_worker.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
             let Some(left) = at_most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
                 break;
             };

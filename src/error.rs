@@ -123,7 +123,7 @@ impl std::error::Error for RegisterError {}
 pub enum FlushError {
     /// The worker did not finish in time. It goes on with what it is doing.
     TimedOut(Duration),
-    /// The worker was shut down before.
+    /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
     Stopped,
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut(after) => write!(f, "the worker did not finish within {after:?}"),
-            Self::Stopped => write!(f, "the worker was shut down before"),
+            Self::Stopped => write!(f, "there is no worker any more"),
         }
     }
 }

@@ -176,7 +176,9 @@ mod tests {
 
     fn tags<'a>(pairs: &[(&'a str, &'a str)]) -> TagList<'a> {
         let mut list = TagList::default();
-        pairs.iter().for_each(|(key, value)| list.push(key, value));
+        for (key, value) in pairs {
+            list.push(key, value);
+        }
         list
     }
 

@@ -61,7 +61,9 @@
 //!
 //! # Forks
 //!
-//! A worker does not survive a `fork`. Build the client in the child, after forking, where a program forks itself.
+//! A worker does not survive a `fork`, and a child has its parent's task id. Build the client in the child, after
+//! forking, where a program forks itself. A client from before the fork sends nothing there, twice least of all, and
+//! its guard waits for nobody.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

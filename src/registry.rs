@@ -190,7 +190,9 @@ impl Flush<'_> {
                 self.outbox.refuse(DropReason::Invalid, n);
                 continue;
             };
-            (0..times).for_each(|_| self.outbox.put(encoded, weight));
+            for _ in 0..times {
+                self.outbox.put(encoded, weight);
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) channel: Channel,
     pub(crate) control: Control,
     pub(crate) index: Index,
+    // The process that has the worker; a forked child has none.
+    process: u32,
     arriving_probes: Mutex<Vec<Watched>>,
     // What the worker left behind when it ended.
     remains: Mutex<Option<Registry>>,
@@ -30,9 +32,15 @@ impl Shared {
             channel: Channel::new(channel_capacity),
             control: Control::default(),
             index: Index::new(context_limit),
+            process: std::process::id(),
             arriving_probes: Mutex::default(),
             remains: Mutex::default(),
         }
+    }
+
+    /// Whether the worker is in another process: this one was forked from it, and waits for nobody.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Hands a record to the worker.

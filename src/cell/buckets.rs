@@ -206,7 +206,7 @@ mod tests {
                     })
                 })
                 .collect();
-            while !writers.iter().all(|writer| writer.is_finished()) {
+            while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 buckets.take(|_, n| total += n);
             }
             let added: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();

@@ -48,6 +48,11 @@ impl Udp {
     }
 }
 
+/// The agent's host answered an earlier packet with "port unreachable". Windows calls that a reset.
+fn speaks_of_the_packet_before(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
+}
+
 fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -73,8 +78,8 @@ impl Transport for Udp {
         match socket.send(packet) {
             Ok(()) => Delivery::TAKEN,
             Err(error) if is_full(&error) => Delivery::FAILED,
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                // It speaks of the packet before. This one was not tried yet, and the agent may be back.
+            Err(error) if speaks_of_the_packet_before(&error) => {
+                // This one was not tried yet, and the agent may be back.
                 let taken = socket.send(packet).is_ok();
                 self.resolver.doubt();
                 Delivery { taken, refused_before: true }
