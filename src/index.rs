@@ -1,6 +1,6 @@
 //! Which context a name and its tags mean.
 
-use crate::cell::Cell;
+use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
 use crate::error::RegisterError;
 use crate::kind::Kind;
@@ -25,6 +25,8 @@ struct Table {
     contexts: HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>,
     kinds: HashMap<String, (Kind, usize)>,
     len: usize,
+    // Where the next counter's cell is.
+    counters: CounterBlock,
     // Contexts that the worker has not seen yet.
     arrivals: Vec<Arc<Context>>,
 }
@@ -57,7 +59,7 @@ impl Index {
         name: &str,
         tags: &TagList<'_>,
         kind: Kind,
-        cell: impl FnOnce() -> Cell,
+        cell: impl FnOnce(&mut CounterBlock) -> Cell,
         then: impl FnOnce(&Context) -> T,
     ) -> Result<T, RegisterError> {
         if name.is_empty() {
@@ -80,7 +82,8 @@ impl Index {
         if table.len >= self.limit {
             return Err(RegisterError::ContextLimit { name: name.to_owned(), limit: self.limit });
         }
-        let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell()));
+        let cell = cell(&mut table.counters);
+        let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell));
         table.insert(hash, &context);
         // Still under the lock: the worker can't forget the context before it is held or called.
         Ok(then(&context))
@@ -171,7 +174,6 @@ impl Hasher for Hashed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::CounterCell;
     use crate::tag::Tags;
 
     fn tags<'a>(pairs: &[(&'a str, &'a str)]) -> TagList<'a> {
@@ -182,8 +184,8 @@ mod tests {
         list
     }
 
-    fn counter() -> Cell {
-        Cell::Counter(Arc::new(CounterCell::default()))
+    fn counter(block: &mut CounterBlock) -> Cell {
+        Cell::Counter(Arc::new(block.cell()))
     }
 
     fn register(

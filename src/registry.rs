@@ -1,7 +1,7 @@
 //! The worker's view of all contexts: what each has to report at a flush.
 
 use crate::aggregate::{Aggregate, thin};
-use crate::cell::{Buckets, Cell, GaugeCell, OccupancyCell, Reading, SetCell};
+use crate::cell::{Buckets, Cell, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::encode::{Encoder, Line, Weights};
@@ -28,6 +28,8 @@ struct Tracked {
     lines: Option<Rendered>,
     // Bits of the level that was reported last.
     reported: Option<u64>,
+    // A counter's sum that was reported.
+    counted: u64,
     occupied: Reading,
     idle_flushes: u32,
     by_name: bool,
@@ -86,7 +88,7 @@ impl Tracked {
             Cell::Occupancy(cell) => cell.first_reading(),
             _ => Reading::default(),
         };
-        Self { context, lines: None, reported: None, occupied, idle_flushes: 0, by_name: false }
+        Self { context, lines: None, reported: None, counted: 0, occupied, idle_flushes: 0, by_name: false }
     }
 
     fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
@@ -95,7 +97,7 @@ impl Tracked {
         let lines = self.lines.take().unwrap_or_else(|| Rendered::new(&self.context, flush.encoder));
         match &self.context.cell {
             Cell::Gauge(cell) => self.reported = flush.gauge(&lines, cell, life, self.reported),
-            Cell::Counter(cell) => flush.counter(&lines, cell.take()),
+            Cell::Counter(cell) => flush.counter(&lines, added(cell, &mut self.counted)),
             Cell::Distribution(cell) => flush.distribution(&lines, cell),
             Cell::Set(cell) => flush.set(&lines, cell),
             Cell::Occupancy(cell) => self.occupied = flush.occupancy(&lines, cell, self.occupied),
@@ -124,7 +126,7 @@ impl Tracked {
                 self.reported = level;
                 u64::from(unreported)
             }
-            Cell::Counter(cell) => u64::from(cell.take() != 0),
+            Cell::Counter(cell) => u64::from(added(cell, &mut self.counted) != 0),
             Cell::Distribution(cell) => {
                 let mut values = 0;
                 cell.take(|_, n| values += n);
@@ -133,6 +135,12 @@ impl Tracked {
             Cell::Set(_) | Cell::Occupancy(_) => 0,
         }
     }
+}
+
+/// What was counted since `counted`, which moves on.
+fn added(cell: &CounterCell, counted: &mut u64) -> u64 {
+    let sum = cell.sum();
+    sum.wrapping_sub(std::mem::replace(counted, sum))
 }
 
 impl Rendered {

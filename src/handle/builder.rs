@@ -1,6 +1,6 @@
 //! From a name and tags to a handle, or to one call by name.
 
-use crate::cell::Cell;
+use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::error::RegisterError;
 use crate::kind::Kind;
@@ -16,7 +16,7 @@ pub(crate) trait Metric: Sized {
     /// The atomics that it writes.
     type Cell;
 
-    fn new_cell(options: Options) -> Arc<Self::Cell>;
+    fn new_cell(options: Options, counters: &mut CounterBlock) -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
     fn adjust(_cell: &Self::Cell, _options: Options) {}
@@ -78,7 +78,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         let (shared, options) = (self.client.shared(), self.options);
-        self.try_register().unwrap_or_else(|_| M::handle(M::new_cell(options), shared))
+        self.try_register()
+            .unwrap_or_else(|_| M::handle(M::new_cell(options, &mut CounterBlock::default()), shared))
     }
 
     /// A handle, or why there is none.
@@ -89,7 +90,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// The refusal is counted too.
     pub fn try_register(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
-        let make = || M::wrap(M::new_cell(self.options));
+        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
         let cell = shared.index.with_new(self.name, &self.tags, self.kind, make, |context| {
             M::pick(&context.cell).map(Arc::clone)
         });
@@ -131,7 +132,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
 
     #[cold]
     fn call_new(&self, act: impl FnOnce(&crate::context::Context) -> Option<()>) -> Result<(), DropReason> {
-        let make = || M::wrap(M::new_cell(self.options));
+        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
         match self.client.shared().index.with_new(self.name, &self.tags, self.kind, make, act) {
             Ok(done) => done.ok_or(DropReason::Invalid),
             Err(RegisterError::ContextLimit { .. }) => Err(DropReason::ContextLimit),

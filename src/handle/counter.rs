@@ -1,13 +1,15 @@
 //! How often something happened.
 
 use super::builder::{Metric, MetricBuilder, Options};
-use crate::cell::{Cell, CounterCell};
+use crate::cell::{Cell, CounterBlock, CounterCell};
 use crate::shared::Shared;
 use std::sync::Arc;
 
 /// A count of what happened. What was added since the last flush is sent; nothing is sent for 0.
 ///
-/// Clones share one cell. Using a counter is one atomic addition.
+/// Clones share one cell. Each thread adds in a word of its own, as long as there are no more threads than twice the
+/// processors; the others share one, with an atomic addition. The worker sums them up, and what a thread counted stays
+/// when it ends.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -39,8 +41,8 @@ impl MetricBuilder<'_, Counter> {
 impl Metric for Counter {
     type Cell = CounterCell;
 
-    fn new_cell(_: Options) -> Arc<CounterCell> {
-        Arc::default()
+    fn new_cell(_: Options, counters: &mut CounterBlock) -> Arc<CounterCell> {
+        Arc::new(counters.cell())
     }
 
     fn wrap(cell: Arc<CounterCell>) -> Cell {

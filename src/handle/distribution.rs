@@ -1,7 +1,7 @@
 //! Values whose quantiles matter.
 
 use super::builder::{Metric, MetricBuilder, Options};
-use crate::cell::{Buckets, Cell};
+use crate::cell::{Buckets, Cell, CounterBlock};
 use crate::clock::nanos;
 use crate::ledger::DropReason;
 use crate::record::Record;
@@ -118,7 +118,7 @@ impl MetricBuilder<'_, Distribution> {
 impl Metric for Distribution {
     type Cell = Buckets;
 
-    fn new_cell(_: Options) -> Arc<Buckets> {
+    fn new_cell(_: Options, _: &mut CounterBlock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
     }
 

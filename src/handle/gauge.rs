@@ -1,7 +1,7 @@
 //! A level: the last value wins.
 
 use super::builder::{Metric, MetricBuilder, Options};
-use crate::cell::{Cell, GaugeCell};
+use crate::cell::{Cell, CounterBlock, GaugeCell};
 use crate::ledger::DropReason;
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ impl MetricBuilder<'_, Gauge> {
 impl Metric for Gauge {
     type Cell = GaugeCell;
 
-    fn new_cell(options: Options) -> Arc<GaugeCell> {
+    fn new_cell(options: Options, _: &mut CounterBlock) -> Arc<GaugeCell> {
         let cell = GaugeCell::new();
         Self::adjust(&cell, options);
         Arc::new(cell)

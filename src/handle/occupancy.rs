@@ -1,7 +1,7 @@
 //! How much of a capacity is in use, over time.
 
 use super::builder::{Metric, Options};
-use crate::cell::{Cell, OccupancyCell};
+use crate::cell::{Cell, CounterBlock, OccupancyCell};
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl Drop for OwnedOccupied {
 impl Metric for Occupancy {
     type Cell = OccupancyCell;
 
-    fn new_cell(options: Options) -> Arc<OccupancyCell> {
+    fn new_cell(options: Options, _: &mut CounterBlock) -> Arc<OccupancyCell> {
         Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), options.opened))
     }
 

@@ -1,7 +1,7 @@
 //! How many distinct members were seen.
 
 use super::builder::{Metric, MetricBuilder, Options};
-use crate::cell::{Cell, SetCell};
+use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::record::{Member, Record};
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl MetricBuilder<'_, Set> {
 impl Metric for Set {
     type Cell = SetCell;
 
-    fn new_cell(_: Options) -> Arc<SetCell> {
+    fn new_cell(_: Options, _: &mut CounterBlock) -> Arc<SetCell> {
         Arc::default()
     }
 

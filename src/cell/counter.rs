@@ -1,0 +1,95 @@
+//! How often something happened: a word a lane, summed by the worker.
+
+use super::lane;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters that stand side by side in a cache line of each lane.
+const COLUMNS: usize = 8;
+
+/// A lane's words of eight counters. Lines are 64 bytes on the machines that matter; where they are longer, two
+/// threads may share one, which is slower and nothing worse.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Lane([AtomicU64; COLUMNS]);
+
+/// What was counted since the cell was made, in lanes that only grow: the worker reads and never writes them.
+#[derive(Debug)]
+pub(crate) struct CounterCell {
+    lanes: Arc<[Lane]>,
+    column: usize,
+}
+
+impl CounterCell {
+    /// Adds; wraps at 2^64.
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        let lane = lane::current();
+        // There is a word for every lane: `get` is there to panic for nobody.
+        let Some(word) = self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS)) else {
+            return;
+        };
+        if lane == lane::SHARED {
+            word.fetch_add(n, Ordering::Relaxed);
+        } else {
+            // Nobody else writes it, so nothing is lost between the two.
+            word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        }
+    }
+
+    /// The count since the cell was made, modulo 2^64.
+    pub(crate) fn sum(&self) -> u64 {
+        let words = self.lanes.iter().filter_map(|lane| lane.0.get(self.column % COLUMNS));
+        words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+    }
+}
+
+/// Places counters: eight to a block, so that neither padding nor lanes cost more than they must.
+#[derive(Debug, Default)]
+pub(crate) struct CounterBlock {
+    lanes: Option<Arc<[Lane]>>,
+    used: usize,
+}
+
+impl CounterBlock {
+    /// The next counter's cell.
+    pub(crate) fn cell(&mut self) -> CounterCell {
+        if self.used == COLUMNS {
+            *self = Self::default();
+        }
+        let new = || (0..lane::count()).map(|_| Lane::default()).collect();
+        let lanes = Arc::clone(self.lanes.get_or_insert_with(new));
+        let column = self.used;
+        self.used += 1;
+        CounterCell { lanes, column }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_a_block_are_apart() {
+        let mut block = CounterBlock::default();
+        let cells: Vec<_> = (0..20).map(|_| block.cell()).collect();
+        for (n, cell) in (1..).zip(&cells) {
+            cell.add(n);
+        }
+        assert_eq!(cells.iter().map(CounterCell::sum).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn threads_that_come_and_go_lose_nothing() {
+        let cell = CounterBlock::default().cell();
+        // More at a time than there are lanes, so that some share one.
+        for _ in 0..5 {
+            std::thread::scope(|scope| {
+                for _ in 0..lane::count() + 5 {
+                    scope.spawn(|| (0..1000).for_each(|_| cell.add(1)));
+                }
+            });
+        }
+        assert_eq!(cell.sum(), 5 * (lane::count() as u64 + 5) * 1000);
+    }
+}

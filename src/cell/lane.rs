@@ -1,0 +1,116 @@
+//! Lanes: words that one thread writes alone, so that counting needs no locked instruction and shares no line.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// The lane of all threads that have none of their own.
+pub(super) const SHARED: usize = 0;
+const UNCLAIMED: usize = usize::MAX;
+
+/// One lane a thread, for more threads than run at once; the bits of `TAKEN`.
+const MIN_OWNED: usize = 8;
+const MAX_OWNED: usize = 63;
+
+// Bit n stands for lane n + 1.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    // Two variables: reading one without a destructor costs a single load.
+    static LANE: Cell<usize> = const { Cell::new(UNCLAIMED) };
+    static CLAIM: Claim = Claim::new();
+}
+
+/// How many lanes there are: the shared one, and two for each processor.
+pub(super) fn count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        1 + (2 * processors).clamp(MIN_OWNED, MAX_OWNED)
+    })
+}
+
+/// The calling thread's lane: [`SHARED`], or one that no other thread writes for as long as this one lives.
+#[inline]
+pub(super) fn current() -> usize {
+    let lane = LANE.get();
+    if lane == UNCLAIMED { claim() } else { lane }
+}
+
+/// Claims a lane on a thread's first use, once.
+#[cold]
+fn claim() -> usize {
+    // In a thread that is ending `CLAIM` may be gone, and then `LANE` says so already.
+    CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED)
+}
+
+/// A thread's hold on its lane, let go when the thread ends.
+#[derive(Debug)]
+struct Claim {
+    lane: usize,
+}
+
+impl Claim {
+    fn new() -> Self {
+        let lane = take_lane(&TAKEN, count() - 1);
+        LANE.set(lane);
+        Self { lane }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // What other destructors of this thread still count goes to the shared lane.
+        LANE.set(SHARED);
+        let_go(&TAKEN, self.lane);
+    }
+}
+
+fn take_lane(taken: &AtomicU64, owned: usize) -> usize {
+    let free = |bits: u64| {
+        let lane = bits.trailing_ones() as usize;
+        (lane < owned).then_some(bits | (1 << lane))
+    };
+    // Acquire pairs with the Release in `let_go`: the new owner goes on from the last word of the old one.
+    match taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
+        Ok(before) => before.trailing_ones() as usize + 1,
+        Err(_) => SHARED,
+    }
+}
+
+fn let_go(taken: &AtomicU64, lane: usize) {
+    if lane != SHARED {
+        taken.fetch_and(!(1 << (lane - 1)), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_taken_once_and_again_when_they_are_let_go() {
+        let taken = AtomicU64::new(0);
+        assert_eq!([1, 2, 3, SHARED], [(); 4].map(|()| take_lane(&taken, 3)));
+        let_go(&taken, 2);
+        let_go(&taken, SHARED);
+        assert_eq!([2, SHARED], [(); 2].map(|()| take_lane(&taken, 3)));
+    }
+
+    #[test]
+    fn all_63_lanes_can_be_taken() {
+        let taken = AtomicU64::new(0);
+        let lanes: Vec<_> = (0..64).map(|_| take_lane(&taken, MAX_OWNED)).collect();
+        assert_eq!(lanes, (1..=63).chain([SHARED]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_thread_keeps_its_lane_and_shares_it_with_no_live_thread() {
+        let mine = current();
+        assert_eq!(mine, current());
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(current() != mine || mine == SHARED));
+        });
+    }
+}
