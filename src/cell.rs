@@ -15,6 +15,7 @@ pub(crate) use self::gauge::GaugeCell;
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
 
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 /// A set has no number: its members cross the channel. The cell is what its handles and records share.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ impl Cell {
             Self::Set(cell) => Arc::strong_count(cell),
             Self::Occupancy(cell) => Arc::strong_count(cell),
         };
+        // Whoever let go of the cell last wrote to it before: Acquire, after the Release in the drop of an `Arc`.
+        fence(Ordering::Acquire);
         references > 1
     }
 }

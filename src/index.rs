@@ -4,16 +4,21 @@ use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
 use crate::error::RegisterError;
 use crate::kind::Kind;
+use crate::recent;
 use crate::tag::TagList;
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
 /// operation on a handle comes here.
 #[derive(Debug)]
 pub(crate) struct Index {
+    // Tells one client's contexts from another's where threads remember them.
+    id: u64,
     hasher: RandomState,
     limit: usize,
     table: RwLock<Table>,
@@ -33,24 +38,27 @@ struct Table {
 
 impl Index {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { hasher: RandomState::new(), limit, table: RwLock::default() }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { id, hasher: RandomState::default(), limit, table: RwLock::default() }
     }
 
-    /// Hands the context that is known under a name and tags to `then`, or gives `then` back.
+    /// Hands the context that is known under a name and tags to `then`. Takes no lock for what the calling thread
+    /// called lately.
     #[inline]
-    pub(crate) fn with<T, F: FnOnce(&Context) -> T>(
-        &self,
-        name: &str,
-        tags: &TagList<'_>,
-        then: F,
-    ) -> Result<T, F> {
+    pub(crate) fn with<T>(&self, name: &str, tags: &TagList<'_>, then: impl Fn(&Context) -> T) -> Option<T> {
+        let hash = recent::hash(name, tags);
+        recent::with(self.id, hash, name, tags, &then).or_else(|| self.find(hash, name, tags, then))
+    }
+
+    #[cold]
+    fn find<T>(&self, place: u64, name: &str, tags: &TagList<'_>, then: impl Fn(&Context) -> T) -> Option<T> {
         let hash = self.hash(name, tags.iter());
         let table = self.read();
-        let known = table.candidates(hash).find(|context| context.name == name && context.tags.are(tags));
-        match known {
-            Some(context) => Ok(then(context)),
-            None => Err(then),
-        }
+        let known = table.candidates(hash).find(|context| context.is(name, tags))?;
+        recent::remember(self.id, place, known);
+        // Still under the lock: the worker can't forget the context before it is called.
+        Some(then(known))
     }
 
     /// As [`with`](Self::with), for a context that is made if it is new.
@@ -60,7 +68,7 @@ impl Index {
         tags: &TagList<'_>,
         kind: Kind,
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
-        then: impl FnOnce(&Context) -> T,
+        then: impl Fn(&Context) -> T,
     ) -> Result<T, RegisterError> {
         if name.is_empty() {
             return Err(RegisterError::EmptyName);
@@ -98,6 +106,7 @@ impl Index {
             return false;
         }
         table.remove(hash, context);
+        context.retire();
         true
     }
 
@@ -206,7 +215,7 @@ mod tests {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();
         }
         assert_eq!(index.len(), 1);
-        assert!(index.with("jobs", &tags(same[1]), |_| ()).is_ok());
+        assert!(index.with("jobs", &tags(same[1]), |_| ()).is_some());
         let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
         for pairs in others {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();

@@ -96,6 +96,7 @@ mod context;
 mod control;
 mod index;
 mod ledger;
+mod recent;
 mod record;
 mod shared;
 

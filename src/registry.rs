@@ -61,7 +61,7 @@ enum Life {
     Live,
     /// Nobody used it, but it may be called again.
     Idle,
-    /// It is out of the index: this is its last flush.
+    /// It is out of the index, and no thread remembers it: this is its last flush.
     Gone,
 }
 
@@ -115,7 +115,12 @@ impl Tracked {
         }
         self.idle_flushes += 1;
         let wanted = self.by_name && self.idle_flushes < IDLE_FLUSHES;
-        if !wanted && index.remove(&self.context) { Life::Gone } else { Life::Idle }
+        if !wanted && !self.context.is_retired() {
+            index.remove(&self.context);
+        }
+        // A thread that remembers a retired context may be in the middle of a call: its value is waited for.
+        let forgotten = self.context.is_retired() && Arc::get_mut(&mut self.context).is_some();
+        if forgotten { Life::Gone } else { Life::Idle }
     }
 
     fn take_values(&mut self) -> u64 {

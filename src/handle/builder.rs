@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
+use crate::context::Context;
 use crate::error::RegisterError;
 use crate::kind::Kind;
 use crate::ledger::DropReason;
@@ -35,8 +36,8 @@ pub(crate) struct Options {
 ///
 /// [`Client::gauge`] and its sisters give one. [`register`](Self::register) makes a handle of it: do that once and
 /// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
-/// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags, and take
-/// a read lock to find them.
+/// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags. What a
+/// thread called lately it finds without a lock, the rest under a read lock.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -112,32 +113,31 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
     #[inline]
-    pub(super) fn call(self, values: u64, verb: impl FnOnce(&Arc<M::Cell>, &Shared)) {
+    pub(super) fn call(self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
         let shared = self.client.shared();
-        let kind = self.kind;
-        let act = |context: &crate::context::Context| {
-            let cell = M::pick(&context.cell).filter(|_| context.kind == kind)?;
+        let act = |context: &Context| {
+            let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
             verb(cell, shared);
             context.call();
             Some(())
         };
-        let done = match shared.index.with(self.name, &self.tags, act) {
-            Ok(done) => done.ok_or(DropReason::Invalid),
-            Err(act) => self.call_new(act),
-        };
-        if let Err(reason) = done {
-            shared.ledger.refuse(reason, values);
+        let done = shared.index.with(self.name, &self.tags, act);
+        if done.flatten().is_none() {
+            self.call_new(values, act);
         }
     }
 
+    /// Makes the context, or books why there is none.
     #[cold]
-    fn call_new(&self, act: impl FnOnce(&crate::context::Context) -> Option<()>) -> Result<(), DropReason> {
+    fn call_new(&self, values: u64, act: impl Fn(&Context) -> Option<()>) {
+        let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
-        match self.client.shared().index.with_new(self.name, &self.tags, self.kind, make, act) {
-            Ok(done) => done.ok_or(DropReason::Invalid),
-            Err(RegisterError::ContextLimit { .. }) => Err(DropReason::ContextLimit),
-            Err(_) => Err(DropReason::Invalid),
-        }
+        let reason = match shared.index.with_new(self.name, &self.tags, self.kind, make, act) {
+            Ok(Some(())) => return,
+            Err(RegisterError::ContextLimit { .. }) => DropReason::ContextLimit,
+            Ok(None) | Err(_) => DropReason::Invalid,
+        };
+        shared.ledger.refuse(reason, values);
     }
 }
 
