@@ -66,31 +66,37 @@ impl Client {
     }
 
     /// A level: the last value wins.
+    #[inline]
     pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
         MetricBuilder::new(self, name, Kind::Gauge, Options::default())
     }
 
     /// How often something happened.
+    #[inline]
     pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
         MetricBuilder::new(self, name, Kind::Counter, Options::default())
     }
 
     /// Values whose quantiles are computed over all tasks, by the backend.
+    #[inline]
     pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Distribution, Options::default())
     }
 
     /// Values whose quantiles are computed by each agent.
+    #[inline]
     pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Histogram, Options::default())
     }
 
     /// Milliseconds whose quantiles are computed by each agent.
+    #[inline]
     pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Timing, Options::default())
     }
 
     /// How many distinct members were seen.
+    #[inline]
     pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
         MetricBuilder::new(self, name, Kind::Set, Options::default())
     }

@@ -56,7 +56,7 @@ impl Index {
         let hash = self.hash(name, tags.iter());
         let table = self.read();
         let known = table.candidates(hash).find(|context| context.is(name, tags))?;
-        recent::remember(self.id, place, known);
+        recent::remember(self.id, place, tags, known);
         // Still under the lock: the worker can't forget the context before it is called.
         Some(then(known))
     }
@@ -73,7 +73,7 @@ impl Index {
         if name.is_empty() {
             return Err(RegisterError::EmptyName);
         }
-        let tags = tags.to_tags();
+        let tags = tags.kept();
         let hash = self.hash(name, tags.iter());
         let mut table = self.write();
         match table.kinds.get(name) {
@@ -185,11 +185,9 @@ mod tests {
     use super::*;
     use crate::tag::Tags;
 
-    fn tags<'a>(pairs: &[(&'a str, &'a str)]) -> TagList<'a> {
+    fn tags<'a>(pairs: &'a [(&'a str, &'a str)]) -> TagList<'a> {
         let mut list = TagList::default();
-        for (key, value) in pairs {
-            list.push(key, value);
-        }
+        list.set_slice(pairs);
         list
     }
 

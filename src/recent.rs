@@ -1,7 +1,7 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
 use crate::context::Context;
-use crate::tag::TagList;
+use crate::tag::{TagList, Tags};
 use foldhash::fast::FixedState;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
@@ -14,6 +14,8 @@ const PLACES: usize = 64;
 struct Entry {
     index: u64,
     hash: u64,
+    // In the order of the call, which is nearly always that of the next call: one comparison each.
+    tags: Tags,
     context: Arc<Context>,
 }
 
@@ -49,17 +51,22 @@ pub(crate) fn with<T>(
         .try_with(|recent| {
             let recent = recent.try_borrow().ok()?;
             let entry = recent.get(place(hash))?.as_ref()?;
-            let found = entry.hash == hash && entry.index == index && entry.context.is(name, tags);
-            (found && !entry.context.is_retired()).then(|| then(&entry.context))
+            let context = &entry.context;
+            let found = entry.hash == hash
+                && entry.index == index
+                && context.name == name
+                && entry.tags.are_in_order(tags)
+                && !context.is_retired();
+            found.then(|| then(context))
         })
         .ok()?
 }
 
 /// Remembers a context in place of another.
-pub(crate) fn remember(index: u64, hash: u64, context: &Arc<Context>) {
+pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<Context>) {
+    let entry = Entry { index, hash, tags: tags.as_given(), context: Arc::clone(context) };
     let _ = RECENT.try_with(|recent| {
-        let mut recent = recent.try_borrow_mut().ok()?;
-        *recent.get_mut(place(hash))? = Some(Entry { index, hash, context: Arc::clone(context) });
+        *recent.try_borrow_mut().ok()?.get_mut(place(hash))? = Some(entry);
         Some(())
     });
 }

@@ -1,46 +1,63 @@
 //! Tags on their way in: borrowed, in place, and counted.
 
-/// Pairs that a [`TagList`] holds without allocating.
-pub(crate) const INLINE_TAGS: usize = 8;
+/// Tags that are given one by one.
+pub(crate) const MAX_SINGLE_TAGS: usize = 8;
 
 type Pair<'a> = (&'a str, &'a str);
 
-/// The tags of one call or registration, as the caller gave them.
-#[derive(Clone, Debug, Default)]
+/// The tags of one call or registration, as the caller gave them: some one by one, some as a slice.
+///
+/// All borrowed and without a destructor, so that a builder that is used up where it is made leaves nothing of itself
+/// in the machine code.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TagList<'a> {
-    inline: [Pair<'a>; INLINE_TAGS],
+    singles: [Pair<'a>; MAX_SINGLE_TAGS],
     len: usize,
-    spill: Vec<Pair<'a>>,
+    slice: &'a [Pair<'a>],
 }
 
 impl<'a> TagList<'a> {
-    pub(crate) fn push(&mut self, key: &'a str, value: &'a str) {
-        match self.inline.get_mut(self.len) {
-            Some(free) => {
-                *free = (key, value);
-                self.len += 1;
-            }
-            None => self.spill.push((key, value)),
-        }
+    /// Adds a tag. `false` when there is no place for another.
+    #[inline]
+    pub(crate) fn push(&mut self, key: &'a str, value: &'a str) -> bool {
+        let Some(free) = self.singles.get_mut(self.len) else { return false };
+        *free = (key, value);
+        self.len += 1;
+        true
+    }
+
+    /// Puts a slice in the place of an earlier one.
+    #[inline]
+    pub(crate) fn set_slice(&mut self, slice: &'a [Pair<'a>]) {
+        self.slice = slice;
     }
 
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
-        self.inline.iter().take(self.len).chain(&self.spill).copied()
+        self.singles.iter().take(self.len).chain(self.slice).copied()
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len + self.spill.len()
+        self.len + self.slice.len()
     }
 
     /// The same tags, kept: sorted, each once.
-    pub(crate) fn to_tags(&self) -> Tags {
-        Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    pub(crate) fn kept(&self) -> Tags {
+        Tags::new(self.owned().collect())
+    }
+
+    /// The same tags, kept as they were given.
+    pub(crate) fn as_given(&self) -> Tags {
+        Tags(self.owned().collect())
+    }
+
+    fn owned(&self) -> impl Iterator<Item = (String, String)> {
+        self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()))
     }
 }
 
-/// Tags that are kept: sorted, each once.
+/// Tags that are kept; those of a context sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tags(Box<[(String, String)]>);
 
@@ -51,6 +68,7 @@ impl Tags {
         Self(pairs.into())
     }
 
+    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
@@ -62,5 +80,11 @@ impl Tags {
         self.0.len() == list.len()
             && list.iter().all(|(key, value)| self.0.iter().any(|(k, v)| k == key && v == value))
             && self.iter().all(|(key, value)| list.iter().any(|pair| pair == (key, value)))
+    }
+
+    /// Whether these are the tags of `list`, in its order.
+    #[inline]
+    pub(crate) fn are_in_order(&self, list: &TagList<'_>) -> bool {
+        self.0.len() == list.len() && self.iter().eq(list.iter())
     }
 }

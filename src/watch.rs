@@ -97,9 +97,9 @@ impl<F> StatusProbe<F> {
         } else {
             format!("{}.{}", self.prefix, field.name)
         };
-        let builder = self.client.gauge(&name);
-        let builder = if field.peak { builder.peak() } else { builder };
-        self.tags.iter().fold(builder, |builder, (key, value)| builder.tag(key, value)).register()
+        let tags: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let builder = self.client.gauge(&name).tags(&tags);
+        if field.peak { builder.peak().register() } else { builder.register() }
     }
 }
 

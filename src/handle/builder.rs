@@ -61,16 +61,35 @@ pub struct MetricBuilder<'a, M> {
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<'a, M: Metric> MetricBuilder<'a, M> {
+    #[inline]
     pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {
         Self { client, name, tags: TagList::default(), kind, options, metric: PhantomData }
     }
 
-    /// Adds a tag. Up to 8 tags are held without allocating. The order does not matter: the same name and tags are
-    /// the same cell.
+    /// Adds a tag. The order does not matter: the same name and tags are the same cell.
     ///
+    /// Up to 8 tags can be given like this; a ninth is left out and counted. [`tags`](Self::tags) takes any number.
     /// The key `task_id` is reserved: the worker adds it, and a tag with that key is left out and counted.
+    #[inline]
     pub fn tag(mut self, key: &'a str, value: &'a str) -> Self {
-        self.tags.push(key, value);
+        if !self.tags.push(key, value) {
+            self.client.shared().ledger.refused_tags.add(1);
+        }
+        self
+    }
+
+    /// Adds any number of tags. Called again, it replaces those that it added before.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let (region, queue) = ("eu", "within_1_minute");
+    /// client.counter("jobs.done").tags(&[("region", region), ("queue", queue)]).increment(1);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn tags(mut self, tags: &'a [(&'a str, &'a str)]) -> Self {
+        self.tags.set_slice(tags);
         self
     }
 
@@ -113,7 +132,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
     #[inline]
-    pub(super) fn call(self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+    pub(super) fn call(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
         let shared = self.client.shared();
         let act = |context: &Context| {
             let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;

@@ -105,6 +105,7 @@ impl Drop for Timer<'_> {
 
 impl MetricBuilder<'_, Distribution> {
     /// Records a value by name.
+    #[inline]
     pub fn record(self, value: f64) {
         self.call(1, |cell, shared| record(cell, shared, value, 1));
     }

@@ -80,16 +80,19 @@ impl MetricBuilder<'_, Gauge> {
     }
 
     /// Sets the level by name. Without a handle it is sent at the next flush, and not again until it is set again.
+    #[inline]
     pub fn set(self, value: f64) {
         self.call(1, |cell, shared| set(cell, shared, value));
     }
 
     /// Raises the level by name.
+    #[inline]
     pub fn add(self, delta: f64) {
         self.call(1, |cell, shared| add(cell, shared, delta));
     }
 
     /// Lowers the level by name.
+    #[inline]
     pub fn sub(self, delta: f64) {
         self.add(-delta);
     }

@@ -37,6 +37,7 @@ fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) {
 
 impl MetricBuilder<'_, Set> {
     /// Notes a member by name.
+    #[inline]
     pub fn insert(self, member: &str) {
         self.call(1, |cell, shared| insert(cell, shared, member));
     }
