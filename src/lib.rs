@@ -99,6 +99,7 @@ mod ledger;
 mod recent;
 mod record;
 mod shared;
+mod sync;
 
 // Asked at every collection.
 mod probe;

@@ -1,8 +1,8 @@
 //! How often something happened: a word a lane, summed by the worker.
 
 use super::lane;
+use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counters that stand side by side in a cache line of each lane.
 const COLUMNS: usize = 8;
@@ -65,7 +65,7 @@ impl CounterBlock {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -1,6 +1,6 @@
 //! A level, and the highest level since the worker last looked.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Stands for "never set": a gauge without a value is absent, not 0. No caller can store it.
 const UNSET: u64 = f64::NAN.to_bits();
@@ -89,7 +89,7 @@ impl GaugeCell {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Lanes: words that one thread writes alone, so that counting needs no locked instruction and shares no line.
 
+use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// The lane of all threads that have none of their own.
@@ -14,7 +14,10 @@ const MIN_OWNED: usize = 8;
 const MAX_OWNED: usize = 63;
 
 // Bit n stands for lane n + 1.
+#[cfg(not(loom))]
 static TAKEN: AtomicU64 = AtomicU64::new(0);
+#[cfg(loom)]
+loom::lazy_static! { static ref TAKEN: AtomicU64 = AtomicU64::new(0); }
 
 thread_local! {
     // Two variables: reading one without a destructor costs a single load.
@@ -85,7 +88,37 @@ fn let_go(taken: &AtomicU64, lane: usize) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::Arc;
+
+    #[test]
+    fn a_lane_goes_on_where_its_last_owner_left_it() {
+        crate::sync::model(|| {
+            let (taken, words) = (Arc::new(AtomicU64::new(0)), Arc::new([0, 0].map(AtomicU64::new)));
+            let callers = [(); 2].map(|()| {
+                let (taken, words) = (Arc::clone(&taken), Arc::clone(&words));
+                loom::thread::spawn(move || {
+                    let lane = take_lane(&taken, 1);
+                    if lane == SHARED {
+                        words[lane].fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        words[lane].store(words[lane].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    }
+                    let_go(&taken, lane);
+                })
+            });
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            let sum: u64 = words.iter().map(|word| word.load(Ordering::Relaxed)).sum();
+            assert_eq!(sum, 2);
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

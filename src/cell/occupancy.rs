@@ -1,7 +1,6 @@
 //! How much of a capacity is in use, integrated over time from two atomics.
 
-use std::hint;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, spin_loop};
 
 // `units`: operations in the upper bits, units in use in the lower ones.
 const IN_USE_BITS: u32 = 24;
@@ -12,7 +11,7 @@ const OPS_MASK: u64 = u64::MAX >> IN_USE_BITS;
 const OPS_BITS: u32 = 8;
 const NANOS_MASK: u64 = u64::MAX >> OPS_BITS;
 /// Reads that may meet an operation half done before the worker leaves the reading to its next collection.
-const TRIES: u32 = 64;
+const TRIES: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// Time-weighted use of a number of units.
 ///
@@ -100,7 +99,7 @@ impl OccupancyCell {
                 let busy = settled.wrapping_add(in_use.wrapping_mul(at)) & NANOS_MASK;
                 return Some(Reading { in_use, at, busy, ops });
             }
-            hint::spin_loop();
+            spin_loop();
         }
         None
     }
@@ -126,7 +125,40 @@ fn entry(now: u64) -> u64 {
     now << OPS_BITS
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    #[test]
+    fn a_reading_is_a_cut_or_nothing() {
+        crate::sync::model(|| {
+            let cell = Arc::new(OccupancyCell::new(2, 0));
+            let callers = [10, 20].map(|start| {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || {
+                    cell.acquire(start);
+                    cell.release(start + 5);
+                })
+            });
+            if let Some(reading) = cell.read(cell.first_reading(), || 100) {
+                let busy = reading.busy_since(cell.first_reading());
+                // Each caller was not seen yet, is in use since it came until 100, or was in use for 5.
+                let possible =
+                    [0, 90, 5].iter().any(|first| [0, 80, 5].iter().any(|second| first + second == busy));
+                assert!(possible, "{busy} with {} in use", reading.in_use);
+            }
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            let reading = cell.read(cell.first_reading(), || 100).expect("nobody is at it");
+            assert_eq!((reading.in_use, reading.busy_since(cell.first_reading())), (0, 10));
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

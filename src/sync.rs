@@ -1,0 +1,22 @@
+//! The atomics of the cells: std's, or those of a model checker that tries every order.
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+/// Runs `body` in every order of its threads that switches between them at most three times against their will. Bugs
+/// that need more are rare, and all orders take hours.
+#[cfg(all(test, loom))]
+pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(body);
+}
