@@ -36,10 +36,13 @@ impl Aggregate {
         true
     }
 
-    /// Folds in a value that was seen `n` times.
-    pub(crate) fn overflow(&mut self, cell: Arc<Buckets>, value: f64, n: u64) {
+    /// Folds in a value that was seen `n` times. `false` when its count would pass 2^64.
+    pub(crate) fn overflow(&mut self, cell: Arc<Buckets>, value: f64, n: u64) -> bool {
         let (_, buckets) = self.overflows.entry(address(&cell)).or_insert_with(|| (cell, HashMap::new()));
-        buckets.entry(bucket_of(value)).or_insert((value, 0)).1 += n;
+        let (_, count) = buckets.entry(bucket_of(value)).or_insert((value, 0));
+        let sum = count.checked_add(n);
+        *count = sum.unwrap_or(*count);
+        sum.is_some()
     }
 
     /// A set's members and how often each was seen, in a stable order.
@@ -60,27 +63,27 @@ impl Aggregate {
     /// Forgets what no context claimed, and says how many values that were: those of detached handles.
     pub(crate) fn clear(&mut self) -> u64 {
         let members = self.sets.drain().flat_map(|(_, (_, members))| members.into_values());
-        let seen: u64 = members.sum();
         let buckets = self.overflows.drain().flat_map(|(_, (_, buckets))| buckets.into_values());
-        seen + buckets.map(|(_, n)| n).sum::<u64>()
+        members.chain(buckets.map(|(_, n)| n)).fold(0, u64::wrapping_add)
     }
 }
 
 /// Thins out values so that about `limit` are left, in proportion; every bucket keeps at least one. Says how many
 /// were taken out.
 pub(crate) fn thin(values: &mut [(f64, u64)], limit: u64) -> u64 {
-    let total: u64 = values.iter().map(|(_, n)| n).sum();
-    if total <= limit {
+    // In 128 bits: counts may be large.
+    let total: u128 = values.iter().map(|(_, n)| u128::from(*n)).sum();
+    if total <= u128::from(limit) {
         return 0;
     }
-    let mut kept = 0;
+    let mut thinned: u64 = 0;
     for (_, n) in values {
-        // In 128 bits: counts may be large.
-        let share = u128::from(*n) * u128::from(limit) / u128::from(total);
-        *n = u64::try_from(share).unwrap_or(*n).max(1);
-        kept += *n;
+        let share = u128::from(*n) * u128::from(limit) / total;
+        let kept = u64::try_from(share).unwrap_or(*n).max(1);
+        thinned = thinned.wrapping_add(*n - kept);
+        *n = kept;
     }
-    total - kept
+    thinned
 }
 
 #[cfg(test)]
@@ -112,7 +115,7 @@ mod tests {
     fn overflow_is_folded_by_bucket() {
         let (mut aggregate, cell) = (Aggregate::default(), Arc::new(Buckets::new()));
         for (value, n) in [(100.0, 2), (100.1, 3), (200.0, 1)] {
-            aggregate.overflow(Arc::clone(&cell), value, n);
+            assert!(aggregate.overflow(Arc::clone(&cell), value, n));
         }
         let mut values = vec![(1.0, 1)];
         aggregate.take_overflow(&cell, &mut values);

@@ -82,10 +82,11 @@ impl Tally {
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        self.values += other.values;
-        self.lines += other.lines;
-        self.packets += other.packets;
-        self.bytes += other.bytes;
+        // Whoever records a value 2^64 times gets wrapped counts, on both sides of the books alike, and no panic.
+        self.values = self.values.wrapping_add(other.values);
+        self.lines = self.lines.wrapping_add(other.lines);
+        self.packets = self.packets.wrapping_add(other.packets);
+        self.bytes = self.bytes.wrapping_add(other.bytes);
     }
 }
 

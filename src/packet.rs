@@ -24,6 +24,8 @@ pub(crate) struct Outbox {
     accepted: Tally,
     // Handed to the kernel, which may yet report that the packet was refused.
     in_doubt: Option<Tally>,
+    // Values that are out of their cells and in no packet yet.
+    on_desk: u64,
     // In the transport's hands right now.
     in_hand: Tally,
     // Whether the transport knows of the flush under way.
@@ -40,29 +42,47 @@ impl Outbox {
             ledger,
             accepted: Tally::default(),
             in_doubt: None,
+            on_desk: 0,
             in_hand: Tally::default(),
             begun: false,
         }
     }
 
-    /// Takes lines that stand for `values`, and sends the packet that they no longer fit into.
-    pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
-        let tally = Tally { values, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
-        self.accepted += tally;
-        if lines.bytes.len() > self.max_packet_size {
-            self.ledger.book_dropped(DropReason::TooLarge, tally);
-            return;
-        }
-        if self.packet.bytes.len() + lines.bytes.len() > self.max_packet_size {
-            self.send();
-        }
-        self.packet.bytes.extend_from_slice(lines.bytes);
-        self.packet.tally += tally;
+    /// Accepts values that have no line yet: from here on they are lost to no panic unseen. [`put`](Self::put) and
+    /// [`refuse`](Self::refuse) take them off the desk.
+    pub(crate) fn take_in(&mut self, values: u64) {
+        self.accepted += Tally::values(values);
+        self.on_desk = self.on_desk.wrapping_add(values);
     }
 
-    /// Books values that have no line.
-    pub(crate) fn refuse(&self, reason: DropReason, values: u64) {
-        self.ledger.refuse(reason, values);
+    /// Puts lines that stand for `values` on the desk into a packet, and sends the packet that they don't fit into.
+    pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
+        let on_wire = Tally { values: 0, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
+        let tally = Tally { values, ..on_wire };
+        let too_large = lines.bytes.len() > self.max_packet_size;
+        if !too_large && self.packet.bytes.len() + lines.bytes.len() > self.max_packet_size {
+            self.send();
+        }
+        self.accepted += on_wire;
+        self.on_desk = self.on_desk.wrapping_sub(values);
+        if too_large {
+            self.ledger.book_dropped(DropReason::TooLarge, tally);
+        } else {
+            self.packet.bytes.extend_from_slice(lines.bytes);
+            self.packet.tally += tally;
+        }
+    }
+
+    /// [Takes in](Self::take_in) and [puts](Self::put) at once.
+    pub(crate) fn report(&mut self, lines: Lines<'_>, values: u64) {
+        self.take_in(values);
+        self.put(lines, values);
+    }
+
+    /// Books values on the desk that get no line.
+    pub(crate) fn refuse(&mut self, reason: DropReason, values: u64) {
+        self.on_desk = self.on_desk.wrapping_sub(values);
+        self.ledger.book_dropped(reason, Tally::values(values));
     }
 
     fn send(&mut self) {
@@ -115,7 +135,8 @@ impl Outbox {
     /// The worker died: what it had in hand is lost.
     pub(crate) fn write_off(&mut self) {
         self.ledger.book_accepted(mem::take(&mut self.accepted));
-        let lost = mem::take(&mut self.in_hand);
+        let mut lost = mem::take(&mut self.in_hand);
+        lost += Tally::values(mem::take(&mut self.on_desk));
         self.ledger.book_dropped(DropReason::WorkerPanic, lost);
     }
 
@@ -160,7 +181,7 @@ mod tests {
     }
 
     fn put(outbox: &mut Outbox, text: &str, values: u64) {
-        outbox.put(Lines { bytes: text.as_bytes(), count: 1 }, values);
+        outbox.report(Lines { bytes: text.as_bytes(), count: 1 }, values);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
 use crate::context::Context;
-use crate::tag::{TagList, Tags};
+use crate::tag::{Order, TagList};
 use foldhash::fast::FixedState;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
@@ -14,8 +14,7 @@ const PLACES: usize = 64;
 struct Entry {
     index: u64,
     hash: u64,
-    // In the order of the call, which is nearly always that of the next call: one comparison each.
-    tags: Tags,
+    order: Order,
     context: Arc<Context>,
 }
 
@@ -55,7 +54,7 @@ pub(crate) fn with<T>(
             let found = entry.hash == hash
                 && entry.index == index
                 && context.name == name
-                && entry.tags.are_in_order(tags)
+                && context.tags.are_in(&entry.order, tags)
                 && !context.is_retired();
             found.then(|| then(context))
         })
@@ -64,7 +63,8 @@ pub(crate) fn with<T>(
 
 /// Remembers a context in place of another.
 pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<Context>) {
-    let entry = Entry { index, hash, tags: tags.as_given(), context: Arc::clone(context) };
+    let Some(order) = context.tags.order_of(tags) else { return };
+    let entry = Entry { index, hash, order, context: Arc::clone(context) };
     let _ = RECENT.try_with(|recent| {
         *recent.try_borrow_mut().ok()?.get_mut(place(hash))? = Some(entry);
         Some(())

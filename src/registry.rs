@@ -78,7 +78,7 @@ impl Registry {
 
     /// Takes what is in the cells without reporting it, and says how many values that were.
     pub(crate) fn take_values(&mut self) -> u64 {
-        self.contexts.iter_mut().map(Tracked::take_values).sum()
+        self.contexts.iter_mut().map(Tracked::take_values).fold(0, u64::wrapping_add)
     }
 }
 
@@ -134,7 +134,7 @@ impl Tracked {
             Cell::Counter(cell) => u64::from(added(cell, &mut self.counted) != 0),
             Cell::Distribution(cell) => {
                 let mut values = 0;
-                cell.take(|_, n| values += n);
+                cell.take(|_, n| values = u64::wrapping_add(values, n));
                 values
             }
             Cell::Set(_) | Cell::Occupancy(_) => 0,
@@ -173,19 +173,19 @@ impl Flush<'_> {
         if life != Life::Live && reported == Some(level.to_bits()) {
             return reported;
         }
-        self.outbox.put(self.encoder.gauge(&lines.main, level), 1);
+        self.outbox.report(self.encoder.gauge(&lines.main, level), 1);
         if cell.keeps_peak() {
             // The level stood at the last report and stands now: neither was set in between, but both were there.
             let earlier = reported.map_or(level, f64::from_bits);
             let peak = cell.take_peak().unwrap_or(level).max(level).max(earlier);
-            self.outbox.put(self.encoder.gauge(&lines.peak, peak), 1);
+            self.outbox.report(self.encoder.gauge(&lines.peak, peak), 1);
         }
         Some(level.to_bits())
     }
 
     fn counter(&mut self, lines: &Rendered, n: u64) {
         if n != 0 {
-            self.outbox.put(self.encoder.count(&lines.main, n), 1);
+            self.outbox.report(self.encoder.count(&lines.main, n), 1);
         }
     }
 
@@ -193,6 +193,7 @@ impl Flush<'_> {
         let mut values = Vec::new();
         cell.take(|value, n| values.push((value, n)));
         self.aggregate.take_overflow(cell, &mut values);
+        self.outbox.take_in(values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add));
         let repeat = self.encoder.dialect_weights() == Weights::Repeat;
         if repeat {
             self.outbox.refuse(DropReason::Sampled, thin(&mut values, MAX_REPEATED));
@@ -210,7 +211,9 @@ impl Flush<'_> {
     }
 
     fn set(&mut self, lines: &Rendered, cell: &Arc<SetCell>) {
-        for (member, times) in self.aggregate.take_members(cell) {
+        let members = self.aggregate.take_members(cell);
+        self.outbox.take_in(members.iter().map(|(_, times)| times).sum());
+        for (member, times) in members {
             match self.encoder.member(&lines.main, &member) {
                 Some(encoded) => self.outbox.put(encoded, times),
                 None => self.outbox.refuse(DropReason::Invalid, times),
@@ -222,12 +225,16 @@ impl Flush<'_> {
     fn occupancy(&mut self, lines: &Rendered, cell: &OccupancyCell, last: Reading) -> Reading {
         // Where operations kept crossing the reading, the next flush covers this interval too.
         let Some(reading) = cell.read(last, || self.clock.now()) else { return last };
-        self.outbox.put(self.encoder.gauge(&lines.main, reading.in_use as f64), 1);
-        self.outbox.put(self.encoder.gauge(&lines.peak, cell.take_peak() as f64), 1);
+        self.outbox.report(self.encoder.gauge(&lines.main, reading.in_use as f64), 1);
+        let peak = cell.take_peak();
+        self.outbox.report(self.encoder.gauge(&lines.peak, peak as f64), 1);
         let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
         if room > 0.0 {
-            let utilization = reading.busy_since(last) as f64 / room;
-            self.outbox.put(self.encoder.gauge(&lines.utilization, utilization), 1);
+            // A caller that was put to sleep between its look at the clock and its entry may bring time of the interval
+            // before: never more than the most units that were in use at once could have spent in this one.
+            let most = peak as f64 / cell.capacity() as f64;
+            let utilization = (reading.busy_since(last) as f64 / room).min(most);
+            self.outbox.report(self.encoder.gauge(&lines.utilization, utilization), 1);
         }
         reading
     }

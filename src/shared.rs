@@ -71,13 +71,16 @@ impl Shared {
         if let Some(registry) = self.remains.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             // No worker will ever take these, so whoever asks does: a call site need not check for the end.
             registry.welcome(self.index.take_arrivals());
-            let late = registry.take_values() + self.late_records();
+            let late = registry.take_values().wrapping_add(self.late_records());
             self.ledger.refuse(DropReason::AfterShutdown, late);
         }
         self.ledger.stats(self.index.len())
     }
 
     fn late_records(&self) -> u64 {
-        (0..self.channel.len()).map_while(|_| self.channel.take()).map(|record| record.values()).sum()
+        (0..self.channel.len())
+            .map_while(|_| self.channel.take())
+            .map(|record| record.values())
+            .fold(0, u64::wrapping_add)
     }
 }

@@ -44,16 +44,7 @@ impl<'a> TagList<'a> {
 
     /// The same tags, kept: sorted, each once.
     pub(crate) fn kept(&self) -> Tags {
-        Tags::new(self.owned().collect())
-    }
-
-    /// The same tags, kept as they were given.
-    pub(crate) fn as_given(&self) -> Tags {
-        Tags(self.owned().collect())
-    }
-
-    fn owned(&self) -> impl Iterator<Item = (String, String)> {
-        self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()))
+        Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 }
 
@@ -82,9 +73,26 @@ impl Tags {
             && self.iter().all(|(key, value)| list.iter().any(|pair| pair == (key, value)))
     }
 
-    /// Whether these are the tags of `list`, in its order.
+    /// The order in which `list` has these tags, or `None` where it repeats one, or has more than an order holds.
+    pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<Order> {
+        let mut order = Order::default();
+        for (place, pair) in list.iter().enumerate() {
+            let kept = self.iter().position(|tag| tag == pair)?;
+            *order.0.get_mut(place)? = u8::try_from(kept).ok()?;
+        }
+        (list.len() == self.0.len()).then_some(order)
+    }
+
+    /// Whether these are the tags of `list`, which has them in this order: one comparison each.
     #[inline]
-    pub(crate) fn are_in_order(&self, list: &TagList<'_>) -> bool {
-        self.0.len() == list.len() && self.iter().eq(list.iter())
+    pub(crate) fn are_in(&self, order: &Order, list: &TagList<'_>) -> bool {
+        let same = |(pair, place): (Pair<'_>, &u8)| {
+            self.0.get(usize::from(*place)).is_some_and(|(key, value)| key == pair.0 && value == pair.1)
+        };
+        self.0.len() == list.len() && list.iter().zip(&order.0).all(same)
     }
 }
+
+/// The order of a caller's tags among those that are kept, for up to 16.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order([u8; 16]);

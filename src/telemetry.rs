@@ -72,7 +72,7 @@ impl Telemetry {
             let added = total.saturating_sub(counter.sent);
             counter.sent = total;
             if added != 0 {
-                outbox.put(encoder.count(&counter.line, added), 0);
+                outbox.report(encoder.count(&counter.line, added), 0);
             }
         }
     }

@@ -127,17 +127,21 @@ impl Worker {
         match record {
             Record::Member(cell, member) => {
                 if !self.aggregate.member(cell, member) {
-                    self.outbox.refuse(DropReason::ContextLimit, 1);
+                    self.shared.ledger.refuse(DropReason::ContextLimit, 1);
                 }
             }
-            Record::Overflow(cell, value, n) => self.aggregate.overflow(cell, value, n),
+            Record::Overflow(cell, value, n) => {
+                if !self.aggregate.overflow(cell, value, n) {
+                    self.shared.ledger.refuse(DropReason::Invalid, n);
+                }
+            }
             Record::Event(event) => match self.encoder.event(&event) {
-                Ok(line) => self.outbox.put(line, 1),
-                Err(why) => self.outbox.refuse(reason(why), 1),
+                Ok(line) => self.outbox.report(line, 1),
+                Err(why) => self.shared.ledger.refuse(reason(why), 1),
             },
             Record::ServiceCheck(check) => match self.encoder.service_check(&check) {
-                Ok(line) => self.outbox.put(line, 1),
-                Err(why) => self.outbox.refuse(reason(why), 1),
+                Ok(line) => self.outbox.report(line, 1),
+                Err(why) => self.shared.ledger.refuse(reason(why), 1),
             },
         }
     }
@@ -154,8 +158,7 @@ impl Worker {
             outbox: &mut self.outbox,
             aggregate: &mut self.aggregate,
         });
-        let unclaimed = self.aggregate.clear();
-        self.outbox.refuse(DropReason::Invalid, unclaimed);
+        self.shared.ledger.refuse(DropReason::Invalid, self.aggregate.clear());
         self.shared.ledger.refused_tags.add(self.encoder.take_refused_tags());
         self.report_itself(now, last);
         self.outbox.finish();

@@ -7,10 +7,10 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering};
 const MANTISSA_BITS: u32 = 7;
 const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
 
-/// Distinct buckets that fit: 16 octaves (a factor of 65,536) with every bucket in use.
-const SLOTS: usize = if cfg!(loom) { 2 } else { 2048 };
-/// How far from its own place a bucket may stand: two cache lines of slots.
-const PROBES: usize = if cfg!(loom) { 2 } else { 16 };
+/// Distinct buckets that fit: 32 octaves with every bucket in use. The Agent's own sketch keeps as many.
+const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
+/// How far from its own place a bucket may stand: four cache lines of slots.
+const PROBES: usize = if cfg!(loom) { 2 } else { 32 };
 
 // A slot is one word, so that the worker takes a bucket and its count in one instruction, and a caller who has seen
 // the bucket in it can't add to another one's count: the upper bits name the bucket, the lower ones count.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_dense_octaves_fit_but_for_a_few() {
+    fn thirty_two_dense_octaves_fit_but_for_a_few() {
         let buckets = Buckets::new();
         let fitted =
             (0..SLOTS as u64).filter(|step| buckets.add(f64::from_bits((0x3F0 << 52) + (step << SHIFT)), 1));

@@ -13,10 +13,10 @@ const NANOS_PER_MS: f64 = 1e6;
 
 /// Values whose quantiles matter: a distribution, a histogram or a timing, as the client was asked for.
 ///
-/// Values fold into logarithmic buckets as they come, 128 an octave, in 32 KiB a context whatever the rate. Counts
+/// Values fold into logarithmic buckets as they come, 128 an octave, in 64 KiB a context whatever the rate. Counts
 /// are exact. A value that shares its bucket is reported as the first one seen in it, off by less than 1/128 of
-/// itself; a lone one is reported as it is. An interval that touches more than about 2,000 buckets (16 octaves, each
-/// in full) sends the values beyond over the channel.
+/// itself; a lone one is reported as it is. An interval that touches more than about 4,000 buckets (32 octaves, each
+/// in full) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///

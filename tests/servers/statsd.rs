@@ -1,0 +1,232 @@
+//! Etsy's StatsD, as npm has it.
+
+use crate::process::{Process, free_tcp_port, free_udp_port, program, start};
+use crate::program::{LEVELS, Program, RECORDS, UTILIZATION};
+use crate::support::{self, PATIENCE, TempDir};
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+use tasktag::{Dialect, DropReason};
+
+const VARIABLE: &str = "TASKTAG_TEST_STATSD";
+const BACKEND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/statsd_capture.js");
+
+/// The tags of the program's contexts as they stand in the server's keys.
+const TAGS: &str = ";pool=primary_db;region=eu;task_id=0042";
+
+/// A quantile that the client's buckets may be off by.
+const ERROR: f64 = 1.0 / 128.0;
+
+/// A running server, and its management port. It flushes when it ends and not before.
+#[derive(Debug)]
+struct Statsd {
+    process: Process,
+    management: TcpStream,
+    udp_port: u16,
+    markers: u64,
+    // Holds the configuration, which the server watches.
+    _dir: TempDir,
+}
+
+/// What the server's one flush holds.
+#[derive(Debug)]
+struct Captured(HashMap<String, f64>);
+
+impl Statsd {
+    fn start(package: &Path) -> Self {
+        start(|| Self::try_start(package))
+    }
+
+    fn try_start(package: &Path) -> Result<Self, String> {
+        let dir = TempDir::new();
+        let (udp_port, tcp_port) = (free_udp_port(), free_tcp_port());
+        let config = dir.join("config.js");
+        let settings = format!(
+            "{{ address: '127.0.0.1', port: {udp_port}, mgmt_address: '127.0.0.1', mgmt_port: {tcp_port},
+                flushInterval: 3600000, percentThreshold: [50, 90, 99], backends: [{BACKEND:?}] }}"
+        );
+        std::fs::write(&config, settings).map_err(|error| error.to_string())?;
+        let mut child = Command::new("node")
+            .arg(package.join("stats.js"))
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let output = child.stdout.take().ok_or("it has no output")?;
+        let mut process = Process::new(child, output);
+        process.read_until(|lines| lines.iter().any(|line| line.contains("server is up")))?;
+        let management = connect(tcp_port)?;
+        let mut server = Self { process, management, udp_port, markers: 0, _dir: dir };
+        server.settle();
+        Ok(server)
+    }
+
+    /// Waits until the server has worked through every packet that was sent to it, which is when it knows of one that
+    /// is sent now: packets keep their order on their way through one host.
+    fn settle(&mut self) {
+        self.markers += 1;
+        let marker = format!("marker:{}|g", self.markers);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(marker.as_bytes(), ("127.0.0.1", self.udp_port)).unwrap();
+        let start = Instant::now();
+        while self.gauges().get("marker") != Some(&(self.markers as f64)) {
+            assert!(start.elapsed() < PATIENCE, "a packet was lost on the way");
+        }
+    }
+
+    fn gauges(&mut self) -> HashMap<String, f64> {
+        let answer = self.ask("gauges");
+        // `{ 'shop.balance': -5.25, marker: 1 }`, in one line or several. No key has a comma or a brace.
+        let entries = answer.split([',', '\n', '{', '}']).filter_map(|entry| entry.rsplit_once(": "));
+        entries.map(|(key, value)| (key.trim().trim_matches('\'').to_owned(), number(value))).collect()
+    }
+
+    fn ask(&mut self, command: &str) -> String {
+        self.management.write_all(format!("{command}\n").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let mut buffer = [0; 4096];
+        while !answer.ends_with(b"END\n\n") {
+            let len = self.management.read(&mut buffer).unwrap();
+            assert!(len > 0, "the server hung up, after {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&buffer[..len]);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Ends the server, which flushes for the only time.
+    fn end(mut self) -> Captured {
+        assert!(self.ask("stats").contains("messages.bad_lines_seen: 0\n"));
+        let lines = self.process.end();
+        let bad: Vec<_> = lines.iter().filter(|line| line.contains("Bad line")).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+        let captured = lines.iter().filter_map(|line| line.strip_prefix("captured ")?.rsplit_once(' '));
+        Captured(captured.map(|(key, value)| (key.to_owned(), number(value))).collect())
+    }
+}
+
+fn connect(port: u16) -> Result<TcpStream, String> {
+    let start = Instant::now();
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
+                return Ok(stream);
+            }
+            Err(error) if start.elapsed() > PATIENCE => return Err(error.to_string()),
+            Err(_) => thread::yield_now(),
+        }
+    }
+}
+
+#[track_caller]
+fn number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
+}
+
+impl Captured {
+    /// The value of `counter <key>`, `set <key>`, `timer <key> <statistic>`.
+    #[track_caller]
+    fn get(&self, key: &str) -> f64 {
+        *self.0.get(key).unwrap_or_else(|| panic!("no {key} in {:#?}", self.0))
+    }
+
+    /// The sum over all keys that begin so.
+    fn sum(&self, start: &str) -> f64 {
+        self.0.iter().filter(|(key, _)| key.starts_with(start)).map(|(_, value)| value).sum()
+    }
+
+    /// A distribution of 1 to [`RECORDS`], each once.
+    #[track_caller]
+    fn assert_recorded(&self, key: &str) {
+        let records = RECORDS as f64;
+        let statistic = |name: &str| self.get(&format!("timer {key} {name}"));
+        assert_eq!(statistic("count"), records);
+        for (name, exact) in [
+            ("lower", 1.0),
+            ("upper", records),
+            ("upper_50", records * 0.5),
+            ("upper_90", records * 0.9),
+            ("upper_99", records * 0.99),
+            ("mean", f64::midpoint(1.0, records)),
+            ("sum", records * f64::midpoint(1.0, records)),
+        ] {
+            let off = (statistic(name) / exact - 1.0).abs();
+            assert!(off < ERROR, "{key}: {name} is {} and not {exact}", statistic(name));
+        }
+    }
+}
+
+fn show_every_kind(dialect: Dialect, tags: &str) {
+    let Some(package) = program(VARIABLE) else { return };
+    let mut server = Statsd::start(&package);
+    let program = Program::new(dialect, server.udp_port);
+    for level in LEVELS {
+        program.set_balance(level);
+        server.settle();
+        assert_eq!(server.gauges()[&format!("shop.balance{tags}")], level);
+    }
+    program.use_every_kind();
+    server.settle();
+    let gauges = server.gauges();
+    let workers = |field: &str| gauges[&format!("shop.workers.{field}{tags}")];
+    assert_eq!((workers("in_use"), workers("in_use.max")), (1.0, 2.0));
+    assert_eq!(workers("utilization"), UTILIZATION);
+    let stats = program.end();
+    server.settle();
+    let markers = server.markers as f64;
+    let captured = server.end();
+    assert_eq!(captured.get(&format!("counter shop.jobs{tags}")), 1234.0);
+    assert!(!captured.0.contains_key(&format!("counter shop.idle{tags}")));
+    // "ada", "grace" and "a_b_c".
+    assert_eq!(captured.get(&format!("set shop.users{tags}")), 3.0);
+    for name in ["query", "size", "depth"] {
+        captured.assert_recorded(&format!("shop.{name}{tags}"));
+    }
+    assert_eq!(captured.get("counter statsd.bad_lines_seen"), 0.0);
+    assert_eq!(captured.get("counter statsd.metrics_received"), stats.sent.lines as f64 + markers);
+    assert_eq!(captured.get("counter statsd.packets_received"), stats.sent.packets as f64 + markers);
+    // What the client says of itself.
+    assert_eq!(captured.sum("counter tasktag.client.values_sent"), stats.sent.values as f64);
+    assert_eq!(captured.sum("counter tasktag.client.values_dropped"), 3.0);
+}
+
+#[test]
+fn statsd_takes_every_kind_and_reads_the_task_id_from_tagged_lines() {
+    show_every_kind(Dialect::TaggedStatsd, TAGS);
+}
+
+#[test]
+fn statsd_takes_every_kind_of_plain_lines() {
+    show_every_kind(Dialect::Statsd, "");
+}
+
+#[test]
+fn what_statsd_is_spared_of_a_distribution_is_counted_and_its_quantiles_stay() {
+    let Some(package) = program(VARIABLE) else { return };
+    let mut server = Statsd::start(&package);
+    let guard = support::builder()
+        .dialect(Dialect::TaggedStatsd)
+        .agent(format!("udp://127.0.0.1:{}", server.udp_port))
+        .build()
+        .unwrap();
+    let query = guard.client().timing("query").register();
+    (1..=1000_u32).for_each(|value| query.record_many(f64::from(value), 30));
+    guard.client().flush(PATIENCE).unwrap();
+    server.settle();
+    let stats = guard.client().stats();
+    support::assert_conserved(&stats);
+    let captured = server.end();
+    let statistic = |name: &str| captured.get(&format!("timer query;task_id=0042 {name}"));
+    let spared = stats.dropped(DropReason::Sampled).values as f64;
+    assert_eq!(statistic("count") + spared, 30_000.0);
+    assert!(spared >= 28_500.0, "{spared} is more than a flush has room for");
+    for (name, exact) in [("upper_50", 500.0), ("upper_90", 900.0), ("upper_99", 990.0)] {
+        assert!((statistic(name) / exact - 1.0).abs() < 2.0 * ERROR, "{name} is {}", statistic(name));
+    }
+}
