@@ -4,6 +4,9 @@ use crate::error::FlushError;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How often the worker may die of the same requests before they count as done.
+const MAX_DEATHS: u32 = 3;
+
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
@@ -15,7 +18,10 @@ pub(crate) struct Control {
 struct State {
     requested: u64,
     completed: u64,
-    flush: bool,
+    // The last request that wants a flush.
+    flush_requested: u64,
+    // Deaths of the worker over the requests that are open.
+    deaths: u32,
     stop: bool,
     ended: bool,
 }
@@ -33,7 +39,7 @@ pub(crate) struct Order {
 impl Control {
     /// Has the worker flush, and waits until it has.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.request(|state| state.flush = true, timeout)
+        self.request(|state| state.flush_requested = state.requested, timeout)
     }
 
     /// Has the worker look at its clock, and waits until it did what was due.
@@ -47,8 +53,8 @@ impl Control {
         if state.ended || state.stop {
             return Err(FlushError::Stopped);
         }
-        ask(&mut state);
         state.requested += 1;
+        ask(&mut state);
         let ticket = state.requested;
         self.to_worker.notify_one();
         let state = self.wait(state, timeout, |state| state.completed >= ticket || state.ended);
@@ -94,12 +100,28 @@ impl Control {
             };
             state = self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Order { ticket: state.requested, flush: std::mem::take(&mut state.flush), stop: state.stop }
+        let flush = state.flush_requested > state.completed;
+        Order { ticket: state.requested, flush, stop: state.stop }
     }
 
     /// The worker's side: what it woke up for is done.
     pub(crate) fn complete(&self, order: Order) {
-        self.lock().completed = order.ticket;
+        let mut state = self.lock();
+        state.completed = order.ticket;
+        state.deaths = 0;
+        drop(state);
+        self.from_worker.notify_all();
+    }
+
+    /// The worker's side: it died of what it woke up for, and will try again, but not for ever.
+    pub(crate) fn died(&self) {
+        let mut state = self.lock();
+        state.deaths += 1;
+        if state.deaths >= MAX_DEATHS {
+            state.completed = state.requested;
+            state.deaths = 0;
+        }
+        drop(state);
         self.from_worker.notify_all();
     }
 

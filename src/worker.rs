@@ -74,6 +74,7 @@ impl Worker {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
             self.outbox.write_off();
             self.shared.ledger.worker_restarts.add(1);
+            self.shared.control.died();
             last_tries -= u32::from(self.shared.channel.is_closed());
         }
         self.end();
