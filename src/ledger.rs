@@ -1,5 +1,6 @@
 //! What became of every value: accepted, sent, or dropped for a reason.
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,6 +57,12 @@ impl DropReason {
             Self::AfterShutdown => "after_shutdown",
             Self::WorkerPanic => "worker_panic",
         }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -124,6 +131,21 @@ impl Stats {
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> Tally {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// The reasons for which anything was dropped, and what that was.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// for (reason, lost) in client.stats().losses() {
+    ///     eprintln!("{} values lost: {reason}", lost.values);
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn losses(&self) -> impl Iterator<Item = (DropReason, Tally)> {
+        let nothing = Tally::default();
+        DropReason::ALL.into_iter().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
     }
 
     /// What was dropped for any reason.

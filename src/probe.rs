@@ -13,7 +13,9 @@ pub(crate) trait Collect: Send {
     fn collect(&mut self);
 }
 
-/// Keeps a pool or a queue watched. Dropping it ends the watching, and the gauges are sent no more.
+/// Keeps a pool or a queue watched. Dropping it ends the watching: what was collected before is sent, and then the
+/// gauges are sent no more. Declare it before the [`Guard`](crate::Guard), or keep it until after
+/// [`shutdown`](crate::Guard::shutdown), to see the final state in the last flush.
 #[derive(Debug)]
 #[must_use = "the watching ends when this is dropped: `let _watch`, not `let _`"]
 pub struct Watch {

@@ -90,16 +90,27 @@ pub struct Timer<'a> {
 }
 
 impl Timer<'_> {
+    /// Ends the measurement, records it as dropping does, and says how long it was.
+    pub fn stop(self) -> Duration {
+        let elapsed = self.elapsed();
+        self.distribution.record_duration(elapsed);
+        self.discard();
+        elapsed
+    }
+
     /// Ends the measurement without recording it.
     pub fn discard(self) {
         std::mem::forget(self);
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.distribution.shared.clock.now().saturating_sub(self.start))
     }
 }
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        let now = self.distribution.shared.clock.now();
-        self.distribution.record(ms(now.saturating_sub(self.start)));
+        self.distribution.record_duration(self.elapsed());
     }
 }
 
