@@ -15,8 +15,8 @@ const NANOS_PER_MS: f64 = 1e6;
 ///
 /// Values fold into logarithmic buckets as they come, 128 an octave, in 64 KiB a context whatever the rate. Counts
 /// are exact. A value that shares its bucket is reported as the first one seen in it, off by less than 1/128 of
-/// itself; a lone one is reported as it is. An interval that touches more than about 4,000 buckets (32 octaves, each
-/// in full) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
+/// itself; a lone one is reported as it is. An interval in which values fill more than 4,096 buckets (32 octaves in a
+/// row, or 16 of each sign) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
@@ -91,6 +91,7 @@ pub struct Timer<'a> {
 
 impl Timer<'_> {
     /// Ends the measurement, records it as dropping does, and says how long it was.
+    #[must_use = "dropping the timer records it too"]
     pub fn stop(self) -> Duration {
         let elapsed = self.elapsed();
         self.distribution.record_duration(elapsed);
