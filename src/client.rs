@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::task_id::TaskId;
 use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
 use once_cell::sync::OnceCell;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -176,6 +177,10 @@ pub struct Guard {
     thread: Option<JoinHandle<()>>,
     timeout: Duration,
 }
+
+// The thread's handle is not, for no reason that concerns a guard: nothing of it is seen half changed after a panic.
+impl UnwindSafe for Guard {}
+impl RefUnwindSafe for Guard {}
 
 impl Guard {
     pub(crate) fn new(client: Client, thread: JoinHandle<()>, timeout: Duration) -> Self {

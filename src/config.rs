@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::packet::Outbox;
 use crate::registry::Registry;
 use crate::shared::Shared;
-use crate::task_id::{TASK_ID_KEY, TaskId, TaskIdPool};
+use crate::task_id::{TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdPool};
 use crate::telemetry::Telemetry;
 use crate::transport::{self, Address, Transport};
 use crate::worker::{Intervals, Schedule, Worker};
@@ -169,18 +169,21 @@ impl ClientBuilder {
     /// Reads the environment for what is not set here. An empty variable counts as absent.
     ///
     /// The agent's address: `DD_DOGSTATSD_URL`, else `DD_AGENT_HOST` with `DD_DOGSTATSD_PORT`, else `STATSD_HOST` with
-    /// `STATSD_PORT`. Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`,
+    /// `STATSD_PORT`, else one of the ports alone on this host. Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`,
     /// `DD_VERSION`, and in DogStatsD `DD_ENTITY_ID`. A tag set here goes before one of the same key.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {
-        self.from_vars(std::env::vars_os().filter_map(|(key, value)| {
-            // A variable that is not Unicode is none of ours unless its name is, and then its value is unusable.
+        let vars = std::env::vars_os().filter_map(|(key, value)| {
+            // What is not Unicode in a value leaves its mark, and is found unusable where it matters.
             Some((key.into_string().ok()?, value.to_string_lossy().into_owned()))
-        }))
+        });
+        // The task id is the process's, decided once.
+        self.from_vars(vars.filter(|(key, _)| key != TASK_ID_VARIABLE))
     }
 
-    /// As [`from_env`](Self::from_env), with variables from elsewhere: a file, a secret store, a test.
+    /// As [`from_env`](Self::from_env), with variables from elsewhere: a file, a secret store, a test. A
+    /// `TASKTAG_TASK_ID` among them is this client's alone.
     pub fn from_vars<K: Into<String>, V: Into<String>>(
         mut self,
         vars: impl IntoIterator<Item = (K, V)>,
@@ -265,9 +268,11 @@ impl ClientBuilder {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }
-        match (self.task_id, self.task_id_pool) {
+        let pool = self.task_id_pool.unwrap_or_default();
+        match (self.task_id, self.environment.as_ref().and_then(Environment::task_id)) {
             (Some(id), _) => Ok(id),
-            (None, Some(pool)) => TaskId::current_in(pool),
+            (None, Some(text)) => pool.parse_variable(text),
+            (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
             (None, None) => TaskId::try_current(),
         }
     }

@@ -2,14 +2,14 @@
 
 use crate::encode::Dialect;
 use crate::error::ConfigError;
-use crate::transport::Address;
+use crate::task_id::TASK_ID_VARIABLE;
+use crate::transport::{Address, DEFAULT_PORT};
 use std::collections::HashMap;
 
 const DD_DOGSTATSD_URL: &str = "DD_DOGSTATSD_URL";
-const DD_AGENT_HOST: &str = "DD_AGENT_HOST";
-const DD_DOGSTATSD_PORT: &str = "DD_DOGSTATSD_PORT";
-const STATSD_HOST: &str = "STATSD_HOST";
-const STATSD_PORT: &str = "STATSD_PORT";
+const HOSTS_AND_PORTS: [(&str, &str); 2] =
+    [("DD_AGENT_HOST", "DD_DOGSTATSD_PORT"), ("STATSD_HOST", "STATSD_PORT")];
+const LOCALHOST: &str = "127.0.0.1";
 const DD_TAGS: &str = "DD_TAGS";
 const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 /// Datadog's unified service tags.
@@ -33,34 +33,33 @@ impl Environment {
         self.vars.get(variable).map(String::as_str)
     }
 
-    /// The agent's address, if any variable gives one.
-    pub(crate) fn address(&self) -> Result<Option<Address>, ConfigError> {
-        if let Some(url) = self.get(DD_DOGSTATSD_URL) {
-            let address = Address::parse(url);
-            return address.map(Some).map_err(|reason| ConfigError::variable(DD_DOGSTATSD_URL, url, reason));
-        }
-        match self.host_and_port(DD_AGENT_HOST, DD_DOGSTATSD_PORT)? {
-            Some(address) => Ok(Some(address)),
-            None => self.host_and_port(STATSD_HOST, STATSD_PORT),
-        }
+    /// The task id of a client that is set up from a list of variables.
+    pub(crate) fn task_id(&self) -> Option<&str> {
+        self.get(TASK_ID_VARIABLE)
     }
 
-    /// One of the two is enough: the agent is on this host, or on its usual port.
-    fn host_and_port(
-        &self,
-        host_variable: &'static str,
-        port_variable: &'static str,
-    ) -> Result<Option<Address>, ConfigError> {
-        let (host, port) = (self.get(host_variable), self.get(port_variable));
-        if host.is_none() && port.is_none() {
-            return Ok(None);
+    /// The agent's address, if any variable gives one: a host goes before a port alone.
+    pub(crate) fn address(&self) -> Result<Option<Address>, ConfigError> {
+        if let Some(url) = self.get(DD_DOGSTATSD_URL) {
+            return usable(DD_DOGSTATSD_URL, url, Address::parse(url)).map(Some);
         }
-        let port = port.map_or(Ok(crate::transport::DEFAULT_PORT), |text| {
-            Address::parse_port(text).map_err(|reason| ConfigError::variable(port_variable, text, reason))
-        })?;
-        let host = host.unwrap_or("127.0.0.1");
-        let address = Address::udp(host, port);
-        address.map(Some).map_err(|reason| ConfigError::variable(host_variable, host, reason))
+        for (host_variable, port_variable) in HOSTS_AND_PORTS {
+            if let Some(host) = self.get(host_variable) {
+                let port = self.port(port_variable)?.unwrap_or(DEFAULT_PORT);
+                return usable(host_variable, host, Address::udp(host, port)).map(Some);
+            }
+        }
+        for (_, port_variable) in HOSTS_AND_PORTS {
+            if let Some(port) = self.port(port_variable)? {
+                return usable(port_variable, LOCALHOST, Address::udp(LOCALHOST, port)).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {
+        let port = |text| usable(variable, text, Address::parse_port(text));
+        self.get(variable).map(port).transpose()
     }
 
     /// Global tags, in the order they are written.
@@ -84,4 +83,11 @@ impl Environment {
         }
         tags
     }
+}
+
+/// What was read from a variable, or an error that names it. What was not Unicode left a mark.
+fn usable<T>(variable: &'static str, value: &str, read: Result<T, String>) -> Result<T, ConfigError> {
+    let read =
+        if value.contains(char::REPLACEMENT_CHARACTER) { Err("it is not Unicode".to_owned()) } else { read };
+    read.map_err(|reason| ConfigError::variable(variable, value, reason))
 }

@@ -2,7 +2,6 @@
 
 use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
-use crate::error::RegisterError;
 use crate::kind::Kind;
 use crate::recent;
 use crate::tag::TagList;
@@ -22,6 +21,16 @@ pub(crate) struct Index {
     hasher: RandomState,
     limit: usize,
     table: RwLock<Table>,
+}
+
+/// Why there is no context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    EmptyName,
+    /// The name has this kind.
+    Kind(Kind),
+    /// There are as many contexts as there may be.
+    ContextLimit(usize),
 }
 
 #[derive(Debug, Default)]
@@ -69,16 +78,20 @@ impl Index {
         kind: Kind,
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
         then: impl Fn(&Context) -> T,
-    ) -> Result<T, RegisterError> {
+    ) -> Result<T, Refusal> {
         if name.is_empty() {
-            return Err(RegisterError::EmptyName);
+            return Err(Refusal::EmptyName);
+        }
+        // Looked at first without the write lock and without allocating: a full index is asked in vain most of all.
+        if self.has_no_room_for(name, tags) {
+            return Err(Refusal::ContextLimit(self.limit));
         }
         let tags = tags.kept();
         let hash = self.hash(name, tags.iter());
         let mut table = self.write();
         match table.kinds.get(name) {
             Some(&(registered, _)) if registered != kind => {
-                return Err(RegisterError::KindMismatch { name: name.to_owned(), registered, wanted: kind });
+                return Err(Refusal::Kind(registered));
             }
             _ => {}
         }
@@ -88,13 +101,23 @@ impl Index {
             return Ok(then(known));
         }
         if table.len >= self.limit {
-            return Err(RegisterError::ContextLimit { name: name.to_owned(), limit: self.limit });
+            return Err(Refusal::ContextLimit(self.limit));
         }
         let cell = cell(&mut table.counters);
         let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell));
         table.insert(hash, &context);
         // Still under the lock: the worker can't forget the context before it is held or called.
         Ok(then(&context))
+    }
+
+    /// Whether a context is surely unknown and there is no room for it.
+    fn has_no_room_for(&self, name: &str, tags: &TagList<'_>) -> bool {
+        let table = self.read();
+        if table.len < self.limit || tags.repeats() {
+            return false;
+        }
+        let hash = self.hash(name, tags.iter());
+        !table.candidates(hash).any(|context| context.is(name, tags))
     }
 
     /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
@@ -195,12 +218,7 @@ mod tests {
         Cell::Counter(Arc::new(block.cell()))
     }
 
-    fn register(
-        index: &Index,
-        name: &str,
-        pairs: &[(&str, &str)],
-        kind: Kind,
-    ) -> Result<Tags, RegisterError> {
+    fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Tags, Refusal> {
         index.with_new(name, &tags(pairs), kind, counter, |context| context.tags.clone())
     }
 
@@ -226,7 +244,7 @@ mod tests {
         let index = Index::new(10);
         register(&index, "jobs", &[], Kind::Counter).unwrap();
         let refused = register(&index, "jobs", &[("a", "1")], Kind::Gauge).unwrap_err();
-        assert_eq!(refused.to_string(), "metric \"jobs\" is a counter and can't become a gauge");
+        assert_eq!(refused, Refusal::Kind(Kind::Counter));
         assert!(index.remove(&index.take_arrivals()[0]));
         assert!(register(&index, "jobs", &[], Kind::Gauge).is_ok());
     }
@@ -242,7 +260,7 @@ mod tests {
         context.call();
         assert!(!index.remove(&context));
         let limit = register(&index, "more", &[], Kind::Counter);
-        assert_eq!(limit, Err(RegisterError::ContextLimit { name: "more".to_owned(), limit: 1 }));
+        assert_eq!(limit, Err(Refusal::ContextLimit(1)));
         assert!(index.remove(&context));
         assert_eq!(index.len(), 0);
     }

@@ -42,6 +42,11 @@ impl<'a> TagList<'a> {
         self.len + self.slice.len()
     }
 
+    /// Whether a tag is there twice.
+    pub(crate) fn repeats(&self) -> bool {
+        self.iter().enumerate().any(|(place, tag)| self.iter().take(place).any(|earlier| earlier == tag))
+    }
+
     /// The same tags, kept: sorted, each once.
     pub(crate) fn kept(&self) -> Tags {
         Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())

@@ -78,7 +78,7 @@ impl TaskId {
         match std::env::var(TASK_ID_VARIABLE) {
             Err(VarError::NotPresent) => pool.draw(),
             Ok(text) if text.is_empty() => pool.draw(),
-            Ok(text) => pool.parse(&text).ok_or_else(|| pool.unusable(&text)),
+            Ok(text) => pool.parse_variable(&text),
             Err(VarError::NotUnicode(text)) => Err(pool.unusable(&text.to_string_lossy())),
         }
     }

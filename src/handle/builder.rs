@@ -4,6 +4,7 @@ use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::RegisterError;
+use crate::index::Refusal;
 use crate::kind::Kind;
 use crate::ledger::DropReason;
 use crate::shared::Shared;
@@ -114,20 +115,22 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let cell = shared.index.with_new(self.name, &self.tags, self.kind, make, |context| {
             M::pick(&context.cell).map(Arc::clone)
         });
-        match cell {
+        let refusal = match cell {
             Ok(Some(cell)) => {
                 M::adjust(&cell, self.options);
-                Ok(M::handle(cell, shared))
+                return Ok(M::handle(cell, shared));
             }
             // A name has one kind, and a kind one sort of cell.
-            Ok(None) => Err(RegisterError::KindMismatch {
-                name: self.name.to_owned(),
-                registered: self.kind,
-                wanted: self.kind,
-            }),
-            Err(refused) => Err(refused),
-        }
-        .inspect_err(|_| shared.ledger.refused_registrations.add(1))
+            Ok(None) => Refusal::Kind(self.kind),
+            Err(refusal) => refusal,
+        };
+        shared.ledger.refused_registrations.add(1);
+        let (name, wanted) = (self.name.to_owned(), self.kind);
+        Err(match refusal {
+            Refusal::EmptyName => RegisterError::EmptyName,
+            Refusal::Kind(registered) => RegisterError::KindMismatch { name, registered, wanted },
+            Refusal::ContextLimit(limit) => RegisterError::ContextLimit { name, limit },
+        })
     }
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
@@ -153,7 +156,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
         let reason = match shared.index.with_new(self.name, &self.tags, self.kind, make, act) {
             Ok(Some(())) => return,
-            Err(RegisterError::ContextLimit { .. }) => DropReason::ContextLimit,
+            Err(Refusal::ContextLimit(_)) => DropReason::ContextLimit,
             Ok(None) | Err(_) => DropReason::Invalid,
         };
         shared.ledger.refuse(reason, values);

@@ -97,10 +97,15 @@ impl TaskIdPool {
     }
 
     /// Reads `42` or `0042`.
-    pub(super) fn parse(self, text: &str) -> Option<TaskId> {
+    fn parse(self, text: &str) -> Option<TaskId> {
         // `u32::from_str` takes a leading `+`, which no padded id has.
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { self.id(text.parse().ok()?) } else { None }
+    }
+
+    /// Reads the value of `TASKTAG_TASK_ID`.
+    pub(crate) fn parse_variable(self, text: &str) -> Result<TaskId, ConfigError> {
+        self.parse(text).ok_or_else(|| self.unusable(text))
     }
 
     pub(super) fn unusable(self, text: &str) -> ConfigError {

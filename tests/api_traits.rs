@@ -1,0 +1,260 @@
+//! What every public type can be used for: threads, panics, clones, messages. The compiler checks most of it.
+
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use tasktag::testing::{
+    Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedServiceCheck, Value, parse,
+};
+use tasktag::{
+    AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
+    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
+    QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
+    TaskIdPool, Timer, Watch, WatchBuilder,
+};
+
+/// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
+const fn any<T: Debug + Send + Sync + UnwindSafe + RefUnwindSafe + Unpin>() {}
+/// The same but for `catch_unwind`.
+const fn a_guard<T: Debug + Send + Sync + Unpin>() {}
+const fn cloned<T: Clone>() {}
+const fn copied<T: Copy>() {}
+const fn compared<T: PartialEq>() {}
+const fn a_key<T: Eq + Hash>() {}
+const fn shown<T: Display>() {}
+const fn with_default<T: Default>() {}
+/// Moves into a thread or a tokio task that outlives its parent.
+const fn moved<T: Send + 'static>() {}
+const fn an_error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
+
+const _: () = {
+    any::<Client>();
+    any::<ClientBuilder>();
+    a_guard::<Guard>();
+    any::<Gauge>();
+    any::<Counter>();
+    any::<Distribution>();
+    any::<Timer<'_>>();
+    any::<Set>();
+    any::<Occupancy>();
+    any::<Occupied<'_>>();
+    any::<OwnedOccupied>();
+    any::<MetricBuilder<'_, Gauge>>();
+    any::<MetricBuilder<'_, Counter>>();
+    any::<MetricBuilder<'_, Distribution>>();
+    any::<MetricBuilder<'_, Set>>();
+    any::<MetricBuilder<'_, Occupancy>>();
+    any::<Watch>();
+    any::<WatchBuilder<'_, PoolStatus>>();
+    any::<WatchBuilder<'_, QueueStatus>>();
+    any::<PoolStatus>();
+    any::<QueueStatus>();
+    any::<QueueDepth>();
+    any::<QueueTicket>();
+    any::<Event>();
+    any::<ServiceCheck>();
+    any::<AlertType>();
+    any::<Priority>();
+    any::<Status>();
+    any::<Dialect>();
+    any::<Kind>();
+    any::<DropReason>();
+    any::<Stats>();
+    any::<Tally>();
+    any::<TaskId>();
+    any::<TaskIdPool>();
+    any::<ConfigError>();
+    any::<RegisterError>();
+    any::<FlushError>();
+};
+
+const _: () = {
+    any::<Capture>();
+    any::<ManualClock>();
+    any::<ParseError>();
+    any::<Parsed>();
+    any::<ParsedEvent>();
+    any::<ParsedMetric>();
+    any::<ParsedServiceCheck>();
+    any::<Value>();
+    cloned::<Capture>();
+    cloned::<ManualClock>();
+    with_default::<Capture>();
+    with_default::<ManualClock>();
+    an_error::<ParseError>();
+};
+
+const _: () = {
+    cloned::<Client>();
+    cloned::<ClientBuilder>();
+    cloned::<Gauge>();
+    cloned::<Counter>();
+    cloned::<Distribution>();
+    cloned::<Set>();
+    cloned::<Occupancy>();
+    cloned::<QueueDepth>();
+    cloned::<Event>();
+    cloned::<ServiceCheck>();
+    cloned::<Stats>();
+    moved::<Client>();
+    moved::<Guard>();
+    moved::<Gauge>();
+    moved::<Counter>();
+    moved::<Distribution>();
+    moved::<Set>();
+    moved::<Occupancy>();
+    moved::<OwnedOccupied>();
+    moved::<Watch>();
+    moved::<QueueTicket>();
+};
+
+const _: () = {
+    copied::<AlertType>();
+    copied::<Priority>();
+    copied::<Status>();
+    copied::<Dialect>();
+    copied::<Kind>();
+    copied::<DropReason>();
+    copied::<Tally>();
+    copied::<TaskId>();
+    copied::<TaskIdPool>();
+    copied::<PoolStatus>();
+    copied::<QueueStatus>();
+    copied::<FlushError>();
+    a_key::<Kind>();
+    a_key::<DropReason>();
+    a_key::<TaskId>();
+    a_key::<TaskIdPool>();
+    compared::<Event>();
+    compared::<ServiceCheck>();
+    compared::<Stats>();
+    compared::<Tally>();
+    compared::<Dialect>();
+    compared::<Status>();
+    shown::<TaskId>();
+    shown::<Kind>();
+    with_default::<ClientBuilder>();
+    with_default::<Dialect>();
+    with_default::<TaskIdPool>();
+    with_default::<PoolStatus>();
+    with_default::<QueueStatus>();
+    with_default::<QueueDepth>();
+    with_default::<Stats>();
+    with_default::<Tally>();
+    an_error::<ConfigError>();
+    an_error::<RegisterError>();
+    an_error::<FlushError>();
+};
+
+/// `<T as NotClone<_>>` is ambiguous, and so does not compile, for a type that is `Clone`.
+trait NotClone<Way> {
+    const HOLDS: () = ();
+}
+impl<T> NotClone<()> for T {}
+impl<T: Clone> NotClone<u8> for T {}
+
+// Each ends something when it is dropped, which must happen once.
+const _: [(); 6] = [
+    <Guard as NotClone<_>>::HOLDS,
+    <Watch as NotClone<_>>::HOLDS,
+    <Timer<'_> as NotClone<_>>::HOLDS,
+    <Occupied<'_> as NotClone<_>>::HOLDS,
+    <OwnedOccupied as NotClone<_>>::HOLDS,
+    <QueueTicket as NotClone<_>>::HOLDS,
+];
+
+const WORD: usize = size_of::<usize>();
+
+const _: () = {
+    assert!(size_of::<Gauge>() <= 2 * WORD);
+    assert!(size_of::<Counter>() <= 2 * WORD);
+    assert!(size_of::<Distribution>() <= 2 * WORD);
+    assert!(size_of::<Set>() <= 2 * WORD);
+    assert!(size_of::<Occupancy>() <= 2 * WORD);
+    assert!(size_of::<Occupied<'_>>() <= 2 * WORD);
+    assert!(size_of::<OwnedOccupied>() <= 2 * WORD);
+    assert!(size_of::<Watch>() <= 2 * WORD);
+    // The start is 8 bytes on every machine.
+    assert!(size_of::<Timer<'_>>() <= WORD + 8);
+};
+
+/// The names that one `pub use` statement after another gives.
+fn exported(source: &str) -> impl Iterator<Item = &str> {
+    source
+        .split("pub use ")
+        .skip(1)
+        .filter_map(|statement| statement.split_once(';')?.0.rsplit_once("::"))
+        .flat_map(|(_, names)| names.trim_matches(['{', '}']).split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+}
+
+/// Whether a type is `UnwindSafe` and `RefUnwindSafe`: the inherent constant is there for those, and goes before.
+struct Unwinding<T>(PhantomData<T>);
+
+impl<T: UnwindSafe + RefUnwindSafe> Unwinding<T> {
+    const IS_SAFE: bool = true;
+}
+
+trait Otherwise {
+    const IS_SAFE: bool = false;
+}
+
+impl<T> Otherwise for Unwinding<T> {}
+
+#[test]
+fn a_guard_crosses_catch_unwind_too() {
+    const { assert!(Unwinding::<Client>::IS_SAFE && !Unwinding::<&mut u8>::IS_SAFE) };
+    let guard = Unwinding::<Guard>::IS_SAFE;
+    assert!(guard, "a handle of std's that it holds is no reason for a user to be told otherwise");
+}
+
+#[test]
+fn every_public_type_is_pinned_here() {
+    let here = include_str!("api_traits.rs");
+    let (crate_root, _) = include_str!("../src/lib.rs").split_once("#[doc(hidden)]").unwrap();
+    let types = |source| {
+        let is_type = |name: &&str| name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+        exported(source).filter(is_type).collect::<Vec<_>>()
+    };
+    let public = [types(crate_root), types(include_str!("../src/testing.rs"))].concat();
+    assert!(public.len() > 40 && public.contains(&"OwnedOccupied") && public.contains(&"ParseError"));
+    for name in public {
+        let pinned = ["any", "a_guard"].iter().any(|what| {
+            here.contains(&format!("{what}::<{name}>();")) || here.contains(&format!("{what}::<{name}<"))
+        });
+        assert!(pinned, "{name}");
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong_in_one_line_and_convert_to_boxes() {
+    fn boxed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Box<dyn Error + Send + Sync> {
+        error.into()
+    }
+    let errors = [
+        boxed(ConfigError::AlreadyInstalled),
+        boxed(ConfigError::Thread("a reason".to_owned())),
+        boxed(ConfigError::Random("a reason".to_owned())),
+        boxed(ConfigError::TaskIdDecided { decided: 1000, wanted: 50 }),
+        boxed(TaskIdPool::new(0).unwrap_err()),
+        boxed(RegisterError::EmptyName),
+        boxed(RegisterError::ContextLimit { name: "two\nlines".to_owned(), limit: 5 }),
+        boxed(FlushError::TimedOut(std::time::Duration::from_millis(5))),
+        boxed(FlushError::Stopped),
+        boxed(parse(b"two\nlines").unwrap_err()),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.len() > 10 && text.lines().count() == 1, "{text:?}");
+        assert!(!text.starts_with(char::is_uppercase) && !text.ends_with('.'), "{text:?}");
+        assert!(error.source().is_none(), "{text:?}");
+    }
+}
+
+#[test]
+fn names_are_shown_within_a_width_that_is_asked_for() {
+    assert_eq!(format!("[{:>8}] [{:<8}]", Kind::Gauge, Kind::Set), "[   gauge] [set     ]");
+}

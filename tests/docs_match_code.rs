@@ -1,0 +1,328 @@
+//! What the documentation says of defaults, variables, kinds and reasons is what the code does.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tasktag::testing::{Capture, ManualClock};
+use tasktag::{
+    Client, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT, DropReason, Kind, QueueStatus, TaskIdPool,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_LINES: usize = 400;
+
+const README: &str = include_str!("../README.md");
+const CHANGELOG: &str = include_str!("../CHANGELOG.md");
+const MANIFEST: &str = include_str!("../Cargo.toml");
+const CONFIG: &str = include_str!("../src/config.rs");
+const CRATE_ROOT: &str = include_str!("../src/lib.rs");
+
+/// The text of all doc comments that stand directly above a line which starts with `item`.
+fn doc_of(source: &str, item: &str) -> Option<String> {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    let place = lines.iter().position(|line| line.starts_with(item))?;
+    let above =
+        lines[..place].iter().rev().take_while(|line| line.starts_with("///") || line.starts_with("#["));
+    let mut doc: Vec<&str> = above.filter_map(|line| line.strip_prefix("///")).map(str::trim).collect();
+    doc.reverse();
+    Some(doc.join(" "))
+}
+
+/// The names behind each `start` in a source, up to the first character that is in no name.
+fn names_after<'a>(source: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    source
+        .split(start)
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+}
+
+/// The first column of every table row in a Markdown text.
+fn first_cells(markdown: &str) -> impl Iterator<Item = &str> {
+    markdown.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next()).map(str::trim)
+}
+
+/// What stands in backticks in a Markdown text, code blocks left out.
+fn in_backticks(markdown: &str) -> BTreeSet<&str> {
+    let prose = markdown.split("```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+fn is_variable(name: &str) -> bool {
+    name.contains('_') && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+}
+
+/// All files of the library, with their text.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 30, "the sources are where they were");
+    found
+}
+
+fn without_tests(source: &str) -> &str {
+    source.split_once("#[cfg(test)]\nmod tests").map_or(source, |(code, _)| code)
+}
+
+#[test]
+fn the_doc_of_every_setter_names_its_default() {
+    let setters: Vec<_> = names_after(CONFIG, "    pub fn ")
+        .filter(|name| CONFIG.contains(&format!("pub fn {name}(mut self")))
+        .collect();
+    assert!(setters.len() > 10, "{setters:?}");
+    // A tag is added to those that there are.
+    for setter in setters.into_iter().filter(|setter| *setter != "tag") {
+        let doc = doc_of(CONFIG, &format!("pub fn {setter}(")).unwrap();
+        assert!(doc.contains("Defaults to "), "{setter}: {doc}");
+    }
+    let constants: Vec<_> = names_after(CONFIG, "pub const ").collect();
+    assert!(constants.len() >= 6, "{constants:?}");
+    for constant in constants {
+        let setter = constant.strip_prefix("DEFAULT_").unwrap().to_lowercase();
+        let doc = doc_of(CONFIG, &format!("pub fn {setter}(")).unwrap();
+        assert!(doc.contains(&format!("Defaults to [`{constant}`]")), "{setter}: {doc}");
+        assert!(CRATE_ROOT.contains(constant), "{constant} is public");
+    }
+}
+
+#[test]
+fn every_variable_is_in_the_readmes_table_and_every_one_in_the_table_is_read() {
+    let quoted = |source: &'static str| source.split('"').skip(1).step_by(2).filter(|text| is_variable(text));
+    let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/env.rs")))
+        .chain(quoted(without_tests(include_str!("../src/task_id.rs"))))
+        .collect();
+    assert!(read.contains("DD_TAGS") && read.contains("TASKTAG_TASK_ID"), "{read:?}");
+    let documented: BTreeSet<&str> =
+        first_cells(README).map(|cell| cell.trim_matches('`')).filter(|cell| is_variable(cell)).collect();
+    assert_eq!(documented, read);
+
+    let doc = doc_of(CONFIG, "pub fn from_env(").unwrap();
+    let named = in_backticks(&doc);
+    assert_eq!(read.into_iter().filter(|variable| !named.contains(variable)).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn every_drop_reason_is_in_the_readme() {
+    let named = in_backticks(README);
+    let reasons = DropReason::ALL.map(DropReason::as_str);
+    for reason in reasons {
+        assert!(named.contains(reason), "{reason}");
+    }
+    assert_eq!(BTreeSet::from(reasons).len(), reasons.len(), "each has a name of its own");
+}
+
+#[test]
+fn every_kind_is_in_the_readme_with_its_code() {
+    let kinds = [
+        (Kind::Gauge, "`g`"),
+        (Kind::Counter, "`c`"),
+        (Kind::Distribution, "`d`"),
+        (Kind::Histogram, "`h`"),
+        (Kind::Timing, "`ms`"),
+        (Kind::Set, "`s`"),
+        (Kind::Occupancy, "`g`"),
+    ];
+    let listed = without_tests(include_str!("../src/kind.rs")).split_once("pub enum Kind {").unwrap().1;
+    let listed = listed.split_once("\n}").unwrap().0;
+    let variants = listed.lines().filter(|line| line.trim_start().starts_with(char::is_uppercase)).count();
+    assert_eq!(variants, kinds.len(), "the list above has every kind");
+    for (kind, code) in kinds {
+        let start = format!("| `{kind}` |");
+        let row = README.lines().find(|line| line.starts_with(&start));
+        assert!(row.is_some_and(|row| row.contains(code)), "{kind}: {row:?}");
+    }
+}
+
+#[test]
+fn the_changelog_has_a_heading_for_this_version() {
+    let heading = concat!("## ", env!("CARGO_PKG_VERSION"));
+    let headings: Vec<_> = CHANGELOG.lines().filter(|line| line.starts_with("## ")).collect();
+    assert!(headings.iter().any(|line| line.split(" - ").next() == Some(heading)), "{headings:?}");
+}
+
+#[test]
+fn the_readme_and_the_crate_name_the_manifests_facts() {
+    let version = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(README.contains(version), "{version}");
+    let features = MANIFEST.split_once("[features]\n").unwrap().1.split_once("\n[").unwrap().0;
+    let features: Vec<_> = features
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .filter(|name| *name != "default")
+        .collect();
+    assert!(features.contains(&"testing"));
+    for feature in features {
+        assert!(CRATE_ROOT.contains(&format!("//! | `{feature}` |")), "{feature}");
+    }
+}
+
+#[test]
+fn the_readme_tells_the_limits_that_hold() {
+    assert_eq!(DEFAULT_COLLECT_INTERVAL * 4, Duration::from_secs(1));
+    assert!(README.contains("four times a second"));
+    assert!(README.contains(&format!("the limit of {DEFAULT_CONTEXT_LIMIT}")));
+    assert!(README.contains(&format!("one of {} buckets", TaskIdPool::DEFAULT.size())));
+    let percent = TaskIdPool::DEFAULT.collision_probability(7) * 100.0;
+    let half = TaskIdPool::DEFAULT.tasks_for_probability(0.5);
+    assert!(README.contains(&format!("{percent:.0} % at 7 tasks, 50 % at {half}")));
+}
+
+#[test]
+fn the_library_prints_nothing_and_leaves_nothing_undone() {
+    for (path, text) in sources() {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            for word in ["println!", "print!", "eprintln!", "eprint!", "dbg!", "todo!", "unimplemented!"] {
+                let found = line.match_indices(word).any(|(place, _)| {
+                    // `eprint!` ends with `print!`, and so does a macro of another name.
+                    !line[..place].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                });
+                assert!(!found, "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_and_is_short() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{} begins with what it is", path.display());
+        let lines = without_tests(&text).lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+/// Dashboards and alerts are set up for these. That a client keeps to them is shown below, and in environment.rs.
+#[test]
+fn the_defaults_are_what_they_were() {
+    assert_eq!(DEFAULT_AGENT, "udp://127.0.0.1:8125");
+    assert_eq!(DEFAULT_FLUSH_INTERVAL, Duration::from_secs(2));
+    assert_eq!(DEFAULT_COLLECT_INTERVAL, Duration::from_millis(250));
+    assert_eq!(DEFAULT_CHANNEL_CAPACITY, 8192);
+    assert_eq!(DEFAULT_CONTEXT_LIMIT, 2000);
+    assert_eq!(DEFAULT_SHUTDOWN_TIMEOUT, Duration::from_secs(1));
+    assert_eq!(TaskIdPool::default().size(), 1000);
+}
+
+#[test]
+fn a_client_flushes_and_collects_at_its_default_intervals() -> Result<(), Box<dyn Error>> {
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let guard = Client::builder().capture(&capture).clock(&clock).build()?;
+    let asked = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&asked);
+    let _watch = guard.client().watch_queue("q", move || {
+        counting.fetch_add(1, Ordering::Relaxed);
+        QueueStatus::default()
+    });
+    let nano = Duration::from_nanos(1);
+    clock.advance(DEFAULT_COLLECT_INTERVAL.saturating_sub(nano));
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    clock.advance(nano);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+
+    let flushes = || guard.client().stats().flushes;
+    // Less up to a tenth of jitter.
+    let earliest = DEFAULT_FLUSH_INTERVAL * 9 / 10;
+    clock.advance(earliest.saturating_sub(DEFAULT_COLLECT_INTERVAL + nano));
+    assert_eq!(flushes(), 0);
+    clock.advance(nano + DEFAULT_FLUSH_INTERVAL / 10);
+    assert_eq!(flushes(), 1);
+    for flush in 2..50 {
+        clock.advance(earliest.saturating_sub(nano));
+        assert_eq!(flushes(), flush - 1);
+        clock.advance(nano + DEFAULT_FLUSH_INTERVAL / 10);
+        assert_eq!(flushes(), flush);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_channel_holds_its_default_capacity() -> Result<(), Box<dyn Error>> {
+    let guard = Client::builder().capture(&Capture::new()).clock(&ManualClock::new()).build()?;
+    let members = guard.client().set("members").register();
+    let dropped = || guard.client().stats().dropped(DropReason::ChannelFull).values;
+    for _ in 0..DEFAULT_CHANNEL_CAPACITY {
+        members.insert("a");
+    }
+    assert_eq!(dropped(), 0);
+    members.insert("a");
+    assert_eq!(dropped(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_client_knows_as_many_contexts_as_its_default_limit() -> Result<(), Box<dyn Error>> {
+    let guard = Client::builder().capture(&Capture::new()).clock(&ManualClock::new()).build()?;
+    let counter = |queue: usize| {
+        let queue = queue.to_string();
+        guard.client().counter("jobs").tag("queue", &queue).try_register()
+    };
+    let kept: Vec<_> = (0..DEFAULT_CONTEXT_LIMIT).map_while(|queue| counter(queue).ok()).collect();
+    assert_eq!(kept.len(), DEFAULT_CONTEXT_LIMIT);
+    assert!(counter(DEFAULT_CONTEXT_LIMIT).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_packet_is_as_large_as_the_setters_doc_says() -> Result<(), Box<dyn Error>> {
+    let doc = doc_of(CONFIG, "pub fn max_packet_size(").unwrap();
+    for (agent, network, size) in
+        [(DEFAULT_AGENT, "UDP", 1432), ("unix:///nobody/listens", "Unix sockets", 8192)]
+    {
+        assert!(doc.contains(&format!("{size} for {network}")), "{doc}");
+        if cfg!(not(unix)) && agent.starts_with("unix") {
+            continue;
+        }
+        let capture = Capture::new();
+        let guard = Client::builder().agent(agent).capture(&capture).telemetry(false).build()?;
+        // Each line is a byte longer than the last, so that one of the packets is filled to the last byte or nearly.
+        for line in 0..500_usize {
+            let (name, member) = (format!("n{line:03}"), "x".repeat(line % 40 + 1));
+            guard.client().set(&name).insert(&member);
+        }
+        guard.client().flush(PATIENCE)?;
+        let packets = capture.take_packets();
+        let largest = packets.iter().map(Vec::len).max().unwrap_or_default();
+        assert!(packets.len() > 1 && largest <= size && largest + 30 > size, "{agent}: {largest}");
+    }
+    Ok(())
+}
+
+#[test]
+fn telemetry_is_on_and_leaves_every_10_seconds() -> Result<(), Box<dyn Error>> {
+    let doc = doc_of(CONFIG, "pub fn telemetry(").unwrap();
+    assert!(doc.contains("every 10 s") && doc.contains("Defaults to `true`"), "{doc}");
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let guard = Client::builder().capture(&capture).clock(&clock).build()?;
+    let flushed = || -> Result<bool, Box<dyn Error>> {
+        guard.client().counter("jobs").increment(1);
+        guard.client().flush(PATIENCE)?;
+        Ok(capture.take_lines().iter().any(|line| line.starts_with("datadog.dogstatsd.client.")))
+    };
+    let nano = Duration::from_nanos(1);
+    for _ in 0..3 {
+        assert!(!flushed()?);
+        clock.advance(Duration::from_secs(10).saturating_sub(nano));
+        assert!(!flushed()?);
+        clock.advance(nano);
+        assert!(flushed()?);
+    }
+    Ok(())
+}
