@@ -93,6 +93,35 @@ fn a_port_alone_is_on_this_host() {
 }
 
 #[test]
+fn a_host_goes_before_a_port_alone() {
+    let (agent, other) = (Agent::new(), Agent::new());
+    let vars = [
+        ("STATSD_HOST", "127.0.0.1".to_owned()),
+        ("STATSD_PORT", agent.port()),
+        ("DD_DOGSTATSD_PORT", other.port()),
+    ];
+    assert_sends_to(&[&agent], builder().from_vars(vars));
+}
+
+#[test]
+fn a_task_id_among_variables_from_elsewhere_is_the_clients_own() -> Result<(), Box<dyn Error>> {
+    let guard = Client::builder().from_vars([("TASKTAG_TASK_ID", "7")]).build()?;
+    assert_eq!(guard.client().task_id().tag(), "task_id:0007");
+    let error = Client::builder().from_vars([("TASKTAG_TASK_ID", "1001")]).build().unwrap_err();
+    assert_names(&error, "TASKTAG_TASK_ID", "1001");
+    Ok(())
+}
+
+#[test]
+fn a_value_that_is_not_unicode_is_unusable() {
+    let lossy = String::from_utf8_lossy(b"agent-\xFF").into_owned();
+    for variable in ["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "STATSD_HOST", "STATSD_PORT"] {
+        let error = Client::builder().from_vars([(variable, lossy.as_str())]).build().unwrap_err();
+        assert_names(&error, variable, &lossy);
+    }
+}
+
+#[test]
 fn an_empty_variable_counts_as_absent() {
     let agent = Agent::new();
     let port = agent.port();
