@@ -107,8 +107,7 @@ fn a_host_goes_before_a_port_alone() {
 fn a_task_id_among_variables_from_elsewhere_is_the_clients_own() -> Result<(), Box<dyn Error>> {
     let guard = Client::builder().from_vars([("TASKTAG_TASK_ID", "7")]).build()?;
     assert_eq!(guard.client().task_id().tag(), "task_id:0007");
-    let error = Client::builder().from_vars([("TASKTAG_TASK_ID", "1001")]).build().unwrap_err();
-    assert_names(&error, "TASKTAG_TASK_ID", "1001");
+    assert_unusable("TASKTAG_TASK_ID", "1001");
     Ok(())
 }
 
@@ -116,8 +115,7 @@ fn a_task_id_among_variables_from_elsewhere_is_the_clients_own() -> Result<(), B
 fn a_value_that_is_not_unicode_is_unusable() {
     let lossy = String::from_utf8_lossy(b"agent-\xFF").into_owned();
     for variable in ["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "STATSD_HOST", "STATSD_PORT"] {
-        let error = Client::builder().from_vars([(variable, lossy.as_str())]).build().unwrap_err();
-        assert_names(&error, variable, &lossy);
+        assert_unusable(variable, &lossy);
     }
 }
 
@@ -311,13 +309,17 @@ fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
         ("STATSD_PORT", "8125 "),
         ("STATSD_PORT", "8125.0"),
     ] {
-        let error = builder().from_vars([(variable, value)]).build().unwrap_err();
-        let named = matches!(&error, ConfigError::Variable { variable: named, value: held, .. }
-            if *named == variable && held == value);
-        assert!(named, "{variable}={value}: {error:?}");
-        let text = error.to_string();
-        assert!(text.starts_with(&format!("environment variable {variable} is {value:?}: ")), "{text}");
+        assert_unusable(variable, value);
     }
+}
+
+fn assert_unusable(variable: &str, value: &str) {
+    let error = Client::builder().from_vars([(variable, value)]).build().unwrap_err();
+    let named = matches!(&error, ConfigError::Variable { variable: named, value: held, .. }
+        if *named == variable && held == value);
+    assert!(named, "{variable}={value}: {error:?}");
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("environment variable {variable} is {value:?}: ")), "{text}");
 }
 
 #[test]
