@@ -82,6 +82,7 @@ impl Worker {
 
     fn end(mut self) {
         self.outbox.abandon();
+        self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.shared.leave(self.registry);
         // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.outbox, self.aggregate);
