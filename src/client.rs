@@ -102,7 +102,8 @@ impl Client {
         MetricBuilder::new(self, name, Kind::Set, Options::default())
     }
 
-    /// How much of a capacity is in use, weighted by time.
+    /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
+    /// registering the same context with another capacity changes it.
     pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
         let options =
             Options { capacity: Some(capacity), opened: self.shared.clock.now(), ..Options::default() };
@@ -149,7 +150,8 @@ impl Client {
         WatchBuilder::new(self, name)
     }
 
-    /// Has the worker collect and send everything, and waits until the bytes have left.
+    /// Has the worker collect and send everything, and waits until it has. What the agent did not take is in
+    /// [`stats`](Self::stats), and no error here.
     ///
     /// # Errors
     ///
@@ -178,7 +180,7 @@ pub struct Guard {
     timeout: Duration,
 }
 
-// The thread's handle is not, for no reason that concerns a guard: nothing of it is seen half changed after a panic.
+// `JoinHandle` is not unwind safe, but a panic leaves nothing of a guard half changed.
 impl UnwindSafe for Guard {}
 impl RefUnwindSafe for Guard {}
 
@@ -193,7 +195,8 @@ impl Guard {
         &self.client
     }
 
-    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer.
+    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer. What
+    /// the agent did not take is in the client's [stats](Client::stats).
     ///
     /// # Errors
     ///

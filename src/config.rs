@@ -69,7 +69,7 @@ pub struct ClientBuilder {
     context_limit: Option<usize>,
     max_packet_size: Option<usize>,
     shutdown_timeout: Option<Duration>,
-    no_telemetry: bool,
+    telemetry: Option<bool>,
     environment: Option<Environment>,
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
@@ -140,7 +140,8 @@ impl ClientBuilder {
     }
 
     /// Contexts (a name with its tags) that the client knows at a time, 1 to 1,000,000. A registration beyond gets a
-    /// handle that reports nothing, a call by name is dropped; both are counted. Defaults to
+    /// handle that reports nothing, a call by name is dropped; both are counted. A distribution takes 64 KiB a context. A
+    /// context that was only called by name is forgotten after 150 flushes without a call. Defaults to
     /// [`DEFAULT_CONTEXT_LIMIT`].
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
@@ -159,10 +160,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether the client reports its own counts, every 10 s, under `datadog.dogstatsd.client.` (in plain StatsD under
-    /// `tasktag.client.`). Defaults to `true`.
+    /// Whether the client reports its own counts, every 10 s, under `datadog.dogstatsd.client.` (in both StatsD
+    /// dialects under `tasktag.client.`). Defaults to `true`.
     pub fn telemetry(mut self, telemetry: bool) -> Self {
-        self.no_telemetry = !telemetry;
+        self.telemetry = Some(telemetry);
         self
     }
 
@@ -215,7 +216,8 @@ impl ClientBuilder {
         ));
         let mut encoder = Encoder::new(self.dialect, &self.prefix, &tags, task_id.as_str());
         let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
-        let telemetry = (!self.no_telemetry).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
+        let telemetry =
+            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
         let worker = Worker {
             shared: Arc::clone(&shared),
             encoder,
@@ -236,7 +238,8 @@ impl ClientBuilder {
         Ok(Guard::new(Client::new(shared, task_id), thread, timeout))
     }
 
-    /// Starts the worker, and makes the client the process-wide one that the macros use.
+    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
+    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
     ///
     /// # Errors
     ///
@@ -320,7 +323,7 @@ fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> 
     if (MIN_INTERVAL..=MAX_INTERVAL).contains(&value) {
         Ok(nanos(value))
     } else {
-        let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}").to_string();
+        let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}");
         Err(ConfigError::setting(setting, format_args!("{value:?}"), reason))
     }
 }

@@ -31,8 +31,8 @@ impl Context {
 
     /// Notes a call by name.
     ///
-    /// Relaxed, and written only once an interval, so that callers share no line. A call that meets the worker's look
-    /// may stay unnoted. Its value is found all the same: a counter's sum differs, and so does a gauge's level, unless
+    /// Relaxed, and written only once an interval, so that callers share no cache line. A call that runs while the worker
+    /// checks the flag may be missed. Its value is found all the same: a counter's sum differs, and so does a gauge's level, unless
     /// it is the one reported last.
     #[inline]
     pub(crate) fn call(&self) {

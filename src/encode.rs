@@ -133,7 +133,7 @@ impl Encoder {
     /// A gauge's level.
     pub(crate) fn gauge(&mut self, line: &Line, value: f64) -> Lines<'_> {
         self.buffer.clear();
-        // A sign makes a difference of the value there, so the level is set to 0 first, in the same packet.
+        // There `-5` means "subtract 5", so the gauge is set to 0 first, in the same packet.
         let by_difference = value < 0.0 && self.grammar.signed_gauges_are_differences();
         if by_difference {
             self.push(line, |out| out.push(b'0'), 1);

@@ -82,7 +82,7 @@ impl Index {
         if name.is_empty() {
             return Err(Refusal::EmptyName);
         }
-        // Looked at first without the write lock and without allocating: a full index is asked in vain most of all.
+        // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
         if self.has_no_room_for(name, tags) {
             return Err(Refusal::ContextLimit(self.limit));
         }

@@ -17,9 +17,9 @@ pub enum DropReason {
     /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
     /// or without a name.
     Invalid,
-    /// The dialect has no such thing: an event or a service check in plain StatsD.
+    /// The dialect has no such thing: an event or a service check in the StatsD dialects.
     Unsupported,
-    /// The raw mode of distributions thinned out more values than a flush may carry.
+    /// The StatsD dialects send each value of a distribution in a line of its own; over 1000 in a flush were thinned out.
     Sampled,
     /// The agent was away, or did not take the packet in time.
     Transport,
@@ -101,7 +101,7 @@ impl AddAssign for Tally {
 ///
 /// Once the worker is idle, as after a flush, `accepted` is `sent` plus everything `dropped`, in every unit. A
 /// snapshot taken while the worker is at work is not one moment's: its numbers are read one after another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
     /// What came in.
@@ -111,7 +111,7 @@ pub struct Stats {
     pub sent: Tally,
     /// Registrations that got a handle which reports nothing.
     pub refused_registrations: u64,
-    /// Tags left out: a key that is empty, or reserved.
+    /// Tags left out: a key that is empty or reserved, or a ninth single tag.
     pub refused_tags: u64,
     /// Contexts that the client knows now.
     pub contexts: u64,
@@ -158,6 +158,36 @@ impl Stats {
     }
 }
 
+impl fmt::Debug for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stats")
+            .field("accepted", &self.accepted)
+            .field("sent", &self.sent)
+            .field("dropped", &self.losses().collect::<Vec<_>>())
+            .field("refused_registrations", &self.refused_registrations)
+            .field("refused_tags", &self.refused_tags)
+            .field("contexts", &self.contexts)
+            .field("probe_panics", &self.probe_panics)
+            .field("probes_removed", &self.probes_removed)
+            .field("worker_restarts", &self.worker_restarts)
+            .field("flushes", &self.flushes)
+            .finish()
+    }
+}
+
+/// In one line, for a log: `accepted 2879 values, sent 2870, dropped 9 (transport 9)`.
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (accepted, sent, dropped) = (self.accepted.values, self.sent.values, self.dropped_total().values);
+        write!(f, "accepted {accepted} values, sent {sent}, dropped {dropped}")?;
+        for (place, (reason, tally)) in self.losses().enumerate() {
+            let start = if place == 0 { " (" } else { ", " };
+            write!(f, "{start}{reason} {}", tally.values)?;
+        }
+        if self.losses().next().is_some() { f.write_str(")") } else { Ok(()) }
+    }
+}
+
 /// The running count behind [`Stats`].
 ///
 /// All orderings are `Relaxed`: the counts publish nothing but themselves.
@@ -180,7 +210,7 @@ pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add(&self, n: u64) {
-        // Most amounts are 0: no line is taken from another core for them.
+        // Most amounts are 0: no cache line is taken from another core for them.
         if n != 0 {
             self.0.fetch_add(n, Ordering::Relaxed);
         }
@@ -253,5 +283,22 @@ impl Ledger {
             worker_restarts: self.worker_restarts.get(),
             flushes: self.flushes.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_are_one_line_for_a_log() {
+        let ledger = Ledger::default();
+        ledger.book_accepted(Tally::values(7));
+        ledger.book_sent(Tally::values(7));
+        assert_eq!(ledger.stats(0).to_string(), "accepted 7 values, sent 7, dropped 0");
+        ledger.refuse(DropReason::Invalid, 2);
+        ledger.refuse(DropReason::ChannelFull, 1);
+        let line = "accepted 10 values, sent 7, dropped 3 (channel_full 1, invalid 2)";
+        assert_eq!(ledger.stats(0).to_string(), line);
     }
 }

@@ -61,9 +61,9 @@
 //!
 //! # Forks
 //!
-//! A worker does not survive a `fork`, and a child has its parent's task id. Build the client in the child, after
-//! forking, where a program forks itself. A client from before the fork sends nothing there, twice least of all, and
-//! its guard waits for nobody.
+//! A worker does not survive a `fork`. In a forked child the parent's client sends nothing, and dropping its guard
+//! returns at once. A program that forks itself should build its client, and ask for [`TaskId::current`] for the first
+//! time, in the child: what was decided before the fork is decided for both.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! Metrics with literal names and tags, registered once per call site.
+//! Metrics with constant names and tags, registered once per call site.
 
 use crate::client::{Client, client};
 use crate::handle::{Counter, Distribution, Gauge};
@@ -104,33 +104,41 @@ impl Called<Distribution> {
     }
 }
 
-/// A gauge with a literal name and literal tags, registered once per call site with the
+/// A gauge with a constant name and constant tags, registered once per call site with the
 /// [installed](crate::ClientBuilder::install) client, and kept for the rest of the process. Does nothing until there
 /// is one. Verbs: `set`, `add`, `sub`.
 ///
 /// ```
-/// tasktag::gauge!("cache.entries", "cache" => "sessions").set(512.0);
+/// const CACHE: &str = "sessions";
+/// tasktag::gauge!("cache.entries", "cache" => CACHE).set(512.0);
+/// ```
+///
+/// A tag that is known at run time is a compile error; a [`MetricBuilder`](crate::MetricBuilder) takes it.
+///
+/// ```compile_fail
+/// let cache = std::env::args().next().unwrap();
+/// tasktag::gauge!("cache.entries", "cache" => &cache).set(512.0);
 /// ```
 #[macro_export]
 macro_rules! gauge {
-    ($name:literal $(, $key:literal => $value:literal)* $(,)?) => {
+    ($name:expr $(, $key:expr => $value:expr)* $(,)?) => {
         $crate::__call_site!(Gauge, gauge, $name $(, $key => $value)*)
     };
 }
 
-/// A counter with a literal name and literal tags, as [`gauge!`](crate::gauge). Verb: `increment`.
+/// A counter with a constant name and constant tags, as [`gauge!`](crate::gauge). Verb: `increment`.
 ///
 /// ```
 /// tasktag::counter!("jobs.done", "queue" => "within_1_minute").increment(1);
 /// ```
 #[macro_export]
 macro_rules! counter {
-    ($name:literal $(, $key:literal => $value:literal)* $(,)?) => {
+    ($name:expr $(, $key:expr => $value:expr)* $(,)?) => {
         $crate::__call_site!(Counter, counter, $name $(, $key => $value)*)
     };
 }
 
-/// A distribution with a literal name and literal tags, as [`gauge!`](crate::gauge). Verbs: `record`,
+/// A distribution with a constant name and constant tags, as [`gauge!`](crate::gauge). Verbs: `record`,
 /// `record_duration`, `start`.
 ///
 /// ```
@@ -138,16 +146,34 @@ macro_rules! counter {
 /// ```
 #[macro_export]
 macro_rules! distribution {
-    ($name:literal $(, $key:literal => $value:literal)* $(,)?) => {
+    ($name:expr $(, $key:expr => $value:expr)* $(,)?) => {
         $crate::__call_site!(Distribution, distribution, $name $(, $key => $value)*)
+    };
+}
+
+/// A timing with a constant name and constant tags, as [`gauge!`](crate::gauge). Verbs: those of
+/// [`distribution!`](crate::distribution); values are milliseconds.
+///
+/// ```
+/// let timer = tasktag::timing!("export.took", "format" => "csv").start();
+/// // … recorded when the timer is dropped
+/// # drop(timer);
+/// ```
+#[macro_export]
+macro_rules! timing {
+    ($name:expr $(, $key:expr => $value:expr)* $(,)?) => {
+        $crate::__call_site!(Distribution, timing, $name $(, $key => $value)*)
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call_site {
-    ($handle:ident, $kind:ident, $name:literal $(, $key:literal => $value:literal)*) => {{
+    ($handle:ident, $kind:ident, $name:expr $(, $key:expr => $value:expr)*) => {{
+        // A constant, so that a name or a tag that differs from call to call is a compile error.
+        const NAME: &str = $name;
+        const TAGS: &[(&str, &str)] = &[$(($key, $value)),*];
         static SITE: $crate::__macros::Site<$crate::$handle> = $crate::__macros::Site::new();
-        $crate::__macros::Called(SITE.get(|client| client.$kind($name)$(.tag($key, $value))*.register()))
+        $crate::__macros::Called(SITE.get(|client| client.$kind(NAME).tags(TAGS).register()))
     }};
 }

@@ -48,8 +48,8 @@ impl Outbox {
         }
     }
 
-    /// Accepts values that have no line yet: from here on they are lost to no panic unseen. [`put`](Self::put) and
-    /// [`refuse`](Self::refuse) take them off the desk.
+    /// Accepts values that have no line yet. From here on they are counted as lost if the worker panics, until
+    /// [`put`](Self::put) or [`refuse`](Self::refuse) takes them off the desk.
     pub(crate) fn take_in(&mut self, values: u64) {
         self.accepted += Tally::values(values);
         self.on_desk = self.on_desk.wrapping_add(values);

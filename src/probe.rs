@@ -2,6 +2,7 @@
 
 use crate::ledger::Ledger;
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
@@ -14,8 +15,8 @@ pub(crate) trait Collect: Send {
 }
 
 /// Keeps a pool or a queue watched. Dropping it ends the watching: what was collected before is sent, and then the
-/// gauges are sent no more. Declare it before the [`Guard`](crate::Guard), or keep it until after
-/// [`shutdown`](crate::Guard::shutdown), to see the final state in the last flush.
+/// gauges are sent no more. A watch that is declared after the [`Guard`](crate::Guard) is dropped before it: to have the
+/// final state in the last flush, call [`shutdown`](crate::Guard::shutdown) while the watch is alive.
 #[derive(Debug)]
 #[must_use = "the watching ends when this is dropped: `let _watch`, not `let _`"]
 pub struct Watch {
@@ -23,6 +24,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Keeps on watching until the worker ends.
+    pub fn detach(self) {
+        mem::forget(self);
+    }
+
     pub(crate) fn new(watching: Arc<()>) -> Self {
         Self { _watching: watching }
     }

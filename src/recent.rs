@@ -1,7 +1,7 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
 use crate::context::Context;
-use crate::tag::{Order, TagList};
+use crate::tag::{TagList, TagOrder};
 use foldhash::fast::FixedState;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
@@ -14,7 +14,7 @@ const PLACES: usize = 64;
 struct Entry {
     index: u64,
     hash: u64,
-    order: Order,
+    order: TagOrder,
     context: Arc<Context>,
 }
 

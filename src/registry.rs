@@ -1,4 +1,4 @@
-//! The worker's view of all contexts: what each has to report at a flush.
+//! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
 
 use crate::aggregate::{Aggregate, thin};
 use crate::cell::{Buckets, Cell, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};

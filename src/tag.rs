@@ -79,8 +79,8 @@ impl Tags {
     }
 
     /// The order in which `list` has these tags, or `None` where it repeats one, or has more than an order holds.
-    pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<Order> {
-        let mut order = Order::default();
+    pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
+        let mut order = TagOrder::default();
         for (place, pair) in list.iter().enumerate() {
             let kept = self.iter().position(|tag| tag == pair)?;
             *order.0.get_mut(place)? = u8::try_from(kept).ok()?;
@@ -90,7 +90,7 @@ impl Tags {
 
     /// Whether these are the tags of `list`, which has them in this order: one comparison each.
     #[inline]
-    pub(crate) fn are_in(&self, order: &Order, list: &TagList<'_>) -> bool {
+    pub(crate) fn are_in(&self, order: &TagOrder, list: &TagList<'_>) -> bool {
         let same = |(pair, place): (Pair<'_>, &u8)| {
             self.0.get(usize::from(*place)).is_some_and(|(key, value)| key == pair.0 && value == pair.1)
         };
@@ -100,4 +100,4 @@ impl Tags {
 
 /// The order of a caller's tags among those that are kept, for up to 16.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Order([u8; 16]);
+pub(crate) struct TagOrder([u8; 16]);

@@ -22,7 +22,7 @@ pub struct Field {
 }
 
 /// A status that can be watched.
-pub trait Status: Send + 'static {
+pub trait Watchable: Send + 'static {
     /// The default prefix of its gauges, and the key of the tag that names what is watched.
     #[doc(hidden)]
     const NOUN: &'static str;
@@ -44,7 +44,7 @@ pub struct WatchBuilder<'a, S> {
     status: PhantomData<fn() -> S>,
 }
 
-impl<'a, S: Status> WatchBuilder<'a, S> {
+impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
         Self { client, prefix: S::NOUN.to_owned(), tags, status: PhantomData }
@@ -103,20 +103,19 @@ impl<F> StatusProbe<F> {
     }
 }
 
-impl<S: Status, F: FnMut() -> S + Send> Collect for StatusProbe<F> {
+impl<S: Watchable, F: FnMut() -> S + Send> Collect for StatusProbe<F> {
     fn collect(&mut self) {
         let fields = (self.status)().fields();
-        self.gauges.resize_with(fields.len(), || None);
-        for (place, field) in fields.into_iter().enumerate() {
-            let known = self.gauges.get(place).is_some_and(Option::is_some);
-            if field.value.is_some() && !known {
-                let gauge = self.register(field);
-                self.gauges.get_mut(place).into_iter().for_each(|slot| *slot = Some(gauge.clone()));
-            }
-            if let Some(Some(gauge)) = self.gauges.get(place) {
-                field.value.map_or_else(|| gauge.unset(), |value| gauge.set(value));
+        let mut gauges = std::mem::take(&mut self.gauges);
+        gauges.resize_with(fields.len(), || None);
+        for (gauge, field) in gauges.iter_mut().zip(fields) {
+            match (field.value, gauge) {
+                (Some(value), gauge) => gauge.get_or_insert_with(|| self.register(field)).set(value),
+                (None, Some(gauge)) => gauge.unset(),
+                (None, None) => {}
             }
         }
+        self.gauges = gauges;
     }
 }
 

@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
 
-/// How often a last flush is tried that the worker dies of.
+/// How often the last flush is tried when it panics.
 const MAX_LAST_TRIES: u32 = 3;
 
 /// Nanoseconds between what the worker does by itself.

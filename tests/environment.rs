@@ -301,6 +301,8 @@ fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
         ("DD_DOGSTATSD_URL", "unix://relative/path"),
         ("DD_AGENT_HOST", "two words"),
         ("DD_AGENT_HOST", "udp://host"),
+        ("DD_AGENT_HOST", "127.0.0.1:8125"),
+        ("DD_AGENT_HOST", "unix:///run/dsd.socket"),
         ("DD_DOGSTATSD_PORT", "0"),
         ("DD_DOGSTATSD_PORT", "65536"),
         ("DD_DOGSTATSD_PORT", "-1"),

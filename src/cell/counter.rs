@@ -25,7 +25,7 @@ impl CounterCell {
     #[inline]
     pub(crate) fn add(&self, n: u64) {
         let lane = lane::current();
-        // There is a word for every lane: `get` is there to panic for nobody.
+        // Every lane has a word; `get` only avoids an index that could panic.
         let Some(word) = self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS)) else {
             return;
         };

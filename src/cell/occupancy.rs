@@ -7,7 +7,7 @@ const IN_USE_BITS: u32 = 24;
 const IN_USE_MASK: u64 = (1 << IN_USE_BITS) - 1;
 const ONE_OP: u64 = 1 << IN_USE_BITS;
 const OPS_MASK: u64 = u64::MAX >> IN_USE_BITS;
-// `ledger`: nanoseconds in the upper bits, operations (modulo) in the lower ones.
+// `time_sum`: nanoseconds in the upper bits, operations (modulo) in the lower ones.
 const OPS_BITS: u32 = 8;
 const NANOS_MASK: u64 = u64::MAX >> OPS_BITS;
 /// Reads that may meet an operation half done before the worker leaves the reading to its next collection.
@@ -15,13 +15,13 @@ const TRIES: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// Time-weighted use of a number of units.
 ///
-/// Whoever acquires a unit at `t` takes `t` off the ledger, whoever releases one adds it. At any moment `T` the time
-/// that units were in use is then `ledger + in_use × T`, with nothing sampled and nothing missed.
+/// Whoever acquires a unit at `t` takes `t` off a sum, whoever releases one adds it. At any moment `T` the time
+/// that units were in use is then `time_sum + in_use × T`, with nothing sampled and nothing missed.
 #[derive(Debug)]
 pub(crate) struct OccupancyCell {
-    // Each operation counts itself in both words, first in `ledger`, then in `units`. A reader that finds the two
+    // Each operation counts itself in both words, first in `time_sum`, then in `units`. A reader that finds the two
     // counts equal has seen the same operations in both: a cut through time, not a tear.
-    ledger: AtomicU64,
+    time_sum: AtomicU64,
     units: AtomicU64,
     peak: AtomicU64,
     capacity: AtomicU64,
@@ -53,7 +53,7 @@ impl Reading {
 impl OccupancyCell {
     pub(crate) fn new(capacity: u32, opened: u64) -> Self {
         Self {
-            ledger: AtomicU64::new(0),
+            time_sum: AtomicU64::new(0),
             units: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             capacity: AtomicU64::new(u64::from(capacity)),
@@ -63,8 +63,8 @@ impl OccupancyCell {
 
     #[inline]
     pub(crate) fn acquire(&self, now: u64) {
-        self.ledger.fetch_add(entry(now).wrapping_neg().wrapping_add(1), Ordering::Relaxed);
-        // Release pairs with the Acquire in `read`: who sees the unit sees its time in the ledger.
+        self.time_sum.fetch_add(entry(now).wrapping_neg().wrapping_add(1), Ordering::Relaxed);
+        // Release pairs with the Acquire in `read`: who sees the unit sees its time in the sum.
         let before = self.units.fetch_add(ONE_OP + 1, Ordering::Release);
         let in_use = (before & IN_USE_MASK) + 1;
         if in_use > self.peak.load(Ordering::Relaxed) {
@@ -74,7 +74,7 @@ impl OccupancyCell {
 
     #[inline]
     pub(crate) fn release(&self, now: u64) {
-        self.ledger.fetch_add(entry(now).wrapping_add(1), Ordering::Relaxed);
+        self.time_sum.fetch_add(entry(now).wrapping_add(1), Ordering::Relaxed);
         self.units.fetch_add(ONE_OP - 1, Ordering::Release);
     }
 
@@ -87,15 +87,15 @@ impl OccupancyCell {
     pub(crate) fn read(&self, last: Reading, now: impl Fn() -> u64) -> Option<Reading> {
         for _ in 0..TRIES {
             let units = self.units.load(Ordering::Acquire);
-            let ledger = self.ledger.load(Ordering::Relaxed);
+            let time_sum = self.time_sum.load(Ordering::Relaxed);
             // Read last: no operation that was seen is later.
             let at = now();
             // The word has room for 2^40 operations, which a busy pool reaches in a day; `last` tells the rest.
             let ops = last.ops.wrapping_add((units >> IN_USE_BITS).wrapping_sub(last.ops) & OPS_MASK);
-            // The ledger is never behind the units, so equal counts mean equal operations.
-            if (ledger ^ ops) & ((1 << OPS_BITS) - 1) == 0 {
+            // The sum is never behind the units, so equal counts mean equal operations.
+            if (time_sum ^ ops) & ((1 << OPS_BITS) - 1) == 0 {
                 let in_use = units & IN_USE_MASK;
-                let settled = ledger.wrapping_sub(ops) >> OPS_BITS;
+                let settled = time_sum.wrapping_sub(ops) >> OPS_BITS;
                 let busy = settled.wrapping_add(in_use.wrapping_mul(at)) & NANOS_MASK;
                 return Some(Reading { in_use, at, busy, ops });
             }
@@ -119,7 +119,7 @@ impl OccupancyCell {
     }
 }
 
-/// A time as it stands in the ledger.
+/// A time as it stands in the sum of times.
 #[inline]
 fn entry(now: u64) -> u64 {
     now << OPS_BITS
@@ -197,7 +197,7 @@ mod tests {
         let cell = OccupancyCell::new(1, 0);
         let before = (1 << 40) - 3;
         cell.units.store(before << IN_USE_BITS, Ordering::Relaxed);
-        cell.ledger.store(before, Ordering::Relaxed);
+        cell.time_sum.store(before, Ordering::Relaxed);
         let start = cell.read(Reading { ops: before - 8, ..Reading::default() }, || 0).unwrap();
         for now in [10, 20, 30] {
             cell.acquire(now);

@@ -35,8 +35,9 @@ pub enum Dialect {
     /// Etsy's kinds with DogStatsD's tags: StatsD 0.9, the CloudWatch agent. Distributions and histograms are sent as
     /// timings, and a negative one of those is refused.
     TaggedStatsd,
-    /// Etsy's protocol and nothing else. Contexts that differ in their tags alone share a name there: give them names
-    /// of their own.
+    /// Etsy's protocol and nothing else. No tags means no task id either: contexts that differ in their tags alone, and
+    /// the gauges of several copies of a service, overwrite each other. Put what tells them apart into names and the
+    /// [prefix](crate::ClientBuilder::prefix). A server may do more: collectd cuts a timing to whole milliseconds.
     Statsd,
 }
 

@@ -79,7 +79,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         self
     }
 
-    /// Adds any number of tags. Called again, it replaces those that it added before.
+    /// Adds any number of tags. **Replaces** those of an earlier call of `tags`, and adds to those of `tag`.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -95,7 +95,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     }
 
     /// A handle. Never fails: where [`try_register`](Self::try_register) would, the refusal is counted and the handle
-    /// reports nothing.
+    /// reports nothing: its values are in no count.
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         let (shared, options) = (self.client.shared(), self.options);

@@ -36,7 +36,8 @@ impl Capture {
             .collect()
     }
 
-    /// The metrics since the last call; events and service checks are left out.
+    /// The metrics since the last call. Events and service checks are thrown away: for those take the packets and
+    /// [parse](crate::testing::parse) them.
     ///
     /// # Errors
     ///

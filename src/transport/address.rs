@@ -1,5 +1,7 @@
 //! Where the agent is: one syntax for every transport.
 
+use std::net::Ipv6Addr;
+
 /// The port that agents listen on.
 pub(crate) const DEFAULT_PORT: u16 = 8125;
 
@@ -53,9 +55,11 @@ impl Address {
     }
 
     pub(crate) fn udp(host: &str, port: u16) -> Result<Self, String> {
-        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#'))
-        {
-            return Err("a host is a name or an IP address, and nothing follows the port".to_owned());
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_name =
+            !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@?#:[]".contains(c));
+        if !is_name && host.parse::<Ipv6Addr>().is_err() {
+            return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
         }
         Ok(Self::Udp { host: host.to_owned(), port })
     }
@@ -100,8 +104,9 @@ mod tests {
             ("udp://[::1]:8126", "::1", 8126),
             ("udp://[::1]", "::1", 8125),
         ] {
-            assert_eq!(Address::parse(text), Address::udp(host, port));
+            assert_eq!(Address::parse(text), Ok(Address::Udp { host: host.to_owned(), port }));
         }
+        assert_eq!(Address::udp("[::1]", 8125), Address::udp("::1", 8125));
         for bad in [
             "",
             "agent:8125",
@@ -115,6 +120,7 @@ mod tests {
             "udp://[::1",
             "udp://[::1]8125",
             "udp://a b",
+            "udp://a:b:8125",
             "tcp://agent:8125",
             "unixstream:///run/dsd.socket",
             "unix://relative",

@@ -1,6 +1,6 @@
 //! A pool of connections, threads or permits.
 
-use super::{Field, Status, level, ratio};
+use super::{Field, Watchable, level, ratio};
 
 /// What a pool says of itself. Pools differ in what they know: leave out what yours can't tell, and it is not
 /// reported, which is not the same as 0.
@@ -42,7 +42,7 @@ impl PoolStatus {
     }
 }
 
-impl Status for PoolStatus {
+impl Watchable for PoolStatus {
     const NOUN: &'static str = "pool";
 
     fn fields(&self) -> Vec<Field> {

@@ -1,6 +1,6 @@
 //! A queue of jobs or messages.
 
-use super::{Field, Status, level, ratio};
+use super::{Field, Watchable, level, ratio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct QueueStatus {
     pub oldest_age: Option<Duration>,
 }
 
-impl Status for QueueStatus {
+impl Watchable for QueueStatus {
     const NOUN: &'static str = "queue";
 
     fn fields(&self) -> Vec<Field> {
