@@ -14,7 +14,7 @@ use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
 use once_cell::sync::OnceCell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 static INSTALLED: OnceCell<Client> = OnceCell::new();
@@ -210,10 +210,6 @@ impl Guard {
         let Some(worker) = self.thread.take() else { return Ok(()) };
         if self.client.shared.is_forked() {
             return Err(FlushError::Stopped);
-        }
-        if thread::current().id() == worker.thread().id() {
-            // A probe owns its own client's guard: the worker can't wait for itself. It ends after this collection.
-            return self.client.shared.control.stop(Duration::ZERO);
         }
         self.client.shared.control.stop(timeout)?;
         // It has told its end: nothing but the thread's own exit is left to wait for.

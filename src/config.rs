@@ -148,7 +148,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes of a packet, 64 to 65,507. Defaults to 1432 for UDP and 8192 for Unix sockets.
+    /// Bytes of a packet, 64 to 65,507. Defaults to 1432 for UDP and 8192 for Unix sockets (2048
+    /// outside Linux, where systems take no more by default).
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.max_packet_size = Some(bytes);
         self
@@ -267,7 +268,7 @@ impl ClientBuilder {
     }
 
     fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key == TASK_ID_KEY) {
+        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }

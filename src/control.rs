@@ -1,7 +1,8 @@
 //! How the worker is told to flush and to stop: outside the channel, so that a full one can't lose it.
 
 use crate::error::FlushError;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 /// How often the worker may die of the same requests before they count as done.
@@ -12,6 +13,7 @@ pub(crate) struct Control {
     state: Mutex<State>,
     to_worker: Condvar,
     from_worker: Condvar,
+    worker: OnceLock<ThreadId>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,9 @@ impl Control {
     }
 
     fn request(&self, ask: impl FnOnce(&mut State), timeout: Duration) -> Result<(), FlushError> {
+        if self.is_worker() {
+            return Err(FlushError::OnWorker);
+        }
         let mut state = self.lock();
         if state.ended || state.stop {
             return Err(FlushError::Stopped);
@@ -70,6 +75,9 @@ impl Control {
         let mut state = self.lock();
         state.stop = true;
         self.to_worker.notify_one();
+        if self.is_worker() {
+            return Err(FlushError::OnWorker);
+        }
         let state = self.wait(state, timeout, |state| state.ended);
         if state.ended { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
     }
@@ -88,6 +96,15 @@ impl Control {
             state = self.from_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state
+    }
+
+    /// The worker's side: from now on the calling thread is the one that must not wait for itself.
+    pub(crate) fn start(&self) {
+        let _ = self.worker.set(thread::current().id());
+    }
+
+    fn is_worker(&self) -> bool {
+        self.worker.get() == Some(&thread::current().id())
     }
 
     /// The worker's side: sleeps until there is an order, or for `at_most`.

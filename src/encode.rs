@@ -69,14 +69,26 @@ impl Encoder {
         self.grammar.weights()
     }
 
-    /// What stands around the numbers of a context. `suffix` makes another name of the same context: `.max`.
+    /// What stands around the numbers of a context, whose metric's name is followed by `suffix`.
     pub(crate) fn line(&mut self, name: &str, suffix: &str, tags: &Tags, kind: Kind) -> Line {
+        let name = self.full_name(name, suffix);
+        self.line_of(name, tags, kind)
+    }
+
+    /// Another line of the same context: `.max`.
+    pub(crate) fn sibling(&self, line: &Line, name: &str, suffix: &str) -> Line {
+        let mut head = self.full_name(name, suffix).into_bytes();
+        head.push(b':');
+        Line { head, tail: line.tail.clone(), code: line.code }
+    }
+
+    fn full_name(&self, name: &str, suffix: &str) -> String {
         let mut full = self.prefix.clone();
         full.push_str(&clean::name(name));
         clean::start_with_letter(&mut full);
         full.truncate(MAX_NAME - suffix.len());
         full.push_str(suffix);
-        self.line_of(full, tags, kind)
+        full
     }
 
     /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
@@ -98,7 +110,8 @@ impl Encoder {
         let mut cleaned: Vec<(String, String)> = Vec::new();
         for (key, value) in tags {
             let key = self.grammar.tag_key(key);
-            if key.is_empty() || key == TASK_ID_KEY {
+            // Backends lower-case keys: written otherwise it would be a second task id.
+            if key.is_empty() || key.eq_ignore_ascii_case(TASK_ID_KEY) {
                 self.refused_tags += 1;
             } else {
                 let pair = (key, self.grammar.tag_value(value));

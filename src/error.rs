@@ -125,12 +125,16 @@ pub enum FlushError {
     TimedOut(Duration),
     /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
     Stopped,
+    /// Called by the worker itself, from a watched closure: it can't wait for itself. A shutdown takes effect after the
+    /// collection under way.
+    OnWorker,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut(after) => write!(f, "the worker did not finish within {after:?}"),
+            Self::OnWorker => write!(f, "the worker can't wait for itself"),
             Self::Stopped => write!(f, "there is no worker any more"),
         }
     }

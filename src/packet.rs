@@ -66,6 +66,8 @@ impl Outbox {
         self.accepted += on_wire;
         self.on_desk = self.on_desk.wrapping_sub(values);
         if too_large {
+            // What is dropped was accepted, and the books say so at any moment.
+            self.ledger.book_accepted(mem::take(&mut self.accepted));
             self.ledger.book_dropped(DropReason::TooLarge, tally);
         } else {
             self.packet.bytes.extend_from_slice(lines.bytes);
@@ -82,6 +84,7 @@ impl Outbox {
     /// Books values on the desk that get no line.
     pub(crate) fn refuse(&mut self, reason: DropReason, values: u64) {
         self.on_desk = self.on_desk.wrapping_sub(values);
+        self.ledger.book_accepted(mem::take(&mut self.accepted));
         self.ledger.book_dropped(reason, Tally::values(values));
     }
 

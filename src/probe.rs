@@ -36,7 +36,8 @@ impl Watch {
 
 /// A probe on the worker's side.
 pub(crate) struct Watched {
-    probe: Box<dyn Collect>,
+    // Gone only while this is dropped.
+    probe: Option<Box<dyn Collect>>,
     watching: Weak<()>,
     panics_in_a_row: u32,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(probe: Box<dyn Collect>) -> (Self, Arc<()>) {
         let watching = Arc::new(());
-        (Self { probe, watching: Arc::downgrade(&watching), panics_in_a_row: 0 }, watching)
+        (Self { probe: Some(probe), watching: Arc::downgrade(&watching), panics_in_a_row: 0 }, watching)
     }
 
     /// Asks the probe. `false` when it is to be asked no more.
@@ -53,7 +54,8 @@ impl Watched {
             return false;
         }
         // A probe that was broken off half-way may show a mixed state at its next turn; it breaks nothing else.
-        if catch_unwind(AssertUnwindSafe(|| self.probe.collect())).is_ok() {
+        let probe = self.probe.iter_mut();
+        if catch_unwind(AssertUnwindSafe(|| probe.for_each(|probe| probe.collect()))).is_ok() {
             self.panics_in_a_row = 0;
             return true;
         }
@@ -62,6 +64,14 @@ impl Watched {
         let removed = self.panics_in_a_row >= MAX_PANICS;
         ledger.probes_removed.add(u64::from(removed));
         !removed
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // What a closure holds may panic when it is dropped; a second such panic on the way would abort the process.
+        let probe = self.probe.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(probe)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
+use crate::cell::Cell;
 use crate::context::Context;
 use crate::tag::{TagList, TagOrder};
 use foldhash::fast::FixedState;
@@ -63,6 +64,10 @@ pub(crate) fn with<T>(
 
 /// Remembers a context in place of another.
 pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<Context>) {
+    // A thread may remember a context long after everybody else forgot it: not one with a table of 64 KiB.
+    if matches!(context.cell, Cell::Distribution(_)) {
+        return;
+    }
     let Some(order) = context.tags.order_of(tags) else { return };
     let entry = Entry { index, hash, order, context: Arc::clone(context) };
     let _ = RECENT.try_with(|recent| {

@@ -154,8 +154,9 @@ impl Rendered {
             Cell::Occupancy(_) => (".in_use", ".in_use.max"),
             _ => ("", ".max"),
         };
-        let mut line = |suffix| encoder.line(&context.name, suffix, &context.tags, context.kind);
-        Self { main: line(main), peak: line(peak), utilization: line(".utilization") }
+        let main = encoder.line(&context.name, main, &context.tags, context.kind);
+        let sibling = |suffix| encoder.sibling(&main, &context.name, suffix);
+        Self { peak: sibling(peak), utilization: sibling(".utilization"), main }
     }
 }
 
@@ -168,16 +169,19 @@ impl Flush<'_> {
         life: Life,
         reported: Option<u64>,
     ) -> Option<u64> {
+        // Taken whatever comes of it: it belongs to this interval.
+        let highest = cell.take_peak();
         let level = cell.value()?;
-        // A level that nobody holds any more is reported if it never was, and not again.
-        if life != Life::Live && reported == Some(level.to_bits()) {
+        let is_old = reported == Some(level.to_bits()) && highest.is_none_or(|highest| highest <= level);
+        // What nobody holds any more is reported if it never was, and not again.
+        if life != Life::Live && is_old {
             return reported;
         }
         self.outbox.report(self.encoder.gauge(&lines.main, level), 1);
         if cell.keeps_peak() {
-            // The level stood at the last report and stands now: neither was set in between, but both were there.
+            // The interval began with the level that was reported last.
             let earlier = reported.map_or(level, f64::from_bits);
-            let peak = cell.take_peak().unwrap_or(level).max(level).max(earlier);
+            let peak = highest.unwrap_or(level).max(level).max(earlier);
             self.outbox.report(self.encoder.gauge(&lines.peak, peak), 1);
         }
         Some(level.to_bits())

@@ -8,7 +8,7 @@ use crate::ledger::{DropReason, Ledger, Stats};
 use crate::probe::{Collect, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -19,7 +19,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     // The process that has the worker; a forked child has none.
     process: u32,
-    arriving_probes: Mutex<Vec<Watched>>,
+    // `None` once nobody will ask them.
+    arriving_probes: Mutex<Option<Vec<Watched>>>,
     // What the worker left behind when it ended.
     remains: Mutex<Option<Registry>>,
 }
@@ -33,7 +34,7 @@ impl Shared {
             control: Control::default(),
             index: Index::new(context_limit),
             process: std::process::id(),
-            arriving_probes: Mutex::default(),
+            arriving_probes: Mutex::new(Some(Vec::new())),
             remains: Mutex::default(),
         }
     }
@@ -49,26 +50,34 @@ impl Shared {
         self.channel.offer(record, &self.ledger);
     }
 
-    /// Hands a probe to the worker. After the worker's end it is dropped: nobody would ask it.
+    /// Hands a probe to the worker. Where there is none any more it is dropped: nobody would ask it.
     pub(crate) fn watch(&self, probe: Box<dyn Collect>) -> Arc<()> {
         let (watched, watching) = Watched::new(probe);
-        if !self.channel.is_closed() {
-            self.arriving_probes.lock().unwrap_or_else(PoisonError::into_inner).push(watched);
-        }
+        let refused = match lock(&self.arriving_probes).as_mut() {
+            Some(probes) if !self.is_forked() => {
+                probes.push(watched);
+                None
+            }
+            _ => Some(watched),
+        };
+        // Not under the lock: what it holds may be anything.
+        drop(refused);
         watching
     }
 
     pub(crate) fn take_arriving_probes(&self) -> Vec<Watched> {
-        std::mem::take(&mut *self.arriving_probes.lock().unwrap_or_else(PoisonError::into_inner))
+        lock(&self.arriving_probes).as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The worker ends: what is still put into cells and the channel is found by [`stats`](Self::stats).
     pub(crate) fn leave(&self, registry: Registry) {
-        *self.remains.lock().unwrap_or_else(PoisonError::into_inner) = Some(registry);
+        let probes = lock(&self.arriving_probes).take();
+        drop(probes);
+        *lock(&self.remains) = Some(registry);
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        if let Some(registry) = self.remains.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(registry) = lock(&self.remains).as_mut() {
             // No worker will ever take these, so whoever asks does: a call site need not check for the end.
             registry.welcome(self.index.take_arrivals());
             let late = registry.take_values().wrapping_add(self.late_records());
@@ -83,4 +92,9 @@ impl Shared {
             .map(|record| record.values())
             .fold(0, u64::wrapping_add)
     }
+}
+
+/// Nothing panics while it holds one of these locks; a poisoned one would be as good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

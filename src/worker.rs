@@ -69,6 +69,7 @@ impl Worker {
 
     /// Works until it is told to stop, whatever happens on the way.
     fn live(mut self) {
+        self.shared.control.start();
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.

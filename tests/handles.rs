@@ -278,6 +278,51 @@ fn the_peak_is_the_highest_level_since_the_last_flush() {
 }
 
 #[test]
+fn a_peak_belongs_to_its_interval_even_when_the_gauge_was_unset() {
+    let (guard, capture) = started();
+    let gauge = guard.client().gauge("level").peak().register();
+    gauge.set(100.0);
+    gauge.unset();
+    assert_eq!(flushed(&guard, &capture), nothing());
+    gauge.set(1.0);
+    assert_eq!(flushed(&guard, &capture), ["level.max:1|g", "level:1|g"]);
+}
+
+#[test]
+fn a_peak_before_the_last_handle_was_dropped_is_sent() {
+    let (guard, capture) = started();
+    let gauge = guard.client().gauge("level").peak().register();
+    gauge.set(1.0);
+    assert_eq!(flushed(&guard, &capture), ["level.max:1|g", "level:1|g"]);
+    gauge.set(100.0);
+    gauge.set(1.0);
+    drop(gauge);
+    assert_eq!(flushed(&guard, &capture), ["level.max:100|g", "level:1|g"]);
+    assert_eq!(flushed(&guard, &capture), nothing());
+}
+
+#[test]
+fn a_call_by_name_may_ask_for_the_peak_of_a_known_gauge() {
+    let (guard, capture) = started();
+    let level = || guard.client().gauge("level");
+    level().set(1.0);
+    assert_eq!(flushed(&guard, &capture), ["level:1|g"]);
+    level().peak().set(9.0);
+    level().peak().set(2.0);
+    assert_eq!(flushed(&guard, &capture), ["level.max:9|g", "level:2|g"]);
+}
+
+#[test]
+fn the_reserved_key_is_reserved_however_it_is_written() {
+    let (guard, capture) = started();
+    for key in ["task_id", "Task_ID", "TASK ID"] {
+        guard.client().counter("jobs").tag(key, "7").increment(1);
+    }
+    assert_eq!(flushed(&guard, &capture), ["jobs:1|c"; 3]);
+    assert_eq!(guard.client().stats().refused_tags, 3);
+}
+
+#[test]
 fn a_second_registration_may_ask_for_the_peak() {
     let (guard, capture) = started();
     let gauge = guard.client().gauge("level").register();

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Agent, PATIENCE, assert_conserved, wait_until};
+use support::{Agent, PATIENCE, assert_conserved, lines_of, wait_until};
 use tasktag::testing::Capture;
 use tasktag::{Client, DropReason, FlushError, PoolStatus, Status, Watch};
 
@@ -371,6 +371,35 @@ fn what_is_left_when_every_packet_kills_the_worker_is_counted() {
     assert_conserved(&stats);
     assert_eq!((stats.accepted.values, stats.accepted), (107, stats.dropped_total()), "{stats:#?}");
     assert_eq!(capture.take_lines(), [""; 0]);
+}
+
+#[test]
+fn what_left_before_the_worker_began_to_die_is_counted_as_sent() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).max_packet_size(64).build().unwrap();
+    let client = guard.client().clone();
+    for number in 0..1500 {
+        client.counter(&format!("jobs.{number}")).increment(1);
+    }
+    let mut packets = Vec::new();
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| guard.shutdown(PATIENCE));
+        // Somewhere in the last flush the transport begins to panic, and goes on with that.
+        wait_until(|| {
+            packets.append(&mut capture.take_packets());
+            !packets.is_empty()
+        });
+        while !ending.is_finished() {
+            capture.panic_once();
+        }
+        assert_eq!(ending.join().unwrap(), Ok(()));
+    });
+    packets.append(&mut capture.take_packets());
+    let stats = client.stats();
+    assert_conserved(&stats);
+    assert_eq!(stats.accepted.values, 1500);
+    assert_eq!(stats.sent.packets, packets.len() as u64);
+    assert_eq!(stats.sent.values, lines_of(&packets).len() as u64);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tasktag::testing::{Capture, ManualClock};
-use tasktag::{Client, ClientBuilder, DropReason, Guard, PoolStatus, QueueDepth, QueueStatus, TaskId};
+use tasktag::{
+    Client, ClientBuilder, DropReason, FlushError, Guard, PoolStatus, QueueDepth, QueueStatus, TaskId,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const COLLECT_INTERVAL: Duration = Duration::from_millis(250);
@@ -497,4 +499,51 @@ fn a_client_may_be_used_by_its_own_probe() -> Result<(), Box<dyn Error>> {
     assert_eq!(flushed(&guard, &capture).get("asked#"), Some(&1.0));
     guard.shutdown(PATIENCE)?;
     Ok(())
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a bomb, as meant");
+    }
+}
+
+#[test]
+fn probes_that_panic_when_they_are_dropped_hurt_nobody() {
+    for ended_before in [false, true] {
+        let (guard, capture, _) = started();
+        let watch = |name| {
+            let bomb = Bomb;
+            guard.client().watch_pool(name, move || {
+                let _held = &bomb;
+                in_use(1)
+            })
+        };
+        let watches = ["first", "second", "third", "fourth"].map(watch);
+        guard.client().flush(PATIENCE).unwrap();
+        guard.client().counter("jobs").increment(1);
+        if ended_before {
+            drop(watches);
+        }
+        let client = guard.client().clone();
+        guard.shutdown(PATIENCE).unwrap();
+        assert!(capture.take_lines().iter().any(|line| line.starts_with("jobs:1|c")));
+        let stats = client.stats();
+        assert_eq!((stats.worker_restarts, stats.dropped_total().values), (0, 0));
+    }
+}
+
+#[test]
+fn a_probe_that_asks_for_a_flush_holds_nobody() {
+    let (guard, _capture, _) = started();
+    let client = guard.client().clone();
+    let (answers, answer) = mpsc::channel();
+    let _watch = guard.client().watch_pool("primary", move || {
+        let _ = answers.send(client.flush(Duration::MAX));
+        in_use(1)
+    });
+    guard.client().flush(PATIENCE).unwrap();
+    assert_eq!(answer.try_recv(), Ok(Err(FlushError::OnWorker)));
 }

@@ -20,6 +20,9 @@ impl GaugeCell {
 
     /// From now on the highest value is kept. May be called again.
     pub(crate) fn keep_peak(&self) {
+        if self.keeps_peak() {
+            return;
+        }
         let start = f64::NEG_INFINITY.to_bits();
         let _ =
             self.peak.compare_exchange(f64::INFINITY.to_bits(), start, Ordering::Relaxed, Ordering::Relaxed);
@@ -84,6 +87,7 @@ impl GaugeCell {
         peak.is_finite().then_some(peak)
     }
 
+    #[inline]
     pub(crate) fn keeps_peak(&self) -> bool {
         self.peak.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
     }

@@ -38,7 +38,7 @@ pub(crate) struct Options {
 /// [`Client::gauge`] and its sisters give one. [`register`](Self::register) makes a handle of it: do that once and
 /// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
 /// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags. What a
-/// thread called lately it finds without a lock, the rest under a read lock.
+/// thread called lately it finds without a lock, the rest, and distributions, under a read lock.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -139,6 +139,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let shared = self.client.shared();
         let act = |context: &Context| {
             let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
+            M::adjust(cell, self.options);
             verb(cell, shared);
             context.call();
             Some(())

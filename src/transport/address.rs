@@ -7,9 +7,10 @@ pub(crate) const DEFAULT_PORT: u16 = 8125;
 
 /// A packet fits into an Ethernet frame of 1500 bytes, with room for IPv6 and tunnels.
 const UDP_PACKET_SIZE: usize = 1432;
-/// The Agent's own buffer.
+/// The Agent's own buffer; where a system sets a lower limit by default, as macOS and the BSDs do, that.
 #[cfg(unix)]
-const UNIX_PACKET_SIZE: usize = 8192;
+const UNIX_PACKET_SIZE: usize =
+    if cfg!(any(target_os = "linux", target_os = "android")) { 8192 } else { 2048 };
 
 /// Where the agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,15 @@ use std::net::UdpSocket;
 #[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
 
+/// `EMSGSIZE` and `ENOBUFS`, which std has no kinds for: Winsock's, Linux's, and those of macOS and the BSDs.
+const PACKET_ERRORS: [i32; 2] = if cfg!(windows) {
+    [10_040, 10_055]
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    [90, 105]
+} else {
+    [40, 55]
+};
+
 #[derive(Debug)]
 pub(super) enum Socket {
     Udp(UdpSocket),
@@ -75,7 +84,12 @@ impl Datagram {
     }
 }
 
-/// Whether there was no room for the packet: the connection is sound then.
-pub(super) fn is_full(error: &io::Error) -> bool {
+/// Whether there was no room for the packet in time.
+fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Whether the packet is at fault, or the moment, and the connection is sound.
+pub(super) fn spares_the_connection(error: &io::Error) -> bool {
+    is_full(error) || error.raw_os_error().is_some_and(|code| PACKET_ERRORS.contains(&code))
 }

@@ -35,7 +35,7 @@ impl Resolver {
         Self::with(host, port, |host, port| (host, port).to_socket_addrs().map(Iterator::collect))
     }
 
-    fn with(host: String, port: u16, look_up: LookUp) -> Self {
+    pub(super) fn with(host: String, port: u16, look_up: LookUp) -> Self {
         let known = host.parse::<IpAddr>().map(|ip| vec![SocketAddr::new(ip, port)]).unwrap_or_default();
         let mut resolver = Self { host, port, look_up, known, under_way: None, asked: None, doubted: false };
         resolver.ask();

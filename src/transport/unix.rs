@@ -1,6 +1,6 @@
 //! Unix datagrams.
 
-use super::datagram::{Datagram, Socket, is_full};
+use super::datagram::{Datagram, Socket, spares_the_connection};
 use super::{Delivery, Transport};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -63,7 +63,7 @@ impl Transport for Unix {
             let Some(socket) = self.socket() else { return Delivery::FAILED };
             match socket.send(packet) {
                 Ok(()) => return Delivery::TAKEN,
-                Err(error) if is_full(&error) => return Delivery::FAILED,
+                Err(error) if spares_the_connection(&error) => return Delivery::FAILED,
                 Err(_) => self.connection = None,
             }
         }
