@@ -5,17 +5,25 @@ use crate::sync::{AtomicU64, Ordering};
 /// Stands for "never set": a gauge without a value is absent, not 0. No caller can store it.
 const UNSET: u64 = f64::NAN.to_bits();
 
+/// A word with a cache line to itself.
+#[derive(Debug)]
+#[repr(align(64))]
+struct OwnLine(AtomicU64);
+
 /// The last value, as the bits of an `f64`.
+///
+/// Callers store the value and read the peak. On one line each store of another thread would have to be waited for.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
-    value: AtomicU64,
+    value: OwnLine,
     // Infinite while nobody asked for the peak, so that one comparison serves both cases.
-    peak: AtomicU64,
+    peak: OwnLine,
 }
 
 impl GaugeCell {
     pub(crate) fn new() -> Self {
-        Self { value: AtomicU64::new(UNSET), peak: AtomicU64::new(f64::INFINITY.to_bits()) }
+        let word = |bits| OwnLine(AtomicU64::new(bits));
+        Self { value: word(UNSET), peak: word(f64::INFINITY.to_bits()) }
     }
 
     /// From now on the highest value is kept. May be called again.
@@ -24,27 +32,32 @@ impl GaugeCell {
             return;
         }
         let start = f64::NEG_INFINITY.to_bits();
-        let _ =
-            self.peak.compare_exchange(f64::INFINITY.to_bits(), start, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.peak.0.compare_exchange(
+            f64::INFINITY.to_bits(),
+            start,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 
     /// Stores a finite value.
     #[inline]
     pub(crate) fn set(&self, value: f64) {
-        self.value.store(value.to_bits(), Ordering::Relaxed);
+        self.value.0.store(value.to_bits(), Ordering::Relaxed);
         self.raise(value);
     }
 
     /// Adds to the value; to 0 if it was never set. `None` when the sum is not finite: nothing is stored then.
     pub(crate) fn add(&self, delta: f64) -> Option<f64> {
-        let mut now = self.value.load(Ordering::Relaxed);
+        let mut now = self.value.0.load(Ordering::Relaxed);
         loop {
             let level = if now == UNSET { 0.0 } else { f64::from_bits(now) };
             let sum = level + delta;
             if !sum.is_finite() {
                 return None;
             }
-            match self.value.compare_exchange_weak(now, sum.to_bits(), Ordering::Relaxed, Ordering::Relaxed) {
+            match self.value.0.compare_exchange_weak(now, sum.to_bits(), Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => {
                     self.raise(sum);
                     return Some(sum);
@@ -56,12 +69,12 @@ impl GaugeCell {
 
     /// Makes the gauge absent again.
     pub(crate) fn unset(&self) {
-        self.value.store(UNSET, Ordering::Relaxed);
+        self.value.0.store(UNSET, Ordering::Relaxed);
     }
 
     #[inline]
     fn raise(&self, value: f64) {
-        if value > f64::from_bits(self.peak.load(Ordering::Relaxed)) {
+        if value > f64::from_bits(self.peak.0.load(Ordering::Relaxed)) {
             self.raise_to(value);
         }
     }
@@ -69,12 +82,12 @@ impl GaugeCell {
     #[cold]
     fn raise_to(&self, value: f64) {
         let higher = |peak| (value > f64::from_bits(peak)).then_some(value.to_bits());
-        let _ = self.peak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
+        let _ = self.peak.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
     }
 
     /// The last value, or `None` when there is none.
     pub(crate) fn value(&self) -> Option<f64> {
-        let bits = self.value.load(Ordering::Relaxed);
+        let bits = self.value.0.load(Ordering::Relaxed);
         (bits != UNSET).then(|| f64::from_bits(bits))
     }
 
@@ -83,13 +96,13 @@ impl GaugeCell {
         if !self.keeps_peak() {
             return None;
         }
-        let peak = f64::from_bits(self.peak.swap(f64::NEG_INFINITY.to_bits(), Ordering::Relaxed));
+        let peak = f64::from_bits(self.peak.0.swap(f64::NEG_INFINITY.to_bits(), Ordering::Relaxed));
         peak.is_finite().then_some(peak)
     }
 
     #[inline]
     pub(crate) fn keeps_peak(&self) -> bool {
-        self.peak.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
+        self.peak.0.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
     }
 }
 
