@@ -8,8 +8,11 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-/// Contexts that a thread remembers: a table in which each has one place.
-const PLACES: usize = 64;
+/// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
+const PLACES: usize = 256;
+const WAYS: usize = 2;
+
+type Place = [Option<Entry>; WAYS];
 
 #[derive(Debug)]
 struct Entry {
@@ -20,7 +23,7 @@ struct Entry {
 }
 
 thread_local! {
-    static RECENT: RefCell<[Option<Entry>; PLACES]> = const { RefCell::new([const { None }; PLACES]) };
+    static RECENT: RefCell<[Place; PLACES]> = const { RefCell::new([const { [const { None }; WAYS] }; PLACES]) };
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -50,19 +53,19 @@ pub(crate) fn with<T>(
     RECENT
         .try_with(|recent| {
             let recent = recent.try_borrow().ok()?;
-            let entry = recent.get(place(hash))?.as_ref()?;
-            let context = &entry.context;
-            let found = entry.hash == hash
-                && entry.index == index
-                && context.name == name
-                && context.tags.are_in(&entry.order, tags)
-                && !context.is_retired();
-            found.then(|| then(context))
+            let same = |entry: &&Entry| {
+                entry.hash == hash
+                    && entry.index == index
+                    && entry.context.name == name
+                    && entry.context.tags.are_in(entry.order, tags)
+            };
+            let found = recent.get(place(hash))?.iter().flatten().find(same)?;
+            (!found.context.is_retired()).then(|| then(&found.context))
         })
         .ok()?
 }
 
-/// Remembers a context in place of another.
+/// Remembers a context in place of the one that was remembered longest ago there.
 pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<Context>) {
     // A thread may remember a context long after everybody else forgot it: not one with a table of 64 KiB.
     if matches!(context.cell, Cell::Distribution(_)) {
@@ -71,7 +74,10 @@ pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<
     let Some(order) = context.tags.order_of(tags) else { return };
     let entry = Entry { index, hash, order, context: Arc::clone(context) };
     let _ = RECENT.try_with(|recent| {
-        *recent.try_borrow_mut().ok()?.get_mut(place(hash))? = Some(entry);
+        let mut recent = recent.try_borrow_mut().ok()?;
+        let place = recent.get_mut(place(hash))?;
+        place.rotate_right(1);
+        *place.first_mut()? = Some(entry);
         Some(())
     });
 }

@@ -90,7 +90,7 @@ impl Tags {
 
     /// Whether these are the tags of `list`, which has them in this order: one comparison each.
     #[inline]
-    pub(crate) fn are_in(&self, order: &TagOrder, list: &TagList<'_>) -> bool {
+    pub(crate) fn are_in(&self, order: TagOrder, list: &TagList<'_>) -> bool {
         let same = |(pair, place): (Pair<'_>, &u8)| {
             self.0.get(usize::from(*place)).is_some_and(|(key, value)| key == pair.0 && value == pair.1)
         };
@@ -98,6 +98,6 @@ impl Tags {
     }
 }
 
-/// The order of a caller's tags among those that are kept, for up to 16.
+/// The order of a caller's tags among those that are kept, for up to 8.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TagOrder([u8; 16]);
+pub(crate) struct TagOrder([u8; 8]);
