@@ -1,0 +1,41 @@
+//! The contestants, one file each.
+
+mod cadence;
+mod measured;
+mod metrics;
+mod metrics_exporter_dogstatsd;
+mod metrics_exporter_statsd;
+mod prometheus;
+mod prometheus_client;
+mod rylv_metrics;
+mod tasktag;
+
+use crate::contestant::{Entry, Sort};
+use crate::floor;
+
+pub const OURS: &str = "tasktag";
+pub const FLOOR: &str = "primitives";
+pub const PROMETHEUS: &str = "prometheus";
+
+/// Everyone, in the order of the tables.
+pub const ALL: &[Entry] = &[
+    Entry { name: OURS, sort: Sort::Ours, build: tasktag::build },
+    Entry { name: "cadence", sort: Sort::Push, build: cadence::build },
+    Entry { name: "metrics-exporter-statsd", sort: Sort::Push, build: metrics_exporter_statsd::build },
+    Entry { name: "metrics-exporter-dogstatsd", sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
+    Entry {
+        name: "metrics-exporter-dogstatsd/sampling",
+        sort: Sort::Push,
+        build: metrics_exporter_dogstatsd::build_sampling,
+    },
+    Entry { name: "rylv-metrics/shared", sort: Sort::Push, build: rylv_metrics::build_shared },
+    Entry { name: "rylv-metrics/thread-local", sort: Sort::Push, build: rylv_metrics::build_thread_local },
+    Entry { name: "measured", sort: Sort::Pull, build: measured::build },
+    Entry { name: PROMETHEUS, sort: Sort::Pull, build: prometheus::build },
+    Entry { name: "prometheus-client", sort: Sort::Pull, build: prometheus_client::build },
+    Entry { name: FLOOR, sort: Sort::Floor, build: floor::build },
+];
+
+pub fn find(name: &str) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.name == name)
+}

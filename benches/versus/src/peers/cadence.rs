@@ -1,0 +1,135 @@
+//! cadence: a line per call, through a queue to a thread that packs them.
+
+use crate::contestant::{
+    Agent, COUNTER, Contestant, GAUGE, Operation, Setup, TASK_ID, TIMING, Tags, latency, level, repeat,
+};
+use crate::traffic::{Style, Traffic};
+use cadence::{
+    BufferedUdpMetricSink, BufferedUnixMetricSink, Counted, Distributed, Gauged, MetricSink,
+    QueuingMetricSink, StatsdClient,
+};
+use std::mem::ManuallyDrop;
+use std::net::UdpSocket;
+use std::ops::Range;
+use std::os::unix::net::UnixDatagram;
+use std::thread;
+use std::time::Duration;
+
+/// What the official clients fill; cadence's own default is 512.
+const UDP_PACKET: usize = 1432;
+const UNIX_PACKET: usize = 8192;
+
+/// The queue, unbounded as by default, so that nothing is lost.
+#[derive(Clone)]
+// Dropping a clone ends the thread of all.
+pub struct Queue(ManuallyDrop<QueuingMetricSink>);
+
+impl Queue {
+    pub fn new(agent: &Agent) -> Self {
+        let queue = match agent {
+            Agent::Udp(address) => {
+                let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port is free");
+                socket.set_nonblocking(true).expect("a socket can do without blocking");
+                QueuingMetricSink::from(
+                    BufferedUdpMetricSink::with_capacity(address, socket, UDP_PACKET)
+                        .expect("an address is one"),
+                )
+            }
+            Agent::Unix(path) => {
+                let socket = UnixDatagram::unbound().expect("a socket can be had");
+                socket.set_nonblocking(true).expect("a socket can do without blocking");
+                QueuingMetricSink::from(BufferedUnixMetricSink::with_capacity(path, socket, UNIX_PACKET))
+            }
+        };
+        Self(ManuallyDrop::new(queue))
+    }
+
+    pub fn sink(&self) -> QueuingMetricSink {
+        QueuingMetricSink::clone(&self.0)
+    }
+
+    pub fn settle(&self) {
+        while self.0.queued() > 0 {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+
+    pub fn finish(&self) {
+        self.settle();
+        // A line counts as drained before it is in the packet.
+        thread::sleep(Duration::from_millis(20));
+        self.0.flush().expect("the agent is there");
+    }
+}
+
+struct Cadence {
+    client: StatsdClient,
+    queue: Queue,
+    tags: Tags,
+}
+
+pub fn build(setup: &Setup) -> Option<Box<dyn Contestant>> {
+    let queue = Queue::new(&setup.agent);
+    let client = StatsdClient::builder("", queue.sink()).with_tag(TASK_ID.0, TASK_ID.1).build();
+    Some(Box::new(Cadence { client, queue, tags: Tags::new() }))
+}
+
+impl Contestant for Cadence {
+    fn run(&self, operation: Operation, n: u32) -> bool {
+        let client = &self.client;
+        match operation {
+            Operation::GaugeByName => repeat(n, |i| {
+                let (pool, role) = self.tags.of(i);
+                client.gauge_with_tags(GAUGE, level(i)).with_tag("pool", pool).with_tag("role", role).send();
+            }),
+            Operation::CounterByName => repeat(n, |i| {
+                let (pool, role) = self.tags.of(i);
+                client.count_with_tags(COUNTER, 1).with_tag("pool", pool).with_tag("role", role).send();
+            }),
+            Operation::TimingByName => repeat(n, |i| {
+                let (pool, role) = self.tags.of(i);
+                let metric = client.distribution_with_tags(TIMING, latency(i));
+                metric.with_tag("pool", pool).with_tag("role", role).send();
+            }),
+            _ => false,
+        }
+    }
+
+    fn replay(&self, style: Style, traffic: &Traffic, updates: Range<u32>) -> bool {
+        let client = &self.client;
+        if style == Style::Handle {
+            return false;
+        }
+        traffic.replay(
+            updates,
+            |series, value| {
+                let s = &traffic.gauges[series];
+                client
+                    .gauge_with_tags(&s.name, value)
+                    .with_tag("pool", &s.pool)
+                    .with_tag("role", &s.role)
+                    .send();
+            },
+            |series| {
+                let s = &traffic.counters[series];
+                client.count_with_tags(&s.name, 1).with_tag("pool", &s.pool).with_tag("role", &s.role).send();
+            },
+            |series, value| {
+                let s = &traffic.timings[series];
+                let metric = client.distribution_with_tags(&s.name, value);
+                metric.with_tag("pool", &s.pool).with_tag("role", &s.role).send();
+            },
+        );
+        true
+    }
+
+    fn settle(&self) {
+        self.queue.settle();
+    }
+
+    fn finish(self: Box<Self>) {
+        self.queue.finish();
+        // The client would end the queue's thread, which is of no use to anybody now.
+        std::mem::forget(self);
+    }
+}
