@@ -84,7 +84,8 @@ fn whole(n: f64) -> u64 {
 /// Does not fit into the smallest packets.
 const LONG: &str = "a.name.of.a.hundred.characters.and.more.which.does.not.fit.into.a.small.packet.because.it.goes.on.and.on.until.here";
 const SMALL_PACKET: usize = 100;
-const GAUGES: [&str; 3] = ["gauge", "peak", LONG];
+const PEAK: &str = "peak";
+const GAUGES: [&str; 3] = ["gauge", PEAK, LONG];
 const COUNTERS: [&str; 3] = [
     "counter",
     "other",
@@ -163,6 +164,8 @@ struct Known {
     by_name: bool,
     level: Option<f64>,
     reported: Option<u64>,
+    // Of the gauge that keeps its peak, since the last flush.
+    highest: Option<f64>,
     added: u64,
 }
 
@@ -191,6 +194,7 @@ impl Model {
             by_name: false,
             level: None,
             reported: None,
+            highest: None,
             added: 0,
         });
         (known.kind == kind).then_some(known)
@@ -212,7 +216,11 @@ impl Model {
 
     fn set(&mut self, name: &str, level: f64) {
         if level.is_finite() {
-            self.contexts.get_mut(name).unwrap().level = Some(level);
+            let known = self.contexts.get_mut(name).unwrap();
+            known.level = Some(level);
+            if name == PEAK {
+                known.highest = Some(known.highest.map_or(level, |highest| highest.max(level)));
+            }
         } else {
             self.accepted += 1;
         }
@@ -234,9 +242,11 @@ impl Model {
             known.by_name |= called;
             let live = known.held || called;
             let level = known.level.map(f64::to_bits);
+            let spiked = known.highest.take() > known.level;
+            let new = level != known.reported || spiked;
             match known.kind {
-                Kind::Gauge if level.is_some() && (live || level != known.reported) => {
-                    self.accepted += 1 + u64::from(*name == "peak");
+                Kind::Gauge if level.is_some() && (live || new) => {
+                    self.accepted += 1 + u64::from(*name == PEAK);
                 }
                 Kind::Counter if known.added > 0 => {
                     self.accepted += 1;
