@@ -534,7 +534,11 @@ impl Run {
         assert_conserved(&stats);
         assert_eq!(stats.accepted.values, self.model.accepted, "{stats:#?}");
         assert_eq!(stats.refused_registrations, self.model.refused_registrations);
-        self.way.receive();
+        // What was sent over UDP may be on its way still.
+        wait_until(|| {
+            self.way.receive();
+            self.way.packets.len() as u64 >= stats.sent.packets
+        });
         let received = Received::new(dialect, &self.way.packets);
         received.assert_is(stats.sent);
         assert!(
@@ -643,7 +647,7 @@ fn a_full_channel_drops_and_counts() {
     let stats = client.stats();
     assert_dropped(&stats, DropReason::ChannelFull, 3 * 8);
     assert_eq!(stats.sent.values, 3 * (4 + 3));
-    let members: Vec<String> = agent.drain().into_iter().filter(|line| line.starts_with("users")).collect();
+    let members: Vec<String> = agent.lines(21).into_iter().filter(|line| line.starts_with("users")).collect();
     let expected =
         (0..3).flat_map(|flush| (0..4).map(move |member| format!("users:{flush}.{member}|s|#task_id:0042")));
     assert_eq!(members, expected.collect::<Vec<_>>());
@@ -690,19 +694,23 @@ fn an_agent_that_never_was_there_gets_nothing_and_all_of_it_is_counted_over_udp(
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     taken.connect(taken.local_addr().unwrap()).unwrap();
     let address = format!("udp://{}", taken.local_addr().unwrap());
-    let guard = support::builder().agent(address).max_packet_size(64).build().unwrap();
-    let client = guard.client().clone();
-    let mut values = 0;
-    for _ in 0..5 {
-        values += use_every_kind(&client);
-        client.flush(PATIENCE).unwrap();
-        assert_dropped(&client.stats(), DropReason::Transport, values);
-    }
-    guard.shutdown(PATIENCE).unwrap();
-    let stats = client.stats();
-    assert_dropped(&stats, DropReason::Transport, values);
-    assert_eq!(stats.sent, Tally::default());
-    assert!(stats.accepted.packets > 5, "several a flush: {stats:#?}");
+    // The kernel may be interrupted before it has refused a packet, which looks sent then: another try.
+    wait_until(|| {
+        let guard = support::builder().agent(&address).max_packet_size(64).build().unwrap();
+        let client = guard.client().clone();
+        let mut values = 0;
+        for _ in 0..5 {
+            values += use_every_kind(&client);
+            client.flush(PATIENCE).unwrap();
+            assert_conserved(&client.stats());
+        }
+        guard.shutdown(PATIENCE).unwrap();
+        let stats = client.stats();
+        assert_conserved(&stats);
+        assert_eq!(stats.accepted.values, values);
+        assert!(stats.accepted.packets > 5, "several a flush: {stats:#?}");
+        stats.dropped(DropReason::Transport) == stats.accepted
+    });
 }
 
 #[test]
@@ -752,7 +760,7 @@ fn oversize_lines_are_dropped_and_counted() {
         assert_dropped(&stats, DropReason::TooLarge, flush * (2 + 5 + 1));
         assert_eq!((stats.dropped_total().lines, stats.dropped_total().packets), (flush * 4, 0));
     }
-    assert_eq!(agent.drain(), ["jobs:1|c|#task_id:0042"; 3]);
+    assert_eq!(agent.lines(3), ["jobs:1|c|#task_id:0042"; 3]);
 }
 
 #[test]
@@ -771,7 +779,7 @@ fn values_that_are_not_finite_are_refused_and_counted() {
     }
     client.flush(PATIENCE).unwrap();
     assert_dropped(&client.stats(), DropReason::Invalid, 3 * 13);
-    assert_eq!(agent.drain(), ["level:1|g|#task_id:0042", "run:1|ms|#task_id:0042"]);
+    assert_eq!(agent.lines(2), ["level:1|g|#task_id:0042", "run:1|ms|#task_id:0042"]);
 }
 
 #[test]
@@ -796,7 +804,7 @@ fn what_a_context_limit_or_another_kind_refuses_is_counted() {
     assert_eq!(stats.dropped(DropReason::ContextLimit).values, 2);
     assert_eq!(stats.dropped(DropReason::Invalid).values, 3);
     assert_eq!((stats.accepted.values, stats.sent.values, stats.refused_registrations), (7, 2, 2));
-    assert_eq!(agent.drain(), ["jobs:1|c|#task_id:0042", "level:1|g|#task_id:0042"]);
+    assert_eq!(agent.lines(2), ["jobs:1|c|#task_id:0042", "level:1|g|#task_id:0042"]);
 }
 
 #[test]
@@ -827,7 +835,7 @@ fn what_comes_after_the_shutdown_is_counted_wherever_it_was_put() {
     assert_dropped(&client.stats(), DropReason::AfterShutdown, 2 + 10 + HUGE + 5);
     // What is there already is counted once.
     assert_dropped(&client.stats(), DropReason::AfterShutdown, 2 + 10 + HUGE + 5);
-    assert_eq!(agent.drain(), ["level:1|g|#task_id:0042"]);
+    assert_eq!(agent.lines(1), ["level:1|g|#task_id:0042"]);
     assert_eq!(client.flush(PATIENCE), Err(FlushError::Stopped));
 }
 
@@ -843,7 +851,7 @@ fn the_clients_own_telemetry_is_in_the_books_as_lines_and_not_as_values() {
     let stats = client.stats();
     assert_conserved(&stats);
     assert_eq!((stats.accepted.values, stats.sent.values), (values + 1, values));
-    let packets = agent.drain_packets();
+    let packets = agent.packets_until(|lines| lines.len() as u64 >= stats.sent.lines);
     let (own, users): (Vec<String>, Vec<String>) =
         lines_of(&packets).into_iter().partition(|line| line.starts_with("datadog.dogstatsd.client."));
     assert_eq!(users.len() as u64, values);

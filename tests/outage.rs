@@ -51,10 +51,19 @@ impl Sender {
     fn send_in_vain(&self) {
         let (sent, dropped) = (self.sent(), self.dropped());
         self.send();
-        // Other systems' loopbacks answer later than a send takes, and a packet that is refused later looks sent.
-        if cfg!(target_os = "linux") {
-            assert_eq!((self.sent(), self.dropped()), (sent, dropped + 1));
-        }
+        assert_eq!((self.sent(), self.dropped()), (sent, dropped + 1));
+    }
+
+    /// Sends values to nobody until one was refused.
+    ///
+    /// One mostly does. But the kernel may be interrupted before it has refused a packet, and other systems refuse
+    /// none before the flush is over: such a packet looks sent.
+    fn send_until_refused(&self) {
+        wait_until(|| {
+            let dropped = self.dropped();
+            self.send();
+            self.dropped() > dropped
+        });
     }
 
     fn sent(&self) -> u64 {
@@ -105,7 +114,7 @@ fn an_agent_that_comes_late_gets_the_next_flush_over_udp() {
     let port = ClosedPort::new("127.0.0.1");
     let sender = Sender::to(format!("udp://{}", port.address()));
     for _ in 0..3 {
-        sender.send_in_vain();
+        sender.send_until_refused();
     }
     let agent = port.open();
     for _ in 0..3 {
@@ -149,13 +158,11 @@ fn an_agent_that_is_killed_and_comes_back_costs_the_flushes_between_over_udp() {
         sender.send_to(&agent);
         drop(agent);
         for _ in 0..2 {
-            sender.send_in_vain();
+            sender.send_until_refused();
         }
         agent = agent_at(address);
         sender.send_to(&agent);
-        if cfg!(target_os = "linux") {
-            assert_eq!((sender.sent(), sender.dropped()), (2 * round, 2 * round));
-        }
+        assert!(sender.sent() >= 2 * round && sender.dropped() >= 2 * round);
     }
 }
 
@@ -267,11 +274,11 @@ fn an_agent_on_ipv6_is_an_agent() {
     sender.send_to(&agent);
     let address = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], agent.port()));
     drop(agent);
-    sender.send_in_vain();
+    sender.send_until_refused();
     sender.send_to(&agent_at(address));
     let late = ClosedPort::new("::1");
     let sender = Sender::to(format!("udp://{}", late.address()));
-    sender.send_in_vain();
+    sender.send_until_refused();
     sender.send_to(&late.open());
 }
 

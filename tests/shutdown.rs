@@ -71,7 +71,7 @@ fn dropping_the_guard_sends_the_last_values_and_ends_the_worker() {
     let _watch = witness.watch(&client);
     client.flush(PATIENCE).unwrap();
     assert!(!witness.worker_is_gone());
-    agent.drain();
+    agent.lines(2);
     level.set(2.0);
     jobs.increment(1);
     client.timing("run").record(1.5);
@@ -80,7 +80,7 @@ fn dropping_the_guard_sends_the_last_values_and_ends_the_worker() {
     client.service_check("db", Status::Ok);
     drop(guard);
     assert!(witness.worker_is_gone());
-    let mut lines = agent.drain();
+    let mut lines = agent.lines(8);
     lines.sort();
     assert_eq!(
         lines,
@@ -106,7 +106,7 @@ fn a_client_that_never_flushed_sends_all_of_it_at_the_shutdown() {
     let _watch = Witness::default().watch(guard.client());
     guard.client().counter("jobs").increment(1);
     assert_eq!(guard.shutdown(PATIENCE), Ok(()));
-    let mut lines = agent.drain();
+    let mut lines = agent.lines(3);
     lines.sort();
     let pool = "|g|#pool:primary,task_id:0042";
     assert_eq!(
@@ -142,7 +142,7 @@ fn dropping_clones_of_the_client_stops_nothing() {
     drop(client);
     jobs.increment(1);
     guard.client().flush(PATIENCE).unwrap();
-    assert_eq!(agent.drain(), ["jobs:1|c|#task_id:0042"]);
+    assert_eq!(agent.lines(1), ["jobs:1|c|#task_id:0042"]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn handles_outlive_the_worker_and_report_nothing() {
     let (level, busy) = (client.gauge("level").register(), client.occupancy("busy", 1).register());
     let held = busy.acquire();
     drop(guard);
-    agent.drain();
+    agent.lines(3);
     level.set(1.0);
     drop(held);
     client.counter("jobs").increment(1);
@@ -190,7 +190,7 @@ fn a_full_channel_does_not_lose_the_stop() {
     let stats = client.stats();
     assert_conserved(&stats);
     assert_eq!(stats.dropped(DropReason::ChannelFull).values, 99);
-    assert!(agent.drain().contains(&"jobs:1|c|#task_id:0042".to_owned()));
+    assert!(agent.lines(4).contains(&"jobs:1|c|#task_id:0042".to_owned()));
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_guard_that_is_dropped_in_its_own_probe_ends_the_worker() {
     assert!(matches!(answer, Ok(()) | Err(FlushError::Stopped)), "{answer:?}");
     wait_until(|| witness.worker_is_gone());
     assert_eq!(client.flush(PATIENCE), Err(FlushError::Stopped));
-    assert!(agent.drain().contains(&"jobs:1|c|#task_id:0042".to_owned()));
+    assert!(agent.lines(3).contains(&"jobs:1|c|#task_id:0042".to_owned()));
     assert_conserved(&client.stats());
 }
 

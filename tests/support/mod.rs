@@ -162,6 +162,14 @@ impl Agent {
         lines_of(&self.packets_until(done))
     }
 
+    /// As many lines as were sent, and whatever came beyond them. UDP may be on its way when a flush is over.
+    #[track_caller]
+    pub(crate) fn lines(&self, sent: usize) -> Vec<String> {
+        let mut packets = self.packets_until(|lines| lines.len() >= sent);
+        packets.append(&mut self.drain_packets());
+        lines_of(&packets)
+    }
+
     /// Everything that came since the last call, once the socket was seen empty: after a flush, what it sent.
     #[track_caller]
     pub(crate) fn drain_packets(&self) -> Vec<Vec<u8>> {
