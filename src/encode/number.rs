@@ -33,8 +33,7 @@ pub(super) fn integer(value: u64, out: &mut Vec<u8>) {
 pub(super) fn rate(n: u64) -> f64 {
     let n = n as f64;
     let rate = 1.0 / n;
-    // Of two positive floats side by side the smaller one has the smaller bits. (`f64::next_down` came with Rust 1.86.)
-    if (1.0 / rate).trunc() < n { f64::from_bits(rate.to_bits() - 1) } else { rate }
+    if (1.0 / rate).trunc() < n { rate.next_down() } else { rate }
 }
 
 #[cfg(test)]
