@@ -1,6 +1,11 @@
 //! What crossed the channel, folded per context until the flush. Pure: no socket, clock or thread is known here.
 
-use crate::cell::{Buckets, SetCell, bucket_of};
+mod timeline;
+
+pub(crate) use self::timeline::Timed;
+
+use self::timeline::Timeline;
+use crate::cell::{Buckets, CounterCell, GaugeCell, SetCell, bucket_of};
 use crate::record::Member;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,12 +18,14 @@ type Members = HashMap<Member, u64>;
 // Of each bucket a value, and how often it was seen.
 type Overflow = HashMap<u64, (f64, u64)>;
 
-/// Sets' members, and the values that distributions' tables had no room for.
+/// Sets' members, the values that distributions' tables had no room for, and those with a time of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
     // By the address of the cell, which is held so that the address stays its own.
     sets: HashMap<usize, (Arc<SetCell>, Members)>,
     overflows: HashMap<usize, (Arc<Buckets>, Overflow)>,
+    pub(crate) levels: Timeline<GaugeCell, f64>,
+    pub(crate) counts: Timeline<CounterCell, u64>,
 }
 
 fn address<T>(cell: &Arc<T>) -> usize {
@@ -64,7 +71,8 @@ impl Aggregate {
     pub(crate) fn clear(&mut self) -> u64 {
         let members = self.sets.drain().flat_map(|(_, (_, members))| members.into_values());
         let buckets = self.overflows.drain().flat_map(|(_, (_, buckets))| buckets.into_values());
-        members.chain(buckets.map(|(_, n)| n)).fold(0, u64::wrapping_add)
+        let untimed = members.chain(buckets.map(|(_, n)| n)).fold(0, u64::wrapping_add);
+        untimed.wrapping_add(self.levels.clear()).wrapping_add(self.counts.clear())
     }
 }
 

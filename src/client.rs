@@ -168,6 +168,14 @@ impl Client {
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
+
+    /// The same for one of several agents: 0 is the main one, those of [`also`](ClientBuilder::also) follow in their
+    /// order. `None` where there is no such agent. What was lost before it was on its way to any agent, as in a full
+    /// channel, is in the main one's books alone.
+    #[must_use]
+    pub fn stats_of(&self, agent: usize) -> Option<Stats> {
+        self.shared.stats_of(agent)
+    }
 }
 
 /// Owns the worker. Dropping it flushes and stops the worker, within the

@@ -1,13 +1,17 @@
 //! How a client is set up: every setting in one place, checked once.
 
+use crate::agent::Agent;
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder};
+use crate::encode::{Dialect, Encoder, Globals, Protocol, Weights};
 use crate::env::Environment;
 use crate::error::ConfigError;
+use crate::kind::Kind;
+use crate::ledger::Ledger;
 use crate::packet::Outbox;
 use crate::registry::Registry;
+use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdPool};
 use crate::telemetry::Telemetry;
@@ -29,9 +33,8 @@ pub const DEFAULT_CONTEXT_LIMIT: usize = 2000;
 /// The longest that dropping the [`Guard`] takes.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-const MIN_PACKET_SIZE: usize = 64;
-/// What an IPv4 datagram can carry.
-const MAX_PACKET_SIZE: usize = 65_507;
+/// Agents that a client sends to, the main one included.
+const MAX_AGENTS: usize = 4;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
@@ -57,8 +60,8 @@ const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is set up until `build` or `install` is called"]
 pub struct ClientBuilder {
-    agent: Option<String>,
-    dialect: Dialect,
+    agent: Agent,
+    others: Vec<Agent>,
     prefix: String,
     tags: Vec<(String, String)>,
     task_id: Option<TaskId>,
@@ -67,7 +70,6 @@ pub struct ClientBuilder {
     collect_interval: Option<Duration>,
     channel_capacity: Option<usize>,
     context_limit: Option<usize>,
-    max_packet_size: Option<usize>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
     environment: Option<Environment>,
@@ -82,13 +84,48 @@ impl ClientBuilder {
     /// A name is resolved by a thread of its own, again when sends fail, and every minute.
     /// Defaults to [`DEFAULT_AGENT`].
     pub fn agent(mut self, address: impl Into<String>) -> Self {
-        self.agent = Some(address.into());
+        self.agent.address = Some(address.into());
         self
     }
 
     /// What the agent understands. Defaults to [`Dialect::DogStatsd`].
     pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.dialect = dialect;
+        self.agent = self.agent.dialect(dialect);
+        self
+    }
+
+    /// The version of DogStatsD that the oldest agent in use understands: what came later is left out. Defaults to
+    /// [`Protocol::V1_6`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.agent = self.agent.protocol(protocol);
+        self
+    }
+
+    /// How a distribution's values that were seen several times are written. Defaults to what suits the dialect's
+    /// servers: see [`Dialect`].
+    pub fn weights(mut self, weights: Weights) -> Self {
+        self.agent = self.agent.weights(weights);
+        self
+    }
+
+    /// What distributions and histograms become in the StatsD dialects; see [`Agent::distributions_as`]. Defaults to
+    /// [`Kind::Timing`].
+    pub fn distributions_as(mut self, kind: Kind) -> Self {
+        self.agent = self.agent.distributions_as(kind);
+        self
+    }
+
+    /// Whether [`Dialect::Statsd`] puts the task id into every name; see [`Agent::task_id_in_names`]. Defaults to `false`.
+    pub fn task_id_in_names(mut self, in_names: bool) -> Self {
+        self.agent = self.agent.task_id_in_names(in_names);
+        self
+    }
+
+    /// Sends everything to another agent too, up to three of them: for the time of a move from one to another. Each
+    /// has its own [books](Client::stats_of): one that is away costs the others nothing but the wait for it,
+    /// 100 ms a flush at most. Defaults to none.
+    pub fn also(mut self, agent: Agent) -> Self {
+        self.others.push(agent);
         self
     }
 
@@ -151,7 +188,7 @@ impl ClientBuilder {
     /// Bytes of a packet, 64 to 65,507. Defaults to 1432 for UDP and 8192 for Unix sockets (2048
     /// outside Linux, where systems take no more by default).
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
-        self.max_packet_size = Some(bytes);
+        self.agent = self.agent.max_packet_size(bytes);
         self
     }
 
@@ -201,29 +238,25 @@ impl ClientBuilder {
     /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
     pub fn build(self) -> Result<Guard, ConfigError> {
-        let (address, tags) = (self.address()?, self.global_tags());
+        let address = self.address()?;
         let task_id = self.resolved_task_id()?;
-        let max_packet_size = self.packet_size(&address)?;
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
         let capacity = self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY);
         let contexts = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
+        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
+        let others = self.others.iter().map(|_| Arc::default()).collect();
         let shared = Arc::new(Shared::new(
             self.make_clock(),
             within("channel_capacity", capacity, 1, MAX_CHANNEL_CAPACITY)?,
             within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
+            others,
         ));
-        let mut encoder = Encoder::new(self.dialect, &self.prefix, &tags, task_id.as_str());
-        let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
-        let telemetry =
-            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
         let worker = Worker {
             shared: Arc::clone(&shared),
-            encoder,
-            outbox,
-            telemetry,
+            routes: self.routes(address, task_id, &shared)?,
             intervals,
             schedule: Schedule::from(shared.clock.now(), intervals),
             registry: Registry::default(),
@@ -239,6 +272,37 @@ impl ClientBuilder {
         Ok(Guard::new(Client::new(shared, task_id), thread, timeout))
     }
 
+    /// The main agent's route, then those of the others.
+    fn routes(&self, address: Address, task_id: TaskId, shared: &Shared) -> Result<Vec<Route>, ConfigError> {
+        let max_packet_size = self.agent.packet_size(&address)?;
+        let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
+        let mut routes = vec![self.route(&self.agent, outbox, task_id, &shared.ledger)?];
+        for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
+            let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
+            let address =
+                Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
+            let max_packet_size = agent.packet_size(&address)?;
+            let outbox = Outbox::new(max_packet_size, transport::connect(address), Arc::clone(ledger));
+            routes.push(self.route(agent, outbox, task_id, ledger)?);
+        }
+        Ok(routes)
+    }
+
+    fn route(
+        &self,
+        agent: &Agent,
+        outbox: Outbox,
+        task_id: TaskId,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Route, ConfigError> {
+        let tags = self.global_tags(agent);
+        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin: &[] };
+        let mut encoder = Encoder::new(agent.format()?, globals);
+        let telemetry =
+            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
+        Ok(Route { encoder, outbox, telemetry, ledger: Arc::clone(ledger) })
+    }
+
     /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
     /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
     ///
@@ -250,7 +314,7 @@ impl ClientBuilder {
     }
 
     fn address(&self) -> Result<Address, ConfigError> {
-        if let Some(agent) = &self.agent {
+        if let Some(agent) = &self.agent.address {
             return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
         }
         let from_env = self.environment.as_ref().map_or(Ok(None), Environment::address)?;
@@ -261,8 +325,9 @@ impl ClientBuilder {
     }
 
     /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
-    fn global_tags(&self) -> Vec<(String, String)> {
-        let from_env = self.environment.as_ref().map(|vars| vars.tags(self.dialect)).unwrap_or_default();
+    fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
+        let from_env =
+            self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
         let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
@@ -279,11 +344,6 @@ impl ClientBuilder {
             (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
             (None, None) => TaskId::try_current(),
         }
-    }
-
-    fn packet_size(&self, address: &Address) -> Result<usize, ConfigError> {
-        let size = self.max_packet_size.unwrap_or_else(|| address.max_packet_size());
-        within("max_packet_size", size, MIN_PACKET_SIZE, MAX_PACKET_SIZE)
     }
 
     #[cfg(not(feature = "testing"))]

@@ -3,43 +3,84 @@
 mod clean;
 mod dialect;
 mod dogstatsd;
+mod embedded;
+mod group;
 mod number;
+mod protocol;
 mod statsd;
+mod summary;
 
-pub use self::dialect::Dialect;
+pub use self::dialect::{Dialect, Weights};
+pub use self::protocol::Protocol;
 
-pub(crate) use self::dialect::{Grammar, Weights};
+pub(crate) use self::dialect::Grammar;
+pub(crate) use self::group::{Group, groups};
+pub(crate) use self::summary::{SUFFIXES, summary};
 
+use self::clean::MAX_NAME;
 use crate::event::{Event, ServiceCheck};
 use crate::kind::Kind;
 use crate::record::Member;
 use crate::tag::Tags;
 use crate::task_id::TASK_ID_KEY;
 
-/// A metric's name, in bytes; Datadog takes no longer one.
-const MAX_NAME: usize = 200;
-
 /// What stands around the number of a line, rendered once a context.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    // `shop.jobs.done:`
+    // `shop.jobs.done:`, or with tags `shop.jobs.done;queue=within_1_minute;task_id=0042:`
     head: Vec<u8>,
-    // `|#queue:within_1_minute,task_id:0042\n`
+    // How much of the head is the name.
+    name_len: usize,
+    // `|#queue:within_1_minute,task_id:0042`
     tail: Vec<u8>,
     // `|c`
     code: &'static [u8],
+}
+
+impl Line {
+    /// Bytes of a line but its numbers, more or less.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.head.len() + self.tail.len() + "|d|@0.0625\n".len()
+    }
+}
+
+/// How values are written for one agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) dialect: Dialect,
+    pub(crate) protocol: Protocol,
+    /// In place of the dialect's own.
+    pub(crate) weights: Option<Weights>,
+    /// What distributions and histograms become where there is no `d`: timings, or histograms.
+    pub(crate) distributions_as: Kind,
+    pub(crate) task_id_in_names: bool,
+}
+
+/// What stands on every line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Globals<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) tags: &'a [(String, String)],
+    pub(crate) task_id: &'a str,
+    /// Fields that say where the lines come from, as they stand on the wire.
+    pub(crate) origin: &'a [u8],
 }
 
 /// Turns values into the lines of one dialect.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     grammar: &'static dyn Grammar,
+    format: Format,
     prefix: String,
     // Cleaned, in the order they are written, the task id last.
     globals: Vec<(String, String)>,
+    // `|c:ci-5a3f`
+    origin: Vec<u8>,
     // Tags left out so far: an empty or a reserved key.
     refused_tags: u64,
     buffer: Vec<u8>,
+    // What follows the numbers of the line under way.
+    ending: Vec<u8>,
 }
 
 /// One or more lines that must travel in one packet.
@@ -50,23 +91,51 @@ pub(crate) struct Lines<'a> {
 }
 
 impl Encoder {
-    pub(crate) fn new(dialect: Dialect, prefix: &str, globals: &[(String, String)], task_id: &str) -> Self {
-        let grammar = dialect.grammar();
-        let mut encoder =
-            Self { grammar, prefix: String::new(), globals: Vec::new(), refused_tags: 0, buffer: Vec::new() };
-        encoder.prefix = clean::name(prefix.trim_end_matches('.'));
+    pub(crate) fn new(format: Format, globals: Globals<'_>) -> Self {
+        let mut encoder = Self {
+            grammar: format.dialect.grammar(),
+            format,
+            prefix: String::new(),
+            globals: Vec::new(),
+            origin: globals.origin.to_vec(),
+            refused_tags: 0,
+            buffer: Vec::new(),
+            ending: Vec::new(),
+        };
+        encoder.prefix = clean::name(globals.prefix.trim_end_matches('.'));
         if !encoder.prefix.is_empty() {
             encoder.prefix.push('.');
         }
+        if format.task_id_in_names {
+            encoder.prefix.push_str("task_");
+            encoder.prefix.push_str(globals.task_id);
+            encoder.prefix.push('.');
+        }
         encoder.globals =
-            encoder.clean_tags(globals.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+            encoder.clean_tags(globals.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         // The one place where the task id is added.
-        encoder.globals.push((TASK_ID_KEY.to_owned(), task_id.to_owned()));
+        encoder.globals.push((TASK_ID_KEY.to_owned(), globals.task_id.to_owned()));
         encoder
     }
 
-    pub(crate) fn dialect_weights(&self) -> Weights {
-        self.grammar.weights()
+    pub(crate) fn weights(&self) -> Weights {
+        self.format.weights.unwrap_or_else(|| self.grammar.weights())
+    }
+
+    /// Whether values that were seen equally often can share a line.
+    pub(crate) fn packs_values(&self) -> bool {
+        self.grammar.is_dogstatsd() && self.format.protocol.packs_values()
+    }
+
+    /// Whether a value can carry the time at which it was taken.
+    pub(crate) fn has_timestamps(&self) -> bool {
+        self.grammar.is_dogstatsd() && self.format.protocol.has_timestamps()
+    }
+
+    /// Whether a value of a distribution can be told to the dialect's servers.
+    pub(crate) fn takes(&self, value: f64) -> bool {
+        // Every kind of value has a gauge.
+        value >= 0.0 || self.grammar.takes_negative_values() || self.weights() == Weights::Summaries
     }
 
     /// What stands around the numbers of a context, whose metric's name is followed by `suffix`.
@@ -75,11 +144,18 @@ impl Encoder {
         self.line_of(name, tags, kind)
     }
 
-    /// Another line of the same context: `.max`.
-    pub(crate) fn sibling(&self, line: &Line, name: &str, suffix: &str) -> Line {
-        let mut head = self.full_name(name, suffix).into_bytes();
-        head.push(b':');
-        Line { head, tail: line.tail.clone(), code: line.code }
+    /// Another line of the same context, with another suffix.
+    pub(crate) fn sibling(&self, line: &Line, name: &str, suffix: &str, kind: Kind) -> Line {
+        let name = self.full_name(name, suffix);
+        let name_len = name.len();
+        let mut head = name.into_bytes();
+        head.extend(line.head.iter().skip(line.name_len));
+        Line { head, name_len, tail: line.tail.clone(), code: self.code(kind) }
+    }
+
+    /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
+    pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
+        self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), tags, Kind::Counter)
     }
 
     fn full_name(&self, name: &str, suffix: &str) -> String {
@@ -91,19 +167,25 @@ impl Encoder {
         full
     }
 
-    /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
-    pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
-        self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), tags, Kind::Counter)
+    fn line_of(&mut self, name: String, tags: &Tags, kind: Kind) -> Line {
+        let own = self.clean_tags(tags.iter());
+        let all = self.with_globals(&own);
+        let name_len = name.len();
+        let (mut head, mut tail) = (name.into_bytes(), Vec::new());
+        self.grammar.tags_in_name(&all, &mut head);
+        head.push(b':');
+        self.grammar.tags_at_end(&all, &mut tail);
+        tail.extend_from_slice(&self.origin);
+        Line { head, name_len, tail, code: self.code(kind) }
     }
 
-    fn line_of(&mut self, name: String, tags: &Tags, kind: Kind) -> Line {
-        let mut head = name.into_bytes();
-        head.push(b':');
-        let mut tail = Vec::new();
-        let own = self.clean_tags(tags.iter());
-        self.write_tags(&own, &mut tail);
-        tail.push(b'\n');
-        Line { head, tail, code: self.grammar.code(kind) }
+    fn code(&self, kind: Kind) -> &'static [u8] {
+        let is_spread = matches!(kind, Kind::Distribution | Kind::Histogram);
+        if is_spread && !self.grammar.is_dogstatsd() && self.format.distributions_as == Kind::Histogram {
+            b"|h"
+        } else {
+            self.grammar.code(kind)
+        }
     }
 
     fn clean_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
@@ -124,19 +206,9 @@ impl Encoder {
     }
 
     /// A context's own tags, then the global ones whose key is not among them.
-    fn write_tags(&self, own: &[(String, String)], out: &mut Vec<u8>) {
-        if !self.grammar.has_tags() {
-            return;
-        }
+    fn with_globals<'a>(&'a self, own: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
         let inherited = self.globals.iter().filter(|(global, _)| !own.iter().any(|(key, _)| key == global));
-        for (place, (key, value)) in own.iter().chain(inherited).enumerate() {
-            out.extend_from_slice(if place == 0 { b"|#" } else { b"," });
-            out.extend_from_slice(key.as_bytes());
-            if !value.is_empty() {
-                out.push(b':');
-                out.extend_from_slice(value.as_bytes());
-            }
-        }
+        own.iter().chain(inherited).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
     pub(crate) fn take_refused_tags(&mut self) -> u64 {
@@ -149,27 +221,65 @@ impl Encoder {
         // There `-5` means "subtract 5", so the gauge is set to 0 first, in the same packet.
         let by_difference = value < 0.0 && self.grammar.signed_gauges_are_differences();
         if by_difference {
-            self.push(line, |out| out.push(b'0'), 1);
+            self.push(line, |out| out.push(b'0'));
         }
-        self.push(line, |out| number::float(value, out), 1);
+        self.push(line, |out| number::float(value, out));
         Lines { bytes: &self.buffer, count: 1 + u64::from(by_difference) }
     }
 
     /// A counter's difference.
     pub(crate) fn count(&mut self, line: &Line, n: u64) -> Lines<'_> {
         self.buffer.clear();
-        self.push(line, |out| number::integer(n, out), 1);
+        self.push(line, |out| number::integer(n, out));
         Lines { bytes: &self.buffer, count: 1 }
     }
 
-    /// A distribution's value that was seen `n` times, or `None` where the dialect's servers refuse it.
-    pub(crate) fn weighted(&mut self, line: &Line, value: f64, n: u64) -> Option<Lines<'_>> {
-        if value < 0.0 && !self.grammar.takes_negative_values() {
-            return None;
+    /// A gauge's level at a time, in seconds since 1970.
+    pub(crate) fn gauge_at(&mut self, line: &Line, value: f64, seconds: u64) -> Lines<'_> {
+        self.push_at(line, |out| number::float(value, out), seconds)
+    }
+
+    /// A counter's difference at a time, in seconds since 1970.
+    pub(crate) fn count_at(&mut self, line: &Line, n: u64, seconds: u64) -> Lines<'_> {
+        self.push_at(line, |out| number::integer(n, out), seconds)
+    }
+
+    /// As many of `values`, each seen `weight` times, as a line of `room` bytes holds, but at least one; and how many
+    /// that were.
+    pub(crate) fn values(
+        &mut self,
+        line: &Line,
+        values: &[f64],
+        weight: u64,
+        room: usize,
+    ) -> (Lines<'_>, usize) {
+        self.ending.clear();
+        self.ending.extend_from_slice(line.code);
+        if weight > 1 {
+            self.ending.extend_from_slice(b"|@");
+            number::float(number::rate(weight), &mut self.ending);
         }
-        self.buffer.clear();
-        self.push(line, |out| number::float(value, out), n);
-        Some(Lines { bytes: &self.buffer, count: 1 })
+        self.ending.extend_from_slice(&line.tail);
+        self.ending.push(b'\n');
+        let most = if self.packs_values() { values.len() } else { 1 };
+        let out = &mut self.buffer;
+        out.clear();
+        out.extend_from_slice(&line.head);
+        let mut taken = 0;
+        for value in values.iter().take(most) {
+            let end = out.len();
+            if taken > 0 {
+                out.push(b':');
+            }
+            number::float(*value, out);
+            if taken > 0 && out.len() + self.ending.len() > room {
+                out.truncate(end);
+                break;
+            }
+            taken += 1;
+        }
+        out.extend_from_slice(&self.ending);
+        (Lines { bytes: &self.buffer, count: 1 }, taken)
     }
 
     /// A set's member, or `None` for the empty one.
@@ -179,42 +289,50 @@ impl Encoder {
             return None;
         }
         self.buffer.clear();
-        self.push(line, |out| out.extend_from_slice(member.as_bytes()), 1);
+        self.push(line, |out| out.extend_from_slice(member.as_bytes()));
         Some(Lines { bytes: &self.buffer, count: 1 })
     }
 
-    fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>), weight: u64) {
+    fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>)) {
         let out = &mut self.buffer;
         out.extend_from_slice(&line.head);
         value(out);
         out.extend_from_slice(line.code);
-        if weight > 1 {
-            out.extend_from_slice(b"|@");
-            number::float(number::rate(weight), out);
-        }
         out.extend_from_slice(&line.tail);
+        out.push(b'\n');
+    }
+
+    fn push_at(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>), seconds: u64) -> Lines<'_> {
+        self.buffer.clear();
+        self.push(line, value);
+        self.buffer.pop();
+        self.buffer.extend_from_slice(b"|T");
+        number::integer(seconds, &mut self.buffer);
+        self.buffer.push(b'\n');
+        Lines { bytes: &self.buffer, count: 1 }
     }
 
     /// An event, or why it has no line.
     pub(crate) fn event(&mut self, event: &Event) -> Result<Lines<'_>, Unencodable> {
-        let tags = self.render_tags(&event.tags);
+        let fields = self.render_fields(&event.tags);
         self.buffer.clear();
-        self.grammar.event(event, &tags, &mut self.buffer)?;
+        self.grammar.event(event, &fields, &mut self.buffer)?;
         Ok(Lines { bytes: &self.buffer, count: 1 })
     }
 
     /// A service check, or why it has no line.
     pub(crate) fn service_check(&mut self, check: &ServiceCheck) -> Result<Lines<'_>, Unencodable> {
-        let tags = self.render_tags(&check.tags);
+        let fields = self.render_fields(&check.tags);
         self.buffer.clear();
-        self.grammar.service_check(check, &tags, &mut self.buffer)?;
+        self.grammar.service_check(check, &fields, &mut self.buffer)?;
         Ok(Lines { bytes: &self.buffer, count: 1 })
     }
 
-    fn render_tags(&mut self, tags: &[(String, String)]) -> Vec<u8> {
+    fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {
         let own = self.clean_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let mut out = Vec::new();
-        self.write_tags(&own, &mut out);
+        self.grammar.tags_at_end(&self.with_globals(&own), &mut out);
+        out.extend_from_slice(&self.origin);
         out
     }
 }

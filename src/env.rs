@@ -1,6 +1,5 @@
 //! What the environment says about the agent and the tags.
 
-use crate::encode::Dialect;
 use crate::error::ConfigError;
 use crate::task_id::TASK_ID_VARIABLE;
 use crate::transport::{Address, DEFAULT_PORT};
@@ -63,7 +62,7 @@ impl Environment {
     }
 
     /// Global tags, in the order they are written.
-    pub(crate) fn tags(&self, dialect: Dialect) -> Vec<(String, String)> {
+    pub(crate) fn tags(&self, for_datadog: bool) -> Vec<(String, String)> {
         let listed = self.get(DD_TAGS).unwrap_or_default();
         let mut tags: Vec<(String, String)> = listed
             .split(|c: char| c == ',' || c.is_whitespace())
@@ -78,7 +77,7 @@ impl Environment {
                 tags.push((key.to_owned(), value.to_owned()));
             }
         }
-        if dialect == Dialect::DogStatsd {
+        if for_datadog {
             tags.extend(self.get(DD_ENTITY_ID).map(|id| (ENTITY_ID_TAG.to_owned(), id.to_owned())));
         }
         tags

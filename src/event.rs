@@ -189,7 +189,7 @@ impl ServiceCheck {
     }
 }
 
-fn unix_seconds(at: SystemTime) -> u64 {
+pub(crate) fn unix_seconds(at: SystemTime) -> u64 {
     // A time before 1970 is no time an agent takes: 0 is as near as it gets.
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

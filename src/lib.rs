@@ -110,11 +110,13 @@ mod aggregate;
 mod encode;
 mod packet;
 mod registry;
+mod route;
 mod telemetry;
 mod transport;
 mod worker;
 
 // Setting up, and being tested.
+mod agent;
 mod clock;
 mod config;
 mod env;
@@ -122,12 +124,13 @@ mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use crate::agent::Agent;
 pub use crate::client::{Client, Guard, client};
 pub use crate::config::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
     DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
 };
-pub use crate::encode::Dialect;
+pub use crate::encode::{Dialect, Protocol, Weights};
 pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
 pub use crate::handle::{

@@ -6,6 +6,9 @@ use crate::transport::Transport;
 use std::mem;
 use std::sync::Arc;
 
+/// Bytes of numbers for which a line is begun in what is left of a packet.
+const MIN_VALUES: usize = 64;
+
 /// Lines that will travel together: never more bytes than one send may carry.
 #[derive(Debug)]
 struct Packet {
@@ -53,6 +56,13 @@ impl Outbox {
     pub(crate) fn take_in(&mut self, values: u64) {
         self.accepted += Tally::values(values);
         self.on_desk = self.on_desk.wrapping_add(values);
+    }
+
+    /// Bytes that a line may have to go with those before it, or what a whole packet holds where little is left: room
+    /// for one value and what stands around it, `frame` bytes.
+    pub(crate) fn room(&self, frame: usize) -> usize {
+        let left = self.max_packet_size.saturating_sub(self.packet.bytes.len());
+        if left >= frame + MIN_VALUES { left } else { self.max_packet_size }
     }
 
     /// Puts lines that stand for `values` on the desk into a packet, and sends the packet that they don't fit into.

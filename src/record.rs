@@ -1,6 +1,6 @@
 //! What crosses the channel: whatever has no place in a cell.
 
-use crate::cell::{Buckets, SetCell};
+use crate::cell::{Buckets, CounterCell, GaugeCell, SetCell};
 use crate::event::{Event, ServiceCheck};
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ pub(crate) enum Record {
     Member(Arc<SetCell>, Member),
     /// A value that a distribution's table had no room for, and how often it was seen.
     Overflow(Arc<Buckets>, f64, u64),
+    /// A level, and the second since 1970 at which it was one.
+    LevelAt(Arc<GaugeCell>, f64, u64),
+    /// What was counted, and the second since 1970 at which it was.
+    CountAt(Arc<CounterCell>, u64, u64),
 }
 
 impl Record {
@@ -20,7 +24,11 @@ impl Record {
     pub(crate) fn values(&self) -> u64 {
         match self {
             Self::Overflow(_, _, n) => *n,
-            Self::Event(_) | Self::ServiceCheck(_) | Self::Member(..) => 1,
+            Self::Event(_)
+            | Self::ServiceCheck(_)
+            | Self::Member(..)
+            | Self::LevelAt(..)
+            | Self::CountAt(..) => 1,
         }
     }
 }

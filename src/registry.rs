@@ -1,19 +1,15 @@
 //! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
 
-use crate::aggregate::{Aggregate, thin};
+use crate::aggregate::{Aggregate, Timed};
 use crate::cell::{Buckets, Cell, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::encode::{Encoder, Line, Weights};
 use crate::index::Index;
-use crate::ledger::DropReason;
-use crate::packet::Outbox;
+use crate::route::{Rendered, Route};
 use std::sync::Arc;
 
 /// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
 const IDLE_FLUSHES: u32 = 150;
-/// Values of one distribution that a flush writes where each needs a line of its own.
-const MAX_REPEATED: u64 = 1_000;
 
 /// All contexts, owned by the worker.
 #[derive(Debug, Default)]
@@ -24,8 +20,8 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Tracked {
     context: Arc<Context>,
-    // Rendered at the first flush.
-    lines: Option<Rendered>,
+    // For each route; rendered at the first flush.
+    lines: Vec<Rendered>,
     // Bits of the level that was reported last.
     reported: Option<u64>,
     // A counter's sum that was reported.
@@ -35,22 +31,12 @@ struct Tracked {
     by_name: bool,
 }
 
-/// The lines of a context.
-#[derive(Debug)]
-struct Rendered {
-    main: Line,
-    /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
-    peak: Line,
-    utilization: Line,
-}
-
 /// What a flush works with.
 #[derive(Debug)]
 pub(crate) struct Flush<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) index: &'a Index,
-    pub(crate) encoder: &'a mut Encoder,
-    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) routes: &'a mut [Route],
     pub(crate) aggregate: &'a mut Aggregate,
 }
 
@@ -88,21 +74,31 @@ impl Tracked {
             Cell::Occupancy(cell) => cell.first_reading(),
             _ => Reading::default(),
         };
-        Self { context, lines: None, reported: None, counted: 0, occupied, idle_flushes: 0, by_name: false }
+        Self {
+            context,
+            lines: Vec::new(),
+            reported: None,
+            counted: 0,
+            occupied,
+            idle_flushes: 0,
+            by_name: false,
+        }
     }
 
     fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
         // Decided before the cell is read: what is put into it until then is reported now.
         let life = self.life(flush.index);
-        let lines = self.lines.take().unwrap_or_else(|| Rendered::new(&self.context, flush.encoder));
-        match &self.context.cell {
-            Cell::Gauge(cell) => self.reported = flush.gauge(&lines, cell, life, self.reported),
-            Cell::Counter(cell) => flush.counter(&lines, added(cell, &mut self.counted)),
-            Cell::Distribution(cell) => flush.distribution(&lines, cell),
-            Cell::Set(cell) => flush.set(&lines, cell),
-            Cell::Occupancy(cell) => self.occupied = flush.occupancy(&lines, cell, self.occupied),
+        if self.lines.is_empty() {
+            self.lines = flush.routes.iter_mut().map(|route| route.render(&self.context)).collect();
         }
-        self.lines = Some(lines);
+        let lines = &self.lines;
+        match &self.context.cell {
+            Cell::Gauge(cell) => self.reported = flush.gauge(lines, cell, life, self.reported),
+            Cell::Counter(cell) => flush.counter(lines, cell, added(cell, &mut self.counted)),
+            Cell::Distribution(cell) => flush.distribution(lines, cell),
+            Cell::Set(cell) => flush.set(lines, cell),
+            Cell::Occupancy(cell) => self.occupied = flush.occupancy(lines, cell, self.occupied),
+        }
         life
     }
 
@@ -148,27 +144,30 @@ fn added(cell: &CounterCell, counted: &mut u64) -> u64 {
     sum.wrapping_sub(std::mem::replace(counted, sum))
 }
 
-impl Rendered {
-    fn new(context: &Context, encoder: &mut Encoder) -> Self {
-        let (main, peak) = match context.cell {
-            Cell::Occupancy(_) => (".in_use", ".in_use.max"),
-            _ => ("", ".max"),
-        };
-        let main = encoder.line(&context.name, main, &context.tags, context.kind);
-        let sibling = |suffix| encoder.sibling(&main, &context.name, suffix);
-        Self { peak: sibling(peak), utilization: sibling(".utilization"), main }
-    }
-}
-
 impl Flush<'_> {
+    /// Reports `values` to every agent. Each has taken them in before the first is served, so that all books show them
+    /// if that fails.
+    fn report(&mut self, lines: &[Rendered], values: u64, put: impl Fn(&mut Route, &Rendered)) {
+        for route in &mut *self.routes {
+            route.take_in(values);
+        }
+        for (route, lines) in self.routes.iter_mut().zip(lines) {
+            put(route, lines);
+        }
+    }
+
     /// Returns what is now the level that was reported last.
     fn gauge(
         &mut self,
-        lines: &Rendered,
-        cell: &GaugeCell,
+        lines: &[Rendered],
+        cell: &Arc<GaugeCell>,
         life: Life,
         reported: Option<u64>,
     ) -> Option<u64> {
+        let timed = self.aggregate.levels.take(cell);
+        if !timed.is_empty() {
+            self.report(lines, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
+        }
         // Taken whatever comes of it: it belongs to this interval.
         let highest = cell.take_peak();
         let level = cell.value()?;
@@ -177,68 +176,58 @@ impl Flush<'_> {
         if life != Life::Live && is_old {
             return reported;
         }
-        self.outbox.report(self.encoder.gauge(&lines.main, level), 1);
+        self.report(lines, 1, |route, lines| route.gauge(&lines.main, level));
         if cell.keeps_peak() {
             // The interval began with the level that was reported last.
             let earlier = reported.map_or(level, f64::from_bits);
             let peak = highest.unwrap_or(level).max(level).max(earlier);
-            self.outbox.report(self.encoder.gauge(&lines.peak, peak), 1);
+            self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak));
         }
         Some(level.to_bits())
     }
 
-    fn counter(&mut self, lines: &Rendered, n: u64) {
+    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, n: u64) {
+        let timed = self.aggregate.counts.take(cell);
+        if !timed.is_empty() {
+            self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
+        }
         if n != 0 {
-            self.outbox.report(self.encoder.count(&lines.main, n), 1);
+            self.report(lines, 1, |route, lines| route.count(&lines.main, n));
         }
     }
 
-    fn distribution(&mut self, lines: &Rendered, cell: &Arc<Buckets>) {
+    fn distribution(&mut self, lines: &[Rendered], cell: &Arc<Buckets>) {
         let mut values = Vec::new();
         cell.take(|value, n| values.push((value, n)));
         self.aggregate.take_overflow(cell, &mut values);
-        self.outbox.take_in(values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add));
-        let repeat = self.encoder.dialect_weights() == Weights::Repeat;
-        if repeat {
-            self.outbox.refuse(DropReason::Sampled, thin(&mut values, MAX_REPEATED));
-        }
-        for (value, n) in values {
-            let (times, weight) = if repeat { (n, 1) } else { (1, n) };
-            let Some(encoded) = self.encoder.weighted(&lines.main, value, weight) else {
-                self.outbox.refuse(DropReason::Invalid, n);
-                continue;
-            };
-            for _ in 0..times {
-                self.outbox.put(encoded, weight);
-            }
+        if !values.is_empty() {
+            let n = values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add);
+            self.report(lines, n, |route, lines| route.values(lines, &values));
         }
     }
 
-    fn set(&mut self, lines: &Rendered, cell: &Arc<SetCell>) {
+    fn set(&mut self, lines: &[Rendered], cell: &Arc<SetCell>) {
         let members = self.aggregate.take_members(cell);
-        self.outbox.take_in(members.iter().map(|(_, times)| times).sum());
-        for (member, times) in members {
-            match self.encoder.member(&lines.main, &member) {
-                Some(encoded) => self.outbox.put(encoded, times),
-                None => self.outbox.refuse(DropReason::Invalid, times),
-            }
+        if !members.is_empty() {
+            let times = members.iter().map(|(_, times)| times).sum();
+            self.report(lines, times, |route, lines| route.members(&lines.main, &members));
         }
     }
 
     /// Returns the reading that the next one is held against.
-    fn occupancy(&mut self, lines: &Rendered, cell: &OccupancyCell, last: Reading) -> Reading {
+    fn occupancy(&mut self, lines: &[Rendered], cell: &OccupancyCell, last: Reading) -> Reading {
         // Where operations kept crossing the reading, the next flush covers this interval too.
         let Some(reading) = cell.read(last, || self.clock.now()) else { return last };
-        self.outbox.report(self.encoder.gauge(&lines.main, reading.in_use as f64), 1);
+        self.report(lines, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
         let peak = cell.take_peak();
-        self.outbox.report(self.encoder.gauge(&lines.peak, peak as f64), 1);
+        self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak as f64));
         let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
         if room > 0.0 {
             // A caller that was put to sleep between its look at the clock and its entry may bring time of the interval
             // before: never more than the most units that were in use at once could have spent in this one.
             let most = peak as f64 / cell.capacity() as f64;
             let utilization = (reading.busy_since(last) as f64 / room).min(most);
-            self.outbox.report(self.encoder.gauge(&lines.utilization, utilization), 1);
+            self.report(lines, 1, |route, lines| route.gauge(&lines.utilization, utilization));
         }
         reading
     }

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) ledger: Arc<Ledger>,
+    /// Of the other agents: what became of values on the way to them.
+    pub(crate) other_ledgers: Vec<Arc<Ledger>>,
     pub(crate) channel: Channel,
     pub(crate) control: Control,
     pub(crate) index: Index,
@@ -26,10 +28,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, channel_capacity: usize, context_limit: usize) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        channel_capacity: usize,
+        context_limit: usize,
+        other_ledgers: Vec<Arc<Ledger>>,
+    ) -> Self {
         Self {
             clock,
             ledger: Arc::default(),
+            other_ledgers,
             channel: Channel::new(channel_capacity),
             control: Control::default(),
             index: Index::new(context_limit),
@@ -84,6 +92,14 @@ impl Shared {
             self.ledger.refuse(DropReason::AfterShutdown, late);
         }
         self.ledger.stats(self.index.len())
+    }
+
+    /// The books of one agent; 0 is the main one.
+    pub(crate) fn stats_of(&self, agent: usize) -> Option<Stats> {
+        match agent.checked_sub(1) {
+            None => Some(self.stats()),
+            Some(other) => self.other_ledgers.get(other).map(|ledger| ledger.stats(self.index.len())),
+        }
     }
 
     fn late_records(&self) -> u64 {

@@ -23,4 +23,6 @@ mod parse;
 
 pub use self::capture::Capture;
 pub use self::manual_clock::ManualClock;
-pub use self::parse::{ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedServiceCheck, Value, parse};
+pub use self::parse::{
+    ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedOrigin, ParsedServiceCheck, Value, parse,
+};

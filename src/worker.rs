@@ -1,14 +1,13 @@
 //! The one thread that carries everything to the agent.
 
 use crate::aggregate::Aggregate;
-use crate::encode::{Encoder, Unencodable};
 use crate::ledger::DropReason;
-use crate::packet::Outbox;
 use crate::probe::Watched;
 use crate::record::Record;
 use crate::registry::{Flush, Registry};
+use crate::route::Route;
 use crate::shared::Shared;
-use crate::telemetry::{INTERVAL_NANOS, Telemetry};
+use crate::telemetry::INTERVAL_NANOS;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::io;
@@ -33,9 +32,8 @@ pub(crate) struct Intervals {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) encoder: Encoder,
-    pub(crate) outbox: Outbox,
-    pub(crate) telemetry: Option<Telemetry>,
+    /// The agents; there is always one.
+    pub(crate) routes: Vec<Route>,
     pub(crate) intervals: Intervals,
     pub(crate) schedule: Schedule,
     pub(crate) registry: Registry,
@@ -73,7 +71,7 @@ impl Worker {
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
-            self.outbox.write_off();
+            self.routes.iter_mut().for_each(|route| route.outbox.write_off());
             self.shared.ledger.worker_restarts.add(1);
             self.shared.control.died();
             last_tries -= u32::from(self.shared.channel.is_closed());
@@ -82,11 +80,11 @@ impl Worker {
     }
 
     fn end(mut self) {
-        self.outbox.abandon();
+        self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.shared.leave(self.registry);
         // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
-        let owned = (self.probes, self.outbox, self.aggregate);
+        let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.shared.control.end();
     }
@@ -127,26 +125,33 @@ impl Worker {
     }
 
     fn fold(&mut self, record: Record) {
+        let aggregate = &mut self.aggregate;
         match record {
             Record::Member(cell, member) => {
-                if !self.aggregate.member(cell, member) {
-                    self.shared.ledger.refuse(DropReason::ContextLimit, 1);
-                }
+                let kept = aggregate.member(cell, member);
+                self.shared.ledger.refuse(DropReason::ContextLimit, u64::from(!kept));
             }
             Record::Overflow(cell, value, n) => {
-                if !self.aggregate.overflow(cell, value, n) {
-                    self.shared.ledger.refuse(DropReason::Invalid, n);
-                }
+                let kept = aggregate.overflow(cell, value, n);
+                self.shared.ledger.refuse(DropReason::Invalid, if kept { 0 } else { n });
             }
-            Record::Event(event) => match self.encoder.event(&event) {
-                Ok(line) => self.outbox.report(line, 1),
-                Err(why) => self.shared.ledger.refuse(reason(why), 1),
-            },
-            Record::ServiceCheck(check) => match self.encoder.service_check(&check) {
-                Ok(line) => self.outbox.report(line, 1),
-                Err(why) => self.shared.ledger.refuse(reason(why), 1),
-            },
+            Record::LevelAt(cell, value, seconds) => {
+                let kept = aggregate.levels.add(cell, seconds, value, |_, latest| latest);
+                self.shared.ledger.refuse(DropReason::ContextLimit, u64::from(!kept));
+            }
+            Record::CountAt(cell, n, seconds) => {
+                let kept = aggregate.counts.add(cell, seconds, n, u64::wrapping_add);
+                self.shared.ledger.refuse(DropReason::ContextLimit, u64::from(!kept));
+            }
+            Record::Event(event) => self.report(|route| route.event(&event)),
+            Record::ServiceCheck(check) => self.report(|route| route.service_check(&check)),
         }
+    }
+
+    /// Reports one value to every agent, each of which has taken it in before the first is served.
+    fn report(&mut self, put: impl Fn(&mut Route)) {
+        self.routes.iter_mut().for_each(|route| route.take_in(1));
+        self.routes.iter_mut().for_each(put);
     }
 
     /// Reports every context and sends what is left.
@@ -157,32 +162,15 @@ impl Worker {
         self.registry.flush(&mut Flush {
             clock: &self.shared.clock,
             index: &self.shared.index,
-            encoder: &mut self.encoder,
-            outbox: &mut self.outbox,
+            routes: &mut self.routes,
             aggregate: &mut self.aggregate,
         });
         self.shared.ledger.refuse(DropReason::Invalid, self.aggregate.clear());
-        self.shared.ledger.refused_tags.add(self.encoder.take_refused_tags());
-        self.report_itself(now, last);
-        self.outbox.finish();
-        self.shared.ledger.flushes.add(1);
-    }
-
-    fn report_itself(&mut self, now: u64, last: bool) {
-        let Some(telemetry) = &mut self.telemetry else { return };
-        if last || now >= self.schedule.telemetry {
+        let report_itself = last || now >= self.schedule.telemetry;
+        if report_itself {
             self.schedule.telemetry = now + INTERVAL_NANOS;
-            // The flush's own packets leave first, so that they are in the stats.
-            self.outbox.write_books();
-            telemetry.flush(&self.shared.ledger.stats(0), &mut self.encoder, &mut self.outbox);
         }
-    }
-}
-
-fn reason(why: Unencodable) -> DropReason {
-    match why {
-        Unencodable::Empty => DropReason::Invalid,
-        Unencodable::Unsupported => DropReason::Unsupported,
+        self.routes.iter_mut().for_each(|route| route.finish(report_itself));
     }
 }
 

@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::error::Error;
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};
-use tasktag::{Client, ClientBuilder, Counter, Distribution, DropReason, Gauge, Guard, Occupancy, Set};
+use tasktag::{
+    Client, ClientBuilder, Counter, Distribution, DropReason, Gauge, Guard, Occupancy, Protocol, Set,
+};
 
 const LONG_MEMBER: &str = "a member that is longer than what a record holds in place, and so is hashed";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -235,7 +237,8 @@ fn far_apart() -> impl Iterator<Item = f64> {
 fn a_distribution_does_not_allocate_when_its_table_overflows() -> Result<(), Box<dyn Error>> {
     // A channel with room for all that overflows, and one that is full at once.
     for capacity in [8192, 1] {
-        let guard = quiet().channel_capacity(capacity).build()?;
+        // An agent to which each value is a line of its own.
+        let guard = quiet().channel_capacity(capacity).protocol(Protocol::V1_0).build()?;
         let distribution = guard.client().distribution("spread").register();
         assert_eq!(allocations(|| far_apart().for_each(|value| distribution.record(value))), 0);
         guard.client().flush(PATIENCE)?;

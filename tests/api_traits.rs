@@ -6,13 +6,14 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use tasktag::testing::{
-    Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedServiceCheck, Value, parse,
+    Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedOrigin, ParsedServiceCheck,
+    Value, parse,
 };
 use tasktag::{
-    AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
+    Agent, AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
     FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
-    QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
-    TaskIdPool, Timer, Watch, WatchBuilder,
+    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
+    TaskId, TaskIdPool, Timer, Watch, WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -32,6 +33,10 @@ const fn an_error<T: Error + Clone + PartialEq + Send + Sync + 'static>() {}
 const _: () = {
     any::<Client>();
     any::<ClientBuilder>();
+    any::<Agent>();
+    any::<Protocol>();
+    any::<Weights>();
+    any::<ParsedOrigin>();
     a_guard::<Guard>();
     any::<Gauge>();
     any::<Counter>();
@@ -88,6 +93,8 @@ const _: () = {
 
 const _: () = {
     cloned::<Client>();
+    cloned::<Agent>();
+    cloned::<ParsedOrigin>();
     cloned::<ClientBuilder>();
     cloned::<Gauge>();
     cloned::<Counter>();
@@ -115,6 +122,8 @@ const _: () = {
     copied::<Priority>();
     copied::<Status>();
     copied::<Dialect>();
+    copied::<Protocol>();
+    copied::<Weights>();
     copied::<Kind>();
     copied::<DropReason>();
     copied::<Tally>();
@@ -124,6 +133,9 @@ const _: () = {
     copied::<QueueStatus>();
     copied::<FlushError>();
     a_key::<Kind>();
+    a_key::<Dialect>();
+    a_key::<Protocol>();
+    a_key::<Weights>();
     a_key::<DropReason>();
     a_key::<TaskId>();
     a_key::<TaskIdPool>();
@@ -137,6 +149,8 @@ const _: () = {
     shown::<Kind>();
     with_default::<ClientBuilder>();
     with_default::<Dialect>();
+    with_default::<Agent>();
+    with_default::<Protocol>();
     with_default::<TaskIdPool>();
     with_default::<PoolStatus>();
     with_default::<QueueStatus>();

@@ -36,17 +36,17 @@ impl Received {
         let mut received = Self { packets: packets.len() as u64, ..Self::default() };
         for packet in packets {
             received.bytes += packet.len() as u64;
-            for line in parse(packet).unwrap() {
-                received.lines += 1;
-                received.values += received.note(dialect, line);
+            received.lines += packet.iter().filter(|byte| **byte == b'\n').count() as u64;
+            for value in parse(packet).unwrap() {
+                received.values += received.note(dialect, value);
             }
         }
         received
     }
 
-    /// Says for how many values a line stands.
-    fn note(&mut self, dialect: Dialect, line: Parsed) -> u64 {
-        let unique = match line {
+    /// Says for how many values it stands.
+    fn note(&mut self, dialect: Dialect, value: Parsed) -> u64 {
+        let unique = match value {
             Parsed::Metric(metric) => match (metric.code.as_str(), &metric.value) {
                 ("c", Value::Number(n)) => {
                     *self.counters.entry(metric.name).or_default() += whole(*n);

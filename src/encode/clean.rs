@@ -1,5 +1,7 @@
 //! What is left of names and tags, so that nothing can forge a line, a field or a tag.
 
+/// A name, in bytes; Datadog takes no longer one.
+pub(super) const MAX_NAME: usize = 200;
 /// A tag's key or value, in characters. Datadog takes 200 for both with the colon.
 pub(super) const MAX_TAG_PART: usize = 100;
 
@@ -18,6 +20,14 @@ pub(super) fn start_with_letter(name: &mut String) {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         name.insert_str(0, "m_");
     }
+}
+
+/// A name that stands alone: started with a letter, and cut.
+pub(super) fn whole_name(raw: &str) -> String {
+    let mut name = name(raw);
+    start_with_letter(&mut name);
+    name.truncate(MAX_NAME);
+    name
 }
 
 /// A part of a tag.

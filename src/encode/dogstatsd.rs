@@ -22,10 +22,6 @@ impl Grammar for DogStatsd {
         }
     }
 
-    fn has_tags(&self) -> bool {
-        true
-    }
-
     fn tag_key(&self, raw: &str) -> String {
         clean::tag(raw, |c| c != ':' && stays_in_tag(c))
     }
@@ -35,7 +31,7 @@ impl Grammar for DogStatsd {
     }
 
     fn weights(&self) -> Weights {
-        Weights::Rate
+        Weights::Rates
     }
 
     fn signed_gauges_are_differences(&self) -> bool {
@@ -50,7 +46,19 @@ impl Grammar for DogStatsd {
         "datadog.dogstatsd.client."
     }
 
-    fn event(&self, event: &Event, tags: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    fn tags_at_end(&self, tags: &[(&str, &str)], out: &mut Vec<u8>) {
+        self::tags(tags, out);
+    }
+
+    fn is_dogstatsd(&self) -> bool {
+        true
+    }
+
+    fn member(&self, raw: &str) -> String {
+        clean::text(raw, |c| c != '|' && !c.is_control())
+    }
+
+    fn event(&self, event: &Event, fields: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
         let (title, text) = (clean::one_line(&event.title), clean::one_line(&event.text));
         if title.is_empty() {
             return Err(Unencodable::Empty);
@@ -69,30 +77,47 @@ impl Grammar for DogStatsd {
         field(b"|p:", event.priority.map(priority), out);
         field(b"|s:", event.source_type.as_deref(), out);
         field(b"|t:", event.alert_type.map(alert_type), out);
-        out.extend_from_slice(tags);
+        out.extend_from_slice(fields);
         out.push(b'\n');
         Ok(())
     }
 
-    fn service_check(&self, check: &ServiceCheck, tags: &[u8], out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    fn service_check(
+        &self,
+        check: &ServiceCheck,
+        fields: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unencodable> {
         if check.name.is_empty() {
             return Err(Unencodable::Empty);
         }
         out.extend_from_slice(b"_sc|");
-        out.extend_from_slice(clean::name(&check.name).as_bytes());
+        out.extend_from_slice(clean::whole_name(&check.name).as_bytes());
         out.push(b'|');
         number::integer(check.status as u64, out);
         timestamp(check.timestamp, out);
         field(b"|h:", check.hostname.as_deref(), out);
-        out.extend_from_slice(tags);
+        out.extend_from_slice(fields);
         if let Some(message) = &check.message {
-            // The Agent reads an `m:` as the start of the message, wherever it stands.
+            // Two characters that the Agent's documentation has escaped; it reads the message to the next `|`.
             let message = clean::one_line(message).replace('|', "_").replace("m:", "m\\:");
             out.extend_from_slice(b"|m:");
             out.extend_from_slice(message.as_bytes());
         }
         out.push(b'\n');
         Ok(())
+    }
+}
+
+/// `|#queue:within_1_minute,task_id:0042`, with a bare key for an empty value.
+pub(super) fn tags(tags: &[(&str, &str)], out: &mut Vec<u8>) {
+    for (place, (key, value)) in tags.iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b"|#" } else { b"," });
+        out.extend_from_slice(key.as_bytes());
+        if !value.is_empty() {
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+        }
     }
 }
 

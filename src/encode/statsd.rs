@@ -4,7 +4,11 @@
 
 use super::clean;
 use super::dialect::{Grammar, Weights};
+use super::dogstatsd;
 use crate::kind::Kind;
+
+/// Datadog's own names are for its own dialect.
+pub(super) const TELEMETRY_PREFIX: &str = "tasktag.client.";
 
 #[derive(Debug)]
 pub(super) struct Statsd {
@@ -13,17 +17,7 @@ pub(super) struct Statsd {
 
 impl Grammar for Statsd {
     fn code(&self, kind: Kind) -> &'static [u8] {
-        match kind {
-            Kind::Gauge | Kind::Occupancy => b"|g",
-            Kind::Counter => b"|c",
-            // Etsy's server takes the unknown kinds `d` and `h` for counters.
-            Kind::Distribution | Kind::Histogram | Kind::Timing => b"|ms",
-            Kind::Set => b"|s",
-        }
-    }
-
-    fn has_tags(&self) -> bool {
-        self.tags
+        code(kind)
     }
 
     fn tag_key(&self, raw: &str) -> String {
@@ -36,7 +30,7 @@ impl Grammar for Statsd {
 
     fn weights(&self) -> Weights {
         // Etsy's server weights a timing's count but not its mean and quantiles; collectd divides the value itself.
-        Weights::Repeat
+        Weights::Repeats
     }
 
     fn signed_gauges_are_differences(&self) -> bool {
@@ -49,16 +43,27 @@ impl Grammar for Statsd {
     }
 
     fn telemetry_prefix(&self) -> &'static str {
-        "tasktag.client."
+        TELEMETRY_PREFIX
     }
 
-    fn member(&self, raw: &str) -> String {
-        // What follows another colon is read as another value.
-        clean::text(raw, |c| c != '|' && c != ':' && !c.is_control())
+    fn tags_at_end(&self, tags: &[(&str, &str)], out: &mut Vec<u8>) {
+        if self.tags {
+            dogstatsd::tags(tags, out);
+        }
     }
 }
 
-fn stays_in_tag(c: char) -> bool {
+pub(super) fn code(kind: Kind) -> &'static [u8] {
+    match kind {
+        Kind::Gauge | Kind::Occupancy => b"|g",
+        Kind::Counter => b"|c",
+        // Etsy's server takes the unknown kinds `d` and `h` for counters.
+        Kind::Distribution | Kind::Histogram | Kind::Timing => b"|ms",
+        Kind::Set => b"|s",
+    }
+}
+
+pub(super) fn stays_in_tag(c: char) -> bool {
     // Etsy's server deletes the others from its keys.
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }

@@ -2,8 +2,12 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, CounterCell};
+use crate::event::unix_seconds;
+use crate::ledger::DropReason;
+use crate::record::Record;
 use crate::shared::Shared;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A count of what happened. What was added since the last flush is sent; nothing is sent for 0.
 ///
@@ -21,6 +25,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Counter {
     cell: Arc<CounterCell>,
+    shared: Arc<Shared>,
 }
 
 impl Counter {
@@ -29,6 +34,21 @@ impl Counter {
     pub fn increment(&self, n: u64) {
         self.cell.add(n);
     }
+
+    /// Reports that `n` were counted at a time of its own, to the second: for counts that were made elsewhere or
+    /// earlier. Those of a second are added up; the count at hand stays as it is. Crosses the channel.
+    ///
+    /// When it is refused is said at [`Gauge::set_at`](crate::Gauge::set_at).
+    pub fn increment_at(&self, n: u64, at: SystemTime) {
+        increment_at(&self.cell, &self.shared, n, at);
+    }
+}
+
+fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) {
+    match unix_seconds(at) {
+        seconds @ 1.. => shared.offer(Record::CountAt(Arc::clone(cell), n, seconds)),
+        0 => shared.ledger.refuse(DropReason::Invalid, 1),
+    }
 }
 
 impl MetricBuilder<'_, Counter> {
@@ -36,6 +56,11 @@ impl MetricBuilder<'_, Counter> {
     #[inline]
     pub fn increment(self, n: u64) {
         self.call(1, |cell, _| cell.add(n));
+    }
+
+    /// Reports by name what was counted at a time of its own; see [`Counter::increment_at`].
+    pub fn increment_at(self, n: u64, at: SystemTime) {
+        self.call(1, |cell, shared| increment_at(cell, shared, n, at));
     }
 }
 
@@ -54,7 +79,7 @@ impl Metric for Counter {
         if let Cell::Counter(cell) = cell { Some(cell) } else { None }
     }
 
-    fn handle(cell: Arc<CounterCell>, _: &Arc<Shared>) -> Self {
-        Self { cell }
+    fn handle(cell: Arc<CounterCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
     }
 }

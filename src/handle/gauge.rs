@@ -2,9 +2,12 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, GaugeCell};
+use crate::event::unix_seconds;
 use crate::ledger::DropReason;
+use crate::record::Record;
 use crate::shared::Shared;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A level that is sent at every flush for as long as a handle to it is alive.
 ///
@@ -44,6 +47,16 @@ impl Gauge {
         add(&self.cell, &self.shared, -delta);
     }
 
+    /// Reports what the level was at a time of its own, to the second: for readings that were taken elsewhere or
+    /// earlier. The last one of a second wins; the level at hand stays as it is. Crosses the channel.
+    ///
+    /// The Datadog Agent passes it on as it is, and Datadog takes what is up to an hour old and not more than ten minutes
+    /// ahead. Where there are no timestamps (StatsD, and [`Protocol`](crate::Protocol) before 1.3) it is refused and counted as
+    /// `unsupported`, and a time before 1970 as `invalid`.
+    pub fn set_at(&self, value: f64, at: SystemTime) {
+        set_at(&self.cell, &self.shared, value, at);
+    }
+
     /// Makes the gauge absent until it is set again: for a level that is not known any more.
     pub fn unset(&self) {
         self.cell.unset();
@@ -63,6 +76,15 @@ fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
 fn add(cell: &GaugeCell, shared: &Shared, delta: f64) {
     if cell.add(delta).is_none() {
         refuse(shared);
+    }
+}
+
+fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) {
+    match unix_seconds(at) {
+        seconds @ 1.. if value.is_finite() => {
+            shared.offer(Record::LevelAt(Arc::clone(cell), value, seconds));
+        }
+        _ => refuse(shared),
     }
 }
 
@@ -89,6 +111,11 @@ impl MetricBuilder<'_, Gauge> {
     #[inline]
     pub fn add(self, delta: f64) {
         self.call(1, |cell, shared| add(cell, shared, delta));
+    }
+
+    /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].
+    pub fn set_at(self, value: f64, at: SystemTime) {
+        self.call(1, |cell, shared| set_at(cell, shared, value, at));
     }
 
     /// Lowers the level by name.

@@ -14,7 +14,40 @@ pub enum Parsed {
     ServiceCheck(ParsedServiceCheck),
 }
 
-/// A metric's line.
+/// Where a line comes from, as far as it says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParsedOrigin {
+    /// The container's id, `c:`.
+    pub container_id: Option<String>,
+    /// External data, `e:`.
+    pub external_data: Option<String>,
+    /// The tags' cardinality, `card:`.
+    pub cardinality: Option<String>,
+}
+
+impl ParsedOrigin {
+    /// Reads a field if it is one of these.
+    fn read(&mut self, field: &str) -> Result<bool, Reason> {
+        let fields = [
+            ("c:", &mut self.container_id),
+            ("e:", &mut self.external_data),
+            ("card:", &mut self.cardinality),
+        ];
+        for (mark, place) in fields {
+            if let Some(text) = field.strip_prefix(mark) {
+                if text.is_empty() {
+                    return Err("an origin is not empty");
+                }
+                once(place, text.to_owned())?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A metric's value. A line of several values is read as several of these.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParsedMetric {
@@ -28,6 +61,10 @@ pub struct ParsedMetric {
     pub rate: f64,
     /// The tags in their order; a bare one has an empty value.
     pub tags: Vec<(String, String)>,
+    /// Seconds since 1970, if given.
+    pub timestamp: Option<u64>,
+    /// Where it comes from.
+    pub origin: ParsedOrigin,
 }
 
 /// What a metric's line reports.
@@ -85,6 +122,8 @@ pub struct ParsedEvent {
     pub alert_type: Option<String>,
     /// The tags in their order; a bare one has an empty value.
     pub tags: Vec<(String, String)>,
+    /// Where it comes from.
+    pub origin: ParsedOrigin,
 }
 
 /// A service check's line. Line breaks are as they were given.
@@ -103,6 +142,8 @@ pub struct ParsedServiceCheck {
     pub message: Option<String>,
     /// The tags in their order; a bare one has an empty value.
     pub tags: Vec<(String, String)>,
+    /// Where it comes from.
+    pub origin: ParsedOrigin,
 }
 
 /// A line that is not DogStatsD.
@@ -142,23 +183,28 @@ pub fn parse(packet: &[u8]) -> Result<Vec<Parsed>, ParseError> {
     let text = std::str::from_utf8(packet)
         .map_err(|_| fail(&String::from_utf8_lossy(packet), "a packet is UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(text);
-    text.split('\n').map(|line| parse_line(line).map_err(|reason| fail(line, reason))).collect()
+    let mut parsed = Vec::new();
+    for line in text.split('\n') {
+        parsed.extend(parse_line(line).map_err(|reason| fail(line, reason))?);
+    }
+    Ok(parsed)
 }
 
-fn parse_line(line: &str) -> Result<Parsed, Reason> {
+fn parse_line(line: &str) -> Result<Vec<Parsed>, Reason> {
     if line.contains('\r') {
         return Err("a carriage return ends a line for some servers");
     }
     if let Some(rest) = line.strip_prefix("_e{") {
-        parse_event(rest).map(Parsed::Event)
+        parse_event(rest).map(|event| vec![Parsed::Event(event)])
     } else if let Some(rest) = line.strip_prefix("_sc|") {
-        parse_service_check(rest).map(Parsed::ServiceCheck)
+        parse_service_check(rest).map(|check| vec![Parsed::ServiceCheck(check)])
     } else {
-        parse_metric(line).map(Parsed::Metric)
+        parse_metric(line).map(|values| values.into_iter().map(Parsed::Metric).collect())
     }
 }
 
-fn parse_metric(line: &str) -> Result<ParsedMetric, Reason> {
+/// The values of a line, which have all else in common.
+fn parse_metric(line: &str) -> Result<Vec<ParsedMetric>, Reason> {
     let (name, rest) = line.split_once(':').ok_or("a metric has a `:` behind its name")?;
     let mut fields = rest.split('|');
     let value = fields.next().unwrap_or_default();
@@ -166,28 +212,49 @@ fn parse_metric(line: &str) -> Result<ParsedMetric, Reason> {
     if name.is_empty() || name.contains(['|', '#', '@', ',']) || name.starts_with("_sc") {
         return Err("a metric's name is not empty and has no field's mark");
     }
-    let value = match code {
+    let values = match code {
         "s" if value.is_empty() => return Err("a set's member is not empty"),
-        "s" => Value::Member(value.to_owned()),
-        "g" | "c" | "d" | "h" | "ms" => Value::Number(parse_number(value)?),
+        "s" => vec![Value::Member(value.to_owned())],
+        "g" | "c" | "d" | "h" | "ms" => value
+            .split(':')
+            .map(|number| parse_number(number).map(Value::Number))
+            .collect::<Result<_, _>>()?,
         _ => return Err("a type is one of g c d h ms s"),
     };
-    let (mut rate, mut tags) = (None, None);
+    let (mut rate, mut tags, mut timestamp) = (None, None, None);
+    let mut origin = ParsedOrigin::default();
     for field in fields {
         if let Some(text) = field.strip_prefix('@') {
             once(&mut rate, parse_number(text)?)?;
         } else if let Some(text) = field.strip_prefix('#') {
             once(&mut tags, parse_tags(text)?)?;
-        } else {
+        } else if let Some(text) = field.strip_prefix('T') {
+            let seconds = parse_seconds(text)?;
+            once(&mut timestamp, seconds)?;
+            if seconds == 0 {
+                return Err("a timestamp is above 0");
+            }
+        } else if !origin.read(field)? {
             return Err("an unknown field");
         }
+    }
+    if timestamp.is_some() && (rate.is_some() || !matches!(code, "g" | "c")) {
+        return Err("a timestamp stands on gauges and counters without a rate");
     }
     let rate = rate.unwrap_or(1.0);
     if !(rate > 0.0 && rate <= 1.0) {
         return Err("a rate is above 0 and at most 1");
     }
-    let tags = tags.unwrap_or_default();
-    Ok(ParsedMetric { name: name.to_owned(), value, code: code.to_owned(), rate, tags })
+    let first = ParsedMetric {
+        name: name.to_owned(),
+        value: Value::Number(0.0),
+        code: code.to_owned(),
+        rate,
+        tags: tags.unwrap_or_default(),
+        timestamp,
+        origin,
+    };
+    Ok(values.into_iter().map(|value| ParsedMetric { value, ..first.clone() }).collect())
 }
 
 /// A decimal number as every server reads it: no exponent, no sign but `-`, nothing infinite.
@@ -226,14 +293,16 @@ fn parse_event(rest: &str) -> Result<ParsedEvent, Reason> {
     let mut event = ParsedEvent { title: unescape(title), text: unescape(text), ..ParsedEvent::default() };
     let mut tags = None;
     for field in fields_of(fields)? {
-        let kept = || Some(field.get(2..).unwrap_or_default().to_owned());
+        let text = field.get(2..).unwrap_or_default();
+        let kept = || Some(text.to_owned());
         match field.get(..2) {
-            Some("d:") => event.timestamp = Some(parse_seconds(field)?),
+            Some("d:") => event.timestamp = Some(parse_seconds(text)?),
             Some("h:") => event.hostname = kept(),
             Some("k:") => event.aggregation_key = kept(),
             Some("p:") => event.priority = kept(),
             Some("s:") => event.source_type = kept(),
             Some("t:") => event.alert_type = kept(),
+            _ if event.origin.read(field)? => {}
             _ => once(&mut tags, parse_tags(field.strip_prefix('#').ok_or("an unknown field")?)?)?,
         }
     }
@@ -254,10 +323,11 @@ fn parse_service_check(rest: &str) -> Result<ParsedServiceCheck, Reason> {
         }
         let text = field.get(2..).unwrap_or_default();
         match field.get(..2) {
-            Some("d:") => check.timestamp = Some(parse_seconds(field)?),
+            Some("d:") => check.timestamp = Some(parse_seconds(text)?),
             Some("h:") => check.hostname = Some(text.to_owned()),
             Some("m:") if text.contains("m:") => return Err("an `m:` in a message is escaped"),
             Some("m:") => check.message = Some(unescape(&text.replace("m\\:", "m:"))),
+            _ if check.origin.read(field)? => {}
             _ => once(&mut tags, parse_tags(field.strip_prefix('#').ok_or("an unknown field")?)?)?,
         }
     }
@@ -274,8 +344,8 @@ fn fields_of(text: &str) -> Result<impl Iterator<Item = &str>, Reason> {
     }
 }
 
-fn parse_seconds(field: &str) -> Result<u64, Reason> {
-    field.get(2..).and_then(|text| text.parse().ok()).ok_or("a time is in whole seconds since 1970")
+fn parse_seconds(text: &str) -> Result<u64, Reason> {
+    text.parse().map_err(|_| "a time is in whole seconds since 1970")
 }
 
 fn unescape(text: &str) -> String {
@@ -293,6 +363,9 @@ mod tests {
             "a.b-c:-0.5|g|#k:v,flag,u:http://x:1",
             "a:b:c|s",
             "a:1|d|@0.5|#k:v",
+            "a:1:-2:3.5|d|@0.5|#k:v",
+            "a:1|g|#k:v|c:ci-5a|e:it-false|card:low|T1700000000",
+            "_sc|db|2|#k:v|c:in-7|m:down",
             "_e{1,0}:t|",
             "_e{4,3}:a|b\u{7f}|x|y|d:5|#k:v",
             "_sc|db|2|d:1|h:x|#k:v|m:it is m\\:down",
@@ -318,6 +391,14 @@ mod tests {
             "a:1|c|#a|#b",
             "a:1|c|x:y",
             "a:|s",
+            "a:1::2|d",
+            "a:1:2:|d",
+            "a:1|d|T1700000000",
+            "a:1|c|@0.5|T1700000000",
+            "a:1|c|T0",
+            "a:1|c|T-5",
+            "a:1|c|c:",
+            "a:1|c|c:a|c:b",
             "_sc|db|4",
             "_sc|db|0|m:a|h:b",
             "_sc||0",
@@ -329,6 +410,18 @@ mod tests {
         ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_line_of_several_values_is_read_as_several() {
+        let parsed = parse(b"a:1:2|d|@0.5|#k:v").unwrap();
+        let expected = [1.0, 2.0].map(|value| (Value::Number(value), 2, Some("v".to_owned())));
+        let found: Vec<_> = parsed
+            .iter()
+            .filter_map(|parsed| if let Parsed::Metric(metric) = parsed { Some(metric) } else { None })
+            .map(|metric| (metric.value.clone(), metric.count(), metric.tag("k").map(str::to_owned)))
+            .collect();
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! The way to one agent: what it understands, the packets on their way there, and its books.
+
+use crate::aggregate::{Timed, thin};
+use crate::context::Context;
+use crate::encode::{Encoder, Group, Line, SUFFIXES, Unencodable, Weights, groups, summary};
+use crate::event::{Event, ServiceCheck};
+use crate::kind::Kind;
+use crate::ledger::{DropReason, Ledger};
+use crate::packet::Outbox;
+use crate::record::Member;
+use crate::telemetry::Telemetry;
+use std::sync::Arc;
+
+/// Values of one distribution that a flush writes where each needs a line of its own.
+const MAX_REPEATED: u64 = 1_000;
+
+/// One agent, as the worker sees it. Every value goes to every route, and each keeps books of its own.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) encoder: Encoder,
+    pub(crate) outbox: Outbox,
+    pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+/// What a context's values become on one route, rendered at the first flush.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    pub(crate) main: Line,
+    /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
+    pub(crate) peak: Line,
+    pub(crate) utilization: Line,
+    // `<name>.count`, then one for each of `SUFFIXES`; none where values are sent as they are.
+    summary: Vec<Line>,
+}
+
+impl Route {
+    pub(crate) fn render(&mut self, context: &Context) -> Rendered {
+        let (main, peak) = match context.kind {
+            Kind::Occupancy => (".in_use", ".in_use.max"),
+            _ => ("", ".max"),
+        };
+        let main = self.encoder.line(&context.name, main, &context.tags, context.kind);
+        let sibling = |suffix, kind| self.encoder.sibling(&main, &context.name, suffix, kind);
+        let is_spread = matches!(context.kind, Kind::Distribution | Kind::Histogram | Kind::Timing);
+        let summary = if is_spread && self.encoder.weights() == Weights::Summaries {
+            let gauges = SUFFIXES.map(|suffix| sibling(suffix, Kind::Gauge));
+            [sibling(".count", Kind::Counter)].into_iter().chain(gauges).collect()
+        } else {
+            Vec::new()
+        };
+        let peak = sibling(peak, Kind::Gauge);
+        Rendered { peak, utilization: sibling(".utilization", Kind::Gauge), summary, main }
+    }
+
+    /// Accepts values, which the calls that follow put on lines or refuse.
+    pub(crate) fn take_in(&mut self, values: u64) {
+        self.outbox.take_in(values);
+    }
+
+    pub(crate) fn gauge(&mut self, line: &Line, level: f64) {
+        self.outbox.put(self.encoder.gauge(line, level), 1);
+    }
+
+    pub(crate) fn count(&mut self, line: &Line, n: u64) {
+        self.outbox.put(self.encoder.count(line, n), 1);
+    }
+
+    /// Levels that were set for a time of their own.
+    pub(crate) fn gauge_at(&mut self, line: &Line, levels: &[Timed<f64>]) {
+        for &Timed { seconds, value: level, times } in levels {
+            if self.encoder.has_timestamps() {
+                self.outbox.put(self.encoder.gauge_at(line, level, seconds), times);
+            } else {
+                // At another time it would be another statement.
+                self.outbox.refuse(DropReason::Unsupported, times);
+            }
+        }
+    }
+
+    /// What was counted at a time of its own.
+    pub(crate) fn count_at(&mut self, line: &Line, counts: &[Timed<u64>]) {
+        for &Timed { seconds, value: n, times } in counts {
+            if self.encoder.has_timestamps() {
+                self.outbox.put(self.encoder.count_at(line, n, seconds), times);
+            } else {
+                self.outbox.refuse(DropReason::Unsupported, times);
+            }
+        }
+    }
+
+    /// A distribution's values and how often each was seen.
+    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)]) {
+        let (mut values, refused): (Vec<_>, Vec<_>) =
+            values.iter().copied().partition(|(value, _)| self.encoder.takes(*value));
+        self.outbox.refuse(DropReason::Invalid, total(&refused));
+        match self.encoder.weights() {
+            Weights::Rates => self.rates(&lines.main, &mut values),
+            Weights::Repeats => self.repeats(&lines.main, &mut values),
+            Weights::Summaries => self.summary(lines, &mut values),
+        }
+    }
+
+    fn rates(&mut self, line: &Line, values: &mut [(f64, u64)]) {
+        if self.encoder.packs_values() {
+            for Group { weight, values } in groups(values, line.frame_bytes()) {
+                self.pack(line, &values, weight);
+            }
+        } else {
+            for &(value, n) in &*values {
+                self.pack(line, &[value], n);
+            }
+        }
+    }
+
+    /// Puts values of one weight into as few lines as hold them.
+    fn pack(&mut self, line: &Line, mut values: &[f64], weight: u64) {
+        while !values.is_empty() {
+            let room = self.outbox.room(line.frame_bytes());
+            let (lines, taken) = self.encoder.values(line, values, weight, room);
+            self.outbox.put(lines, weight.wrapping_mul(taken as u64));
+            values = values.get(taken..).unwrap_or_default();
+        }
+    }
+
+    fn repeats(&mut self, line: &Line, values: &mut [(f64, u64)]) {
+        self.outbox.refuse(DropReason::Sampled, thin(values, MAX_REPEATED));
+        for &(value, n) in &*values {
+            let (encoded, _) = self.encoder.values(line, &[value], 1, usize::MAX);
+            for _ in 0..n {
+                self.outbox.put(encoded, 1);
+            }
+        }
+    }
+
+    fn summary(&mut self, lines: &Rendered, values: &mut [(f64, u64)]) {
+        let (Some((count, numbers)), Some((first, others))) = (summary(values), lines.summary.split_first())
+        else {
+            return;
+        };
+        self.outbox.put(self.encoder.count(first, count), total(values));
+        for (line, number) in others.iter().zip(numbers) {
+            self.outbox.put(self.encoder.gauge(line, number), 0);
+        }
+    }
+
+    /// A set's members and how often each was seen.
+    pub(crate) fn members(&mut self, line: &Line, members: &[(Member, u64)]) {
+        for (member, times) in members {
+            match self.encoder.member(line, member) {
+                Some(encoded) => self.outbox.put(encoded, *times),
+                None => self.outbox.refuse(DropReason::Invalid, *times),
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        match self.encoder.event(event) {
+            Ok(line) => self.outbox.put(line, 1),
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    pub(crate) fn service_check(&mut self, check: &ServiceCheck) {
+        match self.encoder.service_check(check) {
+            Ok(line) => self.outbox.put(line, 1),
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn refuse(&mut self, why: Unencodable) {
+        let reason = match why {
+            Unencodable::Empty => DropReason::Invalid,
+            Unencodable::Unsupported => DropReason::Unsupported,
+        };
+        self.outbox.refuse(reason, 1);
+    }
+
+    /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along.
+    pub(crate) fn finish(&mut self, report_itself: bool) {
+        self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
+            // The flush's own packets leave first, so that they are in the stats.
+            self.outbox.write_books();
+            telemetry.flush(&self.ledger.stats(0), &mut self.encoder, &mut self.outbox);
+        }
+        self.outbox.finish();
+        self.ledger.flushes.add(1);
+    }
+}
+
+fn total(values: &[(f64, u64)]) -> u64 {
+    values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add)
+}
