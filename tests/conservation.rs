@@ -36,7 +36,7 @@ impl Received {
         let mut received = Self { packets: packets.len() as u64, ..Self::default() };
         for packet in packets {
             received.bytes += packet.len() as u64;
-            received.lines += packet.iter().filter(|byte| **byte == b'\n').count() as u64;
+            received.lines += lines_of(std::slice::from_ref(packet)).len() as u64;
             for value in parse(packet).unwrap() {
                 received.values += received.note(dialect, value);
             }
