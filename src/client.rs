@@ -1,5 +1,6 @@
 //! The handle to a client, and the guard that ends it.
 
+use crate::cardinality::CardinalityReport;
 use crate::config::ClientBuilder;
 use crate::error::{ConfigError, FlushError};
 use crate::event::{Event, ServiceCheck, Status};
@@ -175,6 +176,13 @@ impl Client {
     #[must_use]
     pub fn stats_of(&self, agent: usize) -> Option<Stats> {
         self.shared.stats_of(agent)
+    }
+
+    /// The contexts that this client knows now: how many time series it makes, and which tags make them. Takes a copy
+    /// of all names and tags: for a start-up check, a debug page, a test.
+    #[must_use]
+    pub fn cardinality(&self) -> CardinalityReport {
+        CardinalityReport::of(&self.shared.index)
     }
 }
 

@@ -138,6 +138,11 @@ impl Index {
         if self.read().arrivals.is_empty() { Vec::new() } else { mem::take(&mut self.write().arrivals) }
     }
 
+    /// All contexts, in no order.
+    pub(crate) fn contexts(&self) -> Vec<Arc<Context>> {
+        self.read().contexts.values().flatten().cloned().collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.read().len
     }

@@ -82,6 +82,7 @@
 mod task_id;
 
 // The caller's side: from a name to a cell, or a record.
+mod cardinality;
 mod client;
 mod event;
 mod handle;
@@ -125,6 +126,7 @@ mod error;
 pub mod testing;
 
 pub use crate::agent::Agent;
+pub use crate::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::client::{Client, Guard, client};
 pub use crate::config::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,

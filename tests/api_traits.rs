@@ -10,10 +10,10 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
-    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
-    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
-    TaskId, TaskIdPool, Timer, Watch, WatchBuilder, Weights,
+    Agent, AlertType, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution,
+    DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality, Occupancy, Occupied,
+    OwnedOccupied, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError,
+    ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -35,6 +35,8 @@ const _: () = {
     any::<ClientBuilder>();
     any::<Agent>();
     any::<Protocol>();
+    any::<CardinalityReport>();
+    any::<MetricCardinality>();
     any::<Weights>();
     any::<ParsedOrigin>();
     a_guard::<Guard>();

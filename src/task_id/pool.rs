@@ -136,6 +136,24 @@ impl TaskIdPool {
         first(0, self.size + 1, |tasks| self.collision_probability(tasks) >= probability)
     }
 
+    /// How many different ids `tasks` tasks have between them, on average: `size * (1 - (1 - 1 / size)^tasks)`.
+    ///
+    /// ```
+    /// use tasktag::TaskIdPool;
+    ///
+    /// assert_eq!(TaskIdPool::DEFAULT.expected_distinct(500).round(), 394.0);
+    /// ```
+    #[must_use]
+    pub fn expected_distinct(self, tasks: u32) -> f64 {
+        // In a pool of one the logarithm is infinite, and 0 times that is no number.
+        if tasks == 0 {
+            return 0.0;
+        }
+        let size = f64::from(self.size);
+        // Without the cancellation of 1 - (1 - 1 / size)^tasks for few tasks.
+        -size * (f64::from(tasks) * (-1.0 / size).ln_1p()).exp_m1()
+    }
+
     /// How many of `tasks` live tasks share their bucket with another, on average.
     #[must_use]
     pub fn expected_sharing(self, tasks: u32) -> f64 {

@@ -1,0 +1,154 @@
+//! How many time series a program makes, and which tag makes them.
+
+use crate::cell::Cell;
+use crate::context::Context;
+use crate::index::Index;
+use crate::kind::Kind;
+use crate::task_id::TaskIdPool;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Time series that the Datadog Agent makes of a histogram: maximum, median, average, count and 95th percentile.
+const HISTOGRAM_SERIES: u64 = 5;
+/// Time series that Datadog makes of a distribution: count, sum, minimum, maximum and average.
+const DISTRIBUTION_SERIES: u64 = 5;
+
+/// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) takes it.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let _primary = client.gauge("pool.in_use").tag("pool", "primary").register();
+/// let _replica = client.gauge("pool.in_use").tag("pool", "replica").register();
+/// let report = client.cardinality();
+/// let in_use = &report.metrics()[0];
+/// assert_eq!((in_use.contexts(), in_use.widest_tag()), (2, Some(("pool", 2))));
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardinalityReport {
+    metrics: Vec<MetricCardinality>,
+}
+
+/// One metric's contexts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricCardinality {
+    name: String,
+    kind: Kind,
+    contexts: usize,
+    series: u64,
+    // By key: how many values, the most first.
+    tags: Vec<(String, usize)>,
+}
+
+impl CardinalityReport {
+    pub(crate) fn of(index: &Index) -> Self {
+        let mut metrics: BTreeMap<String, (Counted, Kind)> = BTreeMap::new();
+        for context in index.contexts() {
+            let (counted, _) =
+                metrics.entry(context.name.clone()).or_insert_with(|| (Counted::default(), context.kind));
+            counted.add(&context);
+        }
+        let mut metrics: Vec<_> =
+            metrics.into_iter().map(|(name, (counted, kind))| counted.report(name, kind)).collect();
+        metrics.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.name.cmp(&b.name)));
+        Self { metrics }
+    }
+
+    /// The metrics, the one with the most time series first.
+    #[must_use]
+    pub fn metrics(&self) -> &[MetricCardinality] {
+        &self.metrics
+    }
+
+    /// The contexts of all metrics.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.metrics.iter().map(|metric| metric.contexts).sum()
+    }
+
+    /// Time series that one task makes.
+    #[must_use]
+    pub fn series(&self) -> u64 {
+        self.metrics.iter().map(|metric| metric.series).sum()
+    }
+
+    /// Time series that a fleet of `tasks` makes, whose ids are drawn from `pool`: the number of different ids is the
+    /// expected one, as several tasks may share an id.
+    #[must_use]
+    pub fn fleet_series(&self, tasks: u32, pool: TaskIdPool) -> f64 {
+        self.series() as f64 * pool.expected_distinct(tasks)
+    }
+}
+
+impl MetricCardinality {
+    /// The metric's name, without the prefix.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many combinations of tags it has.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.contexts
+    }
+
+    /// Time series that one task makes of it at Datadog: a gauge with a peak makes two, an occupancy up to three, a
+    /// histogram or a timing five, and so does a distribution, without percentiles.
+    ///
+    /// Source: <https://docs.datadoghq.com/account_management/billing/custom_metrics/>.
+    #[must_use]
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// The keys of its tags and how many values each has, the most first.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.tags.iter().map(|(key, values)| (key.as_str(), *values))
+    }
+
+    /// The tag that multiplies its contexts most, and how many values that has.
+    #[must_use]
+    pub fn widest_tag(&self) -> Option<(&str, usize)> {
+        self.tags().next()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    contexts: usize,
+    series: u64,
+    values: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Counted {
+    fn add(&mut self, context: &Context) {
+        self.contexts += 1;
+        self.series += series_of(context);
+        for (key, value) in context.tags.iter() {
+            self.values.entry(key.to_owned()).or_default().insert(value.to_owned());
+        }
+    }
+
+    fn report(self, name: String, kind: Kind) -> MetricCardinality {
+        let mut tags: Vec<_> = self.values.into_iter().map(|(key, values)| (key, values.len())).collect();
+        tags.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
+        MetricCardinality { name, kind, contexts: self.contexts, series: self.series, tags }
+    }
+}
+
+fn series_of(context: &Context) -> u64 {
+    match (&context.cell, context.kind) {
+        (Cell::Gauge(cell), _) => 1 + u64::from(cell.keeps_peak()),
+        (Cell::Occupancy(cell), _) => 2 + u64::from(cell.capacity() > 0),
+        (Cell::Distribution(_), Kind::Distribution) => DISTRIBUTION_SERIES,
+        (Cell::Distribution(_), _) => HISTOGRAM_SERIES,
+        (Cell::Counter(_) | Cell::Set(_), _) => 1,
+    }
+}
