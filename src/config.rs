@@ -3,9 +3,10 @@
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder};
+use crate::encode::{Dialect, Encoder, Protocol};
 use crate::env::Environment;
 use crate::error::ConfigError;
+use crate::origin::{Cardinality, Origin, OriginSettings};
 use crate::packet::Outbox;
 use crate::registry::Registry;
 use crate::shared::Shared;
@@ -13,6 +14,7 @@ use crate::task_id::{TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdPool};
 use crate::telemetry::Telemetry;
 use crate::transport::{self, Address, Transport};
 use crate::worker::{Intervals, Schedule, Worker};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,11 +72,14 @@ pub struct ClientBuilder {
     max_packet_size: Option<usize>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
+    origin: OriginSettings,
     environment: Option<Environment>,
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
     #[cfg(feature = "testing")]
     pub(crate) clock: Option<crate::testing::ManualClock>,
+    #[cfg(feature = "testing")]
+    pub(crate) system_root: Option<std::path::PathBuf>,
 }
 
 impl ClientBuilder {
@@ -168,11 +173,39 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether the client looks for the container that it runs in, once, in [`build`](Self::build), and tells a Datadog
+    /// Agent, which adds the container's tags. Read are `/proc/self/cgroup`, `/proc/self/mountinfo` and the inode of
+    /// the cgroup's directory, on Linux and in DogStatsD only; what is missing or unreadable is no error. `false` leaves
+    /// all files alone, and `DD_EXTERNAL_ENV` too. Defaults to `true`, with or without [`from_env`](Self::from_env).
+    pub fn origin_detection(mut self, detection: bool) -> Self {
+        self.origin.detection = Some(detection);
+        self
+    }
+
+    /// The container, for the Agent's own tags (DogStatsD only), at most 256 bytes. It is sent as it is, without `|` and
+    /// what can't be printed: an id, `ci-<id>` or `in-<inode>`. Nothing is looked for then. Defaults to what
+    /// [`origin_detection`](Self::origin_detection) finds.
+    pub fn container_id(mut self, id: impl Into<String>) -> Self {
+        self.origin.container_id = Some(id.into());
+        self
+    }
+
+    /// How many of its own tags the Agent adds (DogStatsD only). Defaults to what the Agent is set to.
+    pub fn cardinality(mut self, cardinality: Cardinality) -> Self {
+        self.origin.cardinality = Some(cardinality);
+        self
+    }
+
     /// Reads the environment for what is not set here. An empty variable counts as absent.
     ///
     /// The agent's address: `DD_DOGSTATSD_URL`, else `DD_AGENT_HOST` with `DD_DOGSTATSD_PORT`, else `STATSD_HOST` with
     /// `STATSD_PORT`, else one of the ports alone on this host. Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`,
     /// `DD_VERSION`, and in DogStatsD `DD_ENTITY_ID`. A tag set here goes before one of the same key.
+    ///
+    /// In DogStatsD also: `DD_ORIGIN_DETECTION_ENABLED`, off by `0`, `f` or `false` and on by whatever else;
+    /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets and which is sent without `|` and what can't be
+    /// printed, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
+    /// `orchestrator` or `high`.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {
@@ -203,7 +236,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Guard, ConfigError> {
         let (address, tags) = (self.address()?, self.global_tags());
         let task_id = self.resolved_task_id()?;
-        let max_packet_size = self.packet_size(&address)?;
+        let (max_packet_size, origin) = (self.packet_size(&address)?, self.resolved_origin()?);
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
@@ -216,6 +249,7 @@ impl ClientBuilder {
             within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
         ));
         let mut encoder = Encoder::new(self.dialect, &self.prefix, &tags, task_id.as_str());
+        encoder.set_origin(&origin, Protocol::V1_6);
         let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
         let telemetry =
             self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
@@ -279,6 +313,27 @@ impl ClientBuilder {
             (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
             (None, None) => TaskId::try_current(),
         }
+    }
+
+    fn resolved_origin(&self) -> Result<Origin, ConfigError> {
+        if self.dialect == Dialect::DogStatsd {
+            self.origin.resolve(self.environment.as_ref(), self.files_root())
+        } else {
+            Ok(Origin::none())
+        }
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "its twin below uses it")]
+    fn files_root(&self) -> Option<&Path> {
+        Some(Path::new("/"))
+    }
+
+    #[cfg(feature = "testing")]
+    fn files_root(&self) -> Option<&Path> {
+        // What a program's tests capture is the same on every machine.
+        let default = self.memory.is_none().then_some(Path::new("/"));
+        self.system_root.as_deref().or(default)
     }
 
     fn packet_size(&self, address: &Address) -> Result<usize, ConfigError> {

@@ -4,14 +4,17 @@ mod clean;
 mod dialect;
 mod dogstatsd;
 mod number;
+mod protocol;
 mod statsd;
 
 pub use self::dialect::Dialect;
 
 pub(crate) use self::dialect::{Grammar, Weights};
+pub(crate) use self::protocol::Protocol;
 
 use crate::event::{Event, ServiceCheck};
 use crate::kind::Kind;
+use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
 use crate::task_id::TASK_ID_KEY;
@@ -37,6 +40,8 @@ pub(crate) struct Encoder {
     prefix: String,
     // Cleaned, in the order they are written, the task id last.
     globals: Vec<(String, String)>,
+    // `|c:ci-4f1d…|card:low`
+    origin: Vec<u8>,
     // Tags left out so far: an empty or a reserved key.
     refused_tags: u64,
     buffer: Vec<u8>,
@@ -52,8 +57,14 @@ pub(crate) struct Lines<'a> {
 impl Encoder {
     pub(crate) fn new(dialect: Dialect, prefix: &str, globals: &[(String, String)], task_id: &str) -> Self {
         let grammar = dialect.grammar();
-        let mut encoder =
-            Self { grammar, prefix: String::new(), globals: Vec::new(), refused_tags: 0, buffer: Vec::new() };
+        let mut encoder = Self {
+            grammar,
+            prefix: String::new(),
+            globals: Vec::new(),
+            origin: Vec::new(),
+            refused_tags: 0,
+            buffer: Vec::new(),
+        };
         encoder.prefix = clean::name(prefix.trim_end_matches('.'));
         if !encoder.prefix.is_empty() {
             encoder.prefix.push('.');
@@ -63,6 +74,12 @@ impl Encoder {
         // The one place where the task id is added.
         encoder.globals.push((TASK_ID_KEY.to_owned(), task_id.to_owned()));
         encoder
+    }
+
+    /// Says of every line from here on where it comes from.
+    pub(crate) fn set_origin(&mut self, origin: &Origin, protocol: Protocol) {
+        self.origin.clear();
+        origin.write_fields(protocol, &mut self.origin);
     }
 
     pub(crate) fn dialect_weights(&self) -> Weights {
@@ -102,6 +119,7 @@ impl Encoder {
         let mut tail = Vec::new();
         let own = self.clean_tags(tags.iter());
         self.write_tags(&own, &mut tail);
+        tail.extend_from_slice(&self.origin);
         tail.push(b'\n');
         Line { head, tail, code: self.grammar.code(kind) }
     }
@@ -215,6 +233,7 @@ impl Encoder {
         let own = self.clean_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let mut out = Vec::new();
         self.write_tags(&own, &mut out);
+        out.extend_from_slice(&self.origin);
         out
     }
 }

@@ -9,10 +9,10 @@ use tasktag::testing::{
     Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedServiceCheck, Value, parse,
 };
 use tasktag::{
-    AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
-    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
-    QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
-    TaskIdPool, Timer, Watch, WatchBuilder,
+    AlertType, Cardinality, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason,
+    Event, FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus,
+    Priority, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
+    TaskId, TaskIdPool, Timer, Watch, WatchBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -59,6 +59,7 @@ const _: () = {
     any::<Priority>();
     any::<Status>();
     any::<Dialect>();
+    any::<Cardinality>();
     any::<Kind>();
     any::<DropReason>();
     any::<Stats>();
@@ -115,6 +116,7 @@ const _: () = {
     copied::<Priority>();
     copied::<Status>();
     copied::<Dialect>();
+    copied::<Cardinality>();
     copied::<Kind>();
     copied::<DropReason>();
     copied::<Tally>();
@@ -125,6 +127,7 @@ const _: () = {
     copied::<FlushError>();
     a_key::<Kind>();
     a_key::<DropReason>();
+    a_key::<Cardinality>();
     a_key::<TaskId>();
     a_key::<TaskIdPool>();
     compared::<Event>();
