@@ -383,3 +383,17 @@ fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> 
         Err(ConfigError::setting(setting, format_args!("{value:?}"), reason))
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::Capture;
+
+    #[test]
+    fn a_client_reads_its_own_systems_files_but_with_a_capture_none() {
+        assert_eq!(Client::builder().files_root(), Some(Path::new("/")));
+        let captured = Client::builder().capture(&Capture::new());
+        assert_eq!(captured.files_root(), None);
+        assert_eq!(captured.system_root("elsewhere").files_root(), Some(Path::new("elsewhere")));
+    }
+}

@@ -87,7 +87,7 @@ fn clean(raw: &str) -> String {
 }
 
 fn is_printable(c: char) -> bool {
-    // Std's table of what can be printed shows in nothing but this. These three are escaped for another reason.
+    // Std escapes what can't be printed. These three it escapes for another reason.
     matches!(c, '\\' | '\'' | '"') || c.escape_debug().len() == 1
 }
 

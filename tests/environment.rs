@@ -45,7 +45,7 @@ impl Agent {
 }
 
 fn builder() -> ClientBuilder {
-    Client::builder().task_id(TaskIdPool::DEFAULT.id(42).unwrap()).telemetry(false)
+    Client::builder().task_id(TaskIdPool::DEFAULT.id(42).unwrap()).telemetry(false).origin_detection(false)
 }
 
 /// Sends the line `jobs:1|c` with the global tags.

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use support::{PATIENCE, TempDir, builder};
+use support::{PATIENCE, TempDir};
 use tasktag::testing::Capture;
 use tasktag::{Cardinality, Client, ClientBuilder, ConfigError, Dialect, Event, ServiceCheck, Status};
 
@@ -42,6 +42,11 @@ const BARE: [(&str, &str); 2] = [
     ("plain_host", "sys/fs/cgroup/memory/user.slice/user-1000.slice/session-14.scope"),
     ("host_namespace", "sys/fs/cgroup/system.slice/shop.service"),
 ];
+
+/// A client that may look for its container.
+fn builder() -> ClientBuilder {
+    Client::builder().task_id(support::task_id()).telemetry(false)
+}
 
 fn machine(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/origin").join(name);
@@ -123,9 +128,10 @@ fn a_process_of_the_host_has_no_container_and_is_not_taken_for_one() {
 
 #[test]
 fn files_that_are_missing_empty_or_make_no_sense_are_no_container() {
-    for name in ["garbage", "empty", "is/not/there"] {
-        assert_eq!(fields_on(machine("empty").join("..").join(name)), "", "{name}");
+    for name in ["garbage", "empty"] {
+        assert_eq!(fields_on(machine(name)), "", "{name}");
     }
+    assert_eq!(fields_on(TempDir::new().join("not/there")), "");
     let unreadable = TempDir::new();
     fs::create_dir_all(unreadable.join("proc/self/cgroup")).unwrap();
     fs::create_dir_all(unreadable.join("proc/self/mountinfo")).unwrap();
@@ -174,11 +180,11 @@ fn of_a_huge_file_the_beginning_is_read_and_no_cut_line() {
     let cut = format!("4:memory:/docker/{id}");
     let text = [padding(MAX_CGROUP - cut.len()), cut.into_bytes(), b"/and/goes/on\n".to_vec()].concat();
     assert_eq!(fields_on(with_files(&text, b"").join("")), "");
-    // A sparse file of a terabyte is as good as one of a megabyte.
+    // A sparse file of 4 GiB is as good as one of a megabyte.
     let root = with_files(b"", b"");
     let mut file = fs::File::create(root.join("proc/self/mountinfo")).unwrap();
     file.write_all(mount_line.as_bytes()).unwrap();
-    file.set_len(1 << 40).unwrap();
+    file.set_len(1 << 32).unwrap();
     assert_eq!(fields_on(root.join("")), format!("|c:ci-{id}"));
 }
 
@@ -233,13 +239,6 @@ fn the_container_is_looked_for_unless_someone_says_no() {
         assert_eq!(on(builder().from_vars(says(text))), found, "{text}");
         assert_eq!(on(builder().origin_detection(false).from_vars(says(text))), "", "{text}");
     }
-}
-
-#[test]
-fn what_is_captured_is_the_same_in_and_out_of_containers() {
-    // Every process has a cgroup, and its files may name a container: with a capture they are not looked at.
-    assert_eq!(fields(builder()), "");
-    assert_eq!(fields(builder().origin_detection(true)), "");
 }
 
 #[test]

@@ -97,8 +97,8 @@ mod tests {
             listed("other\n0::/\n12:pids:/b\n1:memory:/docker/a"),
             [Path::new("memory/docker/a"), Path::new("")]
         );
-        assert_eq!(listed("9:cpu,memory:/a\n12:pids:/b\n"), [Path::new(""); 0]);
-        assert_eq!(listed("empty"), [Path::new(""); 0]);
+        assert!(listed("9:cpu,memory:/a\n12:pids:/b\n").is_empty());
+        assert!(listed("empty").is_empty());
         assert_eq!(listed("0::a\n0::/b"), [Path::new("b")]);
     }
 

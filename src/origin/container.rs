@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// What an agent recognises a container by.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has files that tell"))]
 pub(super) enum Container {
     /// What the program says, marked or not, perhaps a list.
     Given(String),
