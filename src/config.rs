@@ -384,7 +384,7 @@ fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> 
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Capture;

@@ -197,6 +197,21 @@ fn a_cgroup_out_of_its_namespace_has_no_inode() {
 }
 
 #[test]
+fn an_inode_that_many_directories_have_tells_nothing() {
+    // Every mount of it has inode 1, as the root of a cgroup hierarchy has.
+    let common = "/proc";
+    assert_eq!(fs::metadata(common).unwrap().ino(), 1);
+    let root = with_files(b"1:memory:/\n0::/own\n", b"");
+    fs::create_dir_all(root.join("sys/fs/cgroup/own")).unwrap();
+    symlink(common, root.join("sys/fs/cgroup/memory")).unwrap();
+    // The next controller may have another.
+    let own = root.join("sys/fs/cgroup/own");
+    assert_eq!(fields_on(root.join("")), inode(&own));
+    fs::remove_dir(&own).unwrap();
+    assert_eq!(fields_on(root.join("")), "");
+}
+
+#[test]
 fn the_container_is_looked_for_once() {
     let root = with_files(format!("0::/docker/{}\n", "a".repeat(64)).as_bytes(), b"");
     let capture = Capture::new();
