@@ -289,7 +289,7 @@ fn an_id_that_is_too_long_is_an_error_that_names_it() {
 #[test]
 fn external_data_comes_from_the_environment_and_forges_nothing() {
     let with = |data: &str| fields(builder().from_vars([("DD_EXTERNAL_ENV", data)]));
-    assert_eq!(with("it-false,cn-nginx,pu-75a2b6d5"), "|e:it-false,cn-nginx,pu-75a2b6d5");
+    assert_eq!(with("it-false,cn-web,pu-77"), "|e:it-false,cn-web,pu-77");
     assert_eq!(with("prod|staging"), "|e:prodstaging");
     assert_eq!(with("prod\nstaging\tdev\r"), "|e:prodstagingdev");
     assert_eq!(with("prod-环境-staging"), "|e:prod-环境-staging");

@@ -50,7 +50,7 @@ mod tests {
 
     const UUID: &str = "7d0b5e34-626f-4c5c-8c51-7e34b10e7651";
     const TASK: &str = "5e1f0c6a9b3d4827a6c1d2e3f4051627-2531612879";
-    const GARDEN: &str = "6f265890-5165-7fab-6b52-18d1";
+    const GARDEN: &str = "3c8e51d0-77a2-4b1f-9e06-d41c";
 
     #[test]
     fn an_id_is_found_behind_whatever_a_runtime_puts_in_front() {
