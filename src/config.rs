@@ -1,22 +1,16 @@
 //! How a client is set up: every setting in one place, checked once.
 
+mod build;
+
 use crate::agent::Agent;
-use crate::aggregate::Aggregate;
-use crate::client::{Client, Guard};
-use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder, Globals, Protocol, Weights};
+use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
-use crate::error::ConfigError;
 use crate::kind::Kind;
-use crate::ledger::Ledger;
-use crate::packet::Outbox;
-use crate::registry::Registry;
-use crate::route::Route;
-use crate::shared::Shared;
-use crate::task_id::{TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdPool};
-use crate::telemetry::Telemetry;
-use crate::transport::{self, Address, Transport};
-use crate::worker::{Intervals, Schedule, Worker};
+use crate::origin::{Cardinality, OriginSettings};
+use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool};
+#[cfg(feature = "testing")]
+use crate::transport;
+#[cfg(feature = "testing")]
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,14 +27,7 @@ pub const DEFAULT_CONTEXT_LIMIT: usize = 2000;
 /// The longest that dropping the [`Guard`] takes.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Agents that a client sends to, the main one included.
-const MAX_AGENTS: usize = 4;
-const MIN_INTERVAL: Duration = Duration::from_millis(1);
-const MAX_INTERVAL: Duration = Duration::from_secs(3600);
-const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
-const MAX_CONTEXT_LIMIT: usize = 1_000_000;
-
-/// Sets up a client. [`Client::builder`] gives one.
+/// Sets up a client. [`Client::builder`](crate::Client::builder) gives one.
 ///
 /// What is set here goes before what the environment says, in whatever order the two are called.
 ///
@@ -72,11 +59,14 @@ pub struct ClientBuilder {
     context_limit: Option<usize>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
+    origin: OriginSettings,
     environment: Option<Environment>,
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
     #[cfg(feature = "testing")]
     pub(crate) clock: Option<crate::testing::ManualClock>,
+    #[cfg(feature = "testing")]
+    pub(crate) system_root: Option<std::path::PathBuf>,
 }
 
 impl ClientBuilder {
@@ -205,11 +195,39 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether the client looks for the container that it runs in, once, in [`build`](Self::build), and tells a Datadog
+    /// Agent, which adds the container's tags. Read are `/proc/self/cgroup`, `/proc/self/mountinfo` and the inode of
+    /// the cgroup's directory, on Linux and in DogStatsD only; what is missing or unreadable is no error. `false` leaves
+    /// all files alone, and `DD_EXTERNAL_ENV` too. Defaults to `true`, with or without [`from_env`](Self::from_env).
+    pub fn origin_detection(mut self, detection: bool) -> Self {
+        self.origin.detection = Some(detection);
+        self
+    }
+
+    /// The container, for the Agent's own tags (DogStatsD only), at most 256 bytes. It is sent as it is, without `|` and
+    /// what can't be printed: an id, `ci-<id>` or `in-<inode>`. Nothing is looked for then. Defaults to what
+    /// [`origin_detection`](Self::origin_detection) finds.
+    pub fn container_id(mut self, id: impl Into<String>) -> Self {
+        self.origin.container_id = Some(id.into());
+        self
+    }
+
+    /// How many of its own tags the Agent adds (DogStatsD only). Defaults to what the Agent is set to.
+    pub fn cardinality(mut self, cardinality: Cardinality) -> Self {
+        self.origin.cardinality = Some(cardinality);
+        self
+    }
+
     /// Reads the environment for what is not set here. An empty variable counts as absent.
     ///
     /// The agent's address: `DD_DOGSTATSD_URL`, else `DD_AGENT_HOST` with `DD_DOGSTATSD_PORT`, else `STATSD_HOST` with
     /// `STATSD_PORT`, else one of the ports alone on this host. Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`,
     /// `DD_VERSION`, and in DogStatsD `DD_ENTITY_ID`. A tag set here goes before one of the same key.
+    ///
+    /// In DogStatsD also: `DD_ORIGIN_DETECTION_ENABLED`, off by `0`, `f` or `false` and on by whatever else;
+    /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets and which is sent without `|` and what can't be
+    /// printed, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
+    /// `orchestrator` or `high`.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {
@@ -229,162 +247,5 @@ impl ClientBuilder {
     ) -> Self {
         self.environment = Some(Environment::new(vars.into_iter().map(|(k, v)| (k.into(), v.into()))));
         self
-    }
-
-    /// Starts the worker.
-    ///
-    /// # Errors
-    ///
-    /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
-    /// had, or when the thread can't be started. An agent that is away is no error: it may come.
-    pub fn build(self) -> Result<Guard, ConfigError> {
-        let address = self.address()?;
-        let task_id = self.resolved_task_id()?;
-        let intervals = Intervals {
-            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
-            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
-        };
-        let capacity = self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY);
-        let contexts = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
-        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
-        let others = self.others.iter().map(|_| Arc::default()).collect();
-        let shared = Arc::new(Shared::new(
-            self.make_clock(),
-            within("channel_capacity", capacity, 1, MAX_CHANNEL_CAPACITY)?,
-            within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
-            others,
-        ));
-        let worker = Worker {
-            shared: Arc::clone(&shared),
-            routes: self.routes(address, task_id, &shared)?,
-            intervals,
-            schedule: Schedule::from(shared.clock.now(), intervals),
-            registry: Registry::default(),
-            aggregate: Aggregate::default(),
-            probes: Vec::new(),
-        };
-        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
-        #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
-            clock.drive(&shared);
-        }
-        let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
-        Ok(Guard::new(Client::new(shared, task_id), thread, timeout))
-    }
-
-    /// The main agent's route, then those of the others.
-    fn routes(&self, address: Address, task_id: TaskId, shared: &Shared) -> Result<Vec<Route>, ConfigError> {
-        let max_packet_size = self.agent.packet_size(&address)?;
-        let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
-        let mut routes = vec![self.route(&self.agent, outbox, task_id, &shared.ledger)?];
-        for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
-            let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
-            let address =
-                Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
-            let max_packet_size = agent.packet_size(&address)?;
-            let outbox = Outbox::new(max_packet_size, transport::connect(address), Arc::clone(ledger));
-            routes.push(self.route(agent, outbox, task_id, ledger)?);
-        }
-        Ok(routes)
-    }
-
-    fn route(
-        &self,
-        agent: &Agent,
-        outbox: Outbox,
-        task_id: TaskId,
-        ledger: &Arc<Ledger>,
-    ) -> Result<Route, ConfigError> {
-        let tags = self.global_tags(agent);
-        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin: &[] };
-        let mut encoder = Encoder::new(agent.format()?, globals);
-        let telemetry =
-            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
-        Ok(Route { encoder, outbox, telemetry, ledger: Arc::clone(ledger) })
-    }
-
-    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
-    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build), and when a client was installed before.
-    pub fn install(self) -> Result<Guard, ConfigError> {
-        crate::client::install(|| self.build())
-    }
-
-    fn address(&self) -> Result<Address, ConfigError> {
-        if let Some(agent) = &self.agent.address {
-            return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
-        }
-        let from_env = self.environment.as_ref().map_or(Ok(None), Environment::address)?;
-        let default = || Address::parse(DEFAULT_AGENT);
-        from_env
-            .map_or_else(default, Ok)
-            .map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
-    }
-
-    /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
-    fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
-        let from_env =
-            self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
-        let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
-        from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
-    }
-
-    fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
-            let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
-            return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
-        }
-        let pool = self.task_id_pool.unwrap_or_default();
-        match (self.task_id, self.environment.as_ref().and_then(Environment::task_id)) {
-            (Some(id), _) => Ok(id),
-            (None, Some(text)) => pool.parse_variable(text),
-            (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
-            (None, None) => TaskId::try_current(),
-        }
-    }
-
-    #[cfg(not(feature = "testing"))]
-    #[allow(clippy::unused_self, reason = "its twin below uses it")]
-    fn make_clock(&self) -> Clock {
-        Clock::monotonic()
-    }
-
-    #[cfg(feature = "testing")]
-    fn make_clock(&self) -> Clock {
-        self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
-    }
-
-    #[cfg(not(feature = "testing"))]
-    #[allow(clippy::unused_self, reason = "its twin below uses it")]
-    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
-        transport::connect(address)
-    }
-
-    #[cfg(feature = "testing")]
-    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
-        match &self.memory {
-            Some(memory) => Box::new(transport::MemoryTransport(Arc::clone(memory))),
-            None => transport::connect(address),
-        }
-    }
-}
-
-fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result<usize, ConfigError> {
-    if (min..=max).contains(&value) {
-        Ok(value)
-    } else {
-        Err(ConfigError::setting(setting, value, format_args!("it must be from {min} to {max}")))
-    }
-}
-
-fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> {
-    if (MIN_INTERVAL..=MAX_INTERVAL).contains(&value) {
-        Ok(nanos(value))
-    } else {
-        let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}");
-        Err(ConfigError::setting(setting, format_args!("{value:?}"), reason))
     }
 }

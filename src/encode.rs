@@ -20,6 +20,7 @@ pub(crate) use self::summary::{SUFFIXES, summary};
 use self::clean::MAX_NAME;
 use crate::event::{Event, ServiceCheck};
 use crate::kind::Kind;
+use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
 use crate::task_id::TASK_ID_KEY;
@@ -62,8 +63,7 @@ pub(crate) struct Globals<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) tags: &'a [(String, String)],
     pub(crate) task_id: &'a str,
-    /// Fields that say where the lines come from, as they stand on the wire.
-    pub(crate) origin: &'a [u8],
+    pub(crate) origin: &'a Origin,
 }
 
 /// Turns values into the lines of one dialect.
@@ -97,11 +97,14 @@ impl Encoder {
             format,
             prefix: String::new(),
             globals: Vec::new(),
-            origin: globals.origin.to_vec(),
+            origin: Vec::new(),
             refused_tags: 0,
             buffer: Vec::new(),
             ending: Vec::new(),
         };
+        if encoder.grammar.is_dogstatsd() {
+            globals.origin.write_fields(format.protocol, &mut encoder.origin);
+        }
         encoder.prefix = clean::name(globals.prefix.trim_end_matches('.'));
         if !encoder.prefix.is_empty() {
             encoder.prefix.push('.');

@@ -1,6 +1,7 @@
 //! What the environment says about the agent and the tags.
 
 use crate::error::ConfigError;
+use crate::origin::Cardinality;
 use crate::task_id::TASK_ID_VARIABLE;
 use crate::transport::{Address, DEFAULT_PORT};
 use std::collections::HashMap;
@@ -11,6 +12,9 @@ const HOSTS_AND_PORTS: [(&str, &str); 2] =
 const LOCALHOST: &str = "127.0.0.1";
 const DD_TAGS: &str = "DD_TAGS";
 const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
+const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
+const DD_ORIGIN_DETECTION_ENABLED: &str = "DD_ORIGIN_DETECTION_ENABLED";
+const CARDINALITIES: [&str; 2] = ["DD_CARDINALITY", "DATADOG_CARDINALITY"];
 /// Datadog's unified service tags.
 const SERVICE_TAGS: [(&str, &str); 3] =
     [("DD_ENV", "env"), ("DD_SERVICE", "service"), ("DD_VERSION", "version")];
@@ -81,6 +85,23 @@ impl Environment {
             tags.extend(self.get(DD_ENTITY_ID).map(|id| (ENTITY_ID_TAG.to_owned(), id.to_owned())));
         }
         tags
+    }
+
+    /// Whether the container may be looked for, if a variable says. What the official clients can't read means yes to
+    /// them.
+    pub(crate) fn origin_detection(&self) -> Option<bool> {
+        let no = |text| matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE");
+        self.get(DD_ORIGIN_DETECTION_ENABLED).map(|text| !no(text))
+    }
+
+    /// What the Agent's admission controller says of the pod, as it is.
+    pub(crate) fn external_data(&self) -> Option<&str> {
+        self.get(DD_EXTERNAL_ENV)
+    }
+
+    pub(crate) fn cardinality(&self) -> Result<Option<Cardinality>, ConfigError> {
+        let found = CARDINALITIES.into_iter().find_map(|variable| Some((variable, self.get(variable)?)));
+        found.map(|(variable, text)| usable(variable, text, Cardinality::parse(text))).transpose()
     }
 }
 

@@ -122,6 +122,7 @@ mod clock;
 mod config;
 mod env;
 mod error;
+mod origin;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -140,6 +141,7 @@ pub use crate::handle::{
 };
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
+pub use crate::origin::Cardinality;
 pub use crate::probe::Watch;
 pub use crate::task_id::{TaskId, TaskIdPool};
 pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};

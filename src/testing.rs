@@ -20,6 +20,7 @@
 mod capture;
 mod manual_clock;
 mod parse;
+mod system_root;
 
 pub use self::capture::Capture;
 pub use self::manual_clock::ManualClock;

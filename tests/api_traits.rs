@@ -10,10 +10,11 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution,
-    DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality, Occupancy, Occupied,
-    OwnedOccupied, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError,
-    ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder, Weights,
+    Agent, AlertType, Cardinality, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect,
+    Distribution, DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality,
+    Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket,
+    RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder,
+    Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -66,6 +67,7 @@ const _: () = {
     any::<Priority>();
     any::<Status>();
     any::<Dialect>();
+    any::<Cardinality>();
     any::<Kind>();
     any::<DropReason>();
     any::<Stats>();
@@ -126,6 +128,7 @@ const _: () = {
     copied::<Dialect>();
     copied::<Protocol>();
     copied::<Weights>();
+    copied::<Cardinality>();
     copied::<Kind>();
     copied::<DropReason>();
     copied::<Tally>();
@@ -139,6 +142,7 @@ const _: () = {
     a_key::<Protocol>();
     a_key::<Weights>();
     a_key::<DropReason>();
+    a_key::<Cardinality>();
     a_key::<TaskId>();
     a_key::<TaskIdPool>();
     compared::<Event>();

@@ -45,7 +45,7 @@ impl Agent {
 }
 
 fn builder() -> ClientBuilder {
-    Client::builder().task_id(TaskIdPool::DEFAULT.id(42).unwrap()).telemetry(false)
+    Client::builder().task_id(TaskIdPool::DEFAULT.id(42).unwrap()).telemetry(false).origin_detection(false)
 }
 
 /// Sends the line `jobs:1|c` with the global tags.
@@ -403,7 +403,8 @@ fn child_reads_its_environment() -> Result<(), Box<dyn Error>> {
         (Client::builder().from_env(), "read"),
         (Client::builder().from_env().tag("env", "here"), "set"),
     ] {
-        let guard = builder.telemetry(false).build()?;
+        // In a container another one would be found.
+        let guard = builder.telemetry(false).container_id("77").build()?;
         guard.client().counter(name).increment(1);
         guard.shutdown(PATIENCE)?;
     }
@@ -427,6 +428,9 @@ fn from_env_reads_the_environment_of_the_process() -> Result<(), Box<dyn Error>>
         ("DD_SERVICE", "shop"),
         ("DD_VERSION", "42"),
         ("DD_ENTITY_ID", "pod-7"),
+        ("DD_ORIGIN_DETECTION_ENABLED", "true"),
+        ("DD_EXTERNAL_ENV", "cn-web"),
+        ("DD_CARDINALITY", "low"),
     ] {
         child.env(variable, value);
     }
@@ -438,15 +442,15 @@ fn from_env_reads_the_environment_of_the_process() -> Result<(), Box<dyn Error>>
     }
     let output = child.output()?;
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(agent.receive(), ["unread:1|c|#task_id:0007"]);
-    let pod = "dd.internal.entity_id:pod-7";
+    assert_eq!(agent.receive(), ["unread:1|c|#task_id:0007|c:77"]);
+    let (pod, origin) = ("dd.internal.entity_id:pod-7", "|c:77|e:cn-web|card:low");
     assert_eq!(
         agent.receive(),
-        [format!("read:1|c|#team:web,env:prod,service:shop,version:42,{pod},task_id:0007")]
+        [format!("read:1|c|#team:web,env:prod,service:shop,version:42,{pod},task_id:0007{origin}")]
     );
     assert_eq!(
         agent.receive(),
-        [format!("set:1|c|#team:web,service:shop,version:42,{pod},env:here,task_id:0007")]
+        [format!("set:1|c|#team:web,service:shop,version:42,{pod},env:here,task_id:0007{origin}")]
     );
     Ok(())
 }

@@ -66,7 +66,8 @@ impl Capture {
 }
 
 impl ClientBuilder {
-    /// Sends to a [`Capture`] instead of an agent.
+    /// Sends to a [`Capture`] instead of an agent. The container is not looked for, so that the lines are the same on
+    /// every machine, unless a [`system_root`](Self::system_root) is set.
     pub fn capture(mut self, capture: &Capture) -> Self {
         self.memory = Some(Arc::clone(&capture.memory));
         self

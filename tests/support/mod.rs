@@ -23,11 +23,12 @@ pub(crate) fn task_id() -> TaskId {
     TaskIdPool::DEFAULT.id(42).expect("42 is in the pool")
 }
 
-/// A client that says nothing of itself, and that collects and flushes when it is told to and not before.
+/// A client that says nothing of itself and of the container it may be in, and that collects and flushes when it is told to and not before.
 pub(crate) fn builder() -> ClientBuilder {
     let never = Duration::from_secs(3600);
     Client::builder()
         .telemetry(false)
+        .origin_detection(false)
         .task_id(task_id())
         .flush_interval(never)
         .collect_interval(never)

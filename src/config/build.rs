@@ -1,0 +1,235 @@
+//! From settings to a running client: everything is checked before anything is started.
+
+use super::{
+    ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
+};
+use crate::agent::Agent;
+use crate::aggregate::Aggregate;
+use crate::client::{Client, Guard};
+use crate::clock::{Clock, nanos};
+use crate::encode::{Encoder, Globals};
+use crate::env::Environment;
+use crate::error::ConfigError;
+use crate::ledger::Ledger;
+use crate::origin::Origin;
+use crate::packet::Outbox;
+use crate::registry::Registry;
+use crate::route::Route;
+use crate::shared::Shared;
+use crate::task_id::{TASK_ID_KEY, TaskId};
+use crate::telemetry::Telemetry;
+use crate::transport::{self, Address, Transport};
+use crate::worker::{Intervals, Schedule, Worker};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Agents that a client sends to, the main one included.
+const MAX_AGENTS: usize = 4;
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
+const MAX_CONTEXT_LIMIT: usize = 1_000_000;
+
+impl ClientBuilder {
+    /// Starts the worker.
+    ///
+    /// # Errors
+    ///
+    /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
+    /// had, or when the thread can't be started. An agent that is away is no error: it may come.
+    pub fn build(self) -> Result<Guard, ConfigError> {
+        let address = self.address()?;
+        let task_id = self.resolved_task_id()?;
+        let origin = self.resolved_origin()?;
+        let intervals = Intervals {
+            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
+            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
+        };
+        let capacity = self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY);
+        let contexts = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
+        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
+        let others = self.others.iter().map(|_| Arc::default()).collect();
+        let shared = Arc::new(Shared::new(
+            self.make_clock(),
+            within("channel_capacity", capacity, 1, MAX_CHANNEL_CAPACITY)?,
+            within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
+            others,
+        ));
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            routes: self.routes(address, task_id, &origin, &shared)?,
+            intervals,
+            schedule: Schedule::from(shared.clock.now(), intervals),
+            registry: Registry::default(),
+            aggregate: Aggregate::default(),
+            probes: Vec::new(),
+        };
+        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            clock.drive(&shared);
+        }
+        let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
+        Ok(Guard::new(Client::new(shared, task_id), thread, timeout))
+    }
+
+    /// The main agent's route, then those of the others.
+    fn routes(
+        &self,
+        address: Address,
+        task_id: TaskId,
+        origin: &Origin,
+        shared: &Shared,
+    ) -> Result<Vec<Route>, ConfigError> {
+        let max_packet_size = self.agent.packet_size(&address)?;
+        let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
+        let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
+        for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
+            let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
+            let address =
+                Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
+            let max_packet_size = agent.packet_size(&address)?;
+            let outbox = Outbox::new(max_packet_size, transport::connect(address), Arc::clone(ledger));
+            routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
+        }
+        Ok(routes)
+    }
+
+    fn route(
+        &self,
+        agent: &Agent,
+        outbox: Outbox,
+        task_id: TaskId,
+        origin: &Origin,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Route, ConfigError> {
+        let tags = self.global_tags(agent);
+        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
+        let mut encoder = Encoder::new(agent.format()?, globals);
+        let telemetry =
+            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
+        Ok(Route { encoder, outbox, telemetry, ledger: Arc::clone(ledger) })
+    }
+
+    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
+    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when a client was installed before.
+    pub fn install(self) -> Result<Guard, ConfigError> {
+        crate::client::install(|| self.build())
+    }
+
+    fn address(&self) -> Result<Address, ConfigError> {
+        if let Some(agent) = &self.agent.address {
+            return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
+        }
+        let from_env = self.environment.as_ref().map_or(Ok(None), Environment::address)?;
+        let default = || Address::parse(DEFAULT_AGENT);
+        from_env
+            .map_or_else(default, Ok)
+            .map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
+    }
+
+    /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
+    fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
+        let from_env =
+            self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
+        let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
+        from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
+    }
+
+    fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
+        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
+            let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
+            return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
+        }
+        let pool = self.task_id_pool.unwrap_or_default();
+        match (self.task_id, self.environment.as_ref().and_then(Environment::task_id)) {
+            (Some(id), _) => Ok(id),
+            (None, Some(text)) => pool.parse_variable(text),
+            (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
+            (None, None) => TaskId::try_current(),
+        }
+    }
+
+    fn resolved_origin(&self) -> Result<Origin, ConfigError> {
+        if self.agent.is_dogstatsd() || self.others.iter().any(Agent::is_dogstatsd) {
+            self.origin.resolve(self.environment.as_ref(), self.files_root())
+        } else {
+            Ok(Origin::none())
+        }
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "its twin below uses it")]
+    fn files_root(&self) -> Option<&Path> {
+        Some(Path::new("/"))
+    }
+
+    #[cfg(feature = "testing")]
+    fn files_root(&self) -> Option<&Path> {
+        // What a program's tests capture is the same on every machine.
+        let default = self.memory.is_none().then_some(Path::new("/"));
+        self.system_root.as_deref().or(default)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn make_clock(&self) -> Clock {
+        Clock::monotonic()
+    }
+
+    #[cfg(feature = "testing")]
+    fn make_clock(&self) -> Clock {
+        self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
+        transport::connect(address)
+    }
+
+    #[cfg(feature = "testing")]
+    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
+        match &self.memory {
+            Some(memory) => Box::new(transport::MemoryTransport(Arc::clone(memory))),
+            None => transport::connect(address),
+        }
+    }
+}
+
+fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result<usize, ConfigError> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::setting(setting, value, format_args!("it must be from {min} to {max}")))
+    }
+}
+
+fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> {
+    if (MIN_INTERVAL..=MAX_INTERVAL).contains(&value) {
+        Ok(nanos(value))
+    } else {
+        let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}");
+        Err(ConfigError::setting(setting, format_args!("{value:?}"), reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Capture;
+
+    #[test]
+    fn a_client_reads_its_own_systems_files_but_with_a_capture_none() {
+        assert_eq!(Client::builder().files_root(), Some(Path::new("/")));
+        let captured = Client::builder().capture(&Capture::new());
+        assert_eq!(captured.files_root(), None);
+        assert_eq!(captured.system_root("elsewhere").files_root(), Some(Path::new("elsewhere")));
+    }
+}
