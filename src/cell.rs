@@ -12,6 +12,7 @@ mod occupancy;
 pub(crate) use self::buckets::{Buckets, bucket_of};
 pub(crate) use self::counter::{CounterBlock, CounterCell};
 pub(crate) use self::gauge::GaugeCell;
+pub(crate) use self::lane::{forget_all as forget_lanes, forget_mine as forget_lane_of_thread};
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use crate::cardinality::CardinalityReport;
 use crate::config::ClientBuilder;
 use crate::error::{ConfigError, FlushError};
 use crate::event::{Event, ServiceCheck, Status};
+use crate::fork;
 use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Occupancy, Options, Set};
 use crate::kind::Kind;
 use crate::ledger::Stats;
@@ -13,9 +14,7 @@ use crate::shared::Shared;
 use crate::task_id::TaskId;
 use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
 use once_cell::sync::OnceCell;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 static INSTALLED: OnceCell<Client> = OnceCell::new();
@@ -44,7 +43,6 @@ pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Res
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
-    task_id: TaskId,
 }
 
 impl Client {
@@ -53,8 +51,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    pub(crate) fn new(shared: Arc<Shared>, task_id: TaskId) -> Self {
-        Self { shared, task_id }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -64,7 +62,8 @@ impl Client {
     /// The task id that everything this client sends is tagged with.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
-        self.task_id
+        fork::check();
+        self.shared.task_id()
     }
 
     /// A level: the last value wins.
@@ -158,10 +157,8 @@ impl Client {
     ///
     /// When that takes longer than `timeout`, or when the client was shut down.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        if self.shared.is_forked() {
-            return Err(FlushError::Stopped);
-        }
-        self.shared.control.flush(timeout)
+        fork::check();
+        self.shared.post().control.flush(timeout)
     }
 
     /// What was accepted, sent and dropped so far.
@@ -192,17 +189,13 @@ impl Client {
 #[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
 pub struct Guard {
     client: Client,
-    thread: Option<JoinHandle<()>>,
     timeout: Duration,
+    stopped: bool,
 }
 
-// `JoinHandle` is not unwind safe, but a panic leaves nothing of a guard half changed.
-impl UnwindSafe for Guard {}
-impl RefUnwindSafe for Guard {}
-
 impl Guard {
-    pub(crate) fn new(client: Client, thread: JoinHandle<()>, timeout: Duration) -> Self {
-        Self { client, thread: Some(thread), timeout }
+    pub(crate) fn new(client: Client, timeout: Duration) -> Self {
+        Self { client, timeout, stopped: false }
     }
 
     /// The client; clone it freely.
@@ -223,14 +216,14 @@ impl Guard {
     }
 
     fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
-        let Some(worker) = self.thread.take() else { return Ok(()) };
-        if self.client.shared.is_forked() {
+        if std::mem::replace(&mut self.stopped, true) {
+            return Ok(());
+        }
+        // The worker is the parent's, and in this process there was nothing to report.
+        if fork::is_newborn() {
             return Err(FlushError::Stopped);
         }
-        self.client.shared.control.stop(timeout)?;
-        // It has told its end: nothing but the thread's own exit is left to wait for.
-        let _ = worker.join();
-        Ok(())
+        self.client.shared.post().stop(timeout)
     }
 }
 

@@ -23,6 +23,12 @@ pub(crate) struct Index {
     table: RwLock<Table>,
 }
 
+/// An index that nobody else gets at.
+#[derive(Debug)]
+pub(crate) struct Frozen<'a> {
+    _table: RwLockWriteGuard<'a, Table>,
+}
+
 /// Why there is no context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -151,6 +157,11 @@ impl Index {
     #[inline]
     fn hash<'a>(&self, name: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
         tags.fold(self.hasher.hash_one(name), |sum, pair| sum.wrapping_add(self.hasher.hash_one(pair)))
+    }
+
+    /// Keeps everybody out for as long as the answer lives.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        Frozen { _table: self.write() }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Table> {

@@ -219,6 +219,10 @@ impl Count {
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -267,6 +271,22 @@ impl Ledger {
     pub(crate) fn refuse(&self, reason: DropReason, values: u64) {
         self.book_accepted(Tally::values(values));
         self.book_dropped(reason, Tally::values(values));
+    }
+
+    /// Starts from 0.
+    pub(crate) fn clear(&self) {
+        let accounts = [&self.accepted, &self.sent].into_iter().chain(&self.dropped);
+        let in_accounts =
+            accounts.flat_map(|account| [&account.values, &account.lines, &account.packets, &account.bytes]);
+        let counts = [
+            &self.refused_registrations,
+            &self.refused_tags,
+            &self.probe_panics,
+            &self.probes_removed,
+            &self.worker_restarts,
+            &self.flushes,
+        ];
+        in_accounts.chain(counts).for_each(Count::clear);
     }
 
     pub(crate) fn stats(&self, contexts: usize) -> Stats {

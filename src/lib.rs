@@ -95,8 +95,10 @@ mod cell;
 mod channel;
 mod context;
 mod control;
+mod fork;
 mod index;
 mod ledger;
+mod post;
 mod recent;
 mod record;
 mod shared;
@@ -136,6 +138,7 @@ pub use crate::config::{
 pub use crate::encode::{Dialect, Protocol, Weights};
 pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
+pub use crate::fork::after_fork;
 pub use crate::handle::{
     Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, Set, Timer,
 };

@@ -52,6 +52,11 @@ enum Life {
 }
 
 impl Registry {
+    /// The contexts of a client in a forked child, without the values that they were born with.
+    pub(crate) fn inherited(contexts: Vec<Arc<Context>>, clock: &Clock) -> Self {
+        Self { contexts: contexts.into_iter().map(|context| Tracked::inherited(context, clock)).collect() }
+    }
+
     /// Takes on new contexts.
     pub(crate) fn welcome(&mut self, arrivals: Vec<Arc<Context>>) {
         self.contexts.extend(arrivals.into_iter().map(Tracked::new));
@@ -83,6 +88,22 @@ impl Tracked {
             idle_flushes: 0,
             by_name: false,
         }
+    }
+
+    fn inherited(context: Arc<Context>, clock: &Clock) -> Self {
+        let mut tracked = Self::new(context);
+        tracked.take_values();
+        tracked.context.take_called();
+        match &tracked.context.cell {
+            Cell::Gauge(cell) => {
+                cell.unset();
+                cell.take_peak();
+                tracked.reported = None;
+            }
+            Cell::Occupancy(cell) => tracked.occupied = cell.start_over(clock.now()),
+            Cell::Counter(_) | Cell::Distribution(_) | Cell::Set(_) => {}
+        }
+        tracked
     }
 
     fn flush(&mut self, flush: &mut Flush<'_>) -> Life {

@@ -1,14 +1,16 @@
 //! What handles, the client and the worker have in common.
 
-use crate::channel::Channel;
 use crate::clock::Clock;
-use crate::control::Control;
+use crate::config::ClientBuilder;
+use crate::fork::PerProcess;
 use crate::index::Index;
 use crate::ledger::{DropReason, Ledger, Stats};
+use crate::post::Post;
 use crate::probe::{Collect, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::task_id::TaskId;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -16,80 +18,64 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     /// Of the other agents: what became of values on the way to them.
     pub(crate) other_ledgers: Vec<Arc<Ledger>>,
-    pub(crate) channel: Channel,
-    pub(crate) control: Control,
     pub(crate) index: Index,
-    // The process that has the worker; a forked child has none.
-    process: u32,
-    // `None` once nobody will ask them.
-    arriving_probes: Mutex<Option<Vec<Watched>>>,
-    // What the worker left behind when it ended.
-    remains: Mutex<Option<Registry>>,
+    post: PerProcess<Post>,
+    // From which a forked child builds its own worker.
+    settings: ClientBuilder,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        clock: Clock,
-        channel_capacity: usize,
-        context_limit: usize,
-        other_ledgers: Vec<Arc<Ledger>>,
-    ) -> Self {
+    pub(crate) fn new(clock: Clock, context_limit: usize, post: Post, settings: ClientBuilder) -> Self {
         Self {
             clock,
             ledger: Arc::default(),
-            other_ledgers,
-            channel: Channel::new(channel_capacity),
-            control: Control::default(),
+            other_ledgers: settings.other_agents().map(|_| Arc::default()).collect(),
             index: Index::new(context_limit),
-            process: std::process::id(),
-            arriving_probes: Mutex::new(Some(Vec::new())),
-            remains: Mutex::default(),
+            post: PerProcess::new(post),
+            settings,
         }
     }
 
-    /// Whether the worker is in another process: this one was forked from it, and waits for nobody.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.process != std::process::id()
+    pub(crate) fn settings(&self) -> &ClientBuilder {
+        &self.settings
+    }
+
+    /// What leads to this process's worker.
+    pub(crate) fn post(&self) -> &Post {
+        self.post.get()
+    }
+
+    pub(crate) fn task_id(&self) -> TaskId {
+        self.post().task_id
     }
 
     /// Hands a record to the worker.
     #[inline]
     pub(crate) fn offer(&self, record: Record) {
-        self.channel.offer(record, &self.ledger);
+        crate::fork::check();
+        self.post().channel.offer(record, &self.ledger);
     }
 
     /// Hands a probe to the worker. Where there is none any more it is dropped: nobody would ask it.
     pub(crate) fn watch(&self, probe: Box<dyn Collect>) -> Arc<()> {
+        crate::fork::check();
         let (watched, watching) = Watched::new(probe);
-        let refused = match lock(&self.arriving_probes).as_mut() {
-            Some(probes) if !self.is_forked() => {
-                probes.push(watched);
-                None
-            }
-            _ => Some(watched),
-        };
+        let refused = self.post().watch(watched);
         // Not under the lock: what it holds may be anything.
         drop(refused);
         watching
     }
 
-    pub(crate) fn take_arriving_probes(&self) -> Vec<Watched> {
-        lock(&self.arriving_probes).as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// The worker ends: what is still put into cells and the channel is found by [`stats`](Self::stats).
-    pub(crate) fn leave(&self, registry: Registry) {
-        let probes = lock(&self.arriving_probes).take();
-        drop(probes);
-        *lock(&self.remains) = Some(registry);
-    }
-
     pub(crate) fn stats(&self) -> Stats {
-        if let Some(registry) = lock(&self.remains).as_mut() {
+        crate::fork::check();
+        let post = self.post();
+        let late_values = post.with_remains(|registry| {
             // No worker will ever take these, so whoever asks does: a call site need not check for the end.
             registry.welcome(self.index.take_arrivals());
-            let late = registry.take_values().wrapping_add(self.late_records());
-            self.ledger.refuse(DropReason::AfterShutdown, late);
+            registry.take_values()
+        });
+        if let Some(values) = late_values {
+            self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
         }
         self.ledger.stats(self.index.len())
     }
@@ -102,15 +88,28 @@ impl Shared {
         }
     }
 
-    fn late_records(&self) -> u64 {
-        (0..self.channel.len())
-            .map_while(|_| self.channel.take())
-            .map(|record| record.values())
-            .fold(0, u64::wrapping_add)
+    /// Makes a forked child's own out of what it was born with: books, values, worker and task id.
+    pub(crate) fn start_over(self: &Arc<Self>) {
+        let had_ended = self.post().channel.is_closed();
+        let ledgers = self.other_ledgers.iter().chain([&self.ledger]);
+        ledgers.for_each(|ledger| ledger.clear());
+        // All contexts are known anew, and what is in their cells is the parent's to report.
+        drop(self.index.take_arrivals());
+        let registry = || Registry::inherited(self.index.contexts(), &self.clock);
+        let task_id = self.settings.resolved_task_id().unwrap_or_else(|_| TaskId::decided_or_stand_in());
+        self.post.renew(Post::new(task_id, self.settings.records()));
+        let worker = self.settings.worker(self, registry()).ok().filter(|_| !had_ended);
+        match worker.and_then(|worker| worker.spawn().ok()) {
+            Some(thread) => self.post().employ(thread),
+            // Out of threads, or there was no worker before: values are booked as those after a shutdown are.
+            None => self.end(registry()),
+        }
     }
-}
 
-/// Nothing panics while it holds one of these locks; a poisoned one would be as good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// There is no worker.
+    fn end(&self, registry: Registry) {
+        self.post().channel.close();
+        self.post().leave(registry);
+        self.post().control.end();
+    }
 }

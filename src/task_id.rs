@@ -5,9 +5,11 @@ mod pool;
 pub use self::pool::TaskIdPool;
 
 use crate::error::ConfigError;
+use crate::fork::{self, PerProcess};
 use once_cell::sync::OnceCell;
 use std::env::VarError;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The variable that fixes the task id from outside.
 pub(crate) const TASK_ID_VARIABLE: &str = "TASKTAG_TASK_ID";
@@ -40,9 +42,14 @@ pub struct TaskId {
     text: [u8; TEXT_LEN],
 }
 
-static CURRENT: OnceCell<TaskId> = OnceCell::new();
+static CURRENT: LazyLock<PerProcess<OnceCell<TaskId>>> = LazyLock::new(|| PerProcess::new(OnceCell::new()));
 // Only ever set while `TASKTAG_TASK_ID` is unusable; `CURRENT` stays empty then, so that a build still fails.
 static STAND_IN: OnceCell<TaskId> = OnceCell::new();
+
+/// In a forked child: what was decided was decided for the parent.
+pub(crate) fn start_over() {
+    CURRENT.renew(OnceCell::new());
+}
 
 impl TaskId {
     /// This process's task id.
@@ -52,7 +59,8 @@ impl TaskId {
     /// so. [`try_current`](Self::try_current) tells the two apart.
     #[must_use]
     pub fn current() -> Self {
-        Self::try_current().unwrap_or_else(|_| *STAND_IN.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash()))
+        fork::check();
+        Self::decided_or_stand_in()
     }
 
     /// This process's task id, or why it has none.
@@ -61,12 +69,23 @@ impl TaskId {
     ///
     /// When `TASKTAG_TASK_ID` is not a number in `1..=1000`, or when the operating system's generator fails.
     pub fn try_current() -> Result<Self, ConfigError> {
-        CURRENT.get_or_try_init(|| Self::decide(TaskIdPool::DEFAULT)).copied()
+        fork::check();
+        Self::decided()
+    }
+
+    /// As [`try_current`](Self::try_current), whoever's it is: a forked child sees to that first.
+    pub(crate) fn decided() -> Result<Self, ConfigError> {
+        CURRENT.get().get_or_try_init(|| Self::decide(TaskIdPool::DEFAULT)).copied()
+    }
+
+    /// As [`current`](Self::current), in the same way.
+    pub(crate) fn decided_or_stand_in() -> Self {
+        Self::decided().unwrap_or_else(|_| *STAND_IN.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash()))
     }
 
     /// As [`try_current`](Self::try_current), from a pool of another size if nothing is decided yet.
     pub(crate) fn current_in(pool: TaskIdPool) -> Result<Self, ConfigError> {
-        let id = CURRENT.get_or_try_init(|| Self::decide(pool)).copied()?;
+        let id = CURRENT.get().get_or_try_init(|| Self::decide(pool)).copied()?;
         if id.pool == pool {
             Ok(id)
         } else {

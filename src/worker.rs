@@ -67,14 +67,14 @@ impl Worker {
 
     /// Works until it is told to stop, whatever happens on the way.
     fn live(mut self) {
-        self.shared.control.start();
+        self.shared.post().control.start();
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
             self.routes.iter_mut().for_each(|route| route.outbox.write_off());
             self.shared.ledger.worker_restarts.add(1);
-            self.shared.control.died();
-            last_tries -= u32::from(self.shared.channel.is_closed());
+            self.shared.post().control.died();
+            last_tries -= u32::from(self.shared.post().channel.is_closed());
         }
         self.end();
     }
@@ -82,21 +82,20 @@ impl Worker {
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
-        self.shared.leave(self.registry);
+        self.shared.post().leave(self.registry);
         // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
-        self.shared.control.end();
+        self.shared.post().control.end();
     }
 
     fn work(&mut self) {
         loop {
-            let clock = &self.shared.clock;
-            let order =
-                self.shared.control.next_order(clock.until(self.schedule.collect.min(self.schedule.flush)));
+            let (clock, post) = (&self.shared.clock, self.shared.post());
+            let order = post.control.next_order(clock.until(self.schedule.collect.min(self.schedule.flush)));
             let now = clock.now();
             if order.stop {
-                self.shared.channel.close();
+                post.channel.close();
                 self.collect(now);
                 self.flush(now, true);
                 return;
@@ -108,7 +107,7 @@ impl Worker {
             if flush {
                 self.flush(now, false);
             }
-            self.shared.control.complete(order);
+            self.shared.post().control.complete(order);
         }
     }
 
@@ -116,10 +115,10 @@ impl Worker {
     fn collect(&mut self, now: u64) {
         // The schedule moves first, so that a collection that panics is not tried again at once.
         self.schedule.collect = now + self.intervals.collect;
-        self.probes.extend(self.shared.take_arriving_probes());
+        self.probes.extend(self.shared.post().take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
-        for _ in 0..self.shared.channel.len() {
-            let Some(record) = self.shared.channel.take() else { break };
+        for _ in 0..self.shared.post().channel.len() {
+            let Some(record) = self.shared.post().channel.take() else { break };
             self.fold(record);
         }
     }

@@ -44,8 +44,24 @@ pub(super) fn current() -> usize {
 /// Claims a lane on a thread's first use, once.
 #[cold]
 fn claim() -> usize {
+    // Counting begins with no other check: a forked child comes here with its first count.
+    crate::fork::check();
     // In a thread that is ending `CLAIM` may be gone, and then `LANE` says so already.
-    CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED)
+    let lane = CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED);
+    LANE.set(lane);
+    lane
+}
+
+/// In a forked child, whose one thread this is: has it come by [`claim`] again.
+pub(crate) fn forget_mine() {
+    LANE.set(UNCLAIMED);
+}
+
+/// In a forked child: lets go of the lanes of threads that it does not have.
+pub(crate) fn forget_all() {
+    let mine = CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED);
+    let kept = if mine == SHARED { 0 } else { 1 << (mine - 1) };
+    TAKEN.store(kept, Ordering::Relaxed);
 }
 
 /// A thread's hold on its lane, let go when the thread ends.

@@ -83,6 +83,19 @@ impl OccupancyCell {
         Reading { at: self.opened, ..Reading::default() }
     }
 
+    /// Gives back all units, and returns the reading that the next one is held against. While nobody else uses the
+    /// cell.
+    pub(crate) fn start_over(&self, now: u64) -> Reading {
+        // An operation of another thread that the fork cut in two is in the first word and not in the second.
+        let units = self.units.load(Ordering::Relaxed) & !IN_USE_MASK;
+        let ops = units >> IN_USE_BITS;
+        self.time_sum.store(ops & ((1 << OPS_BITS) - 1), Ordering::Relaxed);
+        self.units.store(units, Ordering::Relaxed);
+        self.peak.store(0, Ordering::Relaxed);
+        let settled = (ops & ((1 << OPS_BITS) - 1)).wrapping_sub(ops) >> OPS_BITS;
+        Reading { in_use: 0, at: now, busy: settled & NANOS_MASK, ops }
+    }
+
     /// A reading later than `last`, or `None` when operations kept crossing it.
     pub(crate) fn read(&self, last: Reading, now: impl Fn() -> u64) -> Option<Reading> {
         for _ in 0..TRIES {

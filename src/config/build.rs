@@ -11,9 +11,11 @@ use crate::clock::{Clock, nanos};
 use crate::encode::{Encoder, Globals};
 use crate::env::Environment;
 use crate::error::ConfigError;
+use crate::fork;
 use crate::ledger::Ledger;
 use crate::origin::Origin;
 use crate::packet::Outbox;
+use crate::post::Post;
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
@@ -40,49 +42,56 @@ impl ClientBuilder {
     /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
     pub fn build(self) -> Result<Guard, ConfigError> {
-        let address = self.address()?;
-        let task_id = self.resolved_task_id()?;
-        let origin = self.resolved_origin()?;
+        fork::after_fork();
+        let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
+        let context_limit = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
+        let context_limit = within("context_limit", context_limit, 1, MAX_CONTEXT_LIMIT)?;
+        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
+        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
+        let post = Post::new(self.resolved_task_id()?, self.records());
+        let shared = Arc::new(Shared::new(self.make_clock(), context_limit, post, self));
+        let worker = shared.settings().worker(&shared, Registry::default())?;
+        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
+        shared.post().employ(thread);
+        fork::expect(&shared);
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &shared.settings().clock {
+            clock.drive(&shared);
+        }
+        Ok(Guard::new(Client::new(shared), timeout))
+    }
+
+    /// The worker of a client, in its process or in a child forked from it.
+    pub(crate) fn worker(&self, shared: &Arc<Shared>, registry: Registry) -> Result<Worker, ConfigError> {
+        let (address, origin) = (self.address()?, self.resolved_origin()?);
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
-        let capacity = self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY);
-        let contexts = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
-        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
-        let others = self.others.iter().map(|_| Arc::default()).collect();
-        let shared = Arc::new(Shared::new(
-            self.make_clock(),
-            within("channel_capacity", capacity, 1, MAX_CHANNEL_CAPACITY)?,
-            within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
-            others,
-        ));
-        let worker = Worker {
-            shared: Arc::clone(&shared),
-            routes: self.routes(address, task_id, &origin, &shared)?,
+        Ok(Worker {
+            shared: Arc::clone(shared),
+            routes: self.routes(address, &origin, shared)?,
             intervals,
             schedule: Schedule::from(shared.clock.now(), intervals),
-            registry: Registry::default(),
+            registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
-        };
-        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
-        #[cfg(feature = "testing")]
-        if let Some(clock) = &self.clock {
-            clock.drive(&shared);
-        }
-        let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
-        Ok(Guard::new(Client::new(shared, task_id), thread, timeout))
+        })
+    }
+
+    /// What the channel holds.
+    pub(crate) fn records(&self) -> usize {
+        self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY)
+    }
+
+    /// The agents beside the main one.
+    pub(crate) fn other_agents(&self) -> impl Iterator<Item = &Agent> {
+        self.others.iter()
     }
 
     /// The main agent's route, then those of the others.
-    fn routes(
-        &self,
-        address: Address,
-        task_id: TaskId,
-        origin: &Origin,
-        shared: &Shared,
-    ) -> Result<Vec<Route>, ConfigError> {
+    fn routes(&self, address: Address, origin: &Origin, shared: &Shared) -> Result<Vec<Route>, ConfigError> {
+        let task_id = shared.task_id();
         let max_packet_size = self.agent.packet_size(&address)?;
         let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
         let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
@@ -142,7 +151,7 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
+    pub(crate) fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
         if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
@@ -152,7 +161,7 @@ impl ClientBuilder {
             (Some(id), _) => Ok(id),
             (None, Some(text)) => pool.parse_variable(text),
             (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
-            (None, None) => TaskId::try_current(),
+            (None, None) => TaskId::decided(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::RegisterError;
+use crate::fork;
 use crate::index::Refusal;
 use crate::kind::Kind;
 use crate::ledger::DropReason;
@@ -136,6 +137,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
     #[inline]
     pub(super) fn call(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+        // Before anything that the child's start would find locked.
+        fork::check();
         let shared = self.client.shared();
         let act = |context: &Context| {
             let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;

@@ -3,6 +3,7 @@
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Buckets, Cell, CounterBlock};
 use crate::clock::nanos;
+use crate::fork;
 use crate::ledger::DropReason;
 use crate::record::Record;
 use crate::shared::Shared;
@@ -65,6 +66,7 @@ impl Distribution {
 
 #[inline]
 fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
+    fork::check();
     if !value.is_finite() {
         shared.ledger.refuse(DropReason::Invalid, n);
     } else if n != 0 && !cell.add(value, n) {

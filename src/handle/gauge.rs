@@ -3,6 +3,7 @@
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, GaugeCell};
 use crate::event::unix_seconds;
+use crate::fork;
 use crate::ledger::DropReason;
 use crate::record::Record;
 use crate::shared::Shared;
@@ -65,6 +66,7 @@ impl Gauge {
 
 #[inline]
 fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
+    fork::check();
     if value.is_finite() {
         cell.set(value);
     } else {
@@ -74,6 +76,7 @@ fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
 
 #[inline]
 fn add(cell: &GaugeCell, shared: &Shared, delta: f64) {
+    fork::check();
     if cell.add(delta).is_none() {
         refuse(shared);
     }

@@ -2,6 +2,7 @@
 
 use super::builder::{Metric, Options};
 use crate::cell::{Cell, CounterBlock, OccupancyCell};
+use crate::fork;
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -35,8 +36,7 @@ impl Occupancy {
     /// Takes a unit into use until the guard is dropped.
     #[inline]
     pub fn acquire(&self) -> Occupied<'_> {
-        self.enter();
-        Occupied(self)
+        Occupied { occupancy: self, generation: self.enter() }
     }
 
     /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
@@ -52,24 +52,32 @@ impl Occupancy {
     }
 
     #[inline]
-    fn enter(&self) {
+    fn enter(&self) -> u32 {
+        fork::check();
         self.cell.acquire(self.shared.clock.now());
+        fork::generation()
     }
 
     #[inline]
-    fn leave(&self) {
-        self.cell.release(self.shared.clock.now());
+    fn leave(&self, generation: u32) {
+        // A unit that was acquired before a fork is the parent's to give back.
+        if generation == fork::generation() {
+            self.cell.release(self.shared.clock.now());
+        }
     }
 }
 
 /// A unit in use. Dropping it gives the unit back, panics included.
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
-pub struct Occupied<'a>(&'a Occupancy);
+pub struct Occupied<'a> {
+    occupancy: &'a Occupancy,
+    generation: u32,
+}
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.occupancy.leave(self.generation);
     }
 }
 
@@ -80,7 +88,7 @@ pub struct OwnedOccupied(Occupancy);
 
 impl Drop for OwnedOccupied {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.leave(fork::generation());
     }
 }
 

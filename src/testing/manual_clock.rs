@@ -49,7 +49,7 @@ impl ManualClock {
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for shared in driven.iter().filter_map(Weak::upgrade) {
             // A worker that is gone or stuck has nothing more to do.
-            let _ = shared.control.look_at_clock(PATIENCE);
+            let _ = shared.post().control.look_at_clock(PATIENCE);
         }
     }
 

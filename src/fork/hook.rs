@@ -1,0 +1,68 @@
+//! How a fork is noticed.
+
+#[cfg(target_os = "linux")]
+pub(super) use self::linux::install;
+
+/// Where the system is not asked to tell of forks, the child has to.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn install() {}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
+mod linux {
+    use super::super::{clients, note_birth};
+    use crate::index::Frozen;
+    use crate::shared::Shared;
+    use std::cell::RefCell;
+    use std::mem;
+    use std::sync::{Arc, MutexGuard, Once, Weak};
+
+    thread_local! {
+        static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+    }
+
+    /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
+    /// child, which has no other thread.
+    struct Held {
+        // Dropped before the clients that they belong to.
+        _indexes: Vec<Frozen<'static>>,
+        _clients: Vec<Arc<Shared>>,
+        _list: MutexGuard<'static, Vec<Weak<Shared>>>,
+    }
+
+    pub(in super::super) fn install() {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            // SAFETY: The three functions are of the type that is asked for, live as long as the process, and do not
+            // unwind. An error means that there was no memory for them: forks go unnoticed then.
+            unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        });
+    }
+
+    extern "C" fn prepare() {
+        let list = clients();
+        let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
+        let indexes = clients
+            .iter()
+            .map(|client| {
+                let frozen = client.index.freeze();
+                // SAFETY: `Held` keeps the client, and so the index, for longer than the lock on it, and nobody else
+                // gets at either.
+                unsafe { mem::transmute::<Frozen<'_>, Frozen<'static>>(frozen) }
+            })
+            .collect();
+        // A thread that is ending has no place for them, and forks without.
+        let _ = HELD
+            .try_with(|held| held.replace(Some(Held { _indexes: indexes, _clients: clients, _list: list })));
+    }
+
+    extern "C" fn parent() {
+        let _ = HELD.try_with(|held| drop(held.take()));
+    }
+
+    extern "C" fn child() {
+        note_birth();
+        crate::cell::forget_lane_of_thread();
+        parent();
+    }
+}

@@ -1,0 +1,300 @@
+//! A forked child has its own task id, worker, channel and books, and reports nothing of its parent's.
+#![cfg(target_os = "linux")]
+#![allow(unsafe_code, reason = "std can't fork")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::ManuallyDrop;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use support::PATIENCE;
+use tasktag::testing::{Parsed, ParsedMetric, parse};
+use tasktag::{Client, ClientBuilder, DropReason, FlushError, Guard, TaskId, TaskIdPool};
+
+const CHILDREN: u64 = 20;
+
+/// An agent at a real socket, read after everybody has sent.
+struct Agent(UdpSocket);
+
+impl Agent {
+    fn new() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        Self(socket)
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        let never = Duration::from_secs(3600);
+        Client::builder()
+            .agent(format!("udp://{}", self.0.local_addr().unwrap()))
+            .telemetry(false)
+            .origin_detection(false)
+            .flush_interval(never)
+            .collect_interval(never)
+            .shutdown_timeout(PATIENCE)
+            // So large that no two processes draw the same by chance.
+            .task_id_pool(TaskIdPool::new(TaskIdPool::MAX_SIZE).unwrap())
+    }
+
+    fn client(&self) -> Guard {
+        self.builder().build().unwrap()
+    }
+
+    fn read(&self) -> Vec<Parsed> {
+        let mut buffer = [0; 65_536];
+        let mut read = Vec::new();
+        while let Ok(len) = self.0.recv(&mut buffer) {
+            read.extend(parse(&buffer[..len]).unwrap());
+        }
+        read
+    }
+
+    fn metrics(&self) -> Vec<ParsedMetric> {
+        let metric = |parsed| if let Parsed::Metric(metric) = parsed { Some(metric) } else { None };
+        self.read().into_iter().filter_map(metric).collect()
+    }
+}
+
+/// Runs `act` in a forked child, which ends without running anything of the parent's.
+fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
+    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
+        // SAFETY: It does not return.
+        unsafe { libc::_exit(if done { 0 } else { 1 }) };
+    }
+    child
+}
+
+#[track_caller]
+fn assert_done(child: libc::pid_t) {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child's exit");
+}
+
+fn number(metric: &ParsedMetric) -> f64 {
+    metric.value.number().unwrap()
+}
+
+fn tasks() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc/self/task").unwrap();
+    entries.map(|entry| std::fs::read_to_string(entry.unwrap().path().join("comm")).unwrap()).collect()
+}
+
+/// What a child of [`each_child_reports_its_own_under_its_own_id`] does with what it was born with.
+fn work(guard: &Guard, handles: &Handles, child: u64) -> bool {
+    let client = guard.client();
+    handles.jobs.increment(100 + child);
+    handles.level.set(child as f64);
+    handles.wait.record_many(child as f64, child + 1);
+    client.counter("by.name").tag("child", &child.to_string()).increment(1);
+    client.event("born", &child.to_string());
+    let flushed = client.flush(PATIENCE).is_ok();
+    let stats = client.stats();
+    flushed
+        && client.task_id() == TaskId::current()
+        && stats.accepted == stats.sent
+        && stats.sent.values == 6 + child
+}
+
+struct Handles {
+    jobs: tasktag::Counter,
+    level: tasktag::Gauge,
+    wait: tasktag::Distribution,
+}
+
+#[test]
+fn each_child_reports_its_own_under_its_own_id() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let client = guard.client();
+    let handles = Handles {
+        jobs: client.counter("jobs").register(),
+        level: client.gauge("level").peak().register(),
+        wait: client.distribution("wait").register(),
+    };
+    handles.jobs.increment(5);
+    handles.level.set(1000.0);
+    handles.wait.record(1000.0);
+    client.event("parent", "");
+    for child in 0..CHILDREN {
+        assert_done(fork(|| match child % 2 {
+            0 => work(&guard, &handles, child),
+            // As a daemon does: the grandchild works.
+            _ => {
+                assert_done(fork(|| work(&guard, &handles, child)));
+                true
+            }
+        }));
+    }
+    client.flush(PATIENCE).unwrap();
+
+    let mut jobs = BTreeMap::new();
+    let mut by_id: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut events = Vec::new();
+    let mut values = 0;
+    for parsed in agent.read() {
+        match parsed {
+            Parsed::Event(event) => events.push((event.title, event.text)),
+            Parsed::Metric(metric) => {
+                let id = metric.tag("task_id").unwrap().to_owned();
+                let of_id = by_id.entry(id.clone()).or_default();
+                match metric.name.as_str() {
+                    "jobs" => assert_eq!(jobs.insert(id, number(&metric)), None, "twice"),
+                    "wait" => values += metric.count(),
+                    "level" | "level.max" => {
+                        of_id.insert(format!("level {}", number(&metric)));
+                    }
+                    _ => {
+                        of_id.insert(metric.tag("child").unwrap().to_owned());
+                    }
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let own = client.task_id().as_str().to_owned();
+    assert_eq!(jobs.remove(&own), Some(5.0));
+    assert_eq!(by_id.remove(&own), Some(BTreeSet::from(["level 1000".to_owned()])));
+    let mut counts: Vec<_> = jobs.values().map(|n| *n as u64).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (100..100 + CHILDREN).collect::<Vec<_>>(), "each child under an id of its own");
+    for (id, seen) in by_id {
+        let child = (jobs[&id] as u64 - 100).to_string();
+        assert_eq!(seen, BTreeSet::from([format!("level {child}"), child]));
+    }
+    assert_eq!(values, 1 + (1..=CHILDREN).sum::<u64>());
+    assert_eq!(events.len() as u64, 1 + CHILDREN);
+    assert_eq!(BTreeSet::from_iter(&events).len(), events.len());
+}
+
+#[test]
+fn a_child_that_uses_no_metric_sends_nothing_and_starts_no_thread() {
+    let agent = Agent::new();
+    // In the parent it is never dropped: that would send what the parent counted.
+    let guard = ManuallyDrop::new(agent.client());
+    let jobs = guard.client().counter("jobs").register();
+    jobs.increment(3);
+    assert_done(fork(|| {
+        let alone = tasks().len() == 1;
+        // Its parent's guard, which it was born with: there is nothing to wait for.
+        let stopped = ManuallyDrop::into_inner(guard).shutdown(PATIENCE) == Err(FlushError::Stopped);
+        alone && stopped && tasks().len() == 1
+    }));
+    assert_eq!(agent.metrics(), []);
+}
+
+#[test]
+fn the_end_of_a_childs_guard_sends_what_the_child_did() {
+    let agent = Agent::new();
+    let guard = ManuallyDrop::new(agent.client());
+    let jobs = guard.client().counter("jobs").register();
+    jobs.increment(3);
+    assert_done(fork(|| {
+        jobs.increment(4);
+        ManuallyDrop::into_inner(guard).shutdown(PATIENCE).is_ok()
+    }));
+    assert_eq!(agent.metrics().iter().map(number).collect::<Vec<_>>(), [4.0]);
+}
+
+#[test]
+fn a_child_that_asks_for_it_has_its_worker_before_it_uses_a_metric() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let id = TaskId::current();
+    assert_done(fork(|| {
+        tasktag::after_fork();
+        let other_id = TaskId::current() != id && TaskId::current() == guard.client().task_id();
+        tasktag::after_fork();
+        other_id && tasks().contains(&"tasktag\n".to_owned())
+    }));
+    tasktag::after_fork();
+    assert_eq!((TaskId::current(), guard.client().task_id()), (id, id), "in the parent it does nothing");
+}
+
+#[test]
+fn a_task_id_that_was_set_is_the_childs_too() {
+    let agent = Agent::new();
+    let set = TaskIdPool::DEFAULT.id(7).unwrap();
+    let guard = agent.builder().task_id(set).build().unwrap();
+    assert_done(fork(|| guard.client().task_id() == set));
+}
+
+#[test]
+fn units_that_were_in_use_before_the_fork_are_the_parents() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let pool = guard.client().occupancy("pool", 4).register();
+    let (before, moved) = (pool.acquire(), pool.acquire_owned());
+    assert_done(fork(|| {
+        let own = pool.acquire();
+        drop((before, moved));
+        let flushed = guard.client().flush(PATIENCE).is_ok();
+        drop(own);
+        flushed
+    }));
+    let found: Vec<_> =
+        agent.metrics().into_iter().map(|metric| (metric.name.clone(), number(&metric))).collect();
+    assert_eq!(found[..2], [("pool.in_use".to_owned(), 1.0), ("pool.in_use.max".to_owned(), 1.0)]);
+}
+
+#[test]
+fn a_child_of_a_client_that_had_ended_books_what_it_reports_as_late() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let client = guard.client().clone();
+    let jobs = client.counter("jobs").register();
+    guard.shutdown(PATIENCE).unwrap();
+    assert_done(fork(|| {
+        jobs.increment(1);
+        client.event("late", "");
+        client.flush(PATIENCE) == Err(FlushError::Stopped)
+            && client.stats().dropped(DropReason::AfterShutdown).values == 2
+    }));
+    assert_eq!(agent.read(), []);
+}
+
+#[test]
+fn whatever_other_threads_do_at_the_fork_the_child_is_whole() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let client = guard.client();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for thread in 0..3 {
+            let done = &done;
+            scope.spawn(move || {
+                for n in 0_u64.. {
+                    let name = format!("busy.{thread}.{}", n % 200);
+                    client.counter(&name).increment(1);
+                    client.gauge("level").tag("thread", &name).set(1.0);
+                    client.set("members").insert(&name);
+                    client.timing("wait").record(n as f64);
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+        }
+        for child in 0..60 {
+            assert_done(fork(|| {
+                client.counter("child").increment(child + 1);
+                client.set("members").insert("mine");
+                client.event("child", "");
+                let flushed = client.flush(PATIENCE).is_ok();
+                let stats = client.stats();
+                flushed && stats.accepted.values == 3 && stats.sent.values == 3
+            }));
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    client.flush(PATIENCE).unwrap();
+    support::assert_conserved(&client.stats());
+}
