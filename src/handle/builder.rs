@@ -134,26 +134,40 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     }
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
-    #[inline]
-    pub(super) fn call(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
-        let shared = self.client.shared();
-        let act = |context: &Context| {
-            let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
-            M::adjust(cell, self.options);
-            verb(cell, shared);
-            context.call();
-            Some(())
-        };
-        let done = shared.index.with(self.name, &self.tags, act);
+    ///
+    /// Expanded where it stands, so that what is known there of the name and the tags is hashed and compared when it is
+    /// compiled, and the rest need not be written to memory first.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
+    pub(super) fn call(self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+        let index = &self.client.shared().index;
+        let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
         if done.flatten().is_none() {
-            self.call_new(values, act);
+            // A copy: what the other calls need of the builder stays in registers.
+            let Self { client, name, tags, kind, options, metric } = self;
+            Self { client, name, tags, kind, options, metric }.call_slowly(values, verb);
         }
     }
 
-    /// Makes the context, or books why there is none.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    fn act(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared)) -> Option<()> {
+        let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
+        M::adjust(cell, self.options);
+        verb(cell, self.client.shared());
+        context.call();
+        Some(())
+    }
+
+    /// Finds the context, makes it, or books why there is none.
     #[cold]
-    fn call_new(&self, values: u64, act: impl Fn(&Context) -> Option<()>) {
+    #[inline(never)]
+    fn call_slowly(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
         let shared = self.client.shared();
+        let act = |context: &Context| self.act(context, &verb);
+        if shared.index.find(self.name, &self.tags, act).flatten().is_some() {
+            return;
+        }
         let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
         let reason = match shared.index.with_new(self.name, &self.tags, self.kind, make, act) {
             Ok(Some(())) => return,
