@@ -141,3 +141,133 @@ fn place(hash: u64, kind: Kind) -> usize {
         Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => hash % PLACES,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
+    use crate::index::Index;
+
+    fn gauge() -> MetricCell {
+        MetricCell::Gauge(Arc::new(GaugeCell::new()))
+    }
+
+    fn make(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) {
+        let cell = || match kind {
+            Kind::Timing => MetricCell::Distribution(Arc::new(Buckets::new())),
+            _ => gauge(),
+        };
+        index.with_new(name, tags, kind, |_| cell(), |_| ()).unwrap();
+    }
+
+    fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
+        let found = index.recall(name, tags, kind, |context| {
+            assert_eq!((context.name.as_str(), context.kind), (name, kind));
+        });
+        found.is_some()
+    }
+
+    fn tags<'a>(pairs: &'a [(&'a str, &'a str)]) -> TagList<'a> {
+        let mut list = TagList::default();
+        list.set_slice(pairs);
+        list
+    }
+
+    #[test]
+    fn what_was_found_is_remembered_in_any_order_and_with_repeated_tags() {
+        let index = Index::new(10);
+        let kept = [("a", "1"), ("b", "2"), ("a long key of a tag", "and a value that is longer")];
+        make(&index, "jobs", &tags(&kept), Kind::Gauge);
+        let [a, b, c] = kept;
+        for given in
+            [vec![a, b, c], vec![c, a, b], vec![a, b, a, c], vec![b; 12].into_iter().chain([a, c]).collect()]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is new");
+            assert!(index.find("jobs", &tags(&given), |_| ()).is_some(), "{given:?} is known");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is remembered");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is put back");
+        }
+        assert_eq!(index.len(), 1);
+        for other in
+            [vec![a, b], vec![a, b, b], vec![a, b, c, ("c", "3")], vec![a, b, ("a long key of a tag", "")]]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&other), Kind::Gauge), "{other:?}");
+            assert!(index.find("jobs", &tags(&other), |_| ()).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn clients_and_names_are_told_apart() {
+        let (first, second) = (Index::new(10), Index::new(10));
+        make(&first, "jobs", &tags(&[]), Kind::Gauge);
+        assert!(first.find("jobs", &tags(&[]), |_| ()).is_some());
+        assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&second, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&first, "jobz", &tags(&[]), Kind::Gauge));
+    }
+
+    #[test]
+    fn a_hash_alone_recalls_nothing() {
+        let index = Index::new(10);
+        make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
+        index.find("jobs", &tags(&[("a", "1")]), |_| ()).unwrap();
+        // What another key with the same hash would find.
+        let forged = |name: &str, pairs: &[(&str, &str)]| {
+            let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
+            RECENT.with(|recent| {
+                let entry = &recent[place(from, Kind::Gauge)][0];
+                let moved = &recent[place(to, Kind::Gauge)][0];
+                moved.index.set(entry.index.get());
+                moved.hash.set(to);
+                moved.order.set(entry.order.get());
+                moved.context.set(entry.context.take());
+            });
+            assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
+            RECENT.with(|recent| {
+                let context = recent[place(to, Kind::Gauge)][0].context.take();
+                assert!(context.is_some(), "it is put back");
+                recent[place(from, Kind::Gauge)][0].context.set(context);
+            });
+        };
+        forged("jobz", &[("a", "1")]);
+        forged("jobs", &[("b", "1")]);
+        forged("jobs", &[("a", "2")]);
+        forged("jobs", &[("a", "1"), ("a", "1")]);
+    }
+
+    #[test]
+    fn a_retired_context_is_let_go_and_looked_up_again() {
+        let index = Index::new(10);
+        make(&index, "jobs", &tags(&[]), Kind::Gauge);
+        index.find("jobs", &tags(&[]), |_| ()).unwrap();
+        let mut context = index.take_arrivals().remove(0);
+        assert!(index.remove(&context));
+        assert!(Arc::get_mut(&mut context).is_none(), "the thread remembers it");
+        assert!(!recalls(&index, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(Arc::get_mut(&mut context).is_some(), "the thread let go of it");
+    }
+
+    #[test]
+    fn a_thread_keeps_few_distributions_and_nothing_when_it_ends() {
+        let index = Index::new(1000);
+        let names: Vec<String> = (0..500).map(|n| format!("query.{n}")).collect();
+        for name in &names {
+            make(&index, name, &tags(&[]), Kind::Timing);
+        }
+        let contexts = index.take_arrivals();
+        let remembered = || contexts.iter().filter(|context| Arc::strong_count(context) > 2).count();
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| {
+                for name in &names {
+                    index.find(name, &tags(&[]), |_| ()).unwrap();
+                }
+                let recalled = names.iter().filter(|name| recalls(&index, name, &tags(&[]), Kind::Timing));
+                (recalled.count(), remembered())
+            });
+            let (recalled, remembered) = calling.join().unwrap();
+            assert!((40..=WAYS * LARGE_PLACES).contains(&recalled), "{recalled}");
+            assert_eq!(remembered, recalled);
+        });
+        assert_eq!(remembered(), 0, "the thread has ended");
+    }
+}

@@ -146,3 +146,22 @@ impl TagOrder {
         (self.0 >> ((place + 1) * Self::BITS) & Self::MASK) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_holds_up_to_15_tags() {
+        let texts: Vec<String> = (0..16).map(|n| format!("{n:02}")).collect();
+        let pairs: Vec<Pair<'_>> = texts.iter().rev().map(|text| (text.as_str(), "value")).collect();
+        for len in 0..=16 {
+            let mut list = TagList::default();
+            list.set_slice(&pairs[..len]);
+            let kept = list.kept();
+            let order = kept.order_of(&list);
+            assert_eq!(order.is_some(), len <= 15, "{len} tags");
+            assert!(order.is_none_or(|order| kept.are_in(order, &list)), "{len} tags");
+        }
+    }
+}
