@@ -38,7 +38,8 @@ pub(crate) struct Options {
 /// [`Client::gauge`] and its sisters give one. [`register`](Self::register) makes a handle of it: do that once and
 /// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
 /// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags. What a
-/// thread called lately it finds without a lock, the rest, and distributions, under a read lock.
+/// thread called lately, up to 512 contexts and 64 distributions, each with up to 15 tags, it finds without a lock, the
+/// rest under a read lock. Names and tag keys that are literals are the fastest: they are hashed when they are compiled.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
