@@ -58,20 +58,30 @@ impl Index {
         Self { id, hasher: RandomState::default(), limit, table: RwLock::default() }
     }
 
-    /// Hands the context that is known under a name and tags to `then`. Takes no lock for what the calling thread
-    /// called lately.
-    #[inline]
-    pub(crate) fn with<T>(&self, name: &str, tags: &TagList<'_>, then: impl Fn(&Context) -> T) -> Option<T> {
-        let hash = recent::hash(name, tags);
-        recent::with(self.id, hash, name, tags, &then).or_else(|| self.find(hash, name, tags, then))
+    /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    pub(crate) fn recall<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        kind: Kind,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Option<T> {
+        recent::with(self.id, kind, name, tags, then)
     }
 
-    #[cold]
-    fn find<T>(&self, place: u64, name: &str, tags: &TagList<'_>, then: impl Fn(&Context) -> T) -> Option<T> {
-        let hash = self.hash(name, tags.iter());
+    /// Hands the context that is known under a name and tags to `then`. The thread will remember it.
+    pub(crate) fn find<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Option<T> {
+        let hash = self.hash(name, tags.iter_once());
         let table = self.read();
         let known = table.candidates(hash).find(|context| context.is(name, tags))?;
-        recent::remember(self.id, place, tags, known);
+        recent::remember(self.id, tags, known);
         // Still under the lock: the worker can't forget the context before it is called.
         Some(then(known))
     }
@@ -83,7 +93,7 @@ impl Index {
         tags: &TagList<'_>,
         kind: Kind,
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
-        then: impl Fn(&Context) -> T,
+        then: impl FnOnce(&Context) -> T,
     ) -> Result<T, Refusal> {
         if name.is_empty() {
             return Err(Refusal::EmptyName);
@@ -119,10 +129,10 @@ impl Index {
     /// Whether a context is surely unknown and there is no room for it.
     fn has_no_room_for(&self, name: &str, tags: &TagList<'_>) -> bool {
         let table = self.read();
-        if table.len < self.limit || tags.repeats() {
+        if table.len < self.limit {
             return false;
         }
-        let hash = self.hash(name, tags.iter());
+        let hash = self.hash(name, tags.iter_once());
         !table.candidates(hash).any(|context| context.is(name, tags))
     }
 
@@ -247,7 +257,7 @@ mod tests {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();
         }
         assert_eq!(index.len(), 1);
-        assert!(index.with("jobs", &tags(same[1]), |_| ()).is_some());
+        assert!(index.find("jobs", &tags(same[1]), |_| ()).is_some());
         let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
         for pairs in others {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();

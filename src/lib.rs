@@ -103,6 +103,7 @@ mod recent;
 mod record;
 mod shared;
 mod sync;
+mod text;
 
 // Asked at every collection.
 mod probe;

@@ -1,88 +1,273 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
-use crate::cell::Cell;
 use crate::context::Context;
+use crate::kind::Kind;
 use crate::tag::{TagList, TagOrder};
-use foldhash::fast::FixedState;
-use std::cell::RefCell;
-use std::hash::{BuildHasher, Hasher};
+use crate::text;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 /// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
 const PLACES: usize = 256;
+/// Those of distributions are apart. A thread may remember a context long after everybody else forgot it, and each of
+/// these comes with a table: a thread that falls silent keeps 64 of them at most, until it ends.
+const LARGE_PLACES: usize = 32;
 const WAYS: usize = 2;
 
-type Place = [Option<Entry>; WAYS];
+type Place = [Entry; WAYS];
 
-#[derive(Debug)]
+/// What is remembered in a place. Single cells, of which the last is empty while its context is called: the table is
+/// left at once, and the call goes on outside of what is done in it.
 struct Entry {
-    index: u64,
-    hash: u64,
-    order: TagOrder,
-    context: Arc<Context>,
+    index: Cell<u64>,
+    hash: Cell<u64>,
+    order: Cell<TagOrder>,
+    context: Cell<Option<Arc<Context>>>,
 }
 
 thread_local! {
-    static RECENT: RefCell<[Place; PLACES]> = const { RefCell::new([const { [const { None }; WAYS] }; PLACES]) };
+    // Two variables: one without a destructor costs its users nothing but the address.
+    static RECENT: ManuallyDrop<[Place; PLACES + LARGE_PLACES]> =
+        const { ManuallyDrop::new([const { [const { Entry::new() }; WAYS] }; PLACES + LARGE_PLACES]) };
+    static END: End = const { End };
+}
+
+/// Empties what its thread remembers when the thread ends.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        RECENT.with(|recent| recent.as_flattened().iter().for_each(|entry| entry.context.set(None)));
+    }
+}
+
+impl Entry {
+    const fn new() -> Self {
+        Self {
+            index: Cell::new(0),
+            hash: Cell::new(0),
+            order: Cell::new(TagOrder::NONE),
+            context: Cell::new(None),
+        }
+    }
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
 ///
-/// The seed is fixed. Whoever makes keys collide makes a thread forget, and nothing worse: the index is asked then.
-#[inline]
-pub(crate) fn hash(name: &str, tags: &TagList<'_>) -> u64 {
-    let mut hasher = FixedState::with_seed(0).build_hasher();
-    hasher.write(name.as_bytes());
-    for (key, value) in tags.iter() {
-        hasher.write(key.as_bytes());
-        hasher.write(value.as_bytes());
+/// Whoever makes keys collide makes a thread forget, and nothing worse: the index is asked then.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "most of a call's texts are literals, hashed when it is compiled")]
+fn hash(name: &str, tags: &TagList<'_>) -> u64 {
+    let [singles, slice] = tags.parts();
+    let mut hash = text::hash(0, name);
+    for (key, value) in singles {
+        hash = text::hash(text::hash(hash, key), value);
     }
-    hasher.finish()
+    for (key, value) in slice {
+        hash = text::hash(text::hash(hash, key), value);
+    }
+    hash
 }
 
 /// Hands the context that this thread remembers under a name and tags to `then`.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "tags that are handed on would have to be written to memory")]
 pub(crate) fn with<T>(
     index: u64,
-    hash: u64,
+    kind: Kind,
     name: &str,
     tags: &TagList<'_>,
-    then: impl Fn(&Context) -> T,
+    then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
-    // A thread that is ending remembers nothing, and is answered by the index.
-    RECENT
-        .try_with(|recent| {
-            let recent = recent.try_borrow().ok()?;
-            let same = |entry: &&Entry| {
-                entry.hash == hash
-                    && entry.index == index
-                    && entry.context.name == name
-                    && entry.context.tags.are_in(entry.order, tags)
-            };
-            let found = recent.get(place(hash))?.iter().flatten().find(same)?;
-            (!found.context.is_retired()).then(|| then(&found.context))
-        })
-        .ok()?
+    let hash = hash(name, tags);
+    let place = place(hash, kind);
+    let (way, order, context) = take(index, hash, place)?;
+    if context.is_retired() {
+        return None;
+    }
+    let same = text::same(name, &context.name) && context.tags.are_in(order, tags);
+    let done = same.then(|| then(&context));
+    put_back(place, way, context);
+    done
+}
+
+/// Takes what is remembered under a hash.
+#[inline]
+fn take(index: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
+    RECENT.with(|recent| {
+        let [first, second] = recent.get(place)?;
+        let (way, entry) = if first.hash.get() == hash { (0, first) } else { (1, second) };
+        if entry.hash.get() != hash || entry.index.get() != index {
+            return None;
+        }
+        Some((way, entry.order.get(), entry.context.take()?))
+    })
+}
+
+#[inline]
+fn put_back(place: usize, way: usize, context: Arc<Context>) {
+    RECENT.with(|recent| {
+        if let Some(entry) = recent.get(place).and_then(|place| place.get(way)) {
+            entry.context.set(Some(context));
+        }
+    });
 }
 
 /// Remembers a context in place of the one that was remembered longest ago there.
-pub(crate) fn remember(index: u64, hash: u64, tags: &TagList<'_>, context: &Arc<Context>) {
-    // A thread may remember a context long after everybody else forgot it: not one with a table of 64 KiB.
-    if matches!(context.cell, Cell::Distribution(_)) {
+pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
+    let Some(order) = context.tags.order_of(tags) else { return };
+    // A thread that is ending remembers nothing, and is answered by the index.
+    if END.try_with(|_| ()).is_err() {
         return;
     }
-    let Some(order) = context.tags.order_of(tags) else { return };
-    let entry = Entry { index, hash, order, context: Arc::clone(context) };
-    let _ = RECENT.try_with(|recent| {
-        let mut recent = recent.try_borrow_mut().ok()?;
-        let place = recent.get_mut(place(hash))?;
-        place.rotate_right(1);
-        *place.first_mut()? = Some(entry);
+    let hash = hash(&context.name, tags);
+    RECENT.with(|recent| {
+        let [first, second] = recent.get(place(hash, context.kind))?;
+        second.index.set(first.index.replace(index));
+        second.hash.set(first.hash.replace(hash));
+        second.order.set(first.order.replace(order));
+        second.context.set(first.context.replace(Some(Arc::clone(context))));
         Some(())
     });
 }
 
-fn place(hash: u64) -> usize {
+#[inline]
+fn place(hash: u64, kind: Kind) -> usize {
     // The upper bits are the better mixed ones.
-    (hash >> 32) as usize % PLACES
+    let hash = (hash >> 32) as usize;
+    match kind {
+        Kind::Distribution | Kind::Histogram | Kind::Timing => PLACES + hash % LARGE_PLACES,
+        Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => hash % PLACES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
+    use crate::index::Index;
+
+    fn gauge() -> MetricCell {
+        MetricCell::Gauge(Arc::new(GaugeCell::new()))
+    }
+
+    fn make(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) {
+        let cell = || match kind {
+            Kind::Timing => MetricCell::Distribution(Arc::new(Buckets::new())),
+            _ => gauge(),
+        };
+        index.with_new(name, tags, kind, |_| cell(), |_| ()).unwrap();
+    }
+
+    fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
+        let found = index.recall(name, tags, kind, |context| {
+            assert_eq!((context.name.as_str(), context.kind), (name, kind));
+        });
+        found.is_some()
+    }
+
+    fn tags<'a>(pairs: &'a [(&'a str, &'a str)]) -> TagList<'a> {
+        let mut list = TagList::default();
+        list.set_slice(pairs);
+        list
+    }
+
+    #[test]
+    fn what_was_found_is_remembered_in_any_order_and_with_repeated_tags() {
+        let index = Index::new(10);
+        let kept = [("a", "1"), ("b", "2"), ("a long key of a tag", "and a value that is longer")];
+        make(&index, "jobs", &tags(&kept), Kind::Gauge);
+        let [a, b, c] = kept;
+        for given in
+            [vec![a, b, c], vec![c, a, b], vec![a, b, a, c], vec![b; 12].into_iter().chain([a, c]).collect()]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is new");
+            assert!(index.find("jobs", &tags(&given), |_| ()).is_some(), "{given:?} is known");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is remembered");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is put back");
+        }
+        assert_eq!(index.len(), 1);
+        for other in
+            [vec![a, b], vec![a, b, b], vec![a, b, c, ("c", "3")], vec![a, b, ("a long key of a tag", "")]]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&other), Kind::Gauge), "{other:?}");
+            assert!(index.find("jobs", &tags(&other), |_| ()).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn clients_and_names_are_told_apart() {
+        let (first, second) = (Index::new(10), Index::new(10));
+        make(&first, "jobs", &tags(&[]), Kind::Gauge);
+        assert!(first.find("jobs", &tags(&[]), |_| ()).is_some());
+        assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&second, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&first, "jobz", &tags(&[]), Kind::Gauge));
+    }
+
+    #[test]
+    fn a_hash_alone_recalls_nothing() {
+        let index = Index::new(10);
+        make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
+        index.find("jobs", &tags(&[("a", "1")]), |_| ()).unwrap();
+        // What another key with the same hash would find.
+        let forged = |name: &str, pairs: &[(&str, &str)]| {
+            let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
+            RECENT.with(|recent| {
+                let entry = &recent[place(from, Kind::Gauge)][0];
+                let moved = &recent[place(to, Kind::Gauge)][0];
+                moved.index.set(entry.index.get());
+                moved.hash.set(to);
+                moved.order.set(entry.order.get());
+                moved.context.set(entry.context.take());
+            });
+            assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
+            RECENT.with(|recent| {
+                let context = recent[place(to, Kind::Gauge)][0].context.take();
+                assert!(context.is_some(), "it is put back");
+                recent[place(from, Kind::Gauge)][0].context.set(context);
+            });
+        };
+        forged("jobz", &[("a", "1")]);
+        forged("jobs", &[("b", "1")]);
+        forged("jobs", &[("a", "2")]);
+        forged("jobs", &[("a", "1"), ("a", "1")]);
+    }
+
+    #[test]
+    fn a_retired_context_is_let_go_and_looked_up_again() {
+        let index = Index::new(10);
+        make(&index, "jobs", &tags(&[]), Kind::Gauge);
+        index.find("jobs", &tags(&[]), |_| ()).unwrap();
+        let mut context = index.take_arrivals().remove(0);
+        assert!(index.remove(&context));
+        assert!(Arc::get_mut(&mut context).is_none(), "the thread remembers it");
+        assert!(!recalls(&index, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(Arc::get_mut(&mut context).is_some(), "the thread let go of it");
+    }
+
+    #[test]
+    fn a_thread_keeps_few_distributions_and_nothing_when_it_ends() {
+        let index = Index::new(1000);
+        let names: Vec<String> = (0..500).map(|n| format!("query.{n}")).collect();
+        for name in &names {
+            make(&index, name, &tags(&[]), Kind::Timing);
+        }
+        let contexts = index.take_arrivals();
+        let remembered = || contexts.iter().filter(|context| Arc::strong_count(context) > 2).count();
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| {
+                for name in &names {
+                    index.find(name, &tags(&[]), |_| ()).unwrap();
+                }
+                let recalled = names.iter().filter(|name| recalls(&index, name, &tags(&[]), Kind::Timing));
+                (recalled.count(), remembered())
+            });
+            let (recalled, remembered) = calling.join().unwrap();
+            assert!((40..=WAYS * LARGE_PLACES).contains(&recalled), "{recalled}");
+            assert_eq!(remembered, recalled);
+        });
+        assert_eq!(remembered(), 0, "the thread has ended");
+    }
 }

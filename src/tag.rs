@@ -1,5 +1,7 @@
 //! Tags on their way in: borrowed, in place, and counted.
 
+use crate::text;
+
 /// Tags that are given one by one.
 pub(crate) const MAX_SINGLE_TAGS: usize = 8;
 
@@ -32,19 +34,21 @@ impl<'a> TagList<'a> {
         self.slice = slice;
     }
 
-    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
         self.singles.iter().take(self.len).chain(self.slice).copied()
     }
 
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len + self.slice.len()
+    /// As [`iter`](Self::iter), without those that were there before.
+    pub(crate) fn iter_once(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
+        let repeats = |place: usize, tag| self.iter().take(place).any(|earlier| earlier == tag);
+        self.iter().enumerate().filter(move |&(place, tag)| !repeats(place, tag)).map(|(_, tag)| tag)
     }
 
-    /// Whether a tag is there twice.
-    pub(crate) fn repeats(&self) -> bool {
-        self.iter().enumerate().any(|(place, tag)| self.iter().take(place).any(|earlier| earlier == tag))
+    /// The tags that were given one by one, and those that were given as a slice. The compiler unrolls a loop over the
+    /// former where it knows how many there are.
+    #[inline]
+    pub(crate) fn parts(&self) -> [&[Pair<'a>]; 2] {
+        [self.singles.get(..self.len).unwrap_or_default(), self.slice]
     }
 
     /// The same tags, kept: sorted, each once.
@@ -69,35 +73,95 @@ impl Tags {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether these are the tags of `list`, in whatever order it has them.
-    #[inline]
+    /// Whether these are the tags of `list`, in whatever order it has them, and however often.
     pub(crate) fn are(&self, list: &TagList<'_>) -> bool {
-        // A list that repeats a pair is longer than what is kept of it: a miss here, found again once it is kept.
-        self.0.len() == list.len()
-            && list.iter().all(|(key, value)| self.0.iter().any(|(k, v)| k == key && v == value))
+        list.iter().all(|(key, value)| self.0.iter().any(|(k, v)| k == key && v == value))
             && self.iter().all(|(key, value)| list.iter().any(|pair| pair == (key, value)))
     }
 
-    /// The order in which `list` has these tags, or `None` where it repeats one, or has more than an order holds.
+    /// The order in which `list` has these tags, or `None` where it has others, or more than an order holds.
     pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
-        let mut order = TagOrder::default();
-        for (place, pair) in list.iter().enumerate() {
-            let kept = self.iter().position(|tag| tag == pair)?;
-            *order.0.get_mut(place)? = u8::try_from(kept).ok()?;
+        let mut order = TagOrder::NONE;
+        for pair in list.iter() {
+            order.push(self.iter().position(|tag| tag == pair)?)?;
         }
-        (list.len() == self.0.len()).then_some(order)
+        self.are(list).then_some(order)
     }
 
     /// Whether these are the tags of `list`, which has them in this order: one comparison each.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn are_in(&self, order: TagOrder, list: &TagList<'_>) -> bool {
-        let same = |(pair, place): (Pair<'_>, &u8)| {
-            self.0.get(usize::from(*place)).is_some_and(|(key, value)| key == pair.0 && value == pair.1)
-        };
-        self.0.len() == list.len() && list.iter().zip(&order.0).all(same)
+        let [singles, slice] = list.parts();
+        if order.len() != singles.len() + slice.len() {
+            return false;
+        }
+        for (place, tag) in singles.iter().enumerate() {
+            if !self.has_at(order.at(place), tag) {
+                return false;
+            }
+        }
+        for (place, tag) in slice.iter().enumerate() {
+            if !self.has_at(order.at(singles.len() + place), tag) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    fn has_at(&self, kept: usize, (key, value): &Pair<'_>) -> bool {
+        self.0.get(kept).is_some_and(|(k, v)| text::same(key, k) && text::same(value, v))
     }
 }
 
-/// The order of a caller's tags among those that are kept, for up to 8.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TagOrder([u8; 8]);
+/// The order of a caller's tags among those that are kept, for up to 15: four bits each, after four of their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TagOrder(u64);
+
+impl TagOrder {
+    pub(crate) const NONE: Self = Self(0);
+    const BITS: usize = 4;
+    const MASK: u64 = (1 << Self::BITS) - 1;
+
+    /// Adds the place of the next tag. `None` when there is no room for it.
+    fn push(&mut self, kept: usize) -> Option<()> {
+        let (len, kept) = (self.len() as u64, u64::try_from(kept).ok()?);
+        if len == Self::MASK || kept > Self::MASK {
+            return None;
+        }
+        self.0 = (self.0 & !Self::MASK) | (len + 1) | kept << ((self.len() + 1) * Self::BITS);
+        Some(())
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        (self.0 & Self::MASK) as usize
+    }
+
+    /// Where the tag that is given at `place` is kept.
+    #[inline]
+    fn at(self, place: usize) -> usize {
+        (self.0 >> ((place + 1) * Self::BITS) & Self::MASK) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_holds_up_to_15_tags() {
+        let texts: Vec<String> = (0..16).map(|n| format!("{n:02}")).collect();
+        let pairs: Vec<Pair<'_>> = texts.iter().rev().map(|text| (text.as_str(), "value")).collect();
+        for len in 0..=16 {
+            let mut list = TagList::default();
+            list.set_slice(&pairs[..len]);
+            let kept = list.kept();
+            let order = kept.order_of(&list);
+            assert_eq!(order.is_some(), len <= 15, "{len} tags");
+            assert!(order.is_none_or(|order| kept.are_in(order, &list)), "{len} tags");
+        }
+    }
+}

@@ -55,7 +55,7 @@ impl MetricBuilder<'_, Counter> {
     /// Adds `n` by name.
     #[inline]
     pub fn increment(self, n: u64) {
-        self.call(1, |cell, _| cell.add(n));
+        self.call(1, move |cell, _| cell.add(n));
     }
 
     /// Reports by name what was counted at a time of its own; see [`Counter::increment_at`].

@@ -107,13 +107,13 @@ impl MetricBuilder<'_, Gauge> {
     /// Sets the level by name. Without a handle it is sent at the next flush, and not again until it is set again.
     #[inline]
     pub fn set(self, value: f64) {
-        self.call(1, |cell, shared| set(cell, shared, value));
+        self.call(1, move |cell, shared| set(cell, shared, value));
     }
 
     /// Raises the level by name.
     #[inline]
     pub fn add(self, delta: f64) {
-        self.call(1, |cell, shared| add(cell, shared, delta));
+        self.call(1, move |cell, shared| add(cell, shared, delta));
     }
 
     /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].

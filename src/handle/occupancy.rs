@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// capacity. That is exact: nothing is sampled, and a unit held for a microsecond counts for a microsecond. Without a
 /// capacity (0) there is no utilization.
 ///
+/// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), which is most of what they
+/// cost, and add to two atomics: nothing less tells how long a unit was held, whichever processor gives it back.
+///
 /// Up to 16,777,215 units at once. Clones share one cell.
 ///
 /// ```

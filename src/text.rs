@@ -1,0 +1,97 @@
+//! Short texts, hashed and compared in words: the names and tags of calls by name.
+//!
+//! Expanded where they are used, so that what is known of a text there, often all of it, costs nothing.
+
+// Odd, and half of their bits set: digits of pi's fraction.
+const FIRST: u64 = 0x243f_6a88_85a3_08d3;
+const LAST: u64 = 0x1319_8a2e_0370_7345;
+
+/// Adds a text to a hash. The seed is fixed: a hash finds a place, and never says that two texts are the same.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
+pub(crate) fn hash(hash: u64, text: &str) -> u64 {
+    let text = text.as_bytes();
+    let (first, last) = ends(text);
+    let len = (text.len() as u64) << 56;
+    let mut sum = fold(first ^ len ^ FIRST, last ^ LAST);
+    if text.len() > 16 {
+        let (words, _) = text.as_chunks();
+        for word in words {
+            sum = fold(sum ^ u64::from_le_bytes(*word), FIRST);
+        }
+    }
+    // The products don't wait for each other.
+    hash.rotate_left(23).wrapping_add(sum)
+}
+
+/// Whether two texts are the same.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    if a.len() > 16 {
+        return a == b;
+    }
+    let ((first, last), (others_first, others_last)) = (ends(a), ends(b));
+    (first ^ others_first) | (last ^ others_last) == 0
+}
+
+/// The first and the last bytes, which overlap in a text of less than 16: together with its length they are all of it.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `hash`")]
+fn ends(text: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return (u16::from_le_bytes(*first).into(), u16::from_le_bytes(*last).into());
+    }
+    (text.first().copied().unwrap_or_default().into(), 0)
+}
+
+/// Both halves of a product in one word: every bit of it depends on every bit of the factors.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `hash`")]
+#[allow(clippy::cast_possible_truncation, reason = "one half each")]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn texts_of_every_length_are_the_same_only_if_every_byte_is() {
+        for len in 0..70 {
+            let text: String = (0..len).map(|at| char::from(b'a' + at % 26)).collect();
+            assert!(same(&text, &text.clone()), "{len}");
+            assert!(!same(&text, &format!("{text}a")) && !same(&format!("{text}a"), &text), "{len}");
+            for at in 0..text.len() {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "_");
+                assert!(!same(&text, &other), "{len}, byte {at}");
+                assert_ne!(hash(0, &text), hash(0, &other), "{len}, byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_little_are_hashed_apart() {
+        let texts =
+            (0..4096).flat_map(|n| [format!("{n}"), format!("queue-{n}"), format!("{n}.of.some.length.{n}")]);
+        let hashes: HashSet<_> = texts.map(|text| hash(0, &text) >> 32).collect();
+        // As many as of random numbers: about two pairs of them meet in 32 bits.
+        assert!(hashes.len() >= 3 * 4096 - 3, "{}", hashes.len());
+        assert_ne!(hash(hash(0, "a"), "b"), hash(hash(0, "b"), "a"));
+        assert_ne!(hash(hash(0, "a"), "bc"), hash(hash(0, "ab"), "c"));
+    }
+}
