@@ -10,9 +10,9 @@ use tasktag::testing::{
 };
 use tasktag::{
     AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
-    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
-    QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
-    TaskIdPool, Timer, Watch, WatchBuilder,
+    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer,
+    PoolStatus, Priority, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats,
+    Status, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -37,6 +37,7 @@ const _: () = {
     any::<Counter>();
     any::<Distribution>();
     any::<Timer<'_>>();
+    any::<OwnedTimer>();
     any::<Set>();
     any::<Occupancy>();
     any::<Occupied<'_>>();
@@ -106,6 +107,7 @@ const _: () = {
     moved::<Set>();
     moved::<Occupancy>();
     moved::<OwnedOccupied>();
+    moved::<OwnedTimer>();
     moved::<Watch>();
     moved::<QueueTicket>();
 };
@@ -156,10 +158,11 @@ impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<u8> for T {}
 
 // Each ends something when it is dropped, which must happen once.
-const _: [(); 6] = [
+const _: [(); 7] = [
     <Guard as NotClone<_>>::HOLDS,
     <Watch as NotClone<_>>::HOLDS,
     <Timer<'_> as NotClone<_>>::HOLDS,
+    <OwnedTimer as NotClone<_>>::HOLDS,
     <Occupied<'_> as NotClone<_>>::HOLDS,
     <OwnedOccupied as NotClone<_>>::HOLDS,
     <QueueTicket as NotClone<_>>::HOLDS,
@@ -178,6 +181,7 @@ const _: () = {
     assert!(size_of::<Watch>() <= 2 * WORD);
     // The start is 8 bytes on every machine.
     assert!(size_of::<Timer<'_>>() <= WORD + 8);
+    assert!(size_of::<OwnedTimer>() <= 2 * WORD + 16);
 };
 
 /// The names that one `pub use` statement after another gives.
