@@ -29,7 +29,6 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     let guard = builder.flush_interval(Duration::from_secs(3600)).install().expect("the one client");
     let client = guard.client();
     let apart = client.timing("timing.apart").tag("pool", "primary").register();
-    have_met(&apart, client);
     Handles {
         apart,
         gauge: client.gauge("gauge").tag("pool", "primary").register(),
@@ -41,18 +40,6 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         guard,
     }
 });
-
-/// Lets two threads meet in a distribution, and the worker notice, until each has a table of its own.
-fn have_met(distribution: &Distribution, client: &Client) {
-    for _ in 0..5 {
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| (0..OPS).for_each(|i| distribution.record(value(i))));
-            }
-        });
-        client.flush(Duration::from_secs(60)).expect("nothing is in its way");
-    }
-}
 
 /// A value that varies as latencies do: over about five octaves.
 fn value(i: u32) -> f64 {
@@ -70,7 +57,7 @@ fn million(bencher: Bencher, operation: impl Fn(&Handles, u32) + Sync) {
 
 #[divan::bench_group(threads = [1, 2], sample_count = 20)]
 mod handle {
-    use super::{Bencher, black_box, million, value};
+    use super::{Bencher, Duration, HANDLES, OPS, black_box, million, value};
 
     #[divan::bench]
     fn gauge_set(bencher: Bencher) {
@@ -97,10 +84,16 @@ mod handle {
         million(bencher, |handles, i| handles.timing.record(value(i)));
     }
 
-    /// After a flush that found threads in each other's way, as it is in the long run. `timing_record` is before.
+    /// With a flush before each sample, at which threads that met get tables of their own; `timing_record` is without.
     #[divan::bench]
     fn timing_record_apart(bencher: Bencher) {
-        million(bencher, |handles, i| handles.apart.record(value(i)));
+        let handles = &*HANDLES;
+        let flush = || handles.guard.client().flush(Duration::from_secs(60)).expect("nothing is in its way");
+        bencher.with_inputs(flush).bench_values(|()| {
+            for i in 0..OPS {
+                handles.apart.record(value(black_box(i)));
+            }
+        });
     }
 
     #[divan::bench]
