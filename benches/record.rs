@@ -18,6 +18,7 @@ struct Handles {
     peak: Gauge,
     counter: Counter,
     timing: Distribution,
+    apart: Distribution,
     set: Set,
     occupancy: Occupancy,
 }
@@ -27,7 +28,9 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     let builder = Client::builder().capture(&Capture::new());
     let guard = builder.flush_interval(Duration::from_secs(3600)).install().expect("the one client");
     let client = guard.client();
+    let apart = client.timing("timing.apart").tag("pool", "primary").register();
     Handles {
+        apart,
         gauge: client.gauge("gauge").tag("pool", "primary").register(),
         peak: client.gauge("gauge.with").tag("pool", "primary").peak().register(),
         counter: client.counter("counter").tag("pool", "primary").register(),
@@ -54,7 +57,7 @@ fn million(bencher: Bencher, operation: impl Fn(&Handles, u32) + Sync) {
 
 #[divan::bench_group(threads = [1, 2], sample_count = 20)]
 mod handle {
-    use super::{Bencher, black_box, million, value};
+    use super::{Bencher, Duration, HANDLES, OPS, black_box, million, value};
 
     #[divan::bench]
     fn gauge_set(bencher: Bencher) {
@@ -79,6 +82,18 @@ mod handle {
     #[divan::bench]
     fn timing_record(bencher: Bencher) {
         million(bencher, |handles, i| handles.timing.record(value(i)));
+    }
+
+    /// With a flush before each sample, at which threads that met get tables of their own; `timing_record` is without.
+    #[divan::bench]
+    fn timing_record_apart(bencher: Bencher) {
+        let handles = &*HANDLES;
+        let flush = || handles.guard.client().flush(Duration::from_secs(60)).expect("nothing is in its way");
+        bencher.with_inputs(flush).bench_values(|()| {
+            for i in 0..OPS {
+                handles.apart.record(value(black_box(i)));
+            }
+        });
     }
 
     #[divan::bench]

@@ -8,12 +8,14 @@ mod counter;
 mod gauge;
 mod lane;
 mod occupancy;
+mod table;
 
-pub(crate) use self::buckets::{Buckets, bucket_of};
+pub(crate) use self::buckets::Buckets;
 pub(crate) use self::counter::{CounterBlock, CounterCell};
 pub(crate) use self::gauge::GaugeCell;
 pub(crate) use self::lane::{forget_all as forget_lanes, forget_mine as forget_lane_of_thread};
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
+pub(crate) use self::table::{bucket_of, countable, is_countable};
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};

@@ -167,9 +167,9 @@ impl ClientBuilder {
     }
 
     /// Contexts (a name with its tags) that the client knows at a time, 1 to 1,000,000. A registration beyond gets a
-    /// handle that reports nothing, a call by name is dropped; both are counted. A distribution takes 64 KiB a context. A
-    /// context that was only called by name is forgotten after 150 flushes without a call. Defaults to
-    /// [`DEFAULT_CONTEXT_LIMIT`].
+    /// handle that reports nothing, a call by name is dropped; both are counted. A distribution takes 64 KiB a context, and
+    /// up to 112 KiB more where threads get into each other's way. A context that was only called by name is forgotten
+    /// after 150 flushes without a call. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
         self

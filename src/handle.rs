@@ -9,7 +9,7 @@ mod set;
 
 pub use self::builder::MetricBuilder;
 pub use self::counter::Counter;
-pub use self::distribution::{Distribution, Timer};
+pub use self::distribution::{Distribution, OwnedTimer, Timer};
 pub use self::gauge::Gauge;
 pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;

@@ -141,7 +141,7 @@ pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
 pub use crate::fork::after_fork;
 pub use crate::handle::{
-    Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, Set, Timer,
+    Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
 };
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};

@@ -12,9 +12,9 @@ use tasktag::testing::{
 use tasktag::{
     Agent, AlertType, Cardinality, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect,
     Distribution, DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality,
-    Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket,
-    RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder,
-    Weights,
+    Occupancy, Occupied, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus,
+    QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch,
+    WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -45,6 +45,7 @@ const _: () = {
     any::<Counter>();
     any::<Distribution>();
     any::<Timer<'_>>();
+    any::<OwnedTimer>();
     any::<Set>();
     any::<Occupancy>();
     any::<Occupied<'_>>();
@@ -117,6 +118,7 @@ const _: () = {
     moved::<Set>();
     moved::<Occupancy>();
     moved::<OwnedOccupied>();
+    moved::<OwnedTimer>();
     moved::<Watch>();
     moved::<QueueTicket>();
 };
@@ -176,10 +178,11 @@ impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<u8> for T {}
 
 // Each ends something when it is dropped, which must happen once.
-const _: [(); 6] = [
+const _: [(); 7] = [
     <Guard as NotClone<_>>::HOLDS,
     <Watch as NotClone<_>>::HOLDS,
     <Timer<'_> as NotClone<_>>::HOLDS,
+    <OwnedTimer as NotClone<_>>::HOLDS,
     <Occupied<'_> as NotClone<_>>::HOLDS,
     <OwnedOccupied as NotClone<_>>::HOLDS,
     <QueueTicket as NotClone<_>>::HOLDS,
@@ -198,6 +201,7 @@ const _: () = {
     assert!(size_of::<Watch>() <= 2 * WORD);
     // The start is 8 bytes on every machine.
     assert!(size_of::<Timer<'_>>() <= WORD + 8);
+    assert!(size_of::<OwnedTimer>() <= 2 * WORD + 16);
 };
 
 /// The names that one `pub use` statement after another gives.

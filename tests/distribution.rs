@@ -4,7 +4,7 @@ use std::error::Error;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
-use tasktag::{Client, ClientBuilder, DropReason, Guard, Stats};
+use tasktag::{Client, ClientBuilder, DropReason, Guard, OwnedTimer, Stats};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const N: usize = 100_000;
@@ -280,6 +280,52 @@ fn a_timer_records_in_a_panic_and_not_when_it_is_discarded() -> Result<(), Box<d
 }
 
 #[test]
+fn an_owned_timer_records_once_where_it_ends_and_not_when_it_is_discarded() -> Result<(), Box<dyn Error>> {
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let guard = quiet(&capture).clock(&clock).build()?;
+    let start = || guard.client().timing("job").register().start_owned();
+    let [dropped, stopped, discarded, panicked] = [(); 4].map(|()| start());
+    clock.advance(Duration::from_millis(3));
+    std::thread::spawn(move || drop(dropped)).join().unwrap();
+    clock.advance(Duration::from_millis(4));
+    let elapsed = std::thread::spawn(move || stopped.stop()).join().unwrap();
+    assert_eq!(elapsed, Duration::from_millis(7));
+    clock.advance(Duration::from_millis(5));
+    std::thread::spawn(move || discarded.discard()).join().unwrap();
+    clock.advance(Duration::from_millis(6));
+    let panic = std::thread::spawn(move || {
+        let _timer = panicked;
+        panic!("on purpose");
+    });
+    assert!(panic.join().is_err());
+    assert_eq!(flushed(&guard, &capture)?, [(3.0, 1), (7.0, 1), (18.0, 1)]);
+    assert_eq!(flushed(&guard, &capture)?, []);
+    Ok(())
+}
+
+#[test]
+fn an_owned_timer_holds_its_metric_until_it_ends() -> Result<(), Box<dyn Error>> {
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let guard = quiet(&capture).clock(&clock).build()?;
+    let client = guard.client();
+    let ends: [fn(OwnedTimer); 3] = [drop, |timer| assert!(timer.stop().is_zero()), OwnedTimer::discard];
+    for end in ends {
+        // No handle is held beside it.
+        let timer = client.timing("job").register().start_owned();
+        for _ in 0..3 {
+            assert_eq!(flushed(&guard, &capture)?, []);
+            assert_eq!(client.stats().contexts, 1);
+        }
+        end(timer);
+        for _ in 0..3 {
+            flushed(&guard, &capture)?;
+        }
+        assert_eq!(client.stats().contexts, 0, "nothing holds it any more");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_duration_is_recorded_in_milliseconds_whatever_the_kind() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let guard = quiet(&capture).build()?;
@@ -322,6 +368,28 @@ fn threads_and_flushes_at_once_lose_no_value() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+#[test]
+fn threads_that_get_into_each_others_way_share_the_line_of_a_bucket() -> Result<(), Box<dyn Error>> {
+    const THREADS: u64 = 4;
+    let capture = Capture::new();
+    let guard = quiet(&capture).build()?;
+    let distribution = guard.client().distribution("values").register();
+    let mut total = 0;
+    std::thread::scope(|scope| -> Result<(), Box<dyn Error>> {
+        let record = || (0..10 * N).for_each(|_| distribution.record(12.5));
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(record)).collect();
+        while !threads.iter().all(ScopedJoinHandle::is_finished) {
+            let reported = flushed(&guard, &capture)?;
+            assert!(reported.len() <= 1 && reported.iter().all(|(value, _)| *value == 12.5), "{reported:?}");
+            total += count(&reported);
+        }
+        Ok(())
+    })?;
+    total += count(&flushed(&guard, &capture)?);
+    assert_eq!(total, THREADS * 10 * N as u64);
+    Ok(())
+}
+
 /// A distribution's doc promises room for about 4,000 buckets, 32 octaves each in full.
 #[test]
 fn thirty_octaves_fit_into_an_interval_without_the_channel() -> Result<(), Box<dyn Error>> {
@@ -350,6 +418,22 @@ fn values_nearer_to_0_than_normal_numbers_count_as_0() -> Result<(), Box<dyn Err
         distribution.record(value);
     }
     assert_eq!(flushed(&guard, &capture)?, [(0.0, 6), (f64::MIN_POSITIVE, 1)]);
+    Ok(())
+}
+
+#[test]
+fn values_nearer_to_0_than_normal_numbers_count_as_0_over_the_channel_too() -> Result<(), Box<dyn Error>> {
+    // More than a table counts at once.
+    const MANY: u64 = 1 << 44;
+    let capture = Capture::new();
+    let guard = quiet(&capture).build()?;
+    let distribution = guard.client().distribution("values").register();
+    for value in [5e-324, -1e-310, -0.0, 2.2e-308] {
+        distribution.record_many(value, MANY);
+    }
+    let reported = flushed(&guard, &capture)?;
+    assert_eq!(count(&reported), 4 * MANY);
+    assert!(reported.iter().all(|(value, _)| value.to_bits() == 0), "{reported:?}");
     Ok(())
 }
 

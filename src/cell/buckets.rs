@@ -1,144 +1,136 @@
-//! Values folded into logarithmic buckets, in a fixed amount of memory.
+//! Values folded into logarithmic buckets: a distribution's tables.
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use super::lane;
+use super::table::{Table, bucket_of, rank_of};
+use crate::sync::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
 
-/// Bits of the mantissa that tell buckets apart: 128 buckets an octave, so two values of a bucket differ by less
-/// than 1/128 of the smaller one. The Datadog Agent's own sketch allows an error of 1/128 on top.
-const MANTISSA_BITS: u32 = 7;
-const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
-const SIGN_SHIFT: u32 = u64::BITS - 1;
-
-/// Distinct buckets that fit: 32 octaves with every bucket in use. The Agent's own sketch keeps as many.
+/// Distinct buckets that fit whatever the threads: 32 octaves with every bucket in use. The Agent's own sketch keeps
+/// as many.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
-/// How far from its own place a bucket may stand: four cache lines of slots.
-const PROBES: usize = if cfg!(loom) { 2 } else { 32 };
+/// Those of a further table: 8 octaves, more than a metric's busy values span. The rest finds room in the first.
+const FURTHER_SLOTS: usize = if cfg!(loom) { 1 } else { 1024 };
 
-// A slot is one word, so that the worker takes a bucket and its count in one instruction, and a caller who has seen
-// the bucket in it can't add to another one's count: the upper bits name the bucket, the lower ones count.
-const COUNT_BITS: u32 = 44;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
-// Sign, exponent and the mantissa's upper bits, plus one so that no used slot is 0.
-const _: () = assert!(u64::BITS - COUNT_BITS > 1 + 11 + MANTISSA_BITS);
-const _: () = assert!(SLOTS.is_power_of_two() && PROBES <= SLOTS);
+/// Tables beside the first, at most.
+const MAX_FURTHER: usize = 7;
+const _: () = assert!((MAX_FURTHER + 1).is_power_of_two());
 
-/// The number of the bucket that a finite value falls in.
-#[inline]
-pub(crate) fn bucket_of(value: f64) -> u64 {
-    flat(value).to_bits() >> SHIFT
-}
+type Further = Table<FURTHER_SLOTS>;
 
-/// Values nearer to 0 than 2.2e-308 are 0, of either sign: their own bits tell their size no more.
-#[inline]
-fn flat(value: f64) -> f64 {
-    if value.is_normal() { value } else { 0.0 }
-}
-
-/// A value in the middle of a bucket, for the rare moment at which the observed one can't be told.
-fn middle_of(bucket: u64) -> f64 {
-    f64::from_bits((bucket << SHIFT) | (1 << (SHIFT - 1)))
-}
-
-/// A fixed table of buckets. Each remembers a value really observed, so that a lone value is sent exactly.
+/// The buckets of a distribution, in one table or several.
+///
+/// Threads that record at once take the table's cache lines from each other, and then a record takes several times as
+/// long. It shows in exchanges that fail. The worker, who may allocate, then doubles the tables, and each thread keeps to
+/// the one of its lane; buckets that several tables had are one again when they are taken.
 #[derive(Debug)]
 pub(crate) struct Buckets {
-    slots: Box<[AtomicU64]>,
-    values: Box<[AtomicU64]>,
-    // Saves the worker from sweeping tables that nobody touched. The mark and the slots are `SeqCst`: a caller writes
-    // a slot and then reads the mark, the worker clears the mark and then reads the slots, and without one order of
-    // the four a count could stay behind unmarked.
-    touched: AtomicBool,
+    first: Table<SLOTS>,
+    // How many further tables are in use: 0, 1, 3 or 7, so that it is a mask of lanes too.
+    spread: AtomicUsize,
+    further: [OnceLock<Further>; MAX_FURTHER],
 }
 
 impl Buckets {
     pub(crate) fn new() -> Self {
-        let zeroes = || (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { slots: zeroes(), values: zeroes(), touched: AtomicBool::new(false) }
+        Self {
+            first: Table::new(),
+            spread: AtomicUsize::new(0),
+            further: [const { OnceLock::new() }; MAX_FURTHER],
+        }
     }
 
-    /// Counts a finite value `n` times. `false` when the table has no room for its bucket, or `n` none in a slot:
-    /// the caller must take the value elsewhere.
+    /// Counts a countable value `n` times if it is a matter of a few instructions. Where it is not,
+    /// [`add_apart`](Self::add_apart) and [`add`](Self::add) are to be asked next.
     #[inline]
-    pub(crate) fn add(&self, value: f64, n: u64) -> bool {
-        if n > COUNT_MASK {
-            return false;
-        }
-        let value = flat(value);
-        let bucket = bucket_of(value);
-        let start = place_of(bucket);
-        for step in 0..PROBES {
-            let place = (start + step) % SLOTS;
-            let (Some(slot), Some(held)) = (self.slots.get(place), self.values.get(place)) else { break };
-            if count_in(slot, held, bucket, value, n) {
-                #[cfg(loom)]
-                in_one_order();
-                if !self.touched.load(Ordering::SeqCst) {
-                    self.touched.swap(true, Ordering::SeqCst);
-                }
-                return true;
-            }
-        }
-        false
+    pub(crate) fn add_at_once(&self, value: f64, n: u64) -> bool {
+        self.spread.load(Ordering::Relaxed) == 0 && self.first.add_at_once(value, n)
     }
 
-    /// Takes every bucket's value and count, and leaves the table empty.
+    /// As [`add_at_once`](Self::add_at_once), in the table of the thread's lane, once it has one.
+    #[inline]
+    pub(crate) fn add_apart(&self, value: f64, n: u64) -> bool {
+        lane::known().is_some_and(|lane| self.add_at_once_from(lane, value, n))
+    }
+
+    #[inline]
+    fn add_at_once_from(&self, lane: usize, value: f64, n: u64) -> bool {
+        match self.further_of(lane & self.spread()) {
+            Some(table) => table.add_at_once(value, n),
+            None => self.first.add_at_once(value, n),
+        }
+    }
+
+    /// Counts a countable value `n` times. `false` when there is no room for its bucket, or `n` is more than a slot
+    /// takes: the caller must take the value elsewhere.
+    pub(crate) fn add(&self, value: f64, n: u64) -> bool {
+        self.add_from(lane::current, value, n)
+    }
+
+    fn add_from(&self, lane: impl FnOnce() -> usize, value: f64, n: u64) -> bool {
+        let spread = self.spread();
+        // Lanes are few: where there is one table they are left to others.
+        let own = if spread == 0 { None } else { self.further_of(lane() & spread) };
+        // What finds no room in a further table does in the first.
+        own.is_some_and(|table| table.add(value, n)) || self.first.add(value, n)
+    }
+
+    #[inline]
+    fn spread(&self) -> usize {
+        // Pairs with the Release in `widen`: who sees the spread sees the tables.
+        self.spread.load(Ordering::Acquire)
+    }
+
+    /// A table by its number, if it is not the first.
+    #[inline]
+    fn further_of(&self, table: usize) -> Option<&Further> {
+        self.further.get(table.checked_sub(1)?)?.get()
+    }
+
+    /// Takes every bucket's value and count, from the least to the greatest, and leaves the tables empty.
     pub(crate) fn take(&self, mut each: impl FnMut(f64, u64)) {
-        if !self.touched.swap(false, Ordering::SeqCst) {
+        let mut found = Vec::new();
+        self.first.take(&mut found);
+        let further = || self.further.iter().map_while(OnceLock::get);
+        further().for_each(|table| table.take(&mut found));
+        if found.is_empty() {
             return;
         }
-        #[cfg(loom)]
-        in_one_order();
-        for (slot, held) in self.slots.iter().zip(&self.values) {
-            if slot.load(Ordering::SeqCst) == 0 {
-                continue;
-            }
-            // Pairs with the exchange in `count_in`, so that the bucket's value is seen too.
-            let word = slot.swap(0, Ordering::SeqCst);
-            let bucket = (word >> COUNT_BITS) - 1;
-            let value = f64::from_bits(held.load(Ordering::Relaxed));
-            let value = if bucket_of(value) == bucket { value } else { middle_of(bucket) };
-            each(value, word & COUNT_MASK);
+        // Each is asked, so that each begins anew.
+        let crowded = further().map(Table::take_crowded).fold(self.first.take_crowded(), |a, b| a | b);
+        if crowded {
+            self.widen();
         }
+        if !found.is_sorted_by(|(a, _), (b, _)| rank_of(*a) < rank_of(*b)) {
+            unite(&mut found);
+        }
+        for (value, n) in found {
+            each(value, n);
+        }
+    }
+
+    /// Doubles the tables, up to the limit.
+    #[cold]
+    fn widen(&self) {
+        let spread = (2 * self.spread.load(Ordering::Relaxed) + 1).min(MAX_FURTHER);
+        for further in self.further.iter().take(spread) {
+            further.get_or_init(Table::new);
+        }
+        self.spread.store(spread, Ordering::Release);
     }
 }
 
-/// Where a bucket stands if its place is free. The octaves of one sign stand side by side, as a metric's values do, and
-/// those of the other half a table away: 32 octaves in a row, or 16 of each sign, are in nobody's way.
-#[inline]
-fn place_of(bucket: u64) -> usize {
-    let negative = bucket >> (SIGN_SHIFT - SHIFT);
-    let place = (bucket + negative * (SLOTS as u64 / 2)) % SLOTS as u64;
-    #[allow(clippy::cast_possible_truncation, reason = "less than SLOTS")]
-    let place = place as usize;
-    place
-}
-
-/// Adds to the slot if it is free or holds `bucket` already.
-#[inline]
-fn count_in(slot: &AtomicU64, held: &AtomicU64, bucket: u64, value: f64, n: u64) -> bool {
-    let mine = (bucket + 1) << COUNT_BITS;
-    let mut word = slot.load(Ordering::Relaxed);
-    loop {
-        let wanted = if word == 0 {
-            // Written before the slot is claimed, so that a claimed slot has its value. A rival for the same free
-            // slot may write another bucket's in between: the worker notices, and takes the bucket's middle.
-            held.store(value.to_bits(), Ordering::Relaxed);
-            mine | n
-        } else if word >> COUNT_BITS == bucket + 1 && (word & COUNT_MASK) + n <= COUNT_MASK {
-            word + n
-        } else {
-            return false;
-        };
-        match slot.compare_exchange_weak(word, wanted, Ordering::SeqCst, Ordering::Relaxed) {
-            Ok(_) => return true,
-            Err(changed) => word = changed,
+/// Sorts the values by bucket, and makes one of those that share a bucket.
+fn unite(found: &mut Vec<(f64, u64)>) {
+    // Stable: where several tables had a bucket, the value is the first one's. The sort makes use of the order within
+    // each table.
+    found.sort_by_key(|(value, _)| rank_of(*value));
+    found.dedup_by(|(later, more), (earlier, n)| {
+        let same = bucket_of(*later) == bucket_of(*earlier);
+        if same {
+            *n += *more;
         }
-    }
-}
-
-/// The model checker takes `SeqCst` operations for weaker ones, and only such fences for what they are.
-#[cfg(loom)]
-fn in_one_order() {
-    loom::sync::atomic::fence(Ordering::SeqCst);
+        same
+    });
 }
 
 #[cfg(all(test, loom))]
@@ -147,128 +139,246 @@ mod model {
     use loom::sync::Arc;
     use loom::thread;
 
-    /// What one sweep and a later one find together is what was added, in whatever order things happen.
-    fn counts_are_conserved(first: f64, second: f64) {
+    /// Records a value as a handle does.
+    fn record(buckets: &Buckets, lane: usize, value: f64) {
+        assert!(buckets.add_at_once_from(lane, value, 1) || buckets.add_from(|| lane, value, 1));
+    }
+
+    /// What one sweep and a later one find together is what was recorded, in whatever order things happen.
+    fn counts_are_conserved(values: [f64; 2], start: impl Fn(&Buckets) + Copy + Send + Sync + 'static) {
         crate::sync::model(move || {
             let buckets = Arc::new(Buckets::new());
-            let writers = [first, second].map(|value| {
+            // One caller finds the slot taken, and goes the short way.
+            record(&buckets, 1, values[0]);
+            let writers = [1, 2].map(|lane| {
                 let buckets = Arc::clone(&buckets);
-                thread::spawn(move || assert!(buckets.add(value, 1)))
+                thread::spawn(move || record(&buckets, lane, values[lane - 1]))
             });
+            start(&buckets);
             let mut total = 0;
-            buckets.take(|value, n| {
-                assert!([first, second].map(bucket_of).contains(&bucket_of(value)));
-                total += n;
-            });
+            let mut take = || {
+                let mut last = None;
+                buckets.take(|value, n| {
+                    let rank = rank_of(value);
+                    assert!(values.map(rank_of).contains(&rank) && last.replace(rank) < Some(rank));
+                    total += n;
+                });
+            };
+            take();
             for writer in writers {
                 writer.join().unwrap();
             }
             // No later value marks the table: what the first sweep passed by must be marked still.
-            buckets.take(|_, n| total += n);
-            assert_eq!(total, 2);
+            take();
+            assert_eq!(total, 3);
         });
     }
 
     #[test]
     fn two_callers_in_one_bucket_and_a_sweep() {
-        counts_are_conserved(1.0, 1.001);
+        counts_are_conserved([1.0, 1.001], |_| ());
     }
 
     #[test]
     fn two_callers_in_two_buckets_and_a_sweep() {
-        counts_are_conserved(1.0, 1.5);
+        counts_are_conserved([1.0, 1.5], |_| ());
+    }
+
+    #[test]
+    fn two_callers_in_one_bucket_while_the_tables_double_and_a_sweep() {
+        counts_are_conserved([1.0, 1.001], Buckets::widen);
+    }
+
+    #[test]
+    fn two_callers_in_two_buckets_while_the_tables_double_and_a_sweep() {
+        counts_are_conserved([1.0, 1.5], Buckets::widen);
+    }
+
+    /// A further table of the model has one slot: of two buckets one goes to the first table.
+    #[test]
+    fn two_callers_where_only_one_has_room_in_a_further_table() {
+        crate::sync::model(|| {
+            let buckets = Arc::new(Buckets::new());
+            buckets.widen();
+            let writers = [1.0, 1.5].map(|value| {
+                let buckets = Arc::clone(&buckets);
+                thread::spawn(move || record(&buckets, 1, value))
+            });
+            let mut found = Vec::new();
+            buckets.take(|value, n| found.push((value, n)));
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            buckets.take(|value, n| found.push((value, n)));
+            assert_eq!((found.len(), found.iter().map(|(_, n)| n).sum::<u64>()), (2, 2));
+            assert_ne!(rank_of(found[0].0), rank_of(found[1].0));
+        });
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::cell::countable;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     fn taken(buckets: &Buckets) -> Vec<(f64, u64)> {
         let mut found = Vec::new();
         buckets.take(|value, n| found.push((value, n)));
-        found.sort_by(|a, b| a.0.total_cmp(&b.0));
         found
     }
 
-    #[test]
-    fn lone_values_come_back_exactly() {
+    /// With as many tables as there can be.
+    fn wide() -> Buckets {
         let buckets = Buckets::new();
+        (0..5).for_each(|_| buckets.widen());
+        buckets
+    }
+
+    /// The least values of as many buckets in a row as fit.
+    fn dense() -> impl Iterator<Item = f64> + Clone {
+        (0..SLOTS as u64).map(|step| f64::from_bits((0x3FF << 52) + (step << 45)))
+    }
+
+    #[test]
+    fn lone_values_come_back_exactly_from_the_least_to_the_greatest() {
         let values = [-1e300, -12.5, 0.0, 1e-300, 1e-9, 0.1, 1.0, 3.0, 1e18, f64::MAX];
-        for value in values {
-            assert!(buckets.add(value, 1));
+        for buckets in [Buckets::new(), wide()] {
+            for (lane, value) in values.into_iter().enumerate() {
+                assert!(buckets.add_from(|| lane, value, 1));
+            }
+            assert_eq!(taken(&buckets), values.map(|value| (value, 1)));
+            assert_eq!(taken(&buckets), []);
         }
-        assert_eq!(taken(&buckets), values.map(|value| (value, 1)));
-        assert_eq!(taken(&buckets), []);
     }
 
     #[test]
     fn the_zeroes_share_a_bucket() {
         let buckets = Buckets::new();
-        assert!(buckets.add(-0.0, 1) && buckets.add(0.0, 2));
+        assert!(buckets.add(countable(-0.0).unwrap(), 1) && buckets.add(countable(0.0).unwrap(), 2));
         assert_eq!(taken(&buckets), [(0.0, 3)]);
     }
 
     #[test]
-    fn values_of_a_bucket_differ_by_less_than_1_in_128() {
-        let mut value = 1e-9;
-        while value < 1e9 {
-            let low = f64::from_bits(bucket_of(value) << SHIFT);
-            let high = f64::from_bits((bucket_of(value) + 1) << SHIFT);
-            assert!((high - low) / low <= 1.0 / 128.0, "{value}");
-            assert!(low <= middle_of(bucket_of(value)) && middle_of(bucket_of(value)) < high);
-            value *= 1.0007;
-        }
-    }
-
-    #[test]
-    fn thirty_two_dense_octaves_fit() {
-        let buckets = Buckets::new();
-        let fitted =
-            (0..SLOTS as u64).filter(|step| buckets.add(f64::from_bits((0x3F0 << 52) + (step << SHIFT)), 1));
-        assert_eq!(fitted.count(), SLOTS);
-    }
-
-    #[test]
-    fn a_full_table_says_so_and_keeps_what_it_has() {
-        let buckets = Buckets::new();
-        let mut kept = 0;
-        for octave in 0..200 {
-            for step in 0..128_u64 {
-                kept += u64::from(buckets.add(f64::from_bits(((900 + octave) << 52) | (step << SHIFT)), 1));
+    fn a_bucket_that_several_tables_had_is_one_with_the_sum_of_its_counts() {
+        let buckets = wide();
+        for lane in 0..20 {
+            for value in [-7.0, 0.0, 1.001, 1.0, 250.0] {
+                assert!(buckets.add_from(|| lane, value, 3));
             }
         }
-        assert!(kept <= SLOTS as u64);
-        assert_eq!(taken(&buckets).iter().map(|(_, n)| n).sum::<u64>(), kept);
+        assert_eq!(taken(&buckets), [(-7.0, 60), (0.0, 60), (1.001, 120), (250.0, 60)]);
     }
 
     #[test]
-    fn a_count_that_would_overflow_goes_elsewhere() {
+    fn a_bucket_that_several_tables_had_has_the_value_of_the_first() {
+        let buckets = wide();
+        for (lane, value) in [(1, 1.003), (2, 1.001), (0, 1.002)] {
+            assert!(buckets.add_from(|| lane, value, 1));
+        }
+        assert_eq!(taken(&buckets), [(1.002, 3)]);
+    }
+
+    #[test]
+    fn the_tables_double_up_to_eight() {
         let buckets = Buckets::new();
-        assert!(buckets.add(1.0, COUNT_MASK));
-        assert!(buckets.add(1.0, 1), "a second slot of the same bucket");
-        assert_eq!(taken(&buckets).iter().map(|(_, n)| n).sum::<u64>(), COUNT_MASK + 1);
+        let tables = |buckets: &Buckets| {
+            let made = buckets.further.iter().filter(|table| table.get().is_some()).count();
+            assert_eq!(made, buckets.spread.load(Ordering::Relaxed));
+            1 + made
+        };
+        let grown = [(); 6].map(|()| {
+            let before = tables(&buckets);
+            buckets.widen();
+            before
+        });
+        assert_eq!(grown, [1, 2, 4, 8, 8, 8]);
+    }
+
+    #[test]
+    fn each_lane_keeps_to_its_table_and_shares_it_when_there_are_more_lanes() {
+        let buckets = wide();
+        for lane in 0..16 {
+            assert!(buckets.add_from(|| lane, 2.5, 1) && buckets.add_at_once_from(lane, 2.5, 1));
+        }
+        let mut found = Vec::new();
+        buckets.first.take(&mut found);
+        buckets.further.iter().for_each(|table| table.get().unwrap().take(&mut found));
+        assert_eq!(found, [(2.5, 4); 8]);
+    }
+
+    #[test]
+    fn one_thread_has_one_table_however_much_it_records() {
+        let buckets = Buckets::new();
+        for value in dense().cycle().take(100_000) {
+            assert!(buckets.add(value, 1));
+        }
+        assert_eq!(taken(&buckets).len(), SLOTS);
+        assert_eq!(buckets.spread.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn threads_that_meet_often_get_tables_of_their_own_at_a_sweep() {
+        let buckets = Buckets::new();
+        let spread = || buckets.spread.load(Ordering::Relaxed);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let stop = AtomicBool::new(false);
+        let record = || {
+            let mut added = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert!(buckets.add_at_once(12.5, 1) || buckets.add(12.5, 1));
+                added += 1;
+            }
+            added
+        };
+        let mut total = 0;
+        let added: u64 = thread::scope(|scope| {
+            let writers = [(); 2].map(|()| scope.spawn(record));
+            while spread() == 0 && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+                buckets.take(|_, n| total += n);
+            }
+            stop.store(true, Ordering::Relaxed);
+            writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+        });
+        assert!(spread() > 0);
+        total += taken(&buckets).iter().map(|(_, n)| n).sum::<u64>();
+        assert_eq!(total, added);
+    }
+
+    #[test]
+    fn thirty_two_dense_octaves_fit_in_one_table_and_in_several() {
+        for buckets in [Buckets::new(), wide()] {
+            for lane in [0, 5, 6] {
+                assert!(dense().all(|value| buckets.add_from(|| lane, value, 1)), "{lane}");
+            }
+            assert_eq!(taken(&buckets), dense().map(|value| (value, 3)).collect::<Vec<_>>());
+        }
     }
 
     #[test]
     fn nothing_is_lost_between_threads_and_a_sweep() {
-        let buckets = Buckets::new();
-        let mut total = 0;
-        std::thread::scope(|scope| {
-            let writers: Vec<_> = (0..2)
-                .map(|writer| {
-                    let buckets = &buckets;
-                    scope.spawn(move || {
-                        (0..20_000_u32).filter(|i| buckets.add(f64::from(i % 97 + writer), 1)).count() as u64
+        for buckets in [Buckets::new(), wide()] {
+            let mut total = 0;
+            thread::scope(|scope| {
+                let writers: Vec<_> = (0..2)
+                    .map(|writer| {
+                        let buckets = &buckets;
+                        scope.spawn(move || {
+                            (0..20_000_u32).filter(|i| buckets.add(f64::from(i % 97 + writer), 1)).count()
+                                as u64
+                        })
                     })
-                })
-                .collect();
-            while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                    .collect();
+                while !writers.iter().all(thread::ScopedJoinHandle::is_finished) {
+                    buckets.take(|_, n| total += n);
+                }
+                let added: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
                 buckets.take(|_, n| total += n);
-            }
-            let added: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
-            buckets.take(|_, n| total += n);
-            assert_eq!(total, added);
-        });
+                assert_eq!(total, added);
+            });
+        }
     }
 }

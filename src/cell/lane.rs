@@ -41,6 +41,12 @@ pub(super) fn current() -> usize {
     if lane == UNCLAIMED { claim() } else { lane }
 }
 
+/// The calling thread's lane if [`current`] was asked for it before.
+#[inline]
+pub(super) fn known() -> Option<usize> {
+    Some(LANE.get()).filter(|lane| *lane != UNCLAIMED)
+}
+
 /// Claims a lane on a thread's first use, once.
 #[cold]
 fn claim() -> usize {
@@ -157,9 +163,12 @@ mod tests {
     #[test]
     fn a_thread_keeps_its_lane_and_shares_it_with_no_live_thread() {
         let mine = current();
-        assert_eq!(mine, current());
+        assert_eq!((mine, Some(mine)), (current(), known()));
         thread::scope(|scope| {
-            scope.spawn(|| assert!(current() != mine || mine == SHARED));
+            scope.spawn(|| {
+                assert_eq!(known(), None);
+                assert!(current() != mine || mine == SHARED);
+            });
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Values whose quantiles matter.
 
 use super::builder::{Metric, MetricBuilder, Options};
-use crate::cell::{Buckets, Cell, CounterBlock};
+use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::clock::nanos;
 use crate::fork;
 use crate::ledger::DropReason;
@@ -14,10 +14,13 @@ const NANOS_PER_MS: f64 = 1e6;
 
 /// Values whose quantiles matter: a distribution, a histogram or a timing, as the client was asked for.
 ///
-/// Values fold into logarithmic buckets as they come, 128 an octave, in 64 KiB a context whatever the rate. Counts
-/// are exact. A value that shares its bucket is reported as the first one seen in it, off by less than 1/128 of
-/// itself; a lone one is reported as it is. An interval in which values fill more than 4,096 buckets (32 octaves in a
-/// row, or 16 of each sign) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
+/// Values fold into logarithmic buckets as they come, 128 an octave, in a fixed table of 64 KiB a context whatever the
+/// rate. Counts are exact. Values that share a bucket are reported as one that was seen in it, off by less than 1/128 of
+/// themselves; a lone one is reported as it is. An interval in which values fill more than 4,096 buckets (32 octaves in
+/// a row, or 16 of each sign) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
+///
+/// Threads that record so often that they get into each other's way get tables of their own at the next flush, of 16 KiB
+/// each, up to 7. From then on they do not slow each other down.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
@@ -62,21 +65,56 @@ impl Distribution {
     pub fn start(&self) -> Timer<'_> {
         Timer { distribution: self, start: self.shared.clock.now() }
     }
+
+    /// As [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let waited = client.timing("queue.wait").tag("queue", "mail").register().start_owned();
+    /// std::thread::spawn(move || {
+    ///     drop(waited); // it began to wait when it was queued, and is at work from now on
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn start_owned(&self) -> OwnedTimer {
+        OwnedTimer { distribution: self.clone(), start: Some(self.shared.clock.now()) }
+    }
+
+    fn since(&self, start: u64) -> Duration {
+        Duration::from_nanos(self.shared.clock.now().saturating_sub(start))
+    }
 }
 
 #[inline]
 fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
     fork::check();
-    if !value.is_finite() {
-        shared.ledger.refuse(DropReason::Invalid, n);
-    } else if n != 0 && !cell.add(value, n) {
-        overflow(cell, shared, value, n);
+    if !is_countable(value) {
+        record_with_care(cell, shared, value, n);
+    } else if !cell.add_at_once(value, n) {
+        record_apart(cell, shared, value, n);
+    }
+}
+
+// Out of line, each after what is more frequent, so that no call site pays for what it does not need.
+
+#[inline(never)]
+fn record_apart(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
+    if !cell.add_apart(value, n) {
+        record_with_care(cell, shared, value, n);
     }
 }
 
 #[cold]
-fn overflow(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
-    shared.offer(Record::Overflow(Arc::clone(cell), value, n));
+#[inline(never)]
+fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
+    let Some(value) = countable(value) else {
+        return shared.ledger.refuse(DropReason::Invalid, n);
+    };
+    if n != 0 && !cell.add(value, n) {
+        shared.offer(Record::Overflow(Arc::clone(cell), value, n));
+    }
 }
 
 fn ms(nanos: u64) -> f64 {
@@ -95,7 +133,7 @@ impl Timer<'_> {
     /// Ends the measurement, records it as dropping does, and says how long it was.
     #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
     pub fn stop(self) -> Duration {
-        let elapsed = self.elapsed();
+        let elapsed = self.distribution.since(self.start);
         self.distribution.record_duration(elapsed);
         self.discard();
         elapsed
@@ -105,15 +143,46 @@ impl Timer<'_> {
     pub fn discard(self) {
         std::mem::forget(self);
     }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.distribution.shared.clock.now().saturating_sub(self.start))
-    }
 }
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        self.distribution.record_duration(self.elapsed());
+        self.distribution.record_duration(self.distribution.since(self.start));
+    }
+}
+
+/// A running measurement that can be moved. Dropping it records the time since it was started, in milliseconds.
+#[derive(Debug)]
+#[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
+pub struct OwnedTimer {
+    distribution: Distribution,
+    // `None` once the measurement has ended.
+    start: Option<u64>,
+}
+
+impl OwnedTimer {
+    /// Ends the measurement, records it as dropping does, and says how long it was.
+    #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
+    pub fn stop(mut self) -> Duration {
+        self.end()
+    }
+
+    /// Ends the measurement without recording it.
+    pub fn discard(mut self) {
+        self.start = None;
+    }
+
+    fn end(&mut self) -> Duration {
+        let Some(start) = self.start.take() else { return Duration::ZERO };
+        let elapsed = self.distribution.since(start);
+        self.distribution.record_duration(elapsed);
+        elapsed
+    }
+}
+
+impl Drop for OwnedTimer {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

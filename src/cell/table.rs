@@ -1,0 +1,343 @@
+//! One table of logarithmic buckets, in a fixed amount of memory.
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bits of the mantissa that tell buckets apart: 128 buckets an octave, so two values of a bucket differ by less
+/// than 1/128 of the smaller one. The Datadog Agent's own sketch allows an error of 1/128 on top.
+const MANTISSA_BITS: u32 = 7;
+const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
+/// The exponent of what is not finite.
+const EXPONENT_MASK: u64 = 0x7FF;
+const SIGN: u64 = 1 << (u64::BITS - 1 - SHIFT);
+
+// A slot is one word, so that the worker takes a bucket and its count in one instruction, and a caller who has seen
+// the bucket in it can't add to another one's count: the upper bits name the bucket, the lower ones count.
+const COUNT_BITS: u32 = 44;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+/// What may be added at once; and up to here a slot takes more, so that no sum carries into the bucket.
+const MAX_COUNT: u64 = COUNT_MASK >> 1;
+// Sign, exponent and the mantissa's upper bits, plus one so that no used slot is 0.
+const _: () = assert!(u64::BITS - COUNT_BITS > 1 + 11 + MANTISSA_BITS);
+
+/// Collisions between two sweeps that make a table crowded. Where callers meet more rarely, a record waits so seldom
+/// for another thread that memory is worth more.
+const MANY_COLLISIONS: u64 = 256;
+
+/// Whether a value is counted as it is: it is finite, and not nearer to 0 than 2.2e-308.
+#[inline]
+pub(crate) fn is_countable(value: f64) -> bool {
+    // What `f64::is_normal` says, in half its instructions.
+    let exponent = (value.to_bits() << 1) >> f64::MANTISSA_DIGITS;
+    exponent.wrapping_sub(1) < EXPONENT_MASK - 1
+}
+
+/// A value as it is counted, or `None` when it is not finite. Values nearer to 0 than 2.2e-308 are 0, of either sign:
+/// their own bits tell their size no more.
+pub(crate) fn countable(value: f64) -> Option<f64> {
+    if is_countable(value) { Some(value) } else { value.is_finite().then_some(0.0) }
+}
+
+/// The number of the bucket that a countable value falls in.
+#[inline]
+pub(crate) fn bucket_of(value: f64) -> u64 {
+    value.to_bits() >> SHIFT
+}
+
+/// Where a value's bucket stands among all, from the least to the greatest.
+#[inline]
+pub(super) fn rank_of(value: f64) -> i64 {
+    let bits = value.to_bits().cast_signed();
+    // Below 0, a greater number of a bucket is a lesser value.
+    let size_flipped = (bits >> (u64::BITS - 1)) & i64::MAX;
+    (bits ^ size_flipped) >> SHIFT
+}
+
+/// A value in the middle of a bucket, for the rare moment at which the observed one can't be told.
+fn middle_of(bucket: u64) -> f64 {
+    f64::from_bits((bucket << SHIFT) | (1 << (SHIFT - 1)))
+}
+
+/// A fixed table of buckets. Each remembers a value really observed, so that a lone value is sent exactly.
+#[derive(Debug)]
+pub(super) struct Table<const SLOTS: usize> {
+    words: Box<[AtomicU64; SLOTS]>,
+    values: Box<[AtomicU64; SLOTS]>,
+    // A bit for each group of slots that was touched, so that the worker sweeps no others. The marks and the words are
+    // `SeqCst`: a caller writes a word and then reads its mark, the worker clears the marks and then reads the words,
+    // and without one order of the four a count could stay behind unmarked.
+    marks: AtomicU64,
+    collisions: AtomicU64,
+}
+
+impl<const SLOTS: usize> Table<SLOTS> {
+    /// How far from its own place a bucket may stand: four cache lines of a table of 4096.
+    const PROBES: usize = if cfg!(loom) { SLOTS } else { SLOTS / 128 };
+    /// Slots that share a mark.
+    const GROUP: usize = SLOTS.div_ceil(u64::BITS as usize);
+    /// Where a sweep starts: at the place of 2^-12, so that the values of most metrics come in ascending order, and only
+    /// those far from 1 not.
+    #[allow(clippy::cast_possible_truncation, reason = "less than 64")]
+    const FIRST_GROUP: u32 = ((((1023 - 12) << MANTISSA_BITS) % SLOTS) / Self::GROUP) as u32;
+    const CHECKED: () = assert!(SLOTS.is_power_of_two() && Self::PROBES > 0);
+
+    pub(super) fn new() -> Self {
+        let () = Self::CHECKED;
+        Self { words: zeroes(), values: zeroes(), marks: AtomicU64::new(0), collisions: AtomicU64::new(0) }
+    }
+
+    /// Counts a countable value `n` times if its bucket stands in its own place, as it nearly always does, and nobody
+    /// else is at it. All that must be fast is here: [`add`](Self::add) does the rest.
+    #[inline]
+    pub(super) fn add_at_once(&self, value: f64, n: u64) -> bool {
+        let bucket = bucket_of(value);
+        let place = Self::place_of(bucket);
+        let Some(word) = self.words.get(place) else { return false };
+        let seen = word.load(Ordering::Relaxed);
+        if n > MAX_COUNT || !takes(seen, bucket) {
+            return false;
+        }
+        if word.compare_exchange_weak(seen, seen + n, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            self.collide();
+            return false;
+        }
+        self.mark(place);
+        true
+    }
+
+    /// Counts a countable value `n` times, in the first slot from its bucket's place that is free or has it already.
+    /// `false` when there is none, or `n` is more than a slot takes: the caller must take the value elsewhere.
+    pub(super) fn add(&self, value: f64, n: u64) -> bool {
+        if n > MAX_COUNT {
+            return false;
+        }
+        let start = Self::place_of(bucket_of(value));
+        for step in 0..Self::PROBES {
+            let place = (start + step) % SLOTS;
+            let (Some(word), Some(held)) = (self.words.get(place), self.values.get(place)) else { break };
+            if self.count_in(word, held, value, n) {
+                self.mark(place);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds to the slot if it is free or has the value's bucket already.
+    fn count_in(&self, word: &AtomicU64, held: &AtomicU64, value: f64, n: u64) -> bool {
+        let bucket = bucket_of(value);
+        let mut seen = word.load(Ordering::Relaxed);
+        loop {
+            let wanted = if seen == 0 {
+                // Written before the slot is claimed, so that a claimed slot has its value. A rival for the same free
+                // slot may write another bucket's in between: the worker notices, and takes the bucket's middle.
+                held.store(value.to_bits(), Ordering::Relaxed);
+                ((bucket + 1) << COUNT_BITS) | n
+            } else if takes(seen, bucket) {
+                seen + n
+            } else {
+                return false;
+            };
+            match word.compare_exchange_weak(seen, wanted, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(changed) => seen = changed,
+            }
+            self.collide();
+        }
+    }
+
+    #[inline]
+    fn mark(&self, place: usize) {
+        #[cfg(loom)]
+        in_one_order();
+        let group = place / Self::GROUP;
+        if (self.marks.load(Ordering::SeqCst) >> group) & 1 == 0 {
+            self.marks.fetch_or(1 << group, Ordering::SeqCst);
+        }
+    }
+
+    /// Notes that two callers met in a slot. Some may go uncounted: it is a hint, and no more than `MANY_COLLISIONS` are
+    /// noted, so that the line of the marks is left to those who read it.
+    fn collide(&self) {
+        let collisions = self.collisions.load(Ordering::Relaxed);
+        if collisions < MANY_COLLISIONS {
+            self.collisions.store(collisions + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether callers often met in a slot since the last call.
+    pub(super) fn take_crowded(&self) -> bool {
+        let collisions = self.collisions.load(Ordering::Relaxed);
+        if collisions != 0 {
+            self.collisions.store(0, Ordering::Relaxed);
+        }
+        collisions >= MANY_COLLISIONS
+    }
+
+    /// Takes every bucket's value and count, and leaves the table empty.
+    pub(super) fn take(&self, found: &mut Vec<(f64, u64)>) {
+        // What is marked a moment later is for the next sweep.
+        if self.marks.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let marks = self.marks.swap(0, Ordering::SeqCst);
+        #[cfg(loom)]
+        in_one_order();
+        found.reserve(marks.count_ones() as usize * Self::GROUP);
+        let mut ahead = marks.rotate_right(Self::FIRST_GROUP);
+        while ahead != 0 {
+            let group = (ahead.trailing_zeros() + Self::FIRST_GROUP) % u64::BITS;
+            ahead &= ahead - 1;
+            self.take_group(group as usize * Self::GROUP, found);
+        }
+    }
+
+    fn take_group(&self, start: usize, found: &mut Vec<(f64, u64)>) {
+        let group = start..start + Self::GROUP;
+        let (Some(words), Some(values)) = (self.words.get(group.clone()), self.values.get(group)) else {
+            return;
+        };
+        for (word, held) in words.iter().zip(values) {
+            if word.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            // Pairs with the exchange in `count_in`, so that the bucket's value is seen too.
+            let taken = word.swap(0, Ordering::SeqCst);
+            let bucket = (taken >> COUNT_BITS) - 1;
+            let value = f64::from_bits(held.load(Ordering::Relaxed));
+            let value = if bucket_of(value) == bucket { value } else { middle_of(bucket) };
+            found.push((value, taken & COUNT_MASK));
+        }
+    }
+
+    /// Where a bucket stands if its place is free. The octaves of one sign stand side by side, as a metric's values do,
+    /// and those of the other half a table away: as many octaves in a row as fill the table, or half of them of each
+    /// sign, are in nobody's way.
+    #[inline]
+    fn place_of(bucket: u64) -> usize {
+        let negative = bucket / SIGN;
+        let place = (bucket + negative * (SLOTS as u64 / 2)) % SLOTS as u64;
+        #[allow(clippy::cast_possible_truncation, reason = "less than SLOTS")]
+        let place = place as usize;
+        place
+    }
+}
+
+/// Whether a slot has the bucket, and room for `MAX_COUNT` more: one comparison tells both.
+#[inline]
+fn takes(word: u64, bucket: u64) -> bool {
+    word >> (COUNT_BITS - 1) == (bucket + 1) << 1
+}
+
+#[allow(clippy::unnecessary_box_returns, reason = "32 KiB are not for the stack")]
+fn zeroes<const N: usize>() -> Box<[AtomicU64; N]> {
+    let zeroes: Box<[AtomicU64]> = (0..N).map(|_| AtomicU64::new(0)).collect();
+    // There are `N`.
+    zeroes.try_into().unwrap_or_else(|_| Box::new(std::array::from_fn(|_| AtomicU64::new(0))))
+}
+
+/// The model checker takes `SeqCst` operations for weaker ones, and only such fences for what they are.
+#[cfg(loom)]
+fn in_one_order() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const SMALL: usize = 256;
+
+    fn taken<const SLOTS: usize>(table: &Table<SLOTS>) -> Vec<(f64, u64)> {
+        let mut found = Vec::new();
+        table.take(&mut found);
+        found
+    }
+
+    #[test]
+    fn what_is_not_normal_is_0_or_not_counted() {
+        for zero in [0.0, -0.0, 5e-324, -5e-324, 2.2e-308, -1e-310] {
+            assert!(!is_countable(zero) && countable(zero).map(f64::to_bits) == Some(0));
+        }
+        for value in [1.5, -1.5, f64::MAX, f64::MIN, f64::MIN_POSITIVE, -f64::MIN_POSITIVE] {
+            assert!(is_countable(value) && countable(value) == Some(value));
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!is_countable(value) && countable(value).is_none());
+        }
+    }
+
+    #[test]
+    fn values_of_a_bucket_differ_by_less_than_1_in_128() {
+        let mut value = 1e-9;
+        while value < 1e9 {
+            let low = f64::from_bits(bucket_of(value) << SHIFT);
+            let high = f64::from_bits((bucket_of(value) + 1) << SHIFT);
+            assert!((high - low) / low <= 1.0 / 128.0, "{value}");
+            assert!(low <= middle_of(bucket_of(value)) && middle_of(bucket_of(value)) < high);
+            value *= 1.0007;
+        }
+    }
+
+    #[test]
+    fn ranks_are_in_the_order_of_values_and_one_a_bucket() {
+        arbtest::arbtest(|u| {
+            let mut any = || Ok(countable(f64::from_bits(u.arbitrary()?)).unwrap_or(0.0));
+            let (a, b): (f64, f64) = (any()?, any()?);
+            assert_eq!(rank_of(a) == rank_of(b), bucket_of(a) == bucket_of(b), "{a} {b}");
+            assert!(rank_of(a) == rank_of(b) || (rank_of(a) < rank_of(b)) == (a < b), "{a} {b}");
+            let neighbour = f64::from_bits(a.to_bits() ^ 1);
+            assert!(a == 0.0 || rank_of(a) == rank_of(neighbour), "{a} {neighbour}");
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_values_of_most_metrics_are_taken_in_ascending_order() {
+        let table = Table::<4096>::new();
+        let mut value = 1.0 / 4096.0;
+        while value < 1e6 {
+            assert!(table.add(value, 1));
+            value *= 1.01;
+        }
+        assert!(taken(&table).is_sorted_by(|(a, _), (b, _)| a < b));
+    }
+
+    #[test]
+    fn a_full_table_says_so_and_keeps_what_it_has() {
+        let table = Table::<SMALL>::new();
+        let mut kept = 0;
+        for octave in 0..200 {
+            for step in 0..128_u64 {
+                kept += u64::from(table.add(f64::from_bits(((900 + octave) << 52) | (step << SHIFT)), 1));
+            }
+        }
+        assert_eq!(kept, SMALL as u64);
+        let found = taken(&table);
+        assert_eq!((found.len(), found.iter().map(|(_, n)| n).sum()), (SMALL, kept));
+        assert_eq!(taken(&table), []);
+    }
+
+    #[test]
+    fn a_count_that_would_overflow_goes_elsewhere() {
+        let table = Table::<SMALL>::new();
+        for too_many in [MAX_COUNT + 1, COUNT_MASK, COUNT_MASK + 1, u64::MAX] {
+            assert!(!table.add(1.0, too_many) && !table.add_at_once(1.0, too_many));
+        }
+        for n in [1, MAX_COUNT - 1, MAX_COUNT] {
+            assert!(table.add_at_once(1.0, n) || table.add(1.0, n));
+        }
+        assert!(!table.add_at_once(1.0, 1), "it might be the one too many");
+        assert!(!table.add_at_once(1.0, 1) && table.add(1.0, 1), "a second slot of the same bucket");
+        assert_eq!(taken(&table), [(1.0, 2 * MAX_COUNT), (1.0, 1)]);
+    }
+
+    #[test]
+    fn a_table_is_crowded_when_callers_met_often_since_it_was_asked() {
+        let table = Table::<SMALL>::new();
+        (1..MANY_COLLISIONS).for_each(|_| table.collide());
+        assert!(!table.take_crowded());
+        (0..MANY_COLLISIONS + 5).for_each(|_| table.collide());
+        assert!(table.take_crowded());
+        assert!(!table.take_crowded());
+    }
+}
