@@ -9,7 +9,10 @@ use crate::error::ConfigError;
 use crate::packet::Outbox;
 use crate::registry::Registry;
 use crate::shared::Shared;
-use crate::task_id::{TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdPool};
+use crate::task_id::{
+    self, TASK_ID_KEY, TASK_ID_VARIABLE, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind,
+    Variables,
+};
 use crate::telemetry::Telemetry;
 use crate::transport::{self, Address, Transport};
 use crate::worker::{Intervals, Schedule, Worker};
@@ -63,6 +66,7 @@ pub struct ClientBuilder {
     tags: Vec<(String, String)>,
     task_id: Option<TaskId>,
     task_id_pool: Option<TaskIdPool>,
+    task_id_source: Option<TaskIdSource>,
     flush_interval: Option<Duration>,
     collect_interval: Option<Duration>,
     channel_capacity: Option<usize>,
@@ -116,6 +120,30 @@ impl ClientBuilder {
     /// [`TaskIdPool::DEFAULT`], 1000 buckets.
     pub fn task_id_pool(mut self, pool: TaskIdPool) -> Self {
         self.task_id_pool = Some(pool);
+        self
+    }
+
+    /// Where the task id comes from, unless [`task_id`](Self::task_id) or `TASKTAG_TASK_ID` fixes it. Defaults to
+    /// [`TaskIdSource::random`].
+    ///
+    /// A client that is [installed](Self::install) decides the id of the process by it: [`TaskId::current`] is the
+    /// same, and a lease is held until the process ends. A client that is [built](Self::build) takes an id of its own,
+    /// and gives a lease back when its guard was dropped and its worker has ended. The variables of a platform
+    /// are the process's, or those of [`from_vars`](Self::from_vars).
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdSource, TaskIdSourceKind};
+    ///
+    /// let guard = Client::builder()
+    ///     .task_id_from(TaskIdSource::detect())
+    ///     .build()?;
+    /// if guard.client().task_id().source() == TaskIdSourceKind::Shared {
+    ///     eprintln!("more tasks than buckets: gauges of two may overwrite each other");
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn task_id_from(mut self, source: TaskIdSource) -> Self {
+        self.task_id_source = Some(source);
         self
     }
 
@@ -201,8 +229,13 @@ impl ClientBuilder {
     /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
     pub fn build(self) -> Result<Guard, ConfigError> {
+        self.start(false)
+    }
+
+    fn start(self, installed: bool) -> Result<Guard, ConfigError> {
         let (address, tags) = (self.address()?, self.global_tags());
-        let task_id = self.resolved_task_id()?;
+        let claim = self.claimed_task_id(installed)?;
+        let task_id = claim.task_id();
         let max_packet_size = self.packet_size(&address)?;
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
@@ -215,10 +248,13 @@ impl ClientBuilder {
             within("channel_capacity", capacity, 1, MAX_CHANNEL_CAPACITY)?,
             within("context_limit", contexts, 1, MAX_CONTEXT_LIMIT)?,
         ));
+        shared.ledger.shared_task_ids.add(u64::from(task_id.source() == TaskIdSourceKind::Shared));
         let mut encoder = Encoder::new(self.dialect, &self.prefix, &tags, task_id.as_str());
         let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
-        let telemetry =
-            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
+        let telemetry = self
+            .telemetry
+            .unwrap_or(true)
+            .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
         let worker = Worker {
             shared: Arc::clone(&shared),
             encoder,
@@ -229,6 +265,8 @@ impl ClientBuilder {
             registry: Registry::default(),
             aggregate: Aggregate::default(),
             probes: Vec::new(),
+            claim,
+            leased: None,
         };
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
         #[cfg(feature = "testing")]
@@ -246,7 +284,7 @@ impl ClientBuilder {
     ///
     /// As [`build`](Self::build), and when a client was installed before.
     pub fn install(self) -> Result<Guard, ConfigError> {
-        crate::client::install(|| self.build())
+        crate::client::install(|| self.start(true))
     }
 
     fn address(&self) -> Result<Address, ConfigError> {
@@ -267,17 +305,31 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
+    fn claimed_task_id(&self, installed: bool) -> Result<Arc<TaskIdClaim>, ConfigError> {
         if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }
         let pool = self.task_id_pool.unwrap_or_default();
-        match (self.task_id, self.environment.as_ref().and_then(Environment::task_id)) {
-            (Some(id), _) => Ok(id),
-            (None, Some(text)) => pool.parse_variable(text),
-            (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
-            (None, None) => TaskId::try_current(),
+        let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
+        if let Some(id) = self.task_id {
+            return alone(id);
+        }
+        if let Some(text) = self.environment.as_ref().and_then(Environment::task_id) {
+            return alone(pool.parse_variable(text)?);
+        }
+        let variables: Variables<'_> = match &self.environment {
+            Some(environment) => &|name| environment.get(name).map(ToOwned::to_owned),
+            None => &task_id::from_process,
+        };
+        let source = self.task_id_source.as_ref();
+        match source {
+            // A client of its own, whatever the process decided; but the variable still goes first.
+            Some(source) if !installed => match TaskId::from_variable(pool)? {
+                Some(id) => alone(id),
+                None => source.claim_with(pool, variables).map(Arc::new),
+            },
+            _ => TaskId::claim_current(source, self.task_id_pool, variables),
         }
     }
 

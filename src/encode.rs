@@ -96,6 +96,11 @@ impl Encoder {
         self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), tags, Kind::Counter)
     }
 
+    /// A gauge of the client's own, in all dialects under the same name.
+    pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
+        self.line_of(format!("tasktag.{name}"), tags, Kind::Gauge)
+    }
+
     fn line_of(&mut self, name: String, tags: &Tags, kind: Kind) -> Line {
         let mut head = name.into_bytes();
         head.push(b':');

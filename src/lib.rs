@@ -94,6 +94,7 @@ mod cell;
 mod channel;
 mod context;
 mod control;
+mod fnv;
 mod index;
 mod ledger;
 mod recent;
@@ -136,7 +137,7 @@ pub use crate::handle::{
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
 pub use crate::probe::Watch;
-pub use crate::task_id::{TaskId, TaskIdPool};
+pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
 
 #[doc(hidden)]

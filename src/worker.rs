@@ -8,6 +8,7 @@ use crate::probe::Watched;
 use crate::record::Record;
 use crate::registry::{Flush, Registry};
 use crate::shared::Shared;
+use crate::task_id::TaskIdClaim;
 use crate::telemetry::{INTERVAL_NANOS, Telemetry};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -41,6 +42,10 @@ pub(crate) struct Worker {
     pub(crate) registry: Registry,
     pub(crate) aggregate: Aggregate,
     pub(crate) probes: Vec<Watched>,
+    /// Held until the worker ends, and with it whatever is sent under the id.
+    pub(crate) claim: Arc<TaskIdClaim>,
+    /// How many task ids are leased, when that was last asked.
+    pub(crate) leased: Option<u32>,
 }
 
 /// When what is due next.
@@ -49,6 +54,7 @@ pub(crate) struct Schedule {
     collect: u64,
     flush: u64,
     telemetry: u64,
+    lease: u64,
 }
 
 impl Schedule {
@@ -58,6 +64,7 @@ impl Schedule {
             collect: now + intervals.collect,
             flush: now + jittered(intervals.flush),
             telemetry: now + INTERVAL_NANOS,
+            lease: now,
         }
     }
 }
@@ -85,8 +92,8 @@ impl Worker {
         self.outbox.abandon();
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.shared.leave(self.registry);
-        // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
-        let owned = (self.probes, self.outbox, self.aggregate);
+        // Probes, transport and lease are gone before anyone is told of the end. One that panics on its way is gone too.
+        let owned = (self.probes, self.outbox, self.aggregate, self.claim);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.shared.control.end();
     }
@@ -118,6 +125,10 @@ impl Worker {
     fn collect(&mut self, now: u64) {
         // The schedule moves first, so that a collection that panics is not tried again at once.
         self.schedule.collect = now + self.intervals.collect;
+        if now >= self.schedule.lease {
+            self.schedule.lease = now + INTERVAL_NANOS;
+            self.leased = self.claim.show();
+        }
         self.probes.extend(self.shared.take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
         for _ in 0..self.shared.channel.len() {
@@ -174,7 +185,7 @@ impl Worker {
             self.schedule.telemetry = now + INTERVAL_NANOS;
             // The flush's own packets leave first, so that they are in the stats.
             self.outbox.write_books();
-            telemetry.flush(&self.shared.ledger.stats(0), &mut self.encoder, &mut self.outbox);
+            telemetry.flush(&self.shared.ledger.stats(0), self.leased, &mut self.encoder, &mut self.outbox);
         }
     }
 }

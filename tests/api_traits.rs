@@ -12,7 +12,7 @@ use tasktag::{
     AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
     FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
     QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
-    TaskIdPool, Timer, Watch, WatchBuilder,
+    TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -65,6 +65,9 @@ const _: () = {
     any::<Tally>();
     any::<TaskId>();
     any::<TaskIdPool>();
+    any::<TaskIdSource>();
+    any::<TaskIdSourceKind>();
+    any::<TaskIdClaim>();
     any::<ConfigError>();
     any::<RegisterError>();
     any::<FlushError>();
