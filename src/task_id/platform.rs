@@ -128,3 +128,29 @@ pub(super) fn id_of_identity(identity: &str, process: Process, pool: TaskIdPool)
     let [high, low] = [hash >> 64, hash].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
     pool.id_at(high ^ low, TaskIdSourceKind::Hashed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_names_in_a_row_are_spread_evenly() {
+        let names: [fn(u32) -> String; 3] = [
+            |n| format!("shop-host-{n}"),
+            |n| format!("{n:08x}-7e9f-4a2b-8c4d-6e8f0a1b2c3d"),
+            |n| format!("e784079b4494{n:04x}"),
+        ];
+        for (name, size) in names.iter().flat_map(|name| [100, 128, 1000].map(|size| (name, size))) {
+            let pool = TaskIdPool::new(size).unwrap();
+            let mut buckets = vec![0_u32; size as usize];
+            for n in 0..20 * size {
+                let id = id_of_identity(&name(n), Process { index: 0, of: 1 }, pool);
+                buckets[id.number() as usize - 1] += 1;
+            }
+            let found: f64 = buckets.iter().map(|n| (f64::from(*n) - 20.0).powi(2) / 20.0).sum();
+            let freedom = f64::from(size - 1);
+            // Six standard deviations.
+            assert!(found < freedom + 6.0 * (2.0 * freedom).sqrt(), "{} of {size}: {found}", name(7));
+        }
+    }
+}
