@@ -8,6 +8,7 @@ use super::TaskIdPool;
 use std::cmp::Reverse;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,8 +18,10 @@ const NOTES: &str = "last-seen";
 const NOTE_LEN: usize = 4;
 /// Seconds after which a holder that was not seen may be gone: it shows itself every 10 s.
 const UNSEEN_SECONDS: u32 = 25;
-/// How many slots whose holders were seen are tried nevertheless.
-const MAX_SEEN_TRIES: usize = 16;
+/// How many slots whose holders were seen are tried nevertheless: a start in a full pool costs that many.
+const MAX_SEEN_TRIES: usize = 8;
+/// A pool of so many slots or fewer is tried whole.
+const SMALL_POOL: usize = 16;
 
 /// A directory of slots.
 #[derive(Debug)]
@@ -82,17 +85,33 @@ pub(super) fn take(directory: &Directory, start: u32) -> Result<Option<Slot>, St
 /// The slots to be tried, in this order: those that nobody is known to hold, those whose holder was not seen for long,
 /// and a few of the others, the longest unseen first.
 fn candidates(seen: &[u32], start: u32, now: u32) -> impl Iterator<Item = u32> {
-    let from_start =
-        (start..).zip(seen.iter().skip(start as usize - 1)).chain((1..).zip(seen)).take(seen.len());
-    let (free, held): (Vec<_>, Vec<_>) =
-        from_start.map(|(number, &seen)| (number, seen)).partition(|(_, seen)| *seen == 0);
+    let (before, from) = seen.split_at(start as usize - 1);
+    let from_start = move || (start..).zip(from).chain((1..).zip(before));
+    let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
+    // Only those starts look at the others that find nothing free.
+    let held = iter::once_with(move || {
+        let mut held = Vec::with_capacity(seen.len());
+        from_start().filter(|(_, seen)| **seen != 0).for_each(|(number, seen)| held.push((number, *seen)));
+        let tries = if seen.len() <= SMALL_POOL { SMALL_POOL } else { MAX_SEEN_TRIES };
+        oldest(&held, now, tries)
+    });
+    free.chain(held.flatten())
+}
+
+/// Of the slots that are held, those not seen for long and so many others, the longest unseen first.
+fn oldest(held: &[(u32, u32)], now: u32, others: usize) -> impl Iterator<Item = u32> + use<> {
     // A note from the future is from before the clock was set back: it says nothing.
-    let mut by_age: Vec<_> =
-        held.into_iter().map(|(number, seen)| (now.checked_sub(seen).unwrap_or(u32::MAX), number)).collect();
-    let unseen = by_age.iter().filter(|(age, _)| *age > UNSEEN_SECONDS).count();
-    by_age.sort_by_key(|(age, _)| Reverse(*age));
-    by_age.truncate(unseen + MAX_SEEN_TRIES);
-    free.into_iter().map(|(number, _)| number).chain(by_age.into_iter().map(|(_, number)| number))
+    let age = |seen: u32| now.checked_sub(seen).unwrap_or(u32::MAX);
+    // Of one age, they stay in the order that began at a random place.
+    let by_age = |place: usize, &(number, seen): &(u32, u32)| (Reverse(age(seen)), place, number);
+    let mut slots: Vec<_> = held.iter().enumerate().map(|(place, slot)| by_age(place, slot)).collect();
+    let tried = others + slots.iter().filter(|(Reverse(age), ..)| *age > UNSEEN_SECONDS).count();
+    if tried < slots.len() {
+        slots.select_nth_unstable(tried);
+        slots.truncate(tried);
+    }
+    slots.sort_unstable();
+    slots.into_iter().map(|(_, _, number)| number)
 }
 
 impl Directory {
@@ -152,4 +171,108 @@ fn lock(slot: &Path) -> io::Result<Option<File>> {
 fn note(notes: &mut File, number: u32, seen: u32) -> io::Result<()> {
     notes.seek(SeekFrom::Start((u64::from(number) - 1) * NOTE_LEN as u64))?;
     notes.write_all(&seen.to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const NOW: u32 = 1_000_000;
+
+    fn order(seen: &[u32], start: u32) -> Vec<u32> {
+        candidates(seen, start, NOW).collect()
+    }
+
+    #[test]
+    fn free_slots_are_tried_first_from_a_random_one_on_and_then_the_longest_unseen() {
+        assert_eq!(order(&[0; 5], 1), [1, 2, 3, 4, 5]);
+        assert_eq!(order(&[0; 5], 4), [4, 5, 1, 2, 3]);
+        assert_eq!(order(&[0; 5], 5), [5, 1, 2, 3, 4]);
+        assert_eq!(order(&[0], 1), [1]);
+        assert_eq!(order(&[NOW, 0, NOW - 3, 0, NOW - 9], 3), [4, 2, 5, 3, 1]);
+        // Of one age, and from the future: it may be any age.
+        assert_eq!(order(&[NOW - 1, NOW - 1, NOW + 7, NOW - 1], 2), [3, 2, 4, 1]);
+    }
+
+    #[test]
+    fn a_full_pool_is_not_swept() {
+        for start in [1, 500, 1000] {
+            assert_eq!(order(&[NOW; 1000], start).len(), MAX_SEEN_TRIES);
+            assert_eq!(order(&[NOW - UNSEEN_SECONDS; 1000], start).len(), MAX_SEEN_TRIES);
+        }
+        assert_eq!(order(&[NOW; SMALL_POOL + 1], 3).len(), MAX_SEEN_TRIES);
+    }
+
+    #[test]
+    fn every_slot_that_may_be_free_is_tried_once() {
+        for seen in [0, 1, NOW - UNSEEN_SECONDS - 1, NOW + 1, u32::MAX] {
+            let mut tried = order(&[seen; 1000], 700);
+            tried.sort_unstable();
+            assert!(tried.into_iter().eq(1..=1000), "{seen}");
+        }
+        assert_eq!(order(&[NOW; SMALL_POOL], 3).len(), SMALL_POOL);
+        let mut some = [NOW; 1000];
+        some[..300].fill(NOW - 100);
+        let tried = order(&some, 700);
+        assert_eq!(tried.len(), 300 + MAX_SEEN_TRIES);
+        assert!(tried[..300].iter().all(|number| *number <= 300));
+    }
+
+    /// A directory of one slot, empty.
+    fn directory(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("tasktag-lease-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Directory::new(&path, TaskIdPool::new(1).unwrap())
+    }
+
+    fn noted(directory: &Directory) -> u32 {
+        directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap()[0]
+    }
+
+    #[test]
+    #[allow(clippy::used_underscore_binding, reason = "the one place where a lock is copied")]
+    fn a_forked_childs_copy_gives_nothing_back_and_keeps_the_slot_taken() {
+        let directory = directory("fork");
+        let parent = take(&directory, 1).unwrap().unwrap();
+        // What a child has: the same lock, and the number of another process.
+        let copy = || {
+            let lock = parent._lock.try_clone().unwrap();
+            Slot { _lock: lock, number: 1, notes: parent.notes.clone(), holder: parent.holder + 1 }
+        };
+        drop(copy());
+        assert!(take(&directory, 1).unwrap().is_none(), "the parent's lock is the parent's");
+        assert_ne!(noted(&directory), 0);
+        note(&mut open(&parent.notes).unwrap(), 1, 1).unwrap();
+        directory.show(Some(&copy()));
+        assert_eq!(noted(&directory), 1, "it does not say that its parent is there");
+        let child = copy();
+        drop(parent);
+        assert!(take(&directory, 1).unwrap().is_none(), "the child is there, under the parent's id");
+        drop(child);
+        assert!(take(&directory, 1).unwrap().is_some());
+        fs::remove_dir_all(&directory.path).unwrap();
+    }
+
+    #[test]
+    fn holders_that_were_seen_lately_are_counted() {
+        let directory = directory("count");
+        let slot = take(&directory, 1).unwrap().unwrap();
+        let count = |seen| {
+            note(&mut open(&directory.path.join(NOTES)).unwrap(), 1, seen).unwrap();
+            directory.show(None)
+        };
+        let at = now();
+        assert_eq!(
+            [count(at), count(at - 20), count(0), count(at - 60), count(at + 60)],
+            [1, 1, 0, 0, 0].map(Some)
+        );
+        assert_eq!(directory.show(Some(&slot)), Some(1));
+        assert!(noted(&directory) >= at);
+        drop(slot);
+        assert_eq!((noted(&directory), directory.show(None)), (0, Some(0)));
+        fs::remove_dir_all(&directory.path).unwrap();
+        assert_eq!(directory.show(None), None);
+    }
 }
