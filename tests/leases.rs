@@ -234,7 +234,8 @@ fn now() -> u32 {
 fn write_note(directory: &Directory, number: u32, seen: u32) {
     let path = directory.0.join("last-seen");
     let mut notes = fs::read(&path).unwrap();
-    let place = (number as usize - 1) * 4;
+    // Behind the note of when a holder was last found gone.
+    let place = number as usize * 4;
     notes.resize(notes.len().max(place + 4), 0);
     notes[place..place + 4].copy_from_slice(&seen.to_le_bytes());
     fs::write(&path, notes).unwrap();
@@ -293,6 +294,25 @@ fn a_slot_whose_holder_was_not_seen_for_long_is_tried_among_any_number() {
 }
 
 #[test]
+fn where_holders_are_killed_a_free_slot_is_found_however_lately_its_holder_was_seen() {
+    let directory = Directory::new("killed-lately");
+    let held: Vec<_> = (0..99).map(|_| directory.claim(100)).collect();
+    let mut holder = Holder::start(&directory.0, 100, "");
+    let mut leased = holder.leased();
+    holder.kill();
+    // One that was killed is found: by chance, or because it was not seen for long.
+    write_note(&directory, leased.number, now() - 26);
+    for _ in 0..5 {
+        holder = Holder::start(&directory.0, 100, "");
+        let next = holder.leased();
+        assert_eq!((next.number, next.is_shared), (leased.number, false));
+        holder.kill();
+        leased = next;
+    }
+    drop(held);
+}
+
+#[test]
 fn a_start_in_a_full_pool_notes_the_holders_that_it_met() {
     let directory = Directory::new("met");
     let held: Vec<_> = (0..50).map(|_| directory.claim(50)).collect();
@@ -301,7 +321,7 @@ fn a_start_in_a_full_pool_notes_the_holders_that_it_met() {
     assert_eq!(directory.claim(50).task_id().source(), TaskIdSourceKind::Shared);
     let notes = fs::read(directory.0.join("last-seen")).unwrap();
     let notes: Vec<_> = notes.as_chunks::<4>().0.iter().map(|note| u32::from_le_bytes(*note)).collect();
-    assert!(notes.len() == 50 && notes.iter().all(|seen| *seen > old + 50), "{notes:?}");
+    assert!(notes.len() == 51 && notes[1..].iter().all(|seen| *seen > old + 50), "{notes:?}");
     drop(held);
 }
 

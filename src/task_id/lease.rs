@@ -1,8 +1,9 @@
 //! Slots of a directory, each held by at most one live process.
 //!
 //! A slot is a file, and whoever has it locked holds the slot. That alone decides; the kernel unlocks it however its
-//! holder ends. A second file notes for each slot when its holder was last seen, four bytes each. It is never locked, it
-//! may be late or wrong, and all it does is to spare a start from asking about every slot.
+//! holder ends. A second file notes when a holder was last found gone, and for each slot when its holder was last seen,
+//! four bytes each. It is never locked, it may be late or wrong, and all it does is to spare a start from asking about
+//! every slot.
 
 use super::TaskIdPool;
 use std::cmp::Reverse;
@@ -16,9 +17,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NOTES: &str = "last-seen";
 /// Bytes of a note: seconds since 1970, or 0 where nobody holds the slot.
 const NOTE_LEN: usize = 4;
+/// The note in the place of a slot 0, which there is not: when a holder was last found gone.
+const GONE: u32 = 0;
 /// Seconds after which a holder that was not seen may be gone: it shows itself every 10 s.
 const UNSEEN_SECONDS: u32 = 25;
-/// How many slots whose holders were seen are tried nevertheless: a start in a full pool costs that many.
+/// How many slots whose holders were seen are tried nevertheless, unless one was found gone lately: a start in a full pool
+/// costs that many.
 const MAX_SEEN_TRIES: usize = 8;
 /// A pool of so many slots or fewer is tried whole.
 const SMALL_POOL: usize = 16;
@@ -67,14 +71,17 @@ pub(super) fn take(directory: &Directory, start: u32) -> Result<Option<Slot>, St
     let path = directory.path.join(NOTES);
     let failed = |error: io::Error| told(&path, &error);
     let mut notes = open(&path).map_err(failed)?;
-    let seen = directory.read(&mut notes).map_err(failed)?;
+    let found = directory.read(&mut notes).map_err(failed)?;
     let now = now();
-    for number in candidates(&seen, start, now) {
+    for number in found.candidates(start, now) {
         let slot = directory.slot(number);
         let lock = lock(&slot).map_err(|error| told(&slot, &error))?;
         // Whoever holds it is there: the next start need not ask again.
         note(&mut notes, number, now).map_err(failed)?;
         if let Some(lock) = lock {
+            if found.is_noted(number) {
+                note(&mut notes, GONE, now).map_err(failed)?;
+            }
             let (notes, holder) = (path, std::process::id());
             return Ok(Some(Slot { _lock: lock, number, notes, holder }));
         }
@@ -82,28 +89,51 @@ pub(super) fn take(directory: &Directory, start: u32) -> Result<Option<Slot>, St
     Ok(None)
 }
 
-/// The slots to be tried, in this order: those that nobody is known to hold, those whose holder was not seen for long,
-/// and a few of the others, the longest unseen first.
-fn candidates(seen: &[u32], start: u32, now: u32) -> impl Iterator<Item = u32> {
-    let (before, from) = seen.split_at(start as usize - 1);
-    let from_start = move || (start..).zip(from).chain((1..).zip(before));
-    let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
-    // Only those starts look at the others that find nothing free.
-    let held = iter::once_with(move || {
-        let mut held = Vec::with_capacity(seen.len());
-        from_start().filter(|(_, seen)| **seen != 0).for_each(|(number, seen)| held.push((number, *seen)));
-        let tries = if seen.len() <= SMALL_POOL { SMALL_POOL } else { MAX_SEEN_TRIES };
-        oldest(&held, now, tries)
-    });
-    free.chain(held.flatten())
+/// The notes, as they were read.
+struct Notes {
+    gone: u32,
+    // By number, from 1 on.
+    seen: Vec<u32>,
+}
+
+impl Notes {
+    fn is_noted(&self, number: u32) -> bool {
+        self.seen.get(number as usize - 1).is_some_and(|seen| *seen != 0)
+    }
+
+    /// The slots to be tried, in this order: those that nobody is known to hold, those whose holder was not seen for
+    /// long, and a few of the others or all, the longest unseen first.
+    fn candidates(&self, start: u32, now: u32) -> impl Iterator<Item = u32> {
+        let (before, from) = self.seen.split_at(start as usize - 1);
+        let from_start = move || (start..).zip(from).chain((1..).zip(before));
+        let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
+        // Only those starts look at the others that find nothing free.
+        let held = iter::once_with(move || {
+            let mut held = Vec::with_capacity(self.seen.len());
+            from_start()
+                .filter(|(_, seen)| **seen != 0)
+                .for_each(|(number, seen)| held.push((number, *seen)));
+            oldest(&held, now, self.tries(now))
+        });
+        free.chain(held.flatten())
+    }
+
+    /// How many slots to try whose holders were seen. Where holders are killed, what was seen of them says little.
+    fn tries(&self, now: u32) -> usize {
+        let quiet = age(self.gone, now) > UNSEEN_SECONDS && self.gone <= now;
+        if quiet && self.seen.len() > SMALL_POOL { MAX_SEEN_TRIES } else { self.seen.len() }
+    }
+}
+
+/// A note from the future is from before the clock was set back: it says nothing.
+fn age(seen: u32, now: u32) -> u32 {
+    now.checked_sub(seen).unwrap_or(u32::MAX)
 }
 
 /// Of the slots that are held, those not seen for long and so many others, the longest unseen first.
 fn oldest(held: &[(u32, u32)], now: u32, others: usize) -> impl Iterator<Item = u32> + use<> {
-    // A note from the future is from before the clock was set back: it says nothing.
-    let age = |seen: u32| now.checked_sub(seen).unwrap_or(u32::MAX);
     // Of one age, they stay in the order that began at a random place.
-    let by_age = |place: usize, &(number, seen): &(u32, u32)| (Reverse(age(seen)), place, number);
+    let by_age = |place: usize, &(number, seen): &(u32, u32)| (Reverse(age(seen, now)), place, number);
     let mut slots: Vec<_> = held.iter().enumerate().map(|(place, slot)| by_age(place, slot)).collect();
     let tried = others + slots.iter().filter(|(Reverse(age), ..)| *age > UNSEEN_SECONDS).count();
     if tried < slots.len() {
@@ -124,16 +154,18 @@ impl Directory {
         self.path.join(format!("{number}.lock"))
     }
 
-    /// What is noted of each slot, 0 where nothing is.
-    fn read(&self, notes: &mut File) -> io::Result<Vec<u32>> {
+    /// What is noted, 0 where nothing is.
+    fn read(&self, notes: &mut File) -> io::Result<Notes> {
         let len = self.pool.size() as usize;
-        let mut bytes = Vec::with_capacity(len * NOTE_LEN);
+        let mut bytes = Vec::with_capacity((1 + len) * NOTE_LEN);
         notes.seek(SeekFrom::Start(0))?;
-        notes.take((len * NOTE_LEN) as u64).read_to_end(&mut bytes)?;
+        notes.take(((1 + len) * NOTE_LEN) as u64).read_to_end(&mut bytes)?;
         let (found, _) = bytes.as_chunks::<NOTE_LEN>();
-        let mut seen: Vec<u32> = found.iter().map(|&note| u32::from_le_bytes(note)).collect();
+        let mut found = found.iter().map(|&note| u32::from_le_bytes(note));
+        let gone = found.next().unwrap_or(0);
+        let mut seen: Vec<u32> = found.collect();
         seen.resize(len, 0);
-        Ok(seen)
+        Ok(Notes { gone, seen })
     }
 
     /// Notes that a slot's holder is there, and counts the holders that were seen lately.
@@ -143,9 +175,9 @@ impl Directory {
         if let Some(slot) = slot.filter(|slot| slot.holder == std::process::id()) {
             note(&mut notes, slot.number, now).ok()?;
         }
-        let seen = self.read(&mut notes).ok()?;
-        let lately = |seen: &&u32| now.checked_sub(**seen).is_some_and(|age| age <= UNSEEN_SECONDS);
-        u32::try_from(seen.iter().filter(lately).count()).ok()
+        let found = self.read(&mut notes).ok()?;
+        let lately = |seen: &&u32| age(**seen, now) <= UNSEEN_SECONDS;
+        u32::try_from(found.seen.iter().filter(lately).count()).ok()
     }
 }
 
@@ -169,7 +201,7 @@ fn lock(slot: &Path) -> io::Result<Option<File>> {
 }
 
 fn note(notes: &mut File, number: u32, seen: u32) -> io::Result<()> {
-    notes.seek(SeekFrom::Start((u64::from(number) - 1) * NOTE_LEN as u64))?;
+    notes.seek(SeekFrom::Start(u64::from(number) * NOTE_LEN as u64))?;
     notes.write_all(&seen.to_le_bytes())
 }
 
@@ -181,7 +213,7 @@ mod tests {
     const NOW: u32 = 1_000_000;
 
     fn order(seen: &[u32], start: u32) -> Vec<u32> {
-        candidates(seen, start, NOW).collect()
+        Notes { gone: 0, seen: seen.to_vec() }.candidates(start, NOW).collect()
     }
 
     #[test]
@@ -219,6 +251,35 @@ mod tests {
         assert!(tried[..300].iter().all(|number| *number <= 300));
     }
 
+    #[test]
+    fn where_a_holder_was_found_gone_lately_every_slot_is_tried() {
+        for (gone, tries) in [
+            (NOW, 1000),
+            (NOW - UNSEEN_SECONDS, 1000),
+            (NOW - UNSEEN_SECONDS - 1, MAX_SEEN_TRIES),
+            (0, MAX_SEEN_TRIES),
+            // The clock was set back: nobody knows.
+            (NOW + 1, 1000),
+        ] {
+            let notes = Notes { gone, seen: vec![NOW; 1000] };
+            let tried: std::collections::BTreeSet<_> = notes.candidates(300, NOW).collect();
+            assert_eq!((tried.len(), notes.candidates(300, NOW).count()), (tries, tries), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_holder_that_is_found_gone_is_noted_and_one_that_gave_its_slot_back_is_not() {
+        let directory = directory("gone");
+        let found = || directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap();
+        drop(take(&directory, 1).unwrap().unwrap());
+        drop(take(&directory, 1).unwrap().unwrap());
+        assert_eq!(found().gone, 0);
+        note(&mut open(&directory.path.join(NOTES)).unwrap(), 1, now()).unwrap();
+        let _slot = take(&directory, 1).unwrap().unwrap();
+        assert!(now() - found().gone < 5);
+        fs::remove_dir_all(&directory.path).unwrap();
+    }
+
     /// A directory of one slot, empty.
     fn directory(name: &str) -> Directory {
         let path = std::env::temp_dir().join(format!("tasktag-lease-{name}-{}", std::process::id()));
@@ -228,7 +289,7 @@ mod tests {
     }
 
     fn noted(directory: &Directory) -> u32 {
-        directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap()[0]
+        directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap().seen[0]
     }
 
     #[test]

@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn the_odds_are_known_for_any_number_of_tasks() {
+        for size in [1, 2, 7, 1000, TaskIdPool::MAX_SIZE] {
+            let pool = TaskIdPool::new(size).unwrap();
+            let (mut odds, mut sharing) = (0.0, 0.0);
+            for tasks in [0, 1, 2, 3, 10, 1000, 1001, TaskIdPool::MAX_SIZE + 1, u32::MAX] {
+                let before = (odds, sharing);
+                (odds, sharing) = (pool.collision_probability(tasks), pool.expected_sharing(tasks));
+                assert!(before.0 <= odds && odds <= 1.0, "{tasks} of {size}: {odds}");
+                assert!(before.1 <= sharing && sharing <= f64::from(tasks), "{tasks} of {size}: {sharing}");
+                assert_eq!((odds > 0.0, sharing > 0.0), (tasks > 1, tasks > 1), "{tasks} of {size}");
+            }
+        }
+    }
+
+    #[test]
     fn the_smallest_pool_is_the_smallest() {
         let pool = TaskIdPool::smallest_for(20, 0.02).unwrap();
         assert!(pool.collision_probability(20) <= 0.02);
