@@ -23,7 +23,7 @@ const GONE: u32 = 0;
 const UNSEEN_SECONDS: u32 = 25;
 /// How many slots whose holders were seen are tried nevertheless, unless one was found gone lately: a start in a full pool
 /// costs that many.
-const MAX_SEEN_TRIES: usize = 8;
+const MAX_SEEN_TRIES: usize = 6;
 /// A pool of so many slots or fewer is tried whole.
 const SMALL_POOL: usize = 16;
 

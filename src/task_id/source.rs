@@ -138,7 +138,7 @@ impl TaskIdSource {
     ///
     /// A start tries the free slots, each at most once. Where all are taken it does not wait or try again: it shares a
     /// bucket, and says so. A slot counts as taken while its holder was seen in the last 25 s; a [`Client`](crate::Client)
-    /// shows every 10 s that it is there. Where no slot is free, 8 of the taken ones are tried too, the longest unseen first: all of
+    /// shows every 10 s that it is there. Where no slot is free, 6 of the taken ones are tried too, the longest unseen first: all of
     /// them in a pool of up to 16, and wherever a holder was found to have been killed in the last 25 s. What is left to
     /// chance is the first start after the first holder was killed in a pool that was full until then: it may share.
     ///
@@ -151,8 +151,9 @@ impl TaskIdSource {
 
     /// The strongest source that is there: a [`platform`](Self::platform)'s ordinal, else a
     /// [lease](Self::leased) in the directory that systemd made for the service (`RUNTIME_DIRECTORY`), else the
-    /// [hash](Self::hashed) of a name that the platform gave, else a [random](Self::random) bucket. It was found if
-    /// [`source`](crate::TaskId::source) says so. The bare host name is not hashed, since several processes may share it.
+    /// [hash](Self::hashed) of a name that the platform gave, else a [random](Self::random) bucket.
+    /// [`TaskId::source`](crate::TaskId::source) says which it was. The host's bare name is not hashed: several
+    /// processes may have it. No error comes of a source that is not there, unless there is no random number either.
     #[must_use]
     pub fn detect() -> Self {
         let choices = vec![
