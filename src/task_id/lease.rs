@@ -101,21 +101,23 @@ impl Notes {
         self.seen.get(number as usize - 1).is_some_and(|seen| *seen != 0)
     }
 
-    /// The slots to be tried, in this order: those that nobody is known to hold, those whose holder was not seen for
-    /// long, and a few of the others or all, the longest unseen first.
+    /// The slots to be tried, in this order: the one whose holder was not seen for longest, those that nobody is known to
+    /// hold, those whose holder was not seen for long, and a few of the others or all, the longest unseen first.
+    ///
+    /// The first is there so that it is known early where holders are killed, and their slots don't pile up.
     fn candidates(&self, start: u32, now: u32) -> impl Iterator<Item = u32> {
         let (before, from) = self.seen.split_at(start as usize - 1);
         let from_start = move || (start..).zip(from).chain((1..).zip(before));
+        let noted = move || from_start().filter(|(_, seen)| **seen != 0);
+        let first = noted().min_by_key(|(_, seen)| Reverse(age(**seen, now))).map(|(number, _)| number);
         let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
         // Only those starts look at the others that find nothing free.
         let held = iter::once_with(move || {
             let mut held = Vec::with_capacity(self.seen.len());
-            from_start()
-                .filter(|(_, seen)| **seen != 0)
-                .for_each(|(number, seen)| held.push((number, *seen)));
+            noted().for_each(|(number, seen)| held.push((number, *seen)));
             oldest(&held, now, self.tries(now))
         });
-        free.chain(held.flatten())
+        first.into_iter().chain(free).chain(held.flatten().filter(move |number| Some(*number) != first))
     }
 
     /// How many slots to try whose holders were seen. Where holders are killed, what was seen of them says little.
@@ -217,12 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn free_slots_are_tried_first_from_a_random_one_on_and_then_the_longest_unseen() {
+    fn the_longest_unseen_is_tried_then_free_slots_from_a_random_one_on_and_then_the_others() {
         assert_eq!(order(&[0; 5], 1), [1, 2, 3, 4, 5]);
         assert_eq!(order(&[0; 5], 4), [4, 5, 1, 2, 3]);
         assert_eq!(order(&[0; 5], 5), [5, 1, 2, 3, 4]);
         assert_eq!(order(&[0], 1), [1]);
-        assert_eq!(order(&[NOW, 0, NOW - 3, 0, NOW - 9], 3), [4, 2, 5, 3, 1]);
+        assert_eq!(order(&[NOW, 0, NOW - 3, 0, NOW - 9], 3), [5, 4, 2, 3, 1]);
+        assert_eq!(order(&[0, 0, NOW, NOW, 0], 1), [3, 1, 2, 5, 4]);
         // Of one age, and from the future: it may be any age.
         assert_eq!(order(&[NOW - 1, NOW - 1, NOW + 7, NOW - 1], 2), [3, 2, 4, 1]);
     }

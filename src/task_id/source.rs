@@ -136,11 +136,12 @@ impl TaskIdSource {
     /// host's slots when they mount one directory. A file system that can't lock files is an error, as is one that is full; on a network file system
     /// that can, a lease is as good as its locks. Pools of several sizes in one directory don't mix well: use one size.
     ///
-    /// A start tries the free slots, each at most once. Where all are taken it does not wait or try again: it shares a
-    /// bucket, and says so. A slot counts as taken while its holder was seen in the last 25 s; a [`Client`](crate::Client)
-    /// shows every 10 s that it is there. Where no slot is free, 6 of the taken ones are tried too, the longest unseen first: all of
-    /// them in a pool of up to 16, and wherever a holder was found to have been killed in the last 25 s. What is left to
-    /// chance is the first start after the first holder was killed in a pool that was full until then: it may share.
+    /// A start tries the slot whose holder was not seen for longest, and then those that are free, each at most once. Where
+    /// all are taken it does not wait or try again: it shares a bucket, and says so. A slot counts as taken while its
+    /// holder was seen in the last 25 s; a [`Client`](crate::Client) shows every 10 s that it is there. Where no slot is free, 6 of
+    /// the taken ones are tried too, the longest unseen first: all of them in a pool of up to 16, and wherever a
+    /// holder was found to have been killed in the last 25 s. What is left to chance is the first start after the
+    /// first holder was killed in a pool that was full until then: it may share.
     ///
     /// A forked child has its parent's lock as well: the slot stays taken until both have ended or executed another
     /// program. The child is not its owner, and gives nothing back that the parent holds.
