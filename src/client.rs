@@ -105,8 +105,7 @@ impl Client {
     /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
     /// registering the same context with another capacity changes it.
     pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
-        let options =
-            Options { capacity: Some(capacity), opened: self.shared.clock.now(), ..Options::default() };
+        let options = Options { capacity: Some(capacity), ..Options::default() };
         MetricBuilder::new(self, name, Kind::Occupancy, options)
     }
 

@@ -7,7 +7,7 @@ use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
 use crate::kind::Kind;
 use crate::origin::{Cardinality, OriginSettings};
-use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool};
+use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
 use crate::transport;
 #[cfg(feature = "testing")]
@@ -53,6 +53,7 @@ pub struct ClientBuilder {
     tags: Vec<(String, String)>,
     task_id: Option<TaskId>,
     task_id_pool: Option<TaskIdPool>,
+    task_id_source: Option<TaskIdSource>,
     flush_interval: Option<Duration>,
     collect_interval: Option<Duration>,
     channel_capacity: Option<usize>,
@@ -61,6 +62,8 @@ pub struct ClientBuilder {
     telemetry: Option<bool>,
     origin: OriginSettings,
     environment: Option<Environment>,
+    // Whether it is the process-wide one, whose task id is the process's.
+    installed: bool,
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
     #[cfg(feature = "testing")]
@@ -143,6 +146,30 @@ impl ClientBuilder {
     /// [`TaskIdPool::DEFAULT`], 1000 buckets.
     pub fn task_id_pool(mut self, pool: TaskIdPool) -> Self {
         self.task_id_pool = Some(pool);
+        self
+    }
+
+    /// Where the task id comes from, unless [`task_id`](Self::task_id) or `TASKTAG_TASK_ID` fixes it. Defaults to
+    /// [`TaskIdSource::random`].
+    ///
+    /// A client that is [installed](Self::install) decides the id of the process by it: [`TaskId::current`] is the
+    /// same, and a lease is held until the process ends. A client that is [built](Self::build) takes an id of its own,
+    /// and gives a lease back when its guard was dropped and its worker has ended. The variables of a platform
+    /// are the process's, or those of [`from_vars`](Self::from_vars).
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdSource, TaskIdSourceKind};
+    ///
+    /// let guard = Client::builder()
+    ///     .task_id_from(TaskIdSource::detect())
+    ///     .build()?;
+    /// if guard.client().task_id().source() == TaskIdSourceKind::Shared {
+    ///     eprintln!("more tasks than buckets: gauges of two may overwrite each other");
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn task_id_from(mut self, source: TaskIdSource) -> Self {
+        self.task_id_source = Some(source);
         self
     }
 

@@ -161,6 +161,11 @@ impl Encoder {
         self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), tags, Kind::Counter)
     }
 
+    /// A gauge of the client's own, in all dialects under the same name.
+    pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
+        self.line_of(format!("tasktag.{name}"), tags, Kind::Gauge)
+    }
+
     fn full_name(&self, name: &str, suffix: &str) -> String {
         let mut full = self.prefix.clone();
         full.push_str(&clean::name(name));

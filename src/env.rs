@@ -32,7 +32,7 @@ impl Environment {
         Self { vars: vars.filter(|(_, value)| !value.is_empty()).collect() }
     }
 
-    fn get(&self, variable: &str) -> Option<&str> {
+    pub(crate) fn get(&self, variable: &str) -> Option<&str> {
         self.vars.get(variable).map(String::as_str)
     }
 

@@ -121,6 +121,8 @@ pub struct Stats {
     pub probes_removed: u64,
     /// Times the worker died and was started again.
     pub worker_restarts: u64,
+    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks.
+    pub shared_task_ids: u64,
     /// Flushes that the worker completed.
     pub flushes: u64,
     dropped: [Tally; DropReason::ALL.len()],
@@ -170,6 +172,7 @@ impl fmt::Debug for Stats {
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
             .field("worker_restarts", &self.worker_restarts)
+            .field("shared_task_ids", &self.shared_task_ids)
             .field("flushes", &self.flushes)
             .finish()
     }
@@ -201,6 +204,7 @@ pub(crate) struct Ledger {
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
     pub(crate) worker_restarts: Count,
+    pub(crate) shared_task_ids: Count,
     pub(crate) flushes: Count,
 }
 
@@ -285,6 +289,7 @@ impl Ledger {
             &self.probes_removed,
             &self.worker_restarts,
             &self.flushes,
+            &self.shared_task_ids,
         ];
         in_accounts.chain(counts).for_each(Count::clear);
     }
@@ -301,6 +306,7 @@ impl Ledger {
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),
             worker_restarts: self.worker_restarts.get(),
+            shared_task_ids: self.shared_task_ids.get(),
             flushes: self.flushes.get(),
         }
     }

@@ -53,6 +53,12 @@
 //! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
 //! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
 //!
+//! # Task ids
+//!
+//! A random bucket does for a handful of tasks: [`TaskIdPool`] knows the odds that two share one. Where that is not
+//! enough, [`ClientBuilder::task_id_from`] takes a [`TaskIdSource`]: the ordinal that a platform gives, a lease among the
+//! processes of a host, a hash that stays the same over restarts, or the strongest that is there.
+//!
 //! # Features
 //!
 //! | feature | what | extra dependency |
@@ -63,7 +69,8 @@
 //!
 //! A worker does not survive a `fork`. In a forked child the parent's client sends nothing, and dropping its guard
 //! returns at once. A program that forks itself should build its client, and ask for [`TaskId::current`] for the first
-//! time, in the child: what was decided before the fork is decided for both.
+//! time, in the child: what was decided before the fork is decided for both. A [lease](TaskIdSource::leased) stays the
+//! parent's.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -95,6 +102,7 @@ mod cell;
 mod channel;
 mod context;
 mod control;
+mod fnv;
 mod fork;
 mod index;
 mod ledger;
@@ -147,7 +155,7 @@ pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
 pub use crate::origin::Cardinality;
 pub use crate::probe::Watch;
-pub use crate::task_id::{TaskId, TaskIdPool};
+pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
 
 #[doc(hidden)]

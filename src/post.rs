@@ -5,8 +5,8 @@ use crate::control::Control;
 use crate::error::FlushError;
 use crate::probe::Watched;
 use crate::registry::Registry;
-use crate::task_id::TaskId;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::task_id::{TaskId, TaskIdClaim};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) task_id: TaskId,
+    // The worker's, which keeps a lease for as long as it lives.
+    claim: Weak<TaskIdClaim>,
     pub(crate) channel: Channel,
     pub(crate) control: Control,
     // `None` once nobody will ask them.
@@ -24,14 +26,22 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn new(task_id: TaskId, channel_capacity: usize) -> Self {
+    pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize) -> Self {
         Self {
-            task_id,
+            task_id: claim.task_id(),
+            claim: Arc::downgrade(claim),
             channel: Channel::new(channel_capacity),
             control: Control::default(),
             arriving_probes: Mutex::new(Some(Vec::new())),
             remains: Mutex::default(),
             thread: Mutex::default(),
+        }
+    }
+
+    /// In a forked child, of the parent's: lets go of its lease, which stays the parent's.
+    pub(crate) fn disclaim(&self) {
+        if let Some(claim) = self.claim.upgrade() {
+            claim.disclaim();
         }
     }
 

@@ -176,13 +176,14 @@ impl Route {
         self.outbox.refuse(reason, 1);
     }
 
-    /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along.
-    pub(crate) fn finish(&mut self, report_itself: bool) {
+    /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along,
+    /// and how many task ids are leased where that is known.
+    pub(crate) fn finish(&mut self, report_itself: bool, leased: Option<u32>) {
         self.ledger.refused_tags.add(self.encoder.take_refused_tags());
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
             // The flush's own packets leave first, so that they are in the stats.
             self.outbox.write_books();
-            telemetry.flush(&self.ledger.stats(0), &mut self.encoder, &mut self.outbox);
+            telemetry.flush(&self.ledger.stats(0), leased, &mut self.encoder, &mut self.outbox);
         }
         self.outbox.finish();
         self.ledger.flushes.add(1);

@@ -9,7 +9,7 @@ use crate::post::Post;
 use crate::probe::{Collect, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
-use crate::task_id::TaskId;
+use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -96,14 +96,23 @@ impl Shared {
         // All contexts are known anew, and what is in their cells is the parent's to report.
         drop(self.index.take_arrivals());
         let registry = || Registry::inherited(self.index.contexts(), &self.clock);
-        let task_id = self.settings.resolved_task_id().unwrap_or_else(|_| TaskId::decided_or_stand_in());
-        self.post.renew(Post::new(task_id, self.settings.records()));
-        let worker = self.settings.worker(self, registry()).ok().filter(|_| !had_ended);
+        self.post().disclaim();
+        // What could be had in the parent may be out of reach here: a full pool, a directory that is gone.
+        let claim = self.settings.claimed_task_id();
+        let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
+        self.note_sharing(&claim);
+        self.post.renew(Post::new(&claim, self.settings.records()));
+        let worker = self.settings.worker(self, claim, registry()).ok().filter(|_| !had_ended);
         match worker.and_then(|worker| worker.spawn().ok()) {
             Some(thread) => self.post().employ(thread),
             // Out of threads, or there was no worker before: values are booked as those after a shutdown are.
             None => self.end(registry()),
         }
+    }
+
+    /// Counts a task id that other tasks may have.
+    pub(crate) fn note_sharing(&self, claim: &TaskIdClaim) {
+        self.ledger.shared_task_ids.add(u64::from(claim.task_id().source() == TaskIdSourceKind::Shared));
     }
 
     /// There is no worker.

@@ -1,15 +1,25 @@
 //! Who this process is among its peers.
 
+mod claim;
+mod lease;
+mod platform;
 mod pool;
+mod source;
 
+pub use self::claim::TaskIdClaim;
 pub use self::pool::TaskIdPool;
+pub use self::source::{TaskIdSource, TaskIdSourceKind};
+
+pub(crate) use self::platform::{Variables, from_process};
 
 use crate::error::ConfigError;
 use crate::fork::{self, PerProcess};
 use once_cell::sync::OnceCell;
+use std::cmp::Ordering;
 use std::env::VarError;
 use std::fmt;
-use std::sync::LazyLock;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 
 /// The variable that fixes the task id from outside.
 pub(crate) const TASK_ID_VARIABLE: &str = "TASKTAG_TASK_ID";
@@ -24,8 +34,9 @@ const TEXT_LEN: usize = TAG_START.len() + TaskIdPool::MAX_WIDTH;
 /// service stay apart without a time series per pod or container.
 ///
 /// Decided once a process, on first use, and constant from then on: the value of `TASKTAG_TASK_ID` where that is
-/// set, else a bucket drawn uniformly from `1..=1000` with the operating system's generator. The text is padded to
-/// the width of the pool's size.
+/// set, else a bucket drawn uniformly from `1..=1000` with the operating system's generator, or what a
+/// [`TaskIdSource`] gave that was [chosen](Self::decide) before. The text is padded to the width of the pool's size.
+/// Ids are equal when number and pool are, wherever they came from.
 ///
 /// ```
 /// use tasktag::TaskId;
@@ -34,21 +45,44 @@ const TEXT_LEN: usize = TAG_START.len() + TaskIdPool::MAX_WIDTH;
 /// assert_eq!(id, TaskId::current());
 /// assert_eq!(id.tag(), format!("task_id:{:04}", id.number()));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub struct TaskId {
     number: u32,
     pool: TaskIdPool,
+    source: TaskIdSourceKind,
     // `task_id:0042`, so that both the tag and its value are borrowed and never formatted again.
     text: [u8; TEXT_LEN],
 }
 
-static CURRENT: LazyLock<PerProcess<OnceCell<TaskId>>> = LazyLock::new(|| PerProcess::new(OnceCell::new()));
+/// What this process decided, and the lease that it keeps until it ends.
+struct Decided {
+    claim: Arc<TaskIdClaim>,
+    // `None` where the variable decided, which goes before whatever is asked for.
+    source: Option<TaskIdSource>,
+}
+
+/// What a process decides once, and what a forked one begins with: the choices of its parent.
+#[derive(Default)]
+struct Decision {
+    made: OnceCell<Decided>,
+    source: Option<TaskIdSource>,
+    pool: TaskIdPool,
+}
+
+static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
 // Only ever set while `TASKTAG_TASK_ID` is unusable; `CURRENT` stays empty then, so that a build still fails.
 static STAND_IN: OnceCell<TaskId> = OnceCell::new();
 
-/// In a forked child: what was decided was decided for the parent.
+/// In a forked child: what was decided was decided for the parent. The child chooses as its parent did.
 pub(crate) fn start_over() {
-    CURRENT.renew(OnceCell::new());
+    let parents = CURRENT.get();
+    let mut own = Decision { made: OnceCell::new(), source: parents.source.clone(), pool: parents.pool };
+    if let Some(decided) = parents.made.get() {
+        decided.claim.disclaim();
+        own.pool = decided.claim.task_id().pool();
+        own.source = decided.source.clone().or(own.source);
+    }
+    CURRENT.renew(own);
 }
 
 impl TaskId {
@@ -59,8 +93,12 @@ impl TaskId {
     /// so. [`try_current`](Self::try_current) tells the two apart.
     #[must_use]
     pub fn current() -> Self {
-        fork::check();
-        Self::decided_or_stand_in()
+        Self::try_current().unwrap_or_else(|_| Self::stand_in())
+    }
+
+    /// The process's id where it can't have a proper one.
+    pub(crate) fn stand_in() -> Self {
+        *STAND_IN.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash())
     }
 
     /// This process's task id, or why it has none.
@@ -70,45 +108,67 @@ impl TaskId {
     /// When `TASKTAG_TASK_ID` is not a number in `1..=1000`, or when the operating system's generator fails.
     pub fn try_current() -> Result<Self, ConfigError> {
         fork::check();
-        Self::decided()
+        Self::claim_current(None, None, &platform::from_process).map(|claim| claim.task_id())
     }
 
-    /// As [`try_current`](Self::try_current), whoever's it is: a forked child sees to that first.
-    pub(crate) fn decided() -> Result<Self, ConfigError> {
-        CURRENT.get().get_or_try_init(|| Self::decide(TaskIdPool::DEFAULT)).copied()
+    /// Decides where this process's task id comes from, and returns it; a lease is then held until the process ends.
+    /// [Installing](crate::ClientBuilder::install) a client that has a [source](crate::ClientBuilder::task_id_from) does
+    /// the same. `TASKTAG_TASK_ID` still goes first.
+    ///
+    /// # Errors
+    ///
+    /// When the process's id was decided before, from another source or another pool; when `TASKTAG_TASK_ID` is not a
+    /// number of the pool; and when there is no id to be had from the source.
+    pub fn decide(source: &TaskIdSource, pool: TaskIdPool) -> Result<Self, ConfigError> {
+        fork::check();
+        Self::claim_current(Some(source), Some(pool), &platform::from_process).map(|claim| claim.task_id())
     }
 
-    /// As [`current`](Self::current), in the same way.
-    pub(crate) fn decided_or_stand_in() -> Self {
-        Self::decided().unwrap_or_else(|_| *STAND_IN.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash()))
-    }
-
-    /// As [`try_current`](Self::try_current), from a pool of another size if nothing is decided yet.
-    pub(crate) fn current_in(pool: TaskIdPool) -> Result<Self, ConfigError> {
-        let id = CURRENT.get().get_or_try_init(|| Self::decide(pool)).copied()?;
-        if id.pool == pool {
-            Ok(id)
-        } else {
-            Err(ConfigError::TaskIdDecided { decided: id.pool.size(), wanted: pool.size() })
+    /// What the process decided, which it does now if it did not yet; an error if that was something else.
+    pub(crate) fn claim_current(
+        source: Option<&TaskIdSource>,
+        pool: Option<TaskIdPool>,
+        variables: Variables<'_>,
+    ) -> Result<Arc<TaskIdClaim>, ConfigError> {
+        let current = CURRENT.get();
+        let decided = current.made.get_or_try_init(|| {
+            let (source, pool) = (source.or(current.source.as_ref()), pool.unwrap_or(current.pool));
+            Decided::new(source, pool, variables)
+        })?;
+        let id = decided.claim.task_id();
+        if let Some(wanted) = pool.filter(|pool| *pool != id.pool) {
+            return Err(ConfigError::TaskIdDecided { decided: id.pool.size(), wanted: wanted.size() });
         }
+        if let (Some(before), Some(wanted)) = (&decided.source, source)
+            && before != wanted
+        {
+            let reason = format_args!("this process's task id was decided before, from: {before}");
+            return Err(ConfigError::setting(source::SETTING, wanted, reason));
+        }
+        Ok(Arc::clone(&decided.claim))
     }
 
-    fn decide(pool: TaskIdPool) -> Result<Self, ConfigError> {
+    /// The id that `TASKTAG_TASK_ID` fixes for this process, where it is set.
+    pub(crate) fn from_variable(pool: TaskIdPool) -> Result<Option<Self>, ConfigError> {
         match std::env::var(TASK_ID_VARIABLE) {
-            Err(VarError::NotPresent) => pool.draw(),
-            Ok(text) if text.is_empty() => pool.draw(),
-            Ok(text) => pool.parse_variable(&text),
+            Err(VarError::NotPresent) => Ok(None),
+            Ok(text) if text.is_empty() => Ok(None),
+            Ok(text) => pool.parse_variable(&text).map(Some),
             Err(VarError::NotUnicode(text)) => Err(pool.unusable(&text.to_string_lossy())),
         }
     }
 
-    fn new(number: u32, pool: TaskIdPool) -> Self {
+    fn new(number: u32, pool: TaskIdPool, source: TaskIdSourceKind) -> Self {
         let mut text = [0; TEXT_LEN];
         let digits = format!("{number:0width$}", width = pool.width());
         for (to, from) in text.iter_mut().zip(TAG_START.iter().chain(digits.as_bytes())) {
             *to = *from;
         }
-        Self { number, pool, text }
+        Self { number, pool, source, text }
+    }
+
+    fn with_source(self, source: TaskIdSourceKind) -> Self {
+        Self { source, ..self }
     }
 
     /// The bucket, from 1 to the pool's size.
@@ -123,6 +183,12 @@ impl TaskId {
         self.pool
     }
 
+    /// Where the bucket came from, and so what it is worth.
+    #[must_use]
+    pub fn source(self) -> TaskIdSourceKind {
+        self.source
+    }
+
     /// The padded bucket: `0042`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -135,6 +201,46 @@ impl TaskId {
         let text = self.text.get(..TAG_START.len() + self.pool.width()).unwrap_or_default();
         // Written from ASCII in `new`.
         std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Decided {
+    fn new(
+        source: Option<&TaskIdSource>,
+        pool: TaskIdPool,
+        variables: Variables<'_>,
+    ) -> Result<Self, ConfigError> {
+        if let Some(id) = TaskId::from_variable(pool)? {
+            return Ok(Self { claim: Arc::new(TaskIdClaim::new(id)), source: None });
+        }
+        let source = source.cloned().unwrap_or_else(TaskIdSource::random);
+        Ok(Self { claim: Arc::new(source.claim_with(pool, variables)?), source: Some(source) })
+    }
+}
+
+impl PartialEq for TaskId {
+    fn eq(&self, other: &Self) -> bool {
+        (self.number, self.pool) == (other.number, other.pool)
+    }
+}
+
+impl Eq for TaskId {}
+
+impl Hash for TaskId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.number, self.pool).hash(state);
+    }
+}
+
+impl PartialOrd for TaskId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TaskId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.number, self.pool).cmp(&(other.number, other.pool))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::record::Record;
 use crate::registry::{Flush, Registry};
 use crate::route::Route;
 use crate::shared::Shared;
+use crate::task_id::TaskIdClaim;
 use crate::telemetry::INTERVAL_NANOS;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -39,6 +40,10 @@ pub(crate) struct Worker {
     pub(crate) registry: Registry,
     pub(crate) aggregate: Aggregate,
     pub(crate) probes: Vec<Watched>,
+    /// Held until the worker ends, and with it whatever is sent under the id.
+    pub(crate) claim: Arc<TaskIdClaim>,
+    /// How many task ids are leased, when that was last asked.
+    pub(crate) leased: Option<u32>,
 }
 
 /// When what is due next.
@@ -47,6 +52,7 @@ pub(crate) struct Schedule {
     collect: u64,
     flush: u64,
     telemetry: u64,
+    lease: u64,
 }
 
 impl Schedule {
@@ -56,6 +62,7 @@ impl Schedule {
             collect: now + intervals.collect,
             flush: now + jittered(intervals.flush),
             telemetry: now + INTERVAL_NANOS,
+            lease: now,
         }
     }
 }
@@ -83,8 +90,8 @@ impl Worker {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.shared.post().leave(self.registry);
-        // Probes and transport are gone before anyone is told of the end. One that panics on its way is gone too.
-        let owned = (self.probes, self.routes, self.aggregate);
+        // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
+        let owned = (self.probes, self.routes, self.aggregate, self.claim);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.shared.post().control.end();
     }
@@ -115,6 +122,10 @@ impl Worker {
     fn collect(&mut self, now: u64) {
         // The schedule moves first, so that a collection that panics is not tried again at once.
         self.schedule.collect = now + self.intervals.collect;
+        if now >= self.schedule.lease {
+            self.schedule.lease = now + INTERVAL_NANOS;
+            self.leased = self.claim.show();
+        }
         self.probes.extend(self.shared.post().take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
         for _ in 0..self.shared.post().channel.len() {
@@ -169,7 +180,7 @@ impl Worker {
         if report_itself {
             self.schedule.telemetry = now + INTERVAL_NANOS;
         }
-        self.routes.iter_mut().for_each(|route| route.finish(report_itself));
+        self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
     }
 }
 

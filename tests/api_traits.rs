@@ -13,8 +13,8 @@ use tasktag::{
     Agent, AlertType, Cardinality, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect,
     Distribution, DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality,
     Occupancy, Occupied, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus,
-    QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdPool, Timer, Watch,
-    WatchBuilder, Weights,
+    QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdClaim, TaskIdPool,
+    TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -75,6 +75,9 @@ const _: () = {
     any::<Tally>();
     any::<TaskId>();
     any::<TaskIdPool>();
+    any::<TaskIdSource>();
+    any::<TaskIdSourceKind>();
+    any::<TaskIdClaim>();
     any::<ConfigError>();
     any::<RegisterError>();
     any::<FlushError>();

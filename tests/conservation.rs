@@ -852,15 +852,16 @@ fn the_clients_own_telemetry_is_in_the_books_as_lines_and_not_as_values() {
     assert_conserved(&stats);
     assert_eq!((stats.accepted.values, stats.sent.values), (values + 1, values));
     let packets = agent.packets_until(|lines| lines.len() as u64 >= stats.sent.lines);
-    let (own, users): (Vec<String>, Vec<String>) =
-        lines_of(&packets).into_iter().partition(|line| line.starts_with("datadog.dogstatsd.client."));
+    let (own, users): (Vec<String>, Vec<String>) = lines_of(&packets).into_iter().partition(|line| {
+        line.starts_with("datadog.dogstatsd.client.") || line.starts_with("tasktag.task_id.")
+    });
     assert_eq!(users.len() as u64, values);
     assert_eq!(stats.sent.lines, (own.len() + users.len()) as u64);
     assert_eq!(stats.sent.packets, packets.len() as u64);
     assert_eq!(stats.sent.bytes, packets.concat().len() as u64);
     let tags = |extra| {
         format!(
-            "|c|#client:rust,client_transport:udp,client_version:{},{extra}task_id:0042",
+            "|c|#client:rust,client_transport:udp,client_version:{},{extra}task_id_source:fixed,task_id:0042",
             env!("CARGO_PKG_VERSION")
         )
     };

@@ -44,7 +44,7 @@ impl Agent {
     }
 
     fn read(&self) -> Vec<Parsed> {
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         let mut read = Vec::new();
         while let Ok(len) = self.0.recv(&mut buffer) {
             read.extend(parse(&buffer[..len]).unwrap());
@@ -66,7 +66,7 @@ fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
     if child == 0 {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
         // SAFETY: It does not return.
-        unsafe { libc::_exit(if done { 0 } else { 1 }) };
+        unsafe { libc::_exit(i32::from(!done)) };
     }
     child
 }
@@ -125,10 +125,11 @@ fn each_child_reports_its_own_under_its_own_id() {
     handles.wait.record(1000.0);
     client.event("parent", "");
     for child in 0..CHILDREN {
-        assert_done(fork(|| match child % 2 {
-            0 => work(&guard, &handles, child),
-            // As a daemon does: the grandchild works.
-            _ => {
+        assert_done(fork(|| {
+            if child % 2 == 0 {
+                work(&guard, &handles, child)
+            } else {
+                // As a daemon does: the grandchild works.
                 assert_done(fork(|| work(&guard, &handles, child)));
                 true
             }
@@ -147,7 +148,10 @@ fn each_child_reports_its_own_under_its_own_id() {
                 let id = metric.tag("task_id").unwrap().to_owned();
                 let of_id = by_id.entry(id.clone()).or_default();
                 match metric.name.as_str() {
-                    "jobs" => assert_eq!(jobs.insert(id, number(&metric)), None, "twice"),
+                    "jobs" => {
+                        let n: u64 = number(&metric).to_string().parse().unwrap();
+                        assert_eq!(jobs.insert(id, n), None, "twice");
+                    }
                     "wait" => values += metric.count(),
                     "level" | "level.max" => {
                         of_id.insert(format!("level {}", number(&metric)));
@@ -161,13 +165,13 @@ fn each_child_reports_its_own_under_its_own_id() {
         }
     }
     let own = client.task_id().as_str().to_owned();
-    assert_eq!(jobs.remove(&own), Some(5.0));
+    assert_eq!(jobs.remove(&own), Some(5));
     assert_eq!(by_id.remove(&own), Some(BTreeSet::from(["level 1000".to_owned()])));
-    let mut counts: Vec<_> = jobs.values().map(|n| *n as u64).collect();
+    let mut counts: Vec<_> = jobs.values().copied().collect();
     counts.sort_unstable();
     assert_eq!(counts, (100..100 + CHILDREN).collect::<Vec<_>>(), "each child under an id of its own");
     for (id, seen) in by_id {
-        let child = (jobs[&id] as u64 - 100).to_string();
+        let child = (jobs[&id] - 100).to_string();
         assert_eq!(seen, BTreeSet::from([format!("level {child}"), child]));
     }
     assert_eq!(values, 1 + (1..=CHILDREN).sum::<u64>());
@@ -213,7 +217,9 @@ fn a_child_that_asks_for_it_has_its_worker_before_it_uses_a_metric() {
         tasktag::after_fork();
         let other_id = TaskId::current() != id && TaskId::current() == guard.client().task_id();
         tasktag::after_fork();
-        other_id && tasks().contains(&"tasktag\n".to_owned())
+        // A thread gives itself its name.
+        support::wait_until(|| tasks().contains(&"tasktag\n".to_owned()));
+        other_id
     }));
     tasktag::after_fork();
     assert_eq!((TaskId::current(), guard.client().task_id()), (id, id), "in the parent it does nothing");

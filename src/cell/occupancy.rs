@@ -1,5 +1,6 @@
 //! How much of a capacity is in use, integrated over time from two atomics.
 
+use crate::clock::Clock;
 use crate::sync::{AtomicU64, Ordering, spin_loop};
 
 // `units`: operations in the upper bits, units in use in the lower ones.
@@ -26,6 +27,8 @@ pub(crate) struct OccupancyCell {
     peak: AtomicU64,
     capacity: AtomicU64,
     opened: u64,
+    // Of the client, so that whoever gives back a unit needs nothing but the cell.
+    clock: Clock,
 }
 
 /// What the worker reads: exact for the moment it was taken at.
@@ -51,14 +54,21 @@ impl Reading {
 }
 
 impl OccupancyCell {
-    pub(crate) fn new(capacity: u32, opened: u64) -> Self {
+    pub(crate) fn new(capacity: u32, opened: u64, clock: Clock) -> Self {
         Self {
             time_sum: AtomicU64::new(0),
             units: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             capacity: AtomicU64::new(u64::from(capacity)),
             opened,
+            clock,
         }
+    }
+
+    /// The client's time.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
     }
 
     #[inline]
@@ -147,7 +157,7 @@ mod model {
     #[test]
     fn a_reading_is_a_cut_or_nothing() {
         crate::sync::model(|| {
-            let cell = Arc::new(OccupancyCell::new(2, 0));
+            let cell = Arc::new(OccupancyCell::new(2, 0, Clock::monotonic()));
             let callers = [10, 20].map(|start| {
                 let cell = Arc::clone(&cell);
                 thread::spawn(move || {
@@ -177,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_ledger_gives_the_time_in_use() {
-        let cell = OccupancyCell::new(4, 0);
+        let cell = OccupancyCell::new(4, 0, Clock::monotonic());
         cell.acquire(100);
         cell.acquire(150);
         cell.release(200);
@@ -193,7 +203,7 @@ mod tests {
 
     #[test]
     fn readings_stay_exact_over_many_operations_and_years() {
-        let cell = OccupancyCell::new(4, 0);
+        let cell = OccupancyCell::new(4, 0, Clock::monotonic());
         let mut now = 100 * 365 * 86_400 * 1_000_000_000_u64;
         let start = cell.read(cell.first_reading(), || now).unwrap();
         for _ in 0..100_000 {
@@ -207,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_count_of_operations_may_wrap() {
-        let cell = OccupancyCell::new(1, 0);
+        let cell = OccupancyCell::new(1, 0, Clock::monotonic());
         let before = (1 << 40) - 3;
         cell.units.store(before << IN_USE_BITS, Ordering::Relaxed);
         cell.time_sum.store(before, Ordering::Relaxed);
@@ -221,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_release_that_crossed_the_earlier_reading_is_no_time() {
-        let cell = OccupancyCell::new(1, 0);
+        let cell = OccupancyCell::new(1, 0, Clock::monotonic());
         cell.acquire(0);
         let reading = cell.read(cell.first_reading(), || 100).unwrap();
         cell.release(99);
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn threads_leave_a_consistent_cell() {
-        let cell = OccupancyCell::new(2, 0);
+        let cell = OccupancyCell::new(2, 0, Clock::monotonic());
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {

@@ -19,7 +19,7 @@ use crate::post::Post;
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
-use crate::task_id::{TASK_ID_KEY, TaskId};
+use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::telemetry::Telemetry;
 use crate::transport::{self, Address, Transport};
 use crate::worker::{Intervals, Schedule, Worker};
@@ -48,9 +48,11 @@ impl ClientBuilder {
         let context_limit = within("context_limit", context_limit, 1, MAX_CONTEXT_LIMIT)?;
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
-        let post = Post::new(self.resolved_task_id()?, self.records());
+        let claim = self.claimed_task_id()?;
+        let post = Post::new(&claim, self.records());
         let shared = Arc::new(Shared::new(self.make_clock(), context_limit, post, self));
-        let worker = shared.settings().worker(&shared, Registry::default())?;
+        shared.note_sharing(&claim);
+        let worker = shared.settings().worker(&shared, claim, Registry::default())?;
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
         shared.post().employ(thread);
         fork::expect(&shared);
@@ -62,7 +64,12 @@ impl ClientBuilder {
     }
 
     /// The worker of a client, in its process or in a child forked from it.
-    pub(crate) fn worker(&self, shared: &Arc<Shared>, registry: Registry) -> Result<Worker, ConfigError> {
+    pub(crate) fn worker(
+        &self,
+        shared: &Arc<Shared>,
+        claim: Arc<TaskIdClaim>,
+        registry: Registry,
+    ) -> Result<Worker, ConfigError> {
         let (address, origin) = (self.address()?, self.resolved_origin()?);
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
@@ -76,6 +83,8 @@ impl ClientBuilder {
             registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
+            claim,
+            leased: None,
         })
     }
 
@@ -117,8 +126,10 @@ impl ClientBuilder {
         let tags = self.global_tags(agent);
         let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
         let mut encoder = Encoder::new(agent.format()?, globals);
-        let telemetry =
-            self.telemetry.unwrap_or(true).then(|| Telemetry::new(&mut encoder, outbox.transport_name()));
+        let telemetry = self
+            .telemetry
+            .unwrap_or(true)
+            .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
         Ok(Route { encoder, outbox, telemetry, ledger: Arc::clone(ledger) })
     }
 
@@ -128,7 +139,8 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// As [`build`](Self::build), and when a client was installed before.
-    pub fn install(self) -> Result<Guard, ConfigError> {
+    pub fn install(mut self) -> Result<Guard, ConfigError> {
+        self.installed = true;
         crate::client::install(|| self.build())
     }
 
@@ -151,17 +163,32 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    pub(crate) fn resolved_task_id(&self) -> Result<TaskId, ConfigError> {
+    /// The task id of a client, and what keeps it.
+    pub(crate) fn claimed_task_id(&self) -> Result<Arc<TaskIdClaim>, ConfigError> {
         if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }
         let pool = self.task_id_pool.unwrap_or_default();
-        match (self.task_id, self.environment.as_ref().and_then(Environment::task_id)) {
-            (Some(id), _) => Ok(id),
-            (None, Some(text)) => pool.parse_variable(text),
-            (None, None) if self.task_id_pool.is_some() => TaskId::current_in(pool),
-            (None, None) => TaskId::decided(),
+        let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
+        if let Some(id) = self.task_id {
+            return alone(id);
+        }
+        if let Some(text) = self.environment.as_ref().and_then(Environment::task_id) {
+            return alone(pool.parse_variable(text)?);
+        }
+        let variables: Variables<'_> = match &self.environment {
+            Some(environment) => &|name| environment.get(name).map(ToOwned::to_owned),
+            None => &task_id::from_process,
+        };
+        let source = self.task_id_source.as_ref();
+        match source {
+            // A client of its own, whatever the process decided; but the variable still goes first.
+            Some(source) if !self.installed => match TaskId::from_variable(pool)? {
+                Some(id) => alone(id),
+                None => source.claim_with(pool, variables).map(Arc::new),
+            },
+            _ => TaskId::claim_current(source, self.task_id_pool, variables),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::error::RegisterError;
 use crate::fork;
@@ -19,7 +20,7 @@ pub(crate) trait Metric: Sized {
     /// The atomics that it writes.
     type Cell;
 
-    fn new_cell(options: Options, counters: &mut CounterBlock) -> Arc<Self::Cell>;
+    fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
     fn adjust(_cell: &Self::Cell, _options: Options) {}
@@ -31,7 +32,6 @@ pub(crate) trait Metric: Sized {
 pub(crate) struct Options {
     pub(crate) peak: bool,
     pub(crate) capacity: Option<u32>,
-    pub(crate) opened: u64,
 }
 
 /// A metric that is about to be registered, or called by name once.
@@ -101,8 +101,9 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         let (shared, options) = (self.client.shared(), self.options);
-        self.try_register()
-            .unwrap_or_else(|_| M::handle(M::new_cell(options, &mut CounterBlock::default()), shared))
+        self.try_register().unwrap_or_else(|_| {
+            M::handle(M::new_cell(options, &mut CounterBlock::default(), &shared.clock), shared)
+        })
     }
 
     /// A handle, or why there is none.
@@ -113,7 +114,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// The refusal is counted too.
     pub fn try_register(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
+        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters, &shared.clock));
         let cell = shared.index.with_new(self.name, &self.tags, self.kind, make, |context| {
             M::pick(&context.cell).map(Arc::clone)
         });
@@ -172,7 +173,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         if shared.index.find(self.name, &self.tags, act).flatten().is_some() {
             return;
         }
-        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters));
+        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters, &shared.clock));
         let reason = match shared.index.with_new(self.name, &self.tags, self.kind, make, act) {
             Ok(Some(())) => return,
             Err(Refusal::ContextLimit(_)) => DropReason::ContextLimit,

@@ -2,6 +2,7 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, CounterCell};
+use crate::clock::Clock;
 use crate::event::unix_seconds;
 use crate::ledger::DropReason;
 use crate::record::Record;
@@ -67,7 +68,7 @@ impl MetricBuilder<'_, Counter> {
 impl Metric for Counter {
     type Cell = CounterCell;
 
-    fn new_cell(_: Options, counters: &mut CounterBlock) -> Arc<CounterCell> {
+    fn new_cell(_: Options, counters: &mut CounterBlock, _: &Clock) -> Arc<CounterCell> {
         Arc::new(counters.cell())
     }
 

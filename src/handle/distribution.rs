@@ -2,7 +2,7 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
-use crate::clock::nanos;
+use crate::clock::{Clock, nanos};
 use crate::fork;
 use crate::ledger::DropReason;
 use crate::record::Record;
@@ -202,7 +202,7 @@ impl MetricBuilder<'_, Distribution> {
 impl Metric for Distribution {
     type Cell = Buckets;
 
-    fn new_cell(_: Options, _: &mut CounterBlock) -> Arc<Buckets> {
+    fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
     }
 

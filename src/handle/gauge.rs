@@ -2,6 +2,7 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, GaugeCell};
+use crate::clock::Clock;
 use crate::event::unix_seconds;
 use crate::fork;
 use crate::ledger::DropReason;
@@ -131,7 +132,7 @@ impl MetricBuilder<'_, Gauge> {
 impl Metric for Gauge {
     type Cell = GaugeCell;
 
-    fn new_cell(options: Options, _: &mut CounterBlock) -> Arc<GaugeCell> {
+    fn new_cell(options: Options, _: &mut CounterBlock, _: &Clock) -> Arc<GaugeCell> {
         let cell = GaugeCell::new();
         Self::adjust(&cell, options);
         Arc::new(cell)

@@ -2,6 +2,7 @@
 
 use super::builder::{Metric, Options};
 use crate::cell::{Cell, CounterBlock, OccupancyCell};
+use crate::clock::Clock;
 use crate::fork;
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -32,41 +33,40 @@ use std::sync::Arc;
 #[must_use = "an occupancy is reported while a handle is alive"]
 pub struct Occupancy {
     cell: Arc<OccupancyCell>,
-    shared: Arc<Shared>,
 }
 
 impl Occupancy {
     /// Takes a unit into use until the guard is dropped.
     #[inline]
     pub fn acquire(&self) -> Occupied<'_> {
-        Occupied { occupancy: self, generation: self.enter() }
+        Occupied { cell: &self.cell, generation: enter(&self.cell) }
     }
 
     /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
     #[inline]
     pub fn acquire_owned(&self) -> OwnedOccupied {
-        self.enter();
-        OwnedOccupied(self.clone())
+        OwnedOccupied { generation: enter(&self.cell), cell: Arc::clone(&self.cell) }
     }
 
     /// Changes the capacity. It holds for the whole of the current flush interval.
     pub fn set_capacity(&self, capacity: u32) {
         self.cell.set_capacity(capacity);
     }
+}
 
-    #[inline]
-    fn enter(&self) -> u32 {
-        fork::check();
-        self.cell.acquire(self.shared.clock.now());
-        fork::generation()
-    }
+/// Takes a unit, and says in which process of those that forks make that was.
+#[inline]
+fn enter(cell: &OccupancyCell) -> u32 {
+    fork::check();
+    cell.acquire(cell.now());
+    fork::generation()
+}
 
-    #[inline]
-    fn leave(&self, generation: u32) {
-        // A unit that was acquired before a fork is the parent's to give back.
-        if generation == fork::generation() {
-            self.cell.release(self.shared.clock.now());
-        }
+#[inline]
+fn leave(cell: &OccupancyCell, generation: u32) {
+    // A unit that was acquired before a fork is the parent's to give back.
+    if generation == fork::generation() {
+        cell.release(cell.now());
     }
 }
 
@@ -74,32 +74,35 @@ impl Occupancy {
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct Occupied<'a> {
-    occupancy: &'a Occupancy,
+    cell: &'a OccupancyCell,
     generation: u32,
 }
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
-        self.occupancy.leave(self.generation);
+        leave(self.cell, self.generation);
     }
 }
 
 /// A unit in use that can be moved. Dropping it gives the unit back, panics included.
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
-pub struct OwnedOccupied(Occupancy);
+pub struct OwnedOccupied {
+    cell: Arc<OccupancyCell>,
+    generation: u32,
+}
 
 impl Drop for OwnedOccupied {
     fn drop(&mut self) {
-        self.0.leave(fork::generation());
+        leave(&self.cell, self.generation);
     }
 }
 
 impl Metric for Occupancy {
     type Cell = OccupancyCell;
 
-    fn new_cell(options: Options, _: &mut CounterBlock) -> Arc<OccupancyCell> {
-        Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), options.opened))
+    fn new_cell(options: Options, _: &mut CounterBlock, clock: &Clock) -> Arc<OccupancyCell> {
+        Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), clock.now(), clock.clone()))
     }
 
     fn wrap(cell: Arc<OccupancyCell>) -> Cell {
@@ -116,7 +119,7 @@ impl Metric for Occupancy {
         }
     }
 
-    fn handle(cell: Arc<OccupancyCell>, shared: &Arc<Shared>) -> Self {
-        Self { cell, shared: Arc::clone(shared) }
+    fn handle(cell: Arc<OccupancyCell>, _: &Arc<Shared>) -> Self {
+        Self { cell }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, SetCell};
+use crate::clock::Clock;
 use crate::record::{Member, Record};
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl MetricBuilder<'_, Set> {
 impl Metric for Set {
     type Cell = SetCell;
 
-    fn new_cell(_: Options, _: &mut CounterBlock) -> Arc<SetCell> {
+    fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<SetCell> {
         Arc::default()
     }
 

@@ -1,6 +1,6 @@
 //! The buckets that task ids are drawn from, and what the odds are.
 
-use super::{TASK_ID_VARIABLE, TaskId};
+use super::{TASK_ID_VARIABLE, TaskId, TaskIdSourceKind};
 use crate::error::ConfigError;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -67,7 +67,7 @@ impl TaskIdPool {
     /// The id of one bucket, or `None` when `number` is not in `1..=size`.
     #[must_use]
     pub fn id(self, number: u32) -> Option<TaskId> {
-        (1..=self.size).contains(&number).then(|| TaskId::new(number, self))
+        (1..=self.size).contains(&number).then(|| TaskId::new(number, self, TaskIdSourceKind::Fixed))
     }
 
     /// A bucket drawn uniformly with the operating system's generator.
@@ -83,7 +83,7 @@ impl TaskIdPool {
         loop {
             let drawn = SysRng.try_next_u32().map_err(|error| ConfigError::Random(error.to_string()))?;
             if drawn < fair {
-                return Ok(TaskId::new(drawn % self.size + 1, self));
+                return Ok(TaskId::new(drawn % self.size + 1, self, TaskIdSourceKind::Random));
             }
         }
     }
@@ -91,9 +91,15 @@ impl TaskIdPool {
     /// A bucket even where the generator fails: std seeds its hasher for itself, from memory addresses at worst.
     pub(super) fn draw_or_hash(self) -> TaskId {
         self.draw().unwrap_or_else(|_| {
-            let hash = RandomState::new().hash_one(std::process::id()) % u64::from(self.size);
-            TaskId::new(u32::try_from(hash).unwrap_or(0) + 1, self)
+            let hash = RandomState::new().hash_one(std::process::id());
+            self.id_at(hash, TaskIdSourceKind::Random)
         })
+    }
+
+    /// The bucket at a place counted from 0. Places beyond the last bucket begin again at the first.
+    pub(super) fn id_at(self, place: u64, source: TaskIdSourceKind) -> TaskId {
+        let place = u32::try_from(place % u64::from(self.size)).unwrap_or(0);
+        TaskId::new(place + 1, self, source)
     }
 
     /// Reads `42` or `0042`.
@@ -157,7 +163,10 @@ impl TaskIdPool {
     /// How many of `tasks` live tasks share their bucket with another, on average.
     #[must_use]
     pub fn expected_sharing(self, tasks: u32) -> f64 {
-        let others = f64::from(tasks.saturating_sub(1));
+        if tasks < 2 {
+            return 0.0;
+        }
+        let others = f64::from(tasks - 1);
         let alone = others * (-1.0 / f64::from(self.size)).ln_1p();
         f64::from(tasks) * -alone.exp_m1()
     }
@@ -211,6 +220,21 @@ mod tests {
         assert!((pool.expected_sharing(100) - 9.4).abs() < 0.05);
         assert!((pool.expected_sharing(200) - 36.1).abs() < 0.1);
         assert!(pool.expected_sharing(0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_odds_are_known_for_any_number_of_tasks() {
+        for size in [1, 2, 7, 1000, TaskIdPool::MAX_SIZE] {
+            let pool = TaskIdPool::new(size).unwrap();
+            let (mut odds, mut sharing) = (0.0, 0.0);
+            for tasks in [0, 1, 2, 3, 10, 1000, 1001, TaskIdPool::MAX_SIZE + 1, u32::MAX] {
+                let before = (odds, sharing);
+                (odds, sharing) = (pool.collision_probability(tasks), pool.expected_sharing(tasks));
+                assert!(before.0 <= odds && odds <= 1.0, "{tasks} of {size}: {odds}");
+                assert!(before.1 <= sharing && sharing <= f64::from(tasks), "{tasks} of {size}: {sharing}");
+                assert_eq!((odds > 0.0, sharing > 0.0), (tasks > 1, tasks > 1), "{tasks} of {size}");
+            }
+        }
     }
 
     #[test]
