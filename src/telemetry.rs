@@ -59,6 +59,7 @@ impl Telemetry {
         }
         add("registrations_refused", None, Box::new(|stats| stats.refused_registrations));
         add("tags_refused", None, Box::new(|stats| stats.refused_tags));
+        add("values_folded", None, Box::new(|stats| stats.folded_values));
         add("probe_panics", None, Box::new(|stats| stats.probe_panics));
         add("probes_removed", None, Box::new(|stats| stats.probes_removed));
         add("worker_restarts", None, Box::new(|stats| stats.worker_restarts));

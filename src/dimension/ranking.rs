@@ -1,0 +1,310 @@
+//! Which values of a tag are the most frequent: read by callers without a lock, ranked by the worker.
+
+use super::bounded::nth;
+use crate::cell::{CounterBlock, CounterCell};
+use crate::clock::Clock;
+use crate::probe::Collect;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+/// Candidates of a corner: a new one takes the place of the least seen of these.
+const CORNER: usize = 4;
+/// Candidates for each place.
+const CANDIDATES_PER_PLACE: usize = 4;
+/// One in so many places may change hands at a time.
+const SWAPPED: usize = 4;
+/// A candidate takes the place of a value that was seen less than one time in so many of its own.
+const LEAD: u64 = 2;
+
+/// What callers see: which values, known by their hashes, have a place.
+///
+/// The orderings are `Relaxed` but for the table in use. A caller that reads a table while the worker fills it for the next
+/// round may find that a value has no place, or still has one: it is sent either way.
+pub(super) struct Board {
+    // One in use, and one for the worker to fill.
+    tables: [Table; 2],
+    used: AtomicUsize,
+    room: AtomicUsize,
+    // Whoever gives away a place: callers try it and never wait.
+    growth: Mutex<()>,
+    candidates: Box<[[Candidate; CORNER]]>,
+}
+
+struct Table {
+    // Hashes in open addressing, 0 for a free place.
+    words: Box<[AtomicU64]>,
+    calls: Box<[CounterCell]>,
+}
+
+#[derive(Default)]
+struct Candidate {
+    hash: AtomicU64,
+    seen: AtomicU64,
+}
+
+impl Board {
+    /// A board with that many places, some of them taken.
+    pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
+        let len = (2 * places).next_power_of_two();
+        let mut cells = CounterBlock::default();
+        let mut table = || Table {
+            words: (0..len).map(|_| AtomicU64::new(0)).collect(),
+            calls: (0..len).map(|_| cells.cell()).collect(),
+        };
+        let tables = [table(), table()];
+        for (table, hash) in tables.iter().flat_map(|table| pinned.iter().map(move |hash| (table, hash))) {
+            table.insert(*hash);
+        }
+        let corners = (CANDIDATES_PER_PLACE * places / CORNER).next_power_of_two();
+        Self {
+            tables,
+            used: AtomicUsize::new(0),
+            room: AtomicUsize::new(places.saturating_sub(pinned.len())),
+            growth: Mutex::new(()),
+            candidates: (0..corners).map(|_| Default::default()).collect(),
+        }
+    }
+
+    /// Whether a value has a place, or gets one now. Counts the call.
+    #[inline]
+    pub(super) fn keeps(&self, hash: u64) -> bool {
+        match self.table().find(hash) {
+            Some(calls) => {
+                calls.add(1);
+                true
+            }
+            None => self.admit(hash),
+        }
+    }
+
+    #[inline(never)]
+    fn admit(&self, hash: u64) -> bool {
+        if self.room.load(Ordering::Relaxed) > 0 && self.take_place(hash) {
+            return true;
+        }
+        self.note(hash);
+        false
+    }
+
+    fn take_place(&self, hash: u64) -> bool {
+        // Nothing panics under it; a poisoned one would be as good.
+        let _growing = match self.growth.try_lock() {
+            Ok(lock) => lock,
+            Err(TryLockError::Poisoned(lock)) => lock.into_inner(),
+            // Someone else takes a place, or the worker deals them anew.
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let table = self.table();
+        if table.find(hash).is_none() {
+            let Some(room) = self.room.load(Ordering::Relaxed).checked_sub(1) else { return false };
+            self.room.store(room, Ordering::Relaxed);
+            table.insert(hash);
+        }
+        if let Some(calls) = table.find(hash) {
+            calls.add(1);
+        }
+        true
+    }
+
+    /// Counts a call of a value without a place.
+    ///
+    /// Of two threads in one corner one may be counted for the other's value, or not at all: it is an estimate.
+    fn note(&self, hash: u64) {
+        let Some(corner) = self.candidates.get(nth(hash, 0, self.candidates.len())) else { return };
+        if let Some(known) = corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
+            known.seen.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let Some(least) = corner.iter().min_by_key(|known| known.seen.load(Ordering::Relaxed)) else {
+            return;
+        };
+        // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
+        // drive each other out, and not those that come again.
+        let seen = least.seen.load(Ordering::Relaxed);
+        if seen == 0 {
+            least.hash.store(hash, Ordering::Relaxed);
+        }
+        least.seen.store(if seen == 0 { 1 } else { seen - 1 }, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn table(&self) -> &Table {
+        // Acquire pairs with the Release of `publish`: a caller that sees the new table sees what is in it.
+        let [first, second] = &self.tables;
+        if self.used.load(Ordering::Acquire) == 0 { first } else { second }
+    }
+
+    fn spare(&self) -> &Table {
+        let [first, second] = &self.tables;
+        if self.used.load(Ordering::Relaxed) == 0 { second } else { first }
+    }
+
+    fn publish(&self, room: usize) {
+        let next = 1 - self.used.load(Ordering::Relaxed).min(1);
+        self.used.store(next, Ordering::Release);
+        self.room.store(room, Ordering::Relaxed);
+    }
+}
+
+impl Table {
+    #[inline]
+    fn find(&self, hash: u64) -> Option<&CounterCell> {
+        for step in 0..self.words.len() {
+            let place = nth(hash, step, self.words.len());
+            match self.words.get(place)?.load(Ordering::Relaxed) {
+                found if found == hash => return self.calls.get(place),
+                0 => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Fills the first free place on the hash's way; only ever called by one thread at a time.
+    fn insert(&self, hash: u64) {
+        let len = self.words.len();
+        let mut way = (0..len).filter_map(|step| self.words.get(nth(hash, step, len)));
+        if let Some(free) = way.find(|word| [0, hash].contains(&word.load(Ordering::Relaxed))) {
+            free.store(hash, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Board").field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+/// A value and how often it was seen lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ranked {
+    hash: u64,
+    seen: u64,
+}
+
+/// The worker's side: deals the places anew every half-life.
+pub(super) struct Ranking {
+    board: Arc<Board>,
+    // Sorted.
+    pinned: Vec<u64>,
+    places: usize,
+    half_life: u64,
+    clock: Clock,
+    due: u64,
+    // Of the table in use: what was seen before, sorted by hash, and where each place's count stood.
+    before: Vec<Ranked>,
+    counted: Vec<u64>,
+}
+
+impl Ranking {
+    pub(super) fn new(
+        board: Arc<Board>,
+        mut pinned: Vec<u64>,
+        places: usize,
+        half_life: u64,
+        clock: Clock,
+    ) -> Self {
+        pinned.sort_unstable();
+        let due = clock.now().saturating_add(half_life);
+        let counted = vec![0; board.table().calls.len()];
+        Self { board, pinned, places, half_life, clock, due, before: Vec::new(), counted }
+    }
+
+    fn deal(&mut self) {
+        let board = Arc::clone(&self.board);
+        let _dealing = board.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept(board.table());
+        kept.retain(|value| value.seen > 0);
+        let mut candidates = take_candidates(&board);
+        candidates.sort_unstable_by_key(|candidate| candidate.seen);
+        let free = self.places.saturating_sub(self.pinned.len() + kept.len());
+        for _ in 0..free {
+            kept.extend(candidates.pop());
+        }
+        self.swap(&mut kept, &mut candidates);
+        // Whoever gets no place stays a candidate, at half its count.
+        for candidate in candidates {
+            give_back(&board, Ranked { seen: candidate.seen / 2, ..candidate });
+        }
+        self.show(&board, &kept);
+        kept.sort_unstable_by_key(|value| value.hash);
+        self.before = kept;
+    }
+
+    /// All values with a place of their own making, and how often they were seen.
+    fn kept(&self, table: &Table) -> Vec<Ranked> {
+        let words = table.words.iter().zip(&table.calls).zip(&self.counted);
+        words
+            .filter_map(|((word, calls), counted)| {
+                let hash = word.load(Ordering::Relaxed);
+                let seen = self.seen_before(hash) / 2 + calls.sum().wrapping_sub(*counted);
+                let is_pinned = self.pinned.binary_search(&hash).is_ok();
+                (hash != 0 && !is_pinned).then_some(Ranked { hash, seen })
+            })
+            .collect()
+    }
+
+    fn seen_before(&self, hash: u64) -> u64 {
+        let place = self.before.binary_search_by_key(&hash, |value| value.hash);
+        place.ok().and_then(|place| self.before.get(place)).map_or(0, |value| value.seen)
+    }
+
+    /// Gives places to candidates that are well ahead. `candidates` end with the most frequent.
+    fn swap(&self, kept: &mut [Ranked], candidates: &mut Vec<Ranked>) {
+        kept.sort_unstable_by_key(|value| value.seen);
+        let most = (self.places / SWAPPED).max(1);
+        for value in kept.iter_mut().take(most) {
+            let Some(candidate) = candidates.pop() else { return };
+            if candidate.seen <= value.seen.saturating_mul(LEAD) {
+                candidates.push(candidate);
+                return;
+            }
+            *value = candidate;
+        }
+    }
+
+    /// Fills the spare table and has callers use it.
+    fn show(&mut self, board: &Board, kept: &[Ranked]) {
+        let spare = board.spare();
+        for word in &spare.words {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.counted = spare.calls.iter().map(CounterCell::sum).collect();
+        for hash in self.pinned.iter().copied().chain(kept.iter().map(|value| value.hash)) {
+            spare.insert(hash);
+        }
+        board.publish(self.places.saturating_sub(self.pinned.len() + kept.len()));
+    }
+}
+
+impl Collect for Ranking {
+    fn collect(&mut self) {
+        let now = self.clock.now();
+        if now >= self.due {
+            self.due = now.saturating_add(self.half_life);
+            self.deal();
+        }
+    }
+}
+
+/// Empties the corners.
+fn take_candidates(board: &Board) -> Vec<Ranked> {
+    let all = board.candidates.iter().flatten();
+    all.filter_map(|candidate| {
+        let seen = candidate.seen.swap(0, Ordering::Relaxed);
+        let hash = candidate.hash.swap(0, Ordering::Relaxed);
+        (hash != 0 && seen != 0).then_some(Ranked { hash, seen })
+    })
+    .collect()
+}
+
+/// Puts a candidate back, unless its corner filled up in the meantime.
+fn give_back(board: &Board, candidate: Ranked) {
+    let Some(corner) = board.candidates.get(nth(candidate.hash, 0, board.candidates.len())) else { return };
+    if let Some(free) = corner.iter().find(|free| free.seen.load(Ordering::Relaxed) == 0) {
+        free.hash.store(candidate.hash, Ordering::Relaxed);
+        free.seen.store(candidate.seen, Ordering::Relaxed);
+    }
+}
