@@ -201,10 +201,17 @@ fn a_family_is_refused_as_a_whole_or_member_by_member() -> Result<(), Box<dyn Er
     }
     assert_eq!(numbers(&flushed(&guard, &capture)?, "jobs").len(), 4);
 
-    let mismatch = client.gauge("jobs").try_register_family::<Queue>().err();
+    assert_eq!(client.stats().dropped(DropReason::ContextLimit).values, 0);
+    Ok(())
+}
+
+#[test]
+fn a_family_of_another_kind_is_refused() -> Result<(), Box<dyn Error>> {
+    let guard = client(&Capture::new()).build()?;
+    let _kept = guard.client().counter("jobs").register_family::<Queue>();
+    let mismatch = guard.client().gauge("jobs").try_register_family::<Queue>().err();
     let (registered, wanted) = (Kind::Counter, Kind::Gauge);
     assert_eq!(mismatch, Some(RegisterError::KindMismatch { name: "jobs".to_owned(), registered, wanted }));
-    assert_eq!(client.stats().dropped(DropReason::ContextLimit).values, 0);
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The shortest half-life: places that change hands faster would be contexts without an end.
-const MIN_HALF_LIFE: Duration = Duration::from_secs(1);
+/// The shortest half-life: places that changed hands faster would leave more contexts behind than they are.
+const MIN_HALF_LIFE: Duration = Duration::from_secs(10);
 
 /// A kind of handle whose verbs there are by name.
 pub(crate) trait ByName: Member {}
@@ -72,16 +72,17 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// A metric with a tag whose values are known at run time only, and bounded: the most frequent keep their places.
 ///
 /// [`most_frequent`](BoundedBuilder::most_frequent) makes one. At first whoever comes first gets a place. Every
-/// half-life the worker halves all counts, values whose count is 0 give up their place, and a value without one takes
-/// it from another that was seen less than half as often; of all places a quarter at most, so that routes which change
-/// by the minute can't mint contexts by the minute. What has no place is `other`, and counted in
-/// [`folded`](Self::folded), in [`Stats::folded_values`](crate::Stats::folded_values) and in telemetry.
+/// half-life the worker halves all counts: a value whose count is 0 then gives up its place, and one without a place
+/// takes it from another that was seen less than half as often. A quarter of the places at most get another value in a
+/// half-life, because a context that lost its place is remembered for another 150 flushes. What has no place is
+/// `other`, and counted in [`folded`](Self::folded), in [`Stats::folded_values`](crate::Stats::folded_values) and in
+/// telemetry.
 ///
 /// How often values without a place are seen is estimated, in memory that depends on the limit alone: never too high
 /// but for calls that race, too low for one that shares its corner with several about as frequent.
 ///
-/// [`at`](Self::at) gives a call by name, and costs one: a context that lost its place is kept until what was counted
-/// under it is sent, so that sums stay exact, and is forgotten after a while without calls. A gauge is sent at the flush
+/// [`at`](Self::at) gives a call by name, and costs a little more than one: what was counted before a value lost its
+/// place is sent under that value, and sums stay exact. A gauge is sent at the flush
 /// after it was set. Whether a value has a place is decided without a lock or an allocation, except for one that gets a
 /// free place. Clones share everything.
 ///

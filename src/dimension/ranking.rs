@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 /// Candidates of a corner: a new one takes the place of the least seen of these.
 const CORNER: usize = 4;
-/// Candidates for each place.
-const CANDIDATES_PER_PLACE: usize = 4;
-/// One in so many places may change hands at a time.
-const SWAPPED: usize = 4;
+/// Corners: one for each place, and not fewer than these.
+const MIN_CORNERS: usize = 64;
+/// One in so many places may get another value in a half-life: each is a context more, for as long as the one before
+/// is not forgotten.
+const CHANGED: usize = 4;
 /// A candidate takes the place of a value that was seen less than one time in so many of its own.
 const LEAD: u64 = 2;
 
@@ -56,7 +57,7 @@ impl Board {
         for (table, hash) in tables.iter().flat_map(|table| pinned.iter().map(move |hash| (table, hash))) {
             table.insert(*hash);
         }
-        let corners = (CANDIDATES_PER_PLACE * places / CORNER).next_power_of_two();
+        let corners = places.max(MIN_CORNERS).next_power_of_two();
         Self {
             tables,
             used: AtomicUsize::new(0),
@@ -116,9 +117,9 @@ impl Board {
             known.seen.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let Some(least) = corner.iter().min_by_key(|known| known.seen.load(Ordering::Relaxed)) else {
-            return;
-        };
+        // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
+        let turn = corner.iter().cycle().skip(nth(hash.rotate_left(32), 0, CORNER)).take(CORNER);
+        let Some(least) = turn.min_by_key(|known| known.seen.load(Ordering::Relaxed)) else { return };
         // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
         // drive each other out, and not those that come again.
         let seen = least.seen.load(Ordering::Relaxed);
@@ -196,6 +197,9 @@ pub(super) struct Ranking {
     // Of the table in use: what was seen before, sorted by hash, and where each place's count stood.
     before: Vec<Ranked>,
     counted: Vec<u64>,
+    // Free places when they were dealt last, and how many of them were given up by a value.
+    room: usize,
+    given_up: usize,
 }
 
 impl Ranking {
@@ -209,26 +213,32 @@ impl Ranking {
         pinned.sort_unstable();
         let due = clock.now().saturating_add(half_life);
         let counted = vec![0; board.table().calls.len()];
-        Self { board, pinned, places, half_life, clock, due, before: Vec::new(), counted }
+        let room = board.room.load(Ordering::Relaxed);
+        Self { board, pinned, places, half_life, clock, due, before: Vec::new(), counted, room, given_up: 0 }
     }
 
     fn deal(&mut self) {
         let board = Arc::clone(&self.board);
         let _dealing = board.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = self.unused(&board);
         let mut kept = self.kept(board.table());
         kept.retain(|value| value.seen > 0);
         let mut candidates = take_candidates(&board);
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
-        let free = self.places.saturating_sub(self.pinned.len() + kept.len());
-        for _ in 0..free {
-            kept.extend(candidates.pop());
-        }
-        self.swap(&mut kept, &mut candidates);
+        let given_up = self.places.saturating_sub(self.pinned.len() + kept.len() + unused);
+        let mut changes = (self.places / CHANGED).max(1);
+        let filled = given_up.min(changes).min(candidates.len());
+        let newcomers = candidates.split_off(candidates.len() - filled);
+        changes -= filled;
+        changes -= swap(&mut kept, &mut candidates, changes);
+        kept.extend(newcomers);
+        // What is left of both goes to who comes first.
+        self.given_up = (given_up - filled).min(changes);
         // Whoever gets no place stays a candidate, at half its count.
         for candidate in candidates {
             give_back(&board, Ranked { seen: candidate.seen / 2, ..candidate });
         }
-        self.show(&board, &kept);
+        self.show(&board, &kept, unused);
         kept.sort_unstable_by_key(|value| value.hash);
         self.before = kept;
     }
@@ -251,22 +261,14 @@ impl Ranking {
         place.ok().and_then(|place| self.before.get(place)).map_or(0, |value| value.seen)
     }
 
-    /// Gives places to candidates that are well ahead. `candidates` end with the most frequent.
-    fn swap(&self, kept: &mut [Ranked], candidates: &mut Vec<Ranked>) {
-        kept.sort_unstable_by_key(|value| value.seen);
-        let most = (self.places / SWAPPED).max(1);
-        for value in kept.iter_mut().take(most) {
-            let Some(candidate) = candidates.pop() else { return };
-            if candidate.seen <= value.seen.saturating_mul(LEAD) {
-                candidates.push(candidate);
-                return;
-            }
-            *value = candidate;
-        }
+    /// Places that nobody ever had: those that were given up are taken before them.
+    fn unused(&self, board: &Board) -> usize {
+        let taken = self.room.saturating_sub(board.room.load(Ordering::Relaxed));
+        (self.room - self.given_up.min(self.room)).saturating_sub(taken.saturating_sub(self.given_up))
     }
 
     /// Fills the spare table and has callers use it.
-    fn show(&mut self, board: &Board, kept: &[Ranked]) {
+    fn show(&mut self, board: &Board, kept: &[Ranked], unused: usize) {
         let spare = board.spare();
         for word in &spare.words {
             word.store(0, Ordering::Relaxed);
@@ -275,7 +277,8 @@ impl Ranking {
         for hash in self.pinned.iter().copied().chain(kept.iter().map(|value| value.hash)) {
             spare.insert(hash);
         }
-        board.publish(self.places.saturating_sub(self.pinned.len() + kept.len()));
+        self.room = unused + self.given_up;
+        board.publish(self.room);
     }
 }
 
@@ -287,6 +290,19 @@ impl Collect for Ranking {
             self.deal();
         }
     }
+}
+
+/// Gives places to candidates that are well ahead, and says how many. `candidates` end with the most frequent.
+fn swap(kept: &mut [Ranked], candidates: &mut Vec<Ranked>, most: usize) -> usize {
+    kept.sort_unstable_by_key(|value| value.seen);
+    let mut swapped = 0;
+    for value in kept.iter_mut().take(most) {
+        let ahead = |candidate: &mut Ranked| candidate.seen > value.seen.saturating_mul(LEAD);
+        let Some(candidate) = candidates.pop_if(ahead) else { break };
+        *value = candidate;
+        swapped += 1;
+    }
+    swapped
 }
 
 /// Empties the corners.
