@@ -56,6 +56,14 @@ pub trait ClosedTag: Copy + 'static {
 }
 
 /// The tags of a [`Family`](crate::Family): a [`ClosedTag`], or a tuple of one to three with different keys.
+///
+/// ```compile_fail,E0080
+/// use tasktag::Outcome;
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let doubled = client.counter("jobs.done").register_family::<(Outcome, Outcome)>();
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a closed tag nor a tuple of one to three of them",
     label = "the values of a family's tags must be known at compile time",

@@ -44,13 +44,13 @@
 ///
 /// What is wrong with a key or a value is a compile error; see [`ClosedTag`](crate::ClosedTag).
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// tasktag::tags! {
 ///     enum Queue: "queue" { Mail, Post = "mail" }
 /// }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// tasktag::tags! {
 ///     enum Task: "task_id" { Import, Export }
 /// }
@@ -104,7 +104,7 @@ macro_rules! tags {
 
             #[inline]
             fn index(self) -> usize {
-                self.0 as usize
+                ::core::primitive::usize::from(self.0)
             }
         }
 
@@ -195,6 +195,7 @@ mod tests {
             OAuth,
             A,
             r#Type,
+            #[allow(non_camel_case_types)]
             snake_already,
             X86Asm,
             Given = "as.Given",

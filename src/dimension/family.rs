@@ -33,7 +33,7 @@ use std::sync::Arc;
 ///
 /// A text is no closed tag:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// tasktag::tags! {
 ///     enum Queue: "queue" { Mail, Reports }
 /// }
@@ -43,7 +43,7 @@ use std::sync::Arc;
 /// waiting.at("reports").set(12.0);
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build().unwrap();
 /// # let client = guard.client();
 /// let waiting = client.gauge("jobs.waiting").register_family::<&'static str>();
@@ -69,7 +69,7 @@ use std::sync::Arc;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use tasktag::{HttpMethod, StatusClass};
 /// # tasktag::tags! {
 /// #     enum Region: "region" { EuWest, EuNorth, UsEast, UsWest, Asia }

@@ -100,7 +100,7 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 ///
 /// Beside the bounded tag there can be seven others. An occupancy can't be called by name, and so not be ranked.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// # use std::time::Duration;
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
 /// # let client = guard.client();
