@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Barrier;
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
 use tasktag::{
@@ -266,26 +266,24 @@ fn a_million_values_of_many_threads_are_summed_exactly() -> Result<(), Box<dyn E
 fn threads_that_race_for_the_places_take_no_more_than_there_are() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let guard = client(&capture).build()?;
-    for round in 0..20 {
+    for round in 0..50 {
         let zone = round.to_string();
         let requests = guard.client().counter("raced").tag("zone", &zone).bounded("route", 10).register();
-        let turn = AtomicUsize::new(0);
+        let together = Barrier::new(4);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    for n in 0..200 {
-                        while turn.load(Ordering::Relaxed) + 4 < n {
-                            std::hint::spin_loop();
-                        }
-                        turn.fetch_max(n, Ordering::Relaxed);
-                        requests.at(&(n % 20).to_string()).increment(1);
+                    for n in 0..20 {
+                        let route = n.to_string();
+                        together.wait();
+                        requests.at(&route).increment(1);
                     }
                 });
             }
         });
         let metrics = flushed(&guard, &capture)?;
         let sums = by_route(&metrics, "raced");
-        assert_eq!((sums.len(), sums.values().sum::<f64>()), (11, 800.0));
+        assert_eq!((sums.len(), sums.values().sum::<f64>()), (11, 80.0));
         assert_eq!(metrics.len(), 11, "one context a value");
     }
     Ok(())
@@ -294,8 +292,8 @@ fn threads_that_race_for_the_places_take_no_more_than_there_are() -> Result<(), 
 #[test]
 fn where_the_client_has_no_room_values_are_folded_until_it_has() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
-    let guard = client(&capture).context_limit(3).build()?;
-    let last = guard.client().gauge("something.else").register();
+    let guard = client(&capture).context_limit(4).build()?;
+    let last = ["one", "two"].map(|name| guard.client().gauge(name).register());
     let requests = requests(&guard, 50);
     for route in ["/a", "/b", "/c", "/a", "/b"] {
         requests.at(route).increment(1);
@@ -312,6 +310,9 @@ fn where_the_client_has_no_room_values_are_folded_until_it_has() -> Result<(), B
     let sums = by_route(&flushed(&guard, &capture)?, "requests");
     assert_eq!(sums.values().sum::<f64>(), 2_000.0);
     assert!(sums["/b"] > 900.0, "it is tried again: {sums:?}");
+    let folded = requests.folded();
+    requests.at("/c").increment(1);
+    assert_eq!(requests.folded(), folded, "and now that there is room, at once");
     Ok(())
 }
 

@@ -324,6 +324,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hash_never_stands_for_equality() {
+        let guard = crate::Client::builder().build().unwrap();
+        let family = guard.client().counter("requests").bounded("route", 2).register();
+        let _ = family.at("/a");
+        let places = &family.shared.places;
+        assert!(places.find(places.hash("/a"), "/a").is_some());
+        assert!(places.find(places.hash("/a"), "/b").is_none());
+    }
+
+    #[test]
     fn long_values_are_cut_between_characters() {
         let exact = "ü".repeat(MAX_VALUE);
         assert_eq!(clip(&exact), exact);

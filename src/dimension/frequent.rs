@@ -6,6 +6,7 @@ use super::ranking::{Board, Ranking};
 use crate::cell::{CounterBlock, CounterCell};
 use crate::clock::nanos;
 use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
+use crate::probe::Watch;
 use foldhash::fast::RandomState;
 use std::fmt;
 use std::sync::Arc;
@@ -62,10 +63,10 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         let shared = Arc::clone(pattern.client().shared());
         let ranking =
             Ranking::new(Arc::clone(&board), pinned, places, nanos(self.half_life), shared.clock.clone());
-        let watching = shared.watch(Box::new(ranking));
+        let watch = Watch::new(shared.watch(Box::new(ranking)));
         let folded = CounterBlock::default().cell();
         let key = key.into();
-        FrequentFamily { shared: Arc::new(Shared { pattern, key, hasher, board, folded, watching }) }
+        FrequentFamily { shared: Arc::new(Shared { pattern, key, hasher, board, folded, _watch: watch }) }
     }
 }
 
@@ -119,7 +120,7 @@ struct Shared<M> {
     board: Arc<Board>,
     folded: CounterCell,
     // The worker ranks for as long as this lives.
-    watching: Arc<()>,
+    _watch: Watch,
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
@@ -171,7 +172,6 @@ impl<M> fmt::Debug for FrequentFamily<M> {
             .field("key", &self.shared.key)
             .field("board", &self.shared.board)
             .field("folded", &self.shared.folded.sum())
-            .field("ranked_by_the_worker", &(Arc::weak_count(&self.shared.watching) > 0))
             .finish_non_exhaustive()
     }
 }
