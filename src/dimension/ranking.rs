@@ -324,3 +324,44 @@ fn give_back(board: &Board, candidate: Ranked) {
         free.seen.store(candidate.seen, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(board: &Board, hash: u64) -> u64 {
+        let mut all = board.candidates.iter().flatten();
+        let known = all.find(|candidate| candidate.hash.load(Ordering::Relaxed) == hash);
+        known.map_or(0, |candidate| candidate.seen.load(Ordering::Relaxed))
+    }
+
+    /// Hashes that meet in one corner, in whatever order.
+    fn strangers() -> impl Iterator<Item = u64> {
+        (1..=u64::from(u32::MAX)).map(|n| n.wrapping_mul(2_654_435_761) & u64::from(u32::MAX))
+    }
+
+    #[test]
+    fn who_comes_again_is_known_among_many_who_come_once() {
+        let board = Board::new(1, &[]);
+        let mut strangers = strangers();
+        strangers.by_ref().take(100).for_each(|stranger| board.note(stranger));
+        let regular = u64::from(u32::MAX);
+        for _ in 0..500 {
+            board.note(regular);
+            strangers.by_ref().take(6).for_each(|stranger| board.note(stranger));
+        }
+        assert!((400..=500).contains(&seen(&board, regular)), "{}", seen(&board, regular));
+    }
+
+    #[test]
+    fn a_stranger_costs_the_least_seen_one_call() {
+        let board = Board::new(1, &[]);
+        for (hash, times) in [(1, 10), (2, 20), (3, 30), (4, 5)] {
+            (0..times).for_each(|_| board.note(hash));
+        }
+        board.note(5);
+        assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&board, hash)), [10, 20, 30, 4, 0]);
+        (0..5).for_each(|_| board.note(5));
+        assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&board, hash)), [10, 20, 30, 0, 1]);
+    }
+}
