@@ -9,10 +9,11 @@ use tasktag::testing::{
     Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedServiceCheck, Value, parse,
 };
 use tasktag::{
-    AlertType, Client, ClientBuilder, ConfigError, Counter, Dialect, Distribution, DropReason, Event,
-    FlushError, Gauge, Guard, Kind, MetricBuilder, Occupancy, Occupied, OwnedOccupied, PoolStatus, Priority,
-    QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId,
-    TaskIdPool, Timer, Watch, WatchBuilder,
+    AlertType, BoundedBuilder, BoundedFamily, Client, ClientBuilder, ClosedTag, ConfigError, Counter,
+    Dialect, Distribution, DropReason, Event, Family, FlushError, FrequentBuilder, FrequentFamily, Gauge,
+    Guard, HttpMethod, Kind, MetricBuilder, Occupancy, Occupied, Outcome, OwnedOccupied, PoolStatus,
+    Priority, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status,
+    StatusClass, Tally, TaskId, TaskIdPool, Timer, Watch, WatchBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -23,6 +24,7 @@ const fn cloned<T: Clone>() {}
 const fn copied<T: Copy>() {}
 const fn compared<T: PartialEq>() {}
 const fn a_key<T: Eq + Hash>() {}
+const fn a_closed_tag<T: ClosedTag + Debug + Copy + Eq + Hash>() {}
 const fn shown<T: Display>() {}
 const fn with_default<T: Default>() {}
 /// Moves into a thread or a tokio task that outlives its parent.
@@ -46,6 +48,14 @@ const _: () = {
     any::<MetricBuilder<'_, Distribution>>();
     any::<MetricBuilder<'_, Set>>();
     any::<MetricBuilder<'_, Occupancy>>();
+    any::<Family<Counter, (Outcome, StatusClass)>>();
+    any::<BoundedBuilder<'_, Gauge>>();
+    any::<BoundedFamily<Gauge>>();
+    any::<FrequentBuilder<'_, Distribution>>();
+    any::<FrequentFamily<Distribution>>();
+    any::<Outcome>();
+    any::<StatusClass>();
+    any::<HttpMethod>();
     any::<Watch>();
     any::<WatchBuilder<'_, PoolStatus>>();
     any::<WatchBuilder<'_, QueueStatus>>();
@@ -94,6 +104,9 @@ const _: () = {
     cloned::<Distribution>();
     cloned::<Set>();
     cloned::<Occupancy>();
+    cloned::<Family<Counter, (Outcome, StatusClass)>>();
+    cloned::<BoundedFamily<Gauge>>();
+    cloned::<FrequentFamily<Distribution>>();
     cloned::<QueueDepth>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
@@ -106,11 +119,17 @@ const _: () = {
     moved::<Set>();
     moved::<Occupancy>();
     moved::<OwnedOccupied>();
+    moved::<Family<Counter, (Outcome, StatusClass)>>();
+    moved::<BoundedFamily<Gauge>>();
+    moved::<FrequentFamily<Distribution>>();
     moved::<Watch>();
     moved::<QueueTicket>();
 };
 
 const _: () = {
+    a_closed_tag::<Outcome>();
+    a_closed_tag::<StatusClass>();
+    a_closed_tag::<HttpMethod>();
     copied::<AlertType>();
     copied::<Priority>();
     copied::<Status>();
@@ -221,7 +240,8 @@ fn every_public_type_is_pinned_here() {
     };
     let public = [types(crate_root), types(include_str!("../src/testing.rs"))].concat();
     assert!(public.len() > 40 && public.contains(&"OwnedOccupied") && public.contains(&"ParseError"));
-    for name in public {
+    let traits = include_str!("../src/dimension/closed.rs");
+    for name in public.into_iter().filter(|name| !traits.contains(&format!("pub trait {name}"))) {
         let pinned = ["any", "a_guard"].iter().any(|what| {
             here.contains(&format!("{what}::<{name}>();")) || here.contains(&format!("{what}::<{name}<"))
         });
