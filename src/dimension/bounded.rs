@@ -63,7 +63,7 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
     }
 
     /// Gives the places to the values that are called most often, rather than to those that came first: see
-    /// [`FrequentFamily`]. Every `half_life`, at least 10 s, all counts are halved and places may change hands.
+    /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
     pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
         FrequentBuilder::new(self, half_life)
     }
