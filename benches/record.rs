@@ -8,9 +8,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
-use tasktag::{Client, Counter, Distribution, Gauge, Guard, Occupancy, Set};
+use tasktag::{
+    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Occupancy, Outcome,
+    Set, StatusClass,
+};
 
 const OPS: u32 = 1_000_000;
+const HALF_LIFE: Duration = Duration::from_secs(60);
 
 struct Handles {
     guard: Guard,
@@ -21,6 +25,11 @@ struct Handles {
     apart: Distribution,
     set: Set,
     occupancy: Occupancy,
+    closed_counter: Family<Counter, (Outcome, StatusClass)>,
+    closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
+    bounded: BoundedFamily<Counter>,
+    folded: BoundedFamily<Counter>,
+    frequent: FrequentFamily<Counter>,
 }
 
 /// A client that never flushes by itself: only call sites are measured.
@@ -37,6 +46,11 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         timing: client.timing("timing").tag("pool", "primary").register(),
         set: client.set("set").tag("pool", "primary").register(),
         occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+        closed_counter: client.counter("closed.counter").register_family(),
+        closed_gauge: client.gauge("closed.gauge").register_family(),
+        bounded: client.counter("bounded").bounded("pool", 50).register(),
+        folded: client.counter("folded").bounded("pool", 0).register(),
+        frequent: client.counter("frequent").bounded("pool", 50).most_frequent(HALF_LIFE).register(),
         guard,
     }
 });
@@ -129,6 +143,49 @@ mod by_name {
         million(bencher, |handles, _| {
             handles.guard.client().counter("counter").tag("pool", black_box("primary")).increment(1);
         });
+    }
+}
+
+/// Tags that vary at run time and can't explode: members of a family, and a value with a limit.
+#[divan::bench_group(threads = [1, 2], sample_count = 20)]
+mod limited {
+    use super::{Bencher, Outcome, StatusClass, black_box, million};
+
+    #[divan::bench]
+    fn closed_counter_increment(bencher: Bencher) {
+        million(bencher, |handles, i| {
+            let tags = (Outcome::Ok, StatusClass::of(black_box((i % 512) as u16)));
+            handles.closed_counter.at(tags).increment(1);
+        });
+    }
+
+    #[divan::bench]
+    fn closed_counter_increment_same(bencher: Bencher) {
+        million(bencher, |handles, _| {
+            handles.closed_counter.at(black_box((Outcome::Ok, StatusClass::Success))).increment(1);
+        });
+    }
+
+    #[divan::bench]
+    fn closed_gauge_set_same(bencher: Bencher) {
+        million(bencher, |handles, i| {
+            handles.closed_gauge.at(black_box((Outcome::Ok, StatusClass::Success))).set(f64::from(i));
+        });
+    }
+
+    #[divan::bench]
+    fn bounded_counter_increment(bencher: Bencher) {
+        million(bencher, |handles, _| handles.bounded.at(black_box("primary")).increment(1));
+    }
+
+    #[divan::bench]
+    fn bounded_counter_increment_folded(bencher: Bencher) {
+        million(bencher, |handles, _| handles.folded.at(black_box("primary")).increment(1));
+    }
+
+    #[divan::bench]
+    fn most_frequent_counter_increment(bencher: Bencher) {
+        million(bencher, |handles, _| handles.frequent.at(black_box("primary")).increment(1));
     }
 }
 

@@ -14,4 +14,4 @@ pub use self::gauge::Gauge;
 pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;
 
-pub(crate) use self::builder::Options;
+pub(crate) use self::builder::{Metric, Options};

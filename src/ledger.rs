@@ -1,5 +1,6 @@
 //! What became of every value: accepted, sent, or dropped for a reason.
 
+use crate::cell::{CounterBlock, CounterCell};
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +114,8 @@ pub struct Stats {
     pub refused_registrations: u64,
     /// Tags left out: a key that is empty or reserved, or a ninth single tag.
     pub refused_tags: u64,
+    /// Calls that a bounded tag put under `other`.
+    pub folded_values: u64,
     /// Contexts that the client knows now.
     pub contexts: u64,
     /// Times a probe panicked.
@@ -168,6 +171,7 @@ impl fmt::Debug for Stats {
             .field("dropped", &self.losses().collect::<Vec<_>>())
             .field("refused_registrations", &self.refused_registrations)
             .field("refused_tags", &self.refused_tags)
+            .field("folded_values", &self.folded_values)
             .field("contexts", &self.contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
@@ -201,6 +205,7 @@ pub(crate) struct Ledger {
     dropped: [Account; DropReason::ALL.len()],
     pub(crate) refused_registrations: Count,
     pub(crate) refused_tags: Count,
+    pub(crate) folded_values: StripedCount,
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
     pub(crate) worker_restarts: Count,
@@ -226,6 +231,26 @@ impl Count {
 
     fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A number that only grows, and that many threads add to at once.
+#[derive(Debug)]
+pub(crate) struct StripedCount(CounterCell);
+
+impl Default for StripedCount {
+    fn default() -> Self {
+        Self(CounterBlock::default().cell())
+    }
+}
+
+impl StripedCount {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.add(n);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.sum()
     }
 }
 
@@ -302,6 +327,7 @@ impl Ledger {
             accepted: self.accepted.get(),
             refused_registrations: self.refused_registrations.get(),
             refused_tags: self.refused_tags.get(),
+            folded_values: self.folded_values.get(),
             contexts: contexts as u64,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),

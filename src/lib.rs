@@ -91,6 +91,7 @@ mod task_id;
 // The caller's side: from a name to a cell, or a record.
 mod cardinality;
 mod client;
+mod dimension;
 mod event;
 mod handle;
 mod kind;
@@ -144,6 +145,10 @@ pub use crate::config::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
     DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
 };
+pub use crate::dimension::{
+    BoundedBuilder, BoundedFamily, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
+    HttpMethod, Outcome, StatusClass,
+};
 pub use crate::encode::{Dialect, Protocol, Weights};
 pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
@@ -160,6 +165,7 @@ pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBu
 
 #[doc(hidden)]
 pub mod __macros {
+    pub use crate::dimension::{check as check_closed_tag, snake, snake_len};
     pub use crate::macros::{Called, Site};
 }
 

@@ -8,7 +8,8 @@ use std::error::Error;
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
-    Client, ClientBuilder, Counter, Distribution, DropReason, Gauge, Guard, Occupancy, Protocol, Set,
+    Client, ClientBuilder, Counter, Distribution, DropReason, Gauge, Guard, HttpMethod, Occupancy, Outcome,
+    Protocol, Set, StatusClass,
 };
 
 const LONG_MEMBER: &str = "a member that is longer than what a record holds in place, and so is hashed";
@@ -181,6 +182,29 @@ impl Handles {
 fn handles_do_not_allocate() -> Result<(), Box<dyn Error>> {
     let guard = quiet().build()?;
     Handles::register(guard.client()).assert_free();
+    Ok(())
+}
+
+#[test]
+fn families_of_closed_tags_do_not_allocate_not_even_at_first() -> Result<(), Box<dyn Error>> {
+    let guard = quiet().build()?;
+    let client = guard.client();
+    let gauges = client.gauge("level").register_family::<Outcome>();
+    let counters = client.counter("count").register_family::<(Outcome, StatusClass)>();
+    let distributions = client.distribution("spread").register_family::<(Outcome, StatusClass, HttpMethod)>();
+    let sets = client.set("members").register_family::<Outcome>();
+    let occupancies = client.occupancy("workers", 2).register_family::<Outcome>();
+    for &outcome in Outcome::ALL {
+        assert_gauge_is_free(gauges.at(outcome));
+        assert_counter_is_free(counters.at((outcome, StatusClass::Success)));
+        assert_distribution_is_free(distributions.at((outcome, StatusClass::of(404), HttpMethod::of("PUT"))));
+        assert_set_is_free(sets.at(outcome));
+        assert_occupancy_is_free(occupancies.at(outcome));
+        assert_free(&[
+            ("find a member", &|| counters.at((outcome, StatusClass::of(503))).increment(1)),
+            ("clone and drop", &|| drop(counters.clone())),
+        ]);
+    }
     Ok(())
 }
 

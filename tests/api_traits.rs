@@ -10,11 +10,12 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, Cardinality, CardinalityReport, Client, ClientBuilder, ConfigError, Counter, Dialect,
-    Distribution, DropReason, Event, FlushError, Gauge, Guard, Kind, MetricBuilder, MetricCardinality,
-    Occupancy, Occupied, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth, QueueStatus,
-    QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, Tally, TaskId, TaskIdClaim, TaskIdPool,
-    TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder, Weights,
+    Agent, AlertType, BoundedBuilder, BoundedFamily, Cardinality, CardinalityReport, Client, ClientBuilder,
+    ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
+    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, MetricBuilder, MetricCardinality,
+    Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth,
+    QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, StatusClass, Tally, TaskId,
+    TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -25,6 +26,7 @@ const fn cloned<T: Clone>() {}
 const fn copied<T: Copy>() {}
 const fn compared<T: PartialEq>() {}
 const fn a_key<T: Eq + Hash>() {}
+const fn a_closed_tag<T: ClosedTag + Debug + Copy + Eq + Hash>() {}
 const fn shown<T: Display>() {}
 const fn with_default<T: Default>() {}
 /// Moves into a thread or a tokio task that outlives its parent.
@@ -55,6 +57,14 @@ const _: () = {
     any::<MetricBuilder<'_, Distribution>>();
     any::<MetricBuilder<'_, Set>>();
     any::<MetricBuilder<'_, Occupancy>>();
+    any::<Family<Counter, (Outcome, StatusClass)>>();
+    any::<BoundedBuilder<'_, Gauge>>();
+    any::<BoundedFamily<Gauge>>();
+    any::<FrequentBuilder<'_, Distribution>>();
+    any::<FrequentFamily<Distribution>>();
+    any::<Outcome>();
+    any::<StatusClass>();
+    any::<HttpMethod>();
     any::<Watch>();
     any::<WatchBuilder<'_, PoolStatus>>();
     any::<WatchBuilder<'_, QueueStatus>>();
@@ -109,6 +119,9 @@ const _: () = {
     cloned::<Distribution>();
     cloned::<Set>();
     cloned::<Occupancy>();
+    cloned::<Family<Counter, (Outcome, StatusClass)>>();
+    cloned::<BoundedFamily<Gauge>>();
+    cloned::<FrequentFamily<Distribution>>();
     cloned::<QueueDepth>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
@@ -122,11 +135,17 @@ const _: () = {
     moved::<Occupancy>();
     moved::<OwnedOccupied>();
     moved::<OwnedTimer>();
+    moved::<Family<Counter, (Outcome, StatusClass)>>();
+    moved::<BoundedFamily<Gauge>>();
+    moved::<FrequentFamily<Distribution>>();
     moved::<Watch>();
     moved::<QueueTicket>();
 };
 
 const _: () = {
+    a_closed_tag::<Outcome>();
+    a_closed_tag::<StatusClass>();
+    a_closed_tag::<HttpMethod>();
     copied::<AlertType>();
     copied::<Priority>();
     copied::<Status>();
@@ -248,7 +267,8 @@ fn every_public_type_is_pinned_here() {
     };
     let public = [types(crate_root), types(include_str!("../src/testing.rs"))].concat();
     assert!(public.len() > 40 && public.contains(&"OwnedOccupied") && public.contains(&"ParseError"));
-    for name in public {
+    let traits = include_str!("../src/dimension/closed.rs");
+    for name in public.into_iter().filter(|name| !traits.contains(&format!("pub trait {name}"))) {
         let pinned = ["any", "a_guard"].iter().any(|what| {
             here.contains(&format!("{what}::<{name}>();")) || here.contains(&format!("{what}::<{name}<"))
         });

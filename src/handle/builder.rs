@@ -4,6 +4,7 @@ use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::dimension::Pattern;
 use crate::error::RegisterError;
 use crate::fork;
 use crate::index::Refusal;
@@ -134,6 +135,11 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
             Refusal::Kind(registered) => RegisterError::KindMismatch { name, registered, wanted },
             Refusal::ContextLimit(limit) => RegisterError::ContextLimit { name, limit },
         })
+    }
+
+    /// The same metric, to be registered more than once.
+    pub(crate) fn pattern(&self) -> Pattern<M> {
+        Pattern::new(self.client, self.name, &self.tags, self.kind, self.options)
     }
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell.

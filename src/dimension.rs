@@ -1,0 +1,20 @@
+//! Tags that can't explode: closed ones, whose values are types, and bounded ones, whose values have a limit.
+
+mod bounded;
+mod closed;
+mod declare;
+mod family;
+mod frequent;
+mod pattern;
+mod ranking;
+mod standard;
+
+pub use self::bounded::{BoundedBuilder, BoundedFamily};
+pub use self::closed::{ClosedTag, ClosedTags};
+pub use self::family::Family;
+pub use self::frequent::{FrequentBuilder, FrequentFamily};
+pub use self::standard::{HttpMethod, Outcome, StatusClass};
+
+pub use self::closed::check;
+pub use self::declare::{snake, snake_len};
+pub(crate) use self::pattern::Pattern;

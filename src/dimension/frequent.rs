@@ -1,0 +1,186 @@
+//! A tag with run-time values and a limit: the most frequent ones keep a place.
+
+use super::bounded::{BoundedBuilder, OTHER, clip, hash};
+use super::pattern::{Member, Pattern};
+use super::ranking::{Board, Ranking};
+use crate::cell::{CounterBlock, CounterCell};
+use crate::clock::nanos;
+use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
+use crate::probe::Watch;
+use foldhash::fast::RandomState;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest half-life: places that changed hands faster would leave more contexts behind than they are.
+const MIN_HALF_LIFE: Duration = Duration::from_secs(10);
+
+/// A kind of handle whose verbs there are by name.
+pub(crate) trait ByName: Member {}
+
+impl ByName for Counter {}
+impl ByName for Gauge {}
+impl ByName for Distribution {}
+impl ByName for Set {}
+
+/// A metric with a bounded tag, ranked by [frequency](BoundedBuilder::most_frequent), that is about to be registered.
+#[must_use = "register it"]
+pub struct FrequentBuilder<'a, M> {
+    bounded: BoundedBuilder<'a, M>,
+    half_life: Duration,
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<'a, M: Member> FrequentBuilder<'a, M> {
+    pub(super) fn new(bounded: BoundedBuilder<'a, M>, half_life: Duration) -> Self {
+        Self { bounded, half_life: half_life.max(MIN_HALF_LIFE) }
+    }
+
+    /// Values that always have a place, as [`BoundedBuilder::allow`].
+    pub fn allow(mut self, values: &[&'a str]) -> Self {
+        self.bounded = self.bounded.allow(values);
+        self
+    }
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: ByName> FrequentBuilder<'_, M> {
+    /// The family. There is nothing to be refused yet: each call is one by name.
+    #[must_use = "a family is what is called"]
+    pub fn register(self) -> FrequentFamily<M> {
+        let BoundedBuilder { metric, key, limit, allowed } = self.bounded;
+        let pattern: Pattern<M> = metric.pattern();
+        let hasher = RandomState::default();
+        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(&hasher, clip(value))).collect();
+        pinned.sort_unstable();
+        pinned.dedup();
+        // Whoever calls `other` by its name is not folded.
+        let other = place_of(&hasher, OTHER);
+        pinned.retain(|allowed| *allowed != other);
+        pinned.push(other);
+        let places = limit.saturating_add(1).max(pinned.len());
+        let board = Arc::new(Board::new(places, &pinned));
+        let shared = Arc::clone(pattern.client().shared());
+        let ranking =
+            Ranking::new(Arc::clone(&board), pinned, places, nanos(self.half_life), shared.clock.clone());
+        let watch = Watch::new(shared.watch(Box::new(ranking)));
+        let folded = CounterBlock::default().cell();
+        let key = key.into();
+        FrequentFamily { shared: Arc::new(Shared { pattern, key, hasher, board, folded, _watch: watch }) }
+    }
+}
+
+/// A metric with a tag whose values are known at run time only, and bounded: the most frequent keep their places.
+///
+/// [`most_frequent`](BoundedBuilder::most_frequent) makes one. At first whoever comes first gets a place. Every
+/// half-life the worker halves all counts: a value whose count is 0 then gives up its place, and one without a place
+/// takes it from another that was seen less than half as often. A quarter of the places at most get another value in a
+/// half-life, because a context that lost its place is remembered for another 150 flushes. What has no place is
+/// `other`, and counted in [`folded`](Self::folded), in [`Stats::folded_values`](crate::Stats::folded_values) and in
+/// telemetry.
+///
+/// How often values without a place are seen is estimated, in memory that depends on the limit alone: never too high
+/// but for calls that race, too low for one that shares its corner with several about as frequent.
+///
+/// [`at`](Self::at) gives a call by name, and costs a little more than one: what was counted before a value lost its
+/// place is sent under that value, and sums stay exact. A gauge is sent at the flush
+/// after it was set. Whether a value has a place is decided without a lock or an allocation, except for one that gets a
+/// free place. Clones share everything.
+///
+/// ```
+/// # use std::time::Duration;
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let half_life = Duration::from_secs(60);
+/// let took = client.timing("http.took").bounded("route", 20).allow(&["/pay"]).most_frequent(half_life).register();
+///
+/// let route = "/cart"; // as the router matched it
+/// took.at(route).record(12.5);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+///
+/// Beside the bounded tag there can be seven others. An occupancy can't be called by name, and so not be ranked.
+///
+/// ```compile_fail,E0599
+/// # use std::time::Duration;
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let half_life = Duration::from_secs(60);
+/// let busy = client.occupancy("http.busy", 10).bounded("route", 20).most_frequent(half_life).register();
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+pub struct FrequentFamily<M> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M> {
+    pattern: Pattern<M>,
+    key: Box<str>,
+    hasher: RandomState,
+    board: Arc<Board>,
+    folded: CounterCell,
+    // The worker ranks for as long as this lives.
+    _watch: Watch,
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: ByName> FrequentFamily<M> {
+    /// A call by name for a value, or for `other`.
+    #[inline]
+    pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
+        let shared = &*self.shared;
+        let value = clip(value);
+        let kept = if shared.board.keeps(place_of(&shared.hasher, value)) {
+            value
+        } else {
+            shared.fold();
+            OTHER
+        };
+        shared.pattern.call(&shared.key, kept)
+    }
+
+    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
+    #[must_use]
+    pub fn folded(&self) -> u64 {
+        self.shared.folded.sum()
+    }
+}
+
+impl<M: ByName> Shared<M> {
+    fn fold(&self) {
+        self.folded.add(1);
+        self.pattern.client().shared().ledger.folded_values.add(1);
+    }
+}
+
+/// What a value is known by on the board, which is nobody's place where it is 0. Two values that met in one would share
+/// a place and no more: the call by name tells them apart.
+#[inline]
+fn place_of(hasher: &RandomState, value: &str) -> u64 {
+    hash(hasher, value).max(1)
+}
+
+impl<M> Clone for FrequentFamily<M> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<M> fmt::Debug for FrequentFamily<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrequentFamily")
+            .field("key", &self.shared.key)
+            .field("board", &self.shared.board)
+            .field("folded", &self.shared.folded.sum())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Debug for FrequentBuilder<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrequentBuilder")
+            .field("bounded", &self.bounded)
+            .field("half_life", &self.half_life)
+            .finish()
+    }
+}
