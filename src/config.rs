@@ -24,7 +24,9 @@ pub const DEFAULT_COLLECT_INTERVAL: Duration = Duration::from_millis(250);
 pub const DEFAULT_CHANNEL_CAPACITY: usize = 8192;
 /// Contexts that a client knows at a time.
 pub const DEFAULT_CONTEXT_LIMIT: usize = 2000;
-/// The longest that dropping the [`Guard`] takes.
+/// Contexts of one metric.
+pub const DEFAULT_METRIC_CONTEXT_LIMIT: usize = 200;
+/// The longest that dropping the [`Guard`](crate::Guard) takes.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sets up a client. [`Client::builder`](crate::Client::builder) gives one.
@@ -58,6 +60,7 @@ pub struct ClientBuilder {
     collect_interval: Option<Duration>,
     channel_capacity: Option<usize>,
     context_limit: Option<usize>,
+    metric_context_limit: Option<usize>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
     origin: OriginSettings,
@@ -115,7 +118,7 @@ impl ClientBuilder {
     }
 
     /// Sends everything to another agent too, up to three of them: for the time of a move from one to another. Each
-    /// has its own [books](Client::stats_of): one that is away costs the others nothing but the wait for it,
+    /// has its own [books](crate::Client::stats_of): one that is away costs the others nothing but the wait for it,
     /// 100 ms a flush at most. Defaults to none.
     pub fn also(mut self, agent: Agent) -> Self {
         self.others.push(agent);
@@ -193,12 +196,24 @@ impl ClientBuilder {
         self
     }
 
-    /// Contexts (a name with its tags) that the client knows at a time, 1 to 1,000,000. A registration beyond gets a
-    /// handle that reports nothing, a call by name is dropped; both are counted. A distribution takes 64 KiB a context, and
-    /// up to 112 KiB more where threads get into each other's way. A context that was only called by name is forgotten
-    /// after 150 flushes without a call. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
+    /// Contexts (a name with its tags) that the client knows at a time, 1 to 1,000,000. What comes then is folded into
+    /// one overflow context a metric, which has the tag `tasktag_overflow:true` in place of its own: counters add up, distributions
+    /// and sets unite, gauges show the last value, and `<name>.folded` counts how often that happened. There may be
+    /// as many overflow contexts again; beyond them values are dropped as `context_limit`. A distribution takes 64 KiB a
+    /// context, and up to 176 KiB if many threads record at once.
+    ///
+    /// A context that was only called by name is forgotten after 150 flushes without a call, or after two where there was
+    /// no room for another. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
+        self
+    }
+
+    /// Contexts of one metric, 1 to 1,000,000: an unbounded tag overflows by itself, and leaves the other metrics their
+    /// room. Families of closed tags and bounded tags have limits of their own, and are not concerned. Defaults to
+    /// [`DEFAULT_METRIC_CONTEXT_LIMIT`].
+    pub fn metric_context_limit(mut self, contexts: usize) -> Self {
+        self.metric_context_limit = Some(contexts);
         self
     }
 
@@ -209,7 +224,7 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that dropping the [`Guard`] takes. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    /// The longest that dropping the [`Guard`](crate::Guard) takes. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
         self

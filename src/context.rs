@@ -3,7 +3,7 @@
 use crate::cell::Cell;
 use crate::kind::Kind;
 use crate::tag::{TagList, Tags};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A name, its tags and the cell that they stand for.
 #[derive(Debug)]
@@ -16,11 +16,35 @@ pub(crate) struct Context {
     called: AtomicBool,
     // It is out of the index: a thread that remembers it must look again.
     retired: AtomicBool,
+    // How often something was folded into it, where it is the one for that.
+    folded: Option<AtomicU64>,
 }
 
 impl Context {
     pub(crate) fn new(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
-        Self { name, tags, kind, cell, called: AtomicBool::new(false), retired: AtomicBool::new(false) }
+        let (called, retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { name, tags, kind, cell, called, retired, folded: None }
+    }
+
+    /// The context that stands for all of a metric for which there was no room.
+    pub(crate) fn overflow(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
+        Self { folded: Some(AtomicU64::new(0)), ..Self::new(name, tags, kind, cell) }
+    }
+
+    pub(crate) fn is_overflow(&self) -> bool {
+        self.folded.is_some()
+    }
+
+    /// Counts calls or registrations that were meant for other contexts.
+    pub(crate) fn fold(&self, times: u64) {
+        if let Some(folded) = &self.folded {
+            folded.fetch_add(times, Ordering::Relaxed);
+        }
+    }
+
+    /// How often something was folded into it since the last call.
+    pub(crate) fn take_folded(&self) -> u64 {
+        self.folded.as_ref().map_or(0, |folded| folded.swap(0, Ordering::Relaxed))
     }
 
     /// Whether it is the context of a name and tags, in whatever order these are.

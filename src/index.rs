@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
@@ -19,9 +19,23 @@ pub(crate) struct Index {
     // Tells one client's contexts from another's where threads remember them.
     id: u64,
     hasher: RandomState,
-    limit: usize,
+    limits: Limits,
+    // Whether something was refused for want of room since the worker last asked.
+    crowded: AtomicBool,
     table: RwLock<Table>,
 }
+
+/// How many contexts there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of a client. As many again for what overflows.
+    pub(crate) client: usize,
+    /// Of a metric, unless its tags are bounded otherwise.
+    pub(crate) metric: usize,
+}
+
+/// The tag of the context that a metric's further contexts are folded into.
+const OVERFLOW_TAG: (&str, &str) = ("tasktag_overflow", "true");
 
 /// An index that nobody else gets at.
 #[derive(Debug)]
@@ -44,7 +58,9 @@ struct Table {
     // Keyed by the hash of name and tags, so that a lookup needs no owned key.
     contexts: HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>,
     kinds: HashMap<String, (Kind, usize)>,
+    // Overflow contexts aside.
     len: usize,
+    overflows: usize,
     // Where the next counter's cell is.
     counters: CounterBlock,
     // Contexts that the worker has not seen yet.
@@ -52,10 +68,16 @@ struct Table {
 }
 
 impl Index {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, hasher: RandomState::default(), limit, table: RwLock::default() }
+        Self {
+            id,
+            hasher: RandomState::default(),
+            limits,
+            crowded: AtomicBool::new(false),
+            table: RwLock::default(),
+        }
     }
 
     /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
@@ -86,12 +108,14 @@ impl Index {
         Some(then(known))
     }
 
-    /// As [`with`](Self::with), for a context that is made if it is new.
+    /// As [`find`](Self::find), for a context that is made if it is new. One whose tags are `bounded` otherwise is no
+    /// matter of the metric's limit.
     pub(crate) fn with_new<T>(
         &self,
         name: &str,
         tags: &TagList<'_>,
         kind: Kind,
+        bounded: bool,
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
         then: impl FnOnce(&Context) -> T,
     ) -> Result<T, Refusal> {
@@ -99,8 +123,9 @@ impl Index {
             return Err(Refusal::EmptyName);
         }
         // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
-        if self.has_no_room_for(name, tags) {
-            return Err(Refusal::ContextLimit(self.limit));
+        let limits = Limits { metric: if bounded { usize::MAX } else { self.limits.metric }, ..self.limits };
+        if let Some(limit) = self.limit_before(name, tags, limits) {
+            return Err(self.refuse(limit));
         }
         let tags = tags.kept();
         let hash = self.hash(name, tags.iter());
@@ -116,8 +141,8 @@ impl Index {
         {
             return Ok(then(known));
         }
-        if table.len >= self.limit {
-            return Err(Refusal::ContextLimit(self.limit));
+        if let Some(limit) = table.limit_reached(name, limits) {
+            return Err(self.refuse(limit));
         }
         let cell = cell(&mut table.counters);
         let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell));
@@ -126,14 +151,55 @@ impl Index {
         Ok(then(&context))
     }
 
-    /// Whether a context is surely unknown and there is no room for it.
-    fn has_no_room_for(&self, name: &str, tags: &TagList<'_>) -> bool {
-        let table = self.read();
-        if table.len < self.limit {
-            return false;
+    /// Hands the context that stands for all of a metric for which there was no room to `then`.
+    pub(crate) fn with_overflow<T>(
+        &self,
+        name: &str,
+        kind: Kind,
+        cell: impl FnOnce(&mut CounterBlock) -> Cell,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Result<T, Refusal> {
+        let mut tags = TagList::default();
+        tags.push(OVERFLOW_TAG.0, OVERFLOW_TAG.1);
+        let hash = self.hash(name, tags.iter());
+        // Most calls find it, and need no more than a look.
+        if let Some(known) = self.read().candidates(hash).find(|context| context.is(name, &tags)) {
+            return if known.kind == kind { Ok(then(known)) } else { Err(Refusal::Kind(known.kind)) };
         }
+        let mut table = self.write();
+        match table.kinds.get(name) {
+            Some(&(registered, _)) if registered != kind => return Err(Refusal::Kind(registered)),
+            _ => {}
+        }
+        if let Some(known) = table.candidates(hash).find(|context| context.is(name, &tags)) {
+            return Ok(then(known));
+        }
+        if table.overflows >= self.limits.client {
+            return Err(Refusal::ContextLimit(self.limits.client));
+        }
+        let cell = cell(&mut table.counters);
+        let context = Arc::new(Context::overflow(name.to_owned(), tags.kept(), kind, cell));
+        table.insert(hash, &context);
+        Ok(then(&context))
+    }
+
+    /// The limit that keeps out a context which is surely unknown.
+    fn limit_before(&self, name: &str, tags: &TagList<'_>, limits: Limits) -> Option<usize> {
+        let table = self.read();
+        let limit = table.limit_reached(name, limits)?;
         let hash = self.hash(name, tags.iter_once());
-        !table.candidates(hash).any(|context| context.is(name, tags))
+        let known = table.candidates(hash).any(|context| context.is(name, tags));
+        (!known).then_some(limit)
+    }
+
+    fn refuse(&self, limit: usize) -> Refusal {
+        self.crowded.store(true, Ordering::Relaxed);
+        Refusal::ContextLimit(limit)
+    }
+
+    /// Whether something was refused for want of room since the last call.
+    pub(crate) fn take_crowded(&self) -> bool {
+        self.crowded.swap(false, Ordering::Relaxed)
     }
 
     /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
@@ -184,6 +250,20 @@ impl Index {
 }
 
 impl Table {
+    /// The limit that another context of a metric would pass, if it would.
+    fn limit_reached(&self, name: &str, limits: Limits) -> Option<usize> {
+        if self.len >= limits.client {
+            return Some(limits.client);
+        }
+        let of_metric = self.kinds.get(name).map_or(0, |(_, contexts)| *contexts);
+        (of_metric >= limits.metric).then_some(limits.metric)
+    }
+
+    /// The number that a context is counted in.
+    fn len_of(&mut self, context: &Context) -> &mut usize {
+        if context.is_overflow() { &mut self.overflows } else { &mut self.len }
+    }
+
     fn candidates(&self, hash: u64) -> impl Iterator<Item = &Arc<Context>> {
         self.contexts.get(&hash).into_iter().flatten()
     }
@@ -192,7 +272,7 @@ impl Table {
         self.contexts.entry(hash).or_default().push(Arc::clone(context));
         self.kinds.entry(context.name.clone()).or_insert((context.kind, 0)).1 += 1;
         self.arrivals.push(Arc::clone(context));
-        self.len += 1;
+        *self.len_of(context) += 1;
     }
 
     fn remove(&mut self, hash: u64, context: &Arc<Context>) {
@@ -201,7 +281,7 @@ impl Table {
         if found.is_empty() {
             self.contexts.remove(&hash);
         }
-        self.len = self.len.saturating_sub(1);
+        *self.len_of(context) -= 1;
         if let Some((_, users)) = self.kinds.get_mut(&context.name) {
             *users -= 1;
             if *users == 0 {
@@ -245,12 +325,12 @@ mod tests {
     }
 
     fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Tags, Refusal> {
-        index.with_new(name, &tags(pairs), kind, counter, |context| context.tags.clone())
+        index.with_new(name, &tags(pairs), kind, false, counter, |context| context.tags.clone())
     }
 
     #[test]
     fn the_order_of_tags_and_their_repetition_do_not_matter() {
-        let index = Index::new(10);
+        let index = Index::new(Limits { client: 10, metric: 10 });
         let same: [&[_]; 3] =
             [&[("a", "1"), ("b", "2")], &[("b", "2"), ("a", "1")], &[("a", "1"), ("b", "2"), ("a", "1")]];
         for pairs in same {
@@ -267,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_kind_while_it_has_contexts() {
-        let index = Index::new(10);
+        let index = Index::new(Limits { client: 10, metric: 10 });
         register(&index, "jobs", &[], Kind::Counter).unwrap();
         let refused = register(&index, "jobs", &[("a", "1")], Kind::Gauge).unwrap_err();
         assert_eq!(refused, Refusal::Kind(Kind::Counter));
@@ -277,9 +357,9 @@ mod tests {
 
     #[test]
     fn a_context_in_use_is_not_forgotten() {
-        let index = Index::new(1);
+        let index = Index::new(Limits { client: 1, metric: 10 });
         let handle =
-            index.with_new("jobs", &tags(&[]), Kind::Counter, counter, |context| context.cell.clone());
+            index.with_new("jobs", &tags(&[]), Kind::Counter, false, counter, |context| context.cell.clone());
         let context = index.take_arrivals().remove(0);
         assert!(!index.remove(&context));
         drop(handle);

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum DropReason {
     /// The channel to the worker was full.
     ChannelFull,
-    /// The client had as many contexts, or a set as many members, as it may have.
+    /// There was no room: a client had as many contexts as it may have and as many overflow contexts, or a set as many
+    /// members.
     ContextLimit,
     /// A line did not fit into a packet.
     TooLarge,
@@ -114,8 +115,10 @@ pub struct Stats {
     pub refused_registrations: u64,
     /// Tags left out: a key that is empty or reserved, or a ninth single tag.
     pub refused_tags: u64,
-    /// Calls that a bounded tag put under `other`.
+    /// Calls that a bounded tag put under `other`, and calls by name for whose context there was no room.
     pub folded_values: u64,
+    /// Registrations that got a handle of a metric's overflow context.
+    pub folded_registrations: u64,
     /// Contexts that the client knows now.
     pub contexts: u64,
     /// Times a probe panicked.
@@ -172,6 +175,7 @@ impl fmt::Debug for Stats {
             .field("refused_registrations", &self.refused_registrations)
             .field("refused_tags", &self.refused_tags)
             .field("folded_values", &self.folded_values)
+            .field("folded_registrations", &self.folded_registrations)
             .field("contexts", &self.contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
@@ -206,6 +210,7 @@ pub(crate) struct Ledger {
     pub(crate) refused_registrations: Count,
     pub(crate) refused_tags: Count,
     pub(crate) folded_values: StripedCount,
+    pub(crate) folded_registrations: Count,
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
     pub(crate) worker_restarts: Count,
@@ -236,21 +241,29 @@ impl Count {
 
 /// A number that only grows, and that many threads add to at once.
 #[derive(Debug)]
-pub(crate) struct StripedCount(CounterCell);
+pub(crate) struct StripedCount {
+    cell: CounterCell,
+    // What is counted from.
+    start: AtomicU64,
+}
 
 impl Default for StripedCount {
     fn default() -> Self {
-        Self(CounterBlock::default().cell())
+        Self { cell: CounterBlock::default().cell(), start: AtomicU64::new(0) }
     }
 }
 
 impl StripedCount {
     pub(crate) fn add(&self, n: u64) {
-        self.0.add(n);
+        self.cell.add(n);
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.0.sum()
+        self.cell.sum().wrapping_sub(self.start.load(Ordering::Relaxed))
+    }
+
+    fn clear(&self) {
+        self.start.store(self.cell.sum(), Ordering::Relaxed);
     }
 }
 
@@ -315,7 +328,9 @@ impl Ledger {
             &self.worker_restarts,
             &self.flushes,
             &self.shared_task_ids,
+            &self.folded_registrations,
         ];
+        self.folded_values.clear();
         in_accounts.chain(counts).for_each(Count::clear);
     }
 
@@ -328,6 +343,7 @@ impl Ledger {
             refused_registrations: self.refused_registrations.get(),
             refused_tags: self.refused_tags.get(),
             folded_values: self.folded_values.get(),
+            folded_registrations: self.folded_registrations.get(),
             contexts: contexts as u64,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),

@@ -143,7 +143,7 @@ pub use crate::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::client::{Client, Guard, client};
 pub use crate::config::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
-    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
 };
 pub use crate::dimension::{
     BoundedBuilder, BoundedFamily, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,

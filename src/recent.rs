@@ -146,7 +146,7 @@ fn place(hash: u64, kind: Kind) -> usize {
 mod tests {
     use super::*;
     use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
-    use crate::index::Index;
+    use crate::index::{Index, Limits};
 
     fn gauge() -> MetricCell {
         MetricCell::Gauge(Arc::new(GaugeCell::new()))
@@ -157,7 +157,7 @@ mod tests {
             Kind::Timing => MetricCell::Distribution(Arc::new(Buckets::new())),
             _ => gauge(),
         };
-        index.with_new(name, tags, kind, |_| cell(), |_| ()).unwrap();
+        index.with_new(name, tags, kind, false, |_| cell(), |_| ()).unwrap();
     }
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_remembered_in_any_order_and_with_repeated_tags() {
-        let index = Index::new(10);
+        let index = Index::new(Limits { client: 10, metric: 10 });
         let kept = [("a", "1"), ("b", "2"), ("a long key of a tag", "and a value that is longer")];
         make(&index, "jobs", &tags(&kept), Kind::Gauge);
         let [a, b, c] = kept;
@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn clients_and_names_are_told_apart() {
-        let (first, second) = (Index::new(10), Index::new(10));
+        let (first, second) =
+            (Index::new(Limits { client: 10, metric: 10 }), Index::new(Limits { client: 10, metric: 10 }));
         make(&first, "jobs", &tags(&[]), Kind::Gauge);
         assert!(first.find("jobs", &tags(&[]), |_| ()).is_some());
         assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_hash_alone_recalls_nothing() {
-        let index = Index::new(10);
+        let index = Index::new(Limits { client: 10, metric: 10 });
         make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
         index.find("jobs", &tags(&[("a", "1")]), |_| ()).unwrap();
         // What another key with the same hash would find.
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_retired_context_is_let_go_and_looked_up_again() {
-        let index = Index::new(10);
+        let index = Index::new(Limits { client: 10, metric: 10 });
         make(&index, "jobs", &tags(&[]), Kind::Gauge);
         index.find("jobs", &tags(&[]), |_| ()).unwrap();
         let mut context = index.take_arrivals().remove(0);
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_thread_keeps_few_distributions_and_nothing_when_it_ends() {
-        let index = Index::new(1000);
+        let index = Index::new(Limits { client: 1000, metric: 1000 });
         let names: Vec<String> = (0..500).map(|n| format!("query.{n}")).collect();
         for name in &names {
             make(&index, name, &tags(&[]), Kind::Timing);

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
 const IDLE_FLUSHES: u32 = 150;
 
+/// The same where there was no room for another context.
+const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
+
 /// All contexts, owned by the worker.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -64,7 +67,8 @@ impl Registry {
 
     /// Reports every context, and forgets those that nobody holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
-        self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
+        let idle_flushes = if flush.index.take_crowded() { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES };
+        self.contexts.retain_mut(|tracked| tracked.flush(flush, idle_flushes) != Life::Gone);
     }
 
     /// Takes what is in the cells without reporting it, and says how many values that were.
@@ -106,13 +110,17 @@ impl Tracked {
         tracked
     }
 
-    fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
+    fn flush(&mut self, flush: &mut Flush<'_>, max_idle: u32) -> Life {
         // Decided before the cell is read: what is put into it until then is reported now.
-        let life = self.life(flush.index);
+        let life = self.life(flush.index, max_idle);
         if self.lines.is_empty() {
             self.lines = flush.routes.iter_mut().map(|route| route.render(&self.context)).collect();
         }
         let lines = &self.lines;
+        let folded = self.context.take_folded();
+        if folded != 0 {
+            flush.report(lines, 0, |route, lines| route.folded(lines, folded));
+        }
         match &self.context.cell {
             Cell::Gauge(cell) => self.reported = flush.gauge(lines, cell, life, self.reported),
             Cell::Counter(cell) => flush.counter(lines, cell, added(cell, &mut self.counted)),
@@ -123,7 +131,7 @@ impl Tracked {
         life
     }
 
-    fn life(&mut self, index: &Index) -> Life {
+    fn life(&mut self, index: &Index, max_idle: u32) -> Life {
         let called = self.context.take_called();
         self.by_name |= called;
         if called || self.context.cell.is_held() {
@@ -131,7 +139,7 @@ impl Tracked {
             return Life::Live;
         }
         self.idle_flushes += 1;
-        let wanted = self.by_name && self.idle_flushes < IDLE_FLUSHES;
+        let wanted = self.by_name && self.idle_flushes < max_idle;
         if !wanted && !self.context.is_retired() {
             index.remove(&self.context);
         }

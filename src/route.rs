@@ -30,6 +30,8 @@ pub(crate) struct Rendered {
     /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
     pub(crate) peak: Line,
     pub(crate) utilization: Line,
+    // How often something was folded into it, if it is an overflow context.
+    folded: Option<Line>,
     // `<name>.count`, then one for each of `SUFFIXES`; none where values are sent as they are.
     summary: Vec<Line>,
 }
@@ -50,7 +52,8 @@ impl Route {
             Vec::new()
         };
         let peak = sibling(peak, Kind::Gauge);
-        Rendered { peak, utilization: sibling(".utilization", Kind::Gauge), summary, main }
+        let folded = context.is_overflow().then(|| sibling(".folded", Kind::Counter));
+        Rendered { folded, peak, utilization: sibling(".utilization", Kind::Gauge), summary, main }
     }
 
     /// Accepts values, which the calls that follow put on lines or refuse.
@@ -64,6 +67,13 @@ impl Route {
 
     pub(crate) fn count(&mut self, line: &Line, n: u64) {
         self.outbox.put(self.encoder.count(line, n), 1);
+    }
+
+    /// How often something was folded into an overflow context: the client's own, and no value of a user's.
+    pub(crate) fn folded(&mut self, lines: &Rendered, times: u64) {
+        if let Some(line) = &lines.folded {
+            self.outbox.put(self.encoder.count(line, times), 0);
+        }
     }
 
     /// Levels that were set for a time of their own.

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
 use crate::fork::PerProcess;
-use crate::index::Index;
+use crate::index::{Index, Limits};
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::post::Post;
 use crate::probe::{Collect, Watched};
@@ -25,12 +25,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, context_limit: usize, post: Post, settings: ClientBuilder) -> Self {
+    pub(crate) fn new(clock: Clock, limits: Limits, post: Post, settings: ClientBuilder) -> Self {
         Self {
             clock,
             ledger: Arc::default(),
             other_ledgers: settings.other_agents().map(|_| Arc::default()).collect(),
-            index: Index::new(context_limit),
+            index: Index::new(limits),
             post: PerProcess::new(post),
             settings,
         }

@@ -70,6 +70,7 @@ impl Telemetry {
         add("registrations_refused", None, Box::new(|stats| stats.refused_registrations));
         add("tags_refused", None, Box::new(|stats| stats.refused_tags));
         add("values_folded", None, Box::new(|stats| stats.folded_values));
+        add("registrations_folded", None, Box::new(|stats| stats.folded_registrations));
         add("probe_panics", None, Box::new(|stats| stats.probe_panics));
         add("probes_removed", None, Box::new(|stats| stats.probes_removed));
         add("task_ids_shared", None, Box::new(|stats| stats.shared_task_ids));

@@ -48,6 +48,8 @@ impl Received {
     fn note(&mut self, dialect: Dialect, value: Parsed) -> u64 {
         let unique = match value {
             Parsed::Metric(metric) => match (metric.code.as_str(), &metric.value) {
+                // The client's own, of what there was no room for.
+                ("c", _) if metric.name.ends_with(".folded") => return 0,
                 ("c", Value::Number(n)) => {
                     *self.counters.entry(metric.name).or_default() += whole(*n);
                     return 1;
@@ -155,13 +157,17 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 
 // The property: what is expected of it.
 
-/// What is known of a context. One without a name in the index is that of a handle that reports nothing.
+/// A metric's context, or the one for what overflows.
+type Key = (&'static str, bool);
+
+/// What is known of a context.
 #[derive(Clone, Debug)]
 struct Known {
     kind: Kind,
     held: bool,
     called: bool,
     by_name: bool,
+    idle_flushes: u32,
     level: Option<f64>,
     reported: Option<u64>,
     // Of the gauge that keeps its peak, since the last flush.
@@ -174,7 +180,9 @@ struct Known {
 struct Model {
     limit: usize,
     small_packets: bool,
-    contexts: BTreeMap<&'static str, Known>,
+    contexts: BTreeMap<Key, Known>,
+    // Whether there was no room for something since the last flush.
+    crowded: bool,
     accepted: u64,
     refused_registrations: u64,
     added: BTreeMap<&'static str, u64>,
@@ -182,43 +190,63 @@ struct Model {
 }
 
 impl Model {
-    fn find(&mut self, name: &'static str, kind: Kind) -> Option<&mut Known> {
-        let room = self.contexts.len() < self.limit;
-        if name.is_empty() || !room && !self.contexts.contains_key(name) {
+    /// The context that a name means, and which of the two.
+    fn find(&mut self, name: &'static str, kind: Kind) -> Option<(Key, &mut Known)> {
+        let contexts = |overflow| self.contexts.keys().filter(|key| key.1 == overflow).count();
+        let is_known = self.contexts.contains_key(&(name, false));
+        let overflow = !is_known && contexts(false) >= self.limit;
+        if name.is_empty() {
             return None;
         }
-        let known = self.contexts.entry(name).or_insert(Known {
+        self.crowded |= overflow;
+        let key = (name, overflow);
+        let other = self.contexts.get(&(name, !overflow)).map(|known| known.kind);
+        let room = self.contexts.contains_key(&key) || !overflow || contexts(true) < self.limit;
+        // A name has one kind.
+        if !room || other.is_some_and(|other| other != kind) {
+            return None;
+        }
+        let known = self.contexts.entry(key).or_insert(Known {
             kind,
             held: false,
             called: false,
             by_name: false,
+            idle_flushes: 0,
             level: None,
             reported: None,
             highest: None,
             added: 0,
         });
-        (known.kind == kind).then_some(known)
+        (known.kind == kind).then_some((key, known))
     }
 
-    /// Whether a registration gets a handle that reports.
-    fn register(&mut self, name: &'static str, kind: Kind) -> bool {
-        let attached = self.find(name, kind).map(|known| known.held = true).is_some();
-        self.refused_registrations += u64::from(!attached);
-        attached
+    /// The context that a registration's handle reports to, if it does.
+    fn register(&mut self, name: &'static str, kind: Kind) -> Option<Key> {
+        let found = self.find(name, kind);
+        let key = found.map(|(key, known)| {
+            known.held = true;
+            key
+        });
+        self.refused_registrations += u64::from(key.is_none());
+        key
     }
 
     /// A call by name: refused as a value, or done to the context.
-    fn call(&mut self, name: &'static str, kind: Kind) -> bool {
-        let found = self.find(name, kind).map(|known| known.called = true).is_some();
-        self.accepted += u64::from(!found);
-        found
+    fn call(&mut self, name: &'static str, kind: Kind) -> Option<Key> {
+        let found = self.find(name, kind);
+        let key = found.map(|(key, known)| {
+            known.called = true;
+            key
+        });
+        self.accepted += u64::from(key.is_none());
+        key
     }
 
-    fn set(&mut self, name: &str, level: f64) {
+    fn set(&mut self, key: Key, level: f64) {
         if level.is_finite() {
-            let known = self.contexts.get_mut(name).unwrap();
+            let known = self.contexts.get_mut(&key).unwrap();
             known.level = Some(level);
-            if name == PEAK {
+            if key.0 == PEAK {
                 known.highest = Some(known.highest.map_or(level, |highest| highest.max(level)));
             }
         } else {
@@ -226,18 +254,19 @@ impl Model {
         }
     }
 
-    fn add(&mut self, name: &str, delta: f64) {
-        let level = self.contexts[name].level.unwrap_or(0.0);
-        self.set(name, level + delta);
+    fn add(&mut self, key: Key, delta: f64) {
+        let level = self.contexts[&key].level.unwrap_or(0.0);
+        self.set(key, level + delta);
     }
 
-    fn increment(&mut self, name: &'static str, n: u64) {
-        self.contexts.get_mut(name).unwrap().added += n;
-        *self.added.entry(name).or_default() += n;
+    fn increment(&mut self, key: Key, n: u64) {
+        self.contexts.get_mut(&key).unwrap().added += n;
+        *self.added.entry(key.0).or_default() += n;
     }
 
     fn flush(&mut self, away: bool) {
-        for (name, known) in &mut self.contexts {
+        let most_idle = if std::mem::take(&mut self.crowded) { 2 } else { 150 };
+        for ((name, _), known) in &mut self.contexts {
             let called = std::mem::take(&mut known.called);
             known.by_name |= called;
             let live = known.held || called;
@@ -258,14 +287,17 @@ impl Model {
                 _ => {}
             }
             known.reported = level;
+            known.idle_flushes = if live { 0 } else { known.idle_flushes + 1 };
         }
-        // Also those that were called by name alone stay for many flushes.
-        self.contexts.retain(|_, known| known.held || known.by_name);
+        // Those that were called by name alone stay for many flushes, but not when there is no room.
+        self.contexts.retain(|_, known| {
+            known.held || known.idle_flushes == 0 || known.by_name && known.idle_flushes < most_idle
+        });
     }
 
     /// After the shutdown: what is in the cells is a value each.
     fn end(&mut self) {
-        for (name, known) in &self.contexts {
+        for ((name, _), known) in &self.contexts {
             let level = known.level.map(f64::to_bits);
             self.accepted +=
                 u64::from(known.added > 0) + u64::from(level.is_some() && level != known.reported);
@@ -350,8 +382,8 @@ impl Way {
     }
 }
 
-/// A handle, and whether it reports.
-type Slot<M> = Option<(M, bool)>;
+/// A handle, and where it reports to.
+type Slot<M> = Option<(M, Option<Key>)>;
 
 struct Run {
     client: Client,
@@ -371,7 +403,7 @@ impl Run {
     fn new(client: Client, way: Way, mut model: Model) -> Self {
         for (name, kind) in [("dist", Kind::Distribution), ("set", Kind::Set), ("occupancy", Kind::Occupancy)]
         {
-            assert!(model.register(name, kind));
+            assert_eq!(model.register(name, kind), Some((name, false)));
         }
         let (dist, set) = (client.distribution("dist").register(), client.set("set").register());
         let occupancy = client.occupancy("occupancy", 3).register();
@@ -441,15 +473,15 @@ impl Run {
             Op::Set(slot, level) | Op::Add(slot, level) => {
                 let Some((gauge, attached)) = &self.gauges[slot] else { return };
                 match (op, attached) {
-                    (Op::Add(..), true) => {
+                    (Op::Add(..), &Some(key)) => {
                         gauge.add(level);
-                        self.model.add(GAUGES[slot], level);
+                        self.model.add(key, level);
                     }
-                    (_, true) => {
+                    (_, &Some(key)) => {
                         gauge.set(level);
-                        self.model.set(GAUGES[slot], level);
+                        self.model.set(key, level);
                     }
-                    (_, false) => {
+                    (_, None) => {
                         gauge.set(level);
                         self.model.accepted += u64::from(!level.is_finite());
                     }
@@ -458,15 +490,15 @@ impl Run {
             Op::Unset(slot) => {
                 let Some((gauge, attached)) = &self.gauges[slot] else { return };
                 gauge.unset();
-                if *attached {
-                    self.model.contexts.get_mut(GAUGES[slot]).unwrap().level = None;
+                if let Some(key) = attached {
+                    self.model.contexts.get_mut(key).unwrap().level = None;
                 }
             }
             Op::Increment(slot, n) => {
                 let Some((counter, attached)) = &self.counters[slot] else { return };
                 counter.increment(n);
-                if *attached {
-                    self.model.increment(COUNTERS[slot], n);
+                if let Some(key) = *attached {
+                    self.model.increment(key, n);
                 }
             }
             _ => unreachable!("not of a handle: {op:?}"),
@@ -491,40 +523,42 @@ impl Run {
         match *op {
             Op::SetByName(name, level) => {
                 self.client.gauge(name).set(level);
-                if self.model.call(name, Kind::Gauge) {
-                    self.model.set(name, level);
+                if let Some(key) = self.model.call(name, Kind::Gauge) {
+                    self.model.set(key, level);
                 }
             }
             Op::IncrementByName(name, n) => {
                 self.client.counter(name).increment(n);
-                if self.model.call(name, Kind::Counter) {
-                    self.model.increment(name, n);
+                if let Some(key) = self.model.call(name, Kind::Counter) {
+                    self.model.increment(key, n);
                 }
             }
             Op::RecordByName(name, value) => {
                 self.client.distribution(name).record(value);
                 let found = self.model.call(name, Kind::Distribution);
-                self.model.accepted += u64::from(found);
+                self.model.accepted += u64::from(found.is_some());
             }
             Op::InsertByName(name) => {
                 let unique = self.unique();
                 self.client.set(name).insert(&unique);
                 let found = self.model.call(name, Kind::Set);
-                self.model.accepted += u64::from(found);
+                self.model.accepted += u64::from(found.is_some());
             }
             _ => unreachable!("not by name: {op:?}"),
         }
     }
 
     fn drop_gauge(&mut self, slot: usize) {
-        if let Some((_, true)) = self.gauges[slot].take() {
-            self.model.contexts.get_mut(GAUGES[slot]).unwrap().held = false;
+        if let Some((_, Some(key))) = self.gauges[slot].take() {
+            let others = self.gauges.iter().flatten().any(|(_, other)| *other == Some(key));
+            self.model.contexts.get_mut(&key).unwrap().held = others;
         }
     }
 
     fn drop_counter(&mut self, slot: usize) {
-        if let Some((_, true)) = self.counters[slot].take() {
-            self.model.contexts.get_mut(COUNTERS[slot]).unwrap().held = false;
+        if let Some((_, Some(key))) = self.counters[slot].take() {
+            let others = self.counters.iter().flatten().any(|(_, other)| *other == Some(key));
+            self.model.contexts.get_mut(&key).unwrap().held = others;
         }
     }
 
@@ -783,7 +817,7 @@ fn values_that_are_not_finite_are_refused_and_counted() {
 }
 
 #[test]
-fn what_a_context_limit_or_another_kind_refuses_is_counted() {
+fn what_finds_no_room_is_folded_and_what_another_kind_refuses_is_counted() {
     let agent = Agent::udp();
     let guard = support::builder().agent(agent.address()).context_limit(2).build().unwrap();
     let client = guard.client();
@@ -791,20 +825,35 @@ fn what_a_context_limit_or_another_kind_refuses_is_counted() {
     client.gauge("level").set(1.0);
     let refused = client.counter("more").try_register().unwrap_err();
     assert_eq!(refused, RegisterError::ContextLimit { name: "more".to_owned(), limit: 2 });
-    // A handle that reports nothing, and whose members nobody claims.
     client.set("more").register().insert("a");
+    // As many overflow contexts as contexts, and no more.
+    client.counter("others").increment(5);
+    client.timing("yet.more").record(1.0);
+    // A handle that reports nothing, and whose members nobody claims.
+    client.set("yet.more").register().insert("b");
+    // Another kind.
     client.counter("more").increment(5);
-    client.timing("more").record(1.0);
     client.gauge("jobs").set(1.0);
     client.set("level").insert("a");
     jobs.increment(1);
     client.flush(PATIENCE).unwrap();
     let stats = client.stats();
     assert_conserved(&stats);
-    assert_eq!(stats.dropped(DropReason::ContextLimit).values, 2);
-    assert_eq!(stats.dropped(DropReason::Invalid).values, 3);
-    assert_eq!((stats.accepted.values, stats.sent.values, stats.refused_registrations), (7, 2, 2));
-    assert_eq!(agent.lines(2), ["jobs:1|c|#task_id:0042", "level:1|g|#task_id:0042"]);
+    assert_eq!(stats.dropped(DropReason::ContextLimit).values, 1);
+    assert_eq!(stats.dropped(DropReason::Invalid).values, 4);
+    assert_eq!((stats.accepted.values, stats.sent.values, stats.refused_registrations), (9, 4, 2));
+    assert_eq!((stats.folded_values, stats.folded_registrations), (1, 1));
+    let mut lines = agent.lines(6);
+    lines.sort();
+    let expected = [
+        "jobs:1|c|#task_id:0042",
+        "level:1|g|#task_id:0042",
+        "more.folded:1|c|#tasktag_overflow:true,task_id:0042",
+        "more:a|s|#tasktag_overflow:true,task_id:0042",
+        "others.folded:1|c|#tasktag_overflow:true,task_id:0042",
+        "others:5|c|#tasktag_overflow:true,task_id:0042",
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]

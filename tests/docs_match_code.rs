@@ -10,7 +10,8 @@ use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
     Client, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
-    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT, DropReason, Kind, QueueStatus, TaskIdPool,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT, DropReason, Kind,
+    QueueStatus, TaskIdPool,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -217,6 +218,7 @@ fn the_defaults_are_what_they_were() {
     assert_eq!(DEFAULT_COLLECT_INTERVAL, Duration::from_millis(250));
     assert_eq!(DEFAULT_CHANNEL_CAPACITY, 8192);
     assert_eq!(DEFAULT_CONTEXT_LIMIT, 2000);
+    assert_eq!(DEFAULT_METRIC_CONTEXT_LIMIT, 200);
     assert_eq!(DEFAULT_SHUTDOWN_TIMEOUT, Duration::from_secs(1));
     assert_eq!(TaskIdPool::default().size(), 1000);
 }
@@ -271,12 +273,22 @@ fn the_channel_holds_its_default_capacity() -> Result<(), Box<dyn Error>> {
 fn a_client_knows_as_many_contexts_as_its_default_limit() -> Result<(), Box<dyn Error>> {
     let guard = Client::builder().capture(&Capture::new()).clock(&ManualClock::new()).build()?;
     let counter = |queue: usize| {
-        let queue = queue.to_string();
-        guard.client().counter("jobs").tag("queue", &queue).try_register()
+        let (name, queue) = (format!("jobs.{}", queue / DEFAULT_METRIC_CONTEXT_LIMIT), queue.to_string());
+        guard.client().counter(&name).tag("queue", &queue).try_register()
     };
     let kept: Vec<_> = (0..DEFAULT_CONTEXT_LIMIT).map_while(|queue| counter(queue).ok()).collect();
     assert_eq!(kept.len(), DEFAULT_CONTEXT_LIMIT);
     assert!(counter(DEFAULT_CONTEXT_LIMIT).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_metric_has_as_many_contexts_as_its_default_limit() -> Result<(), Box<dyn Error>> {
+    let guard = Client::builder().capture(&Capture::new()).clock(&ManualClock::new()).build()?;
+    let counter =
+        |queue: usize| guard.client().counter("jobs").tag("queue", &queue.to_string()).try_register();
+    let kept: Vec<_> = (0..=DEFAULT_METRIC_CONTEXT_LIMIT).map_while(|queue| counter(queue).ok()).collect();
+    assert_eq!(kept.len(), DEFAULT_METRIC_CONTEXT_LIMIT);
     Ok(())
 }
 

@@ -163,6 +163,7 @@ fn an_url_may_be_a_unix_socket() -> Result<(), Box<dyn Error>> {
 #[cfg(target_os = "linux")]
 mod connections {
     use super::{PATIENCE, builder};
+    use std::collections::BTreeSet;
     use std::fs;
     use tasktag::ClientBuilder;
 
@@ -173,11 +174,13 @@ mod connections {
             .filter_map(|fd| Some(fs::read_link(fd.ok()?.path()).ok()?.to_string_lossy().into_owned()))
             .collect();
         let table = fs::read_to_string("/proc/self/net/udp").unwrap();
-        let is_ours = |line: &&str| {
+        let ours = table.lines().filter_map(|line| {
             let fields: Vec<_> = line.split_whitespace().collect();
-            fields[2] == address && sockets.contains(&format!("socket:[{}]", fields[9]))
-        };
-        table.lines().filter(is_ours).count()
+            let socket = format!("socket:[{}]", fields[9]);
+            (fields[2] == address && sockets.contains(&socket)).then_some(socket)
+        });
+        // The table is read in pieces: while others open and close sockets, one may stand in two of them.
+        ours.collect::<BTreeSet<_>>().len()
     }
 
     /// Nobody needs to listen on the agent's usual port to see that a client is connected to it.
@@ -186,6 +189,10 @@ mod connections {
         let guard = builder.build().unwrap();
         guard.client().counter("jobs").increment(1);
         guard.client().flush(PATIENCE).unwrap();
+        // Or in none.
+        while connected_to(address) == 0 {
+            std::thread::yield_now();
+        }
         assert_eq!(connected_to(address), 1);
     }
 

@@ -443,7 +443,7 @@ fn clients_keep_the_same_names_apart() {
 }
 
 #[test]
-fn beyond_the_context_limit_registrations_are_refused_and_calls_dropped() {
+fn beyond_the_context_limit_a_metric_goes_on_in_its_overflow_context() {
     let capture = Capture::new();
     let guard = quiet(&capture).context_limit(2).build().unwrap();
     let client = guard.client();
@@ -456,13 +456,95 @@ fn beyond_the_context_limit_registrations_are_refused_and_calls_dropped() {
         client.counter("jobs").tag("queue", "d").increment(1);
         client.counter("jobs").tag("queue", "a").increment(1);
     }
-    client.distribution("times").record(1.0);
+    client.gauge("level").tag("of", "b").set(2.0);
+    client.gauge("level").tag("of", "c").set(3.0);
     kept.1.set(1.0);
-    assert_eq!(flushed(&guard, &capture), ["jobs:3|c|#queue:a", "level:1|g"], "what is known goes on");
+    let overflow = "|#tasktag_overflow:true";
+    let expected = [
+        format!("jobs.folded:4|c{overflow}"),
+        "jobs:3|c|#queue:a".to_owned(),
+        format!("jobs:4|c{overflow}"),
+        format!("level.folded:2|c{overflow}"),
+        "level:1|g".to_owned(),
+        format!("level:3|g{overflow}"),
+    ];
+    assert_eq!(flushed(&guard, &capture), expected);
+    // Beyond as many overflow contexts again a value is dropped.
+    client.distribution("times").record(1.0);
+    assert_eq!(flushed(&guard, &capture), ["level:1|g"]);
     let stats = client.stats();
-    assert_eq!((stats.contexts, stats.refused_registrations), (2, 2));
-    assert_eq!(stats.dropped(DropReason::ContextLimit).values, 4);
+    assert_eq!((stats.contexts, stats.refused_registrations), (2, 1));
+    assert_eq!((stats.folded_registrations, stats.folded_values), (1, 5));
+    assert_eq!(stats.dropped(DropReason::ContextLimit).values, 1);
     assert_eq!(stats.accepted.values, stats.sent.values + stats.dropped_total().values);
+}
+
+#[test]
+fn a_metric_has_a_limit_of_its_own_and_leaves_the_others_their_room() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).metric_context_limit(3).build().unwrap();
+    let client = guard.client();
+    for user in 0..1000 {
+        client.counter("requests").tag("user", &user.to_string()).increment(1);
+    }
+    client.counter("jobs").tag("queue", "a").increment(1);
+    let expected = [
+        "jobs:1|c|#queue:a",
+        "requests.folded:997|c|#tasktag_overflow:true",
+        "requests:1|c|#user:0",
+        "requests:1|c|#user:1",
+        "requests:1|c|#user:2",
+        "requests:997|c|#tasktag_overflow:true",
+    ];
+    assert_eq!(flushed(&guard, &capture), expected);
+    let refused = client.counter("requests").tag("user", "new").try_register().unwrap_err();
+    assert_eq!(refused, RegisterError::ContextLimit { name: "requests".to_owned(), limit: 3 });
+    assert_eq!(client.stats().dropped_total().values, 0);
+}
+
+#[test]
+fn idle_contexts_make_room_in_a_crowd() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).context_limit(2).build().unwrap();
+    let client = guard.client();
+    let call = |name: &str| client.counter(name).increment(1);
+    call("a");
+    call("b");
+    flushed(&guard, &capture);
+    // There is no room for it, which is seen at the flush; the second one without a call takes the idle ones away.
+    for _ in 0..2 {
+        call("c");
+        let lines = flushed(&guard, &capture);
+        assert_eq!(lines, ["c.folded:1|c|#tasktag_overflow:true", "c:1|c|#tasktag_overflow:true"]);
+    }
+    call("c");
+    assert_eq!(flushed(&guard, &capture), ["c:1|c"]);
+    assert_eq!(client.stats().contexts, 1);
+}
+
+#[test]
+fn a_million_contexts_are_summed_exactly_in_flat_memory() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).build().unwrap();
+    let client = guard.client();
+    let count = |range: std::ops::Range<u32>| {
+        for user in range {
+            client.counter("requests").tag("user", &user.to_string()).increment(1);
+        }
+    };
+    count(0..1_000_000);
+    let total = |lines: Vec<String>, name: &str| -> u64 {
+        let mark = format!("{name}:");
+        let number = |line: &String| line.strip_prefix(&mark)?.split('|').next()?.parse::<u64>().ok();
+        lines.iter().filter_map(number).sum()
+    };
+    let lines = flushed(&guard, &capture);
+    assert_eq!(lines.len(), 200 + 2);
+    assert_eq!(total(lines.clone(), "requests"), 1_000_000);
+    assert_eq!(total(lines, "requests.folded"), 1_000_000 - 200);
+    let stats = client.stats();
+    assert_eq!((stats.contexts, stats.folded_values), (200, 1_000_000 - 200));
+    assert_eq!(stats.accepted.values, stats.sent.values);
 }
 
 #[test]

@@ -350,7 +350,7 @@ fn equal_values_are_one_line_with_the_rate_that_truncates_to_their_count() {
 fn an_agent_that_truncates_counts_every_value() {
     let counts = (1..=400).chain([99_999, 1_000_003, 1 << 40, (1 << 44) - 1, 1 << 44, 1 << 50]);
     let counts: Vec<u64> = counts.collect();
-    let (text, stats) = sent_by(support::builder(), |client| {
+    let (text, stats) = sent_by(support::builder().metric_context_limit(1000), |client| {
         for (number, n) in counts.iter().enumerate() {
             client.histogram("h").tag("n", &number.to_string()).record(1.0);
             client.histogram("h").tag("n", &number.to_string()).register().record_many(1.0, n - 1);

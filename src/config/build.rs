@@ -2,7 +2,7 @@
 
 use super::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
-    DEFAULT_FLUSH_INTERVAL, DEFAULT_SHUTDOWN_TIMEOUT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
 };
 use crate::agent::Agent;
 use crate::aggregate::Aggregate;
@@ -12,6 +12,7 @@ use crate::encode::{Encoder, Globals};
 use crate::env::Environment;
 use crate::error::ConfigError;
 use crate::fork;
+use crate::index::Limits;
 use crate::ledger::Ledger;
 use crate::origin::Origin;
 use crate::packet::Outbox;
@@ -44,13 +45,12 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Guard, ConfigError> {
         fork::after_fork();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
-        let context_limit = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
-        let context_limit = within("context_limit", context_limit, 1, MAX_CONTEXT_LIMIT)?;
+        let limits = self.limits()?;
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
         let claim = self.claimed_task_id()?;
         let post = Post::new(&claim, self.records());
-        let shared = Arc::new(Shared::new(self.make_clock(), context_limit, post, self));
+        let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
@@ -85,6 +85,15 @@ impl ClientBuilder {
             probes: Vec::new(),
             claim,
             leased: None,
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        let client = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
+        let metric = self.metric_context_limit.unwrap_or(DEFAULT_METRIC_CONTEXT_LIMIT);
+        Ok(Limits {
+            client: within("context_limit", client, 1, MAX_CONTEXT_LIMIT)?,
+            metric: within("metric_context_limit", metric, 1, MAX_CONTEXT_LIMIT)?,
         })
     }
 

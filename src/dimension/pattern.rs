@@ -49,6 +49,7 @@ pub(crate) struct Pattern<M> {
 impl<M: Metric> Pattern<M> {
     pub(crate) fn new(client: &Client, name: &str, tags: &TagList<'_>, kind: Kind, options: Options) -> Self {
         let (client, tags) = (client.clone(), tags.kept());
+        let options = Options { bounded: true, ..options };
         Self { client, name: name.into(), tags, kind, options, metric: PhantomData }
     }
 

@@ -33,6 +33,8 @@ pub(crate) trait Metric: Sized {
 pub(crate) struct Options {
     pub(crate) peak: bool,
     pub(crate) capacity: Option<u32>,
+    /// The tags' values are limited elsewhere: the metric's limit is not for them.
+    pub(crate) bounded: bool,
 }
 
 /// A metric that is about to be registered, or called by name once.
@@ -97,14 +99,25 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         self
     }
 
-    /// A handle. Never fails: where [`try_register`](Self::try_register) would, the refusal is counted and the handle
+    /// A handle. Never fails.
+    ///
+    /// Where there is [no room](crate::ClientBuilder::context_limit) for another context it is a handle of the metric's
+    /// overflow context, which has the tag `tasktag_overflow:true` in place of those given: nothing is lost but what
+    /// told its values apart. Where [`try_register`](Self::try_register) fails for another reason, the refusal is counted and the handle
     /// reports nothing: its values are in no count.
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
-        let (shared, options) = (self.client.shared(), self.options);
-        self.try_register().unwrap_or_else(|_| {
-            M::handle(M::new_cell(options, &mut CounterBlock::default(), &shared.clock), shared)
-        })
+        let shared = self.client.shared();
+        let cell = self.cell().or_else(|refusal| match refusal {
+            Refusal::ContextLimit(_) => self.overflow_cell(),
+            other => Err(other),
+        });
+        let cell = cell.unwrap_or_else(|_| {
+            shared.ledger.refused_registrations.add(1);
+            M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock)
+        });
+        M::adjust(&cell, self.options);
+        M::handle(cell, shared)
     }
 
     /// A handle, or why there is none.
@@ -115,17 +128,11 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// The refusal is counted too.
     pub fn try_register(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters, &shared.clock));
-        let cell = shared.index.with_new(self.name, &self.tags, self.kind, make, |context| {
-            M::pick(&context.cell).map(Arc::clone)
-        });
-        let refusal = match cell {
-            Ok(Some(cell)) => {
+        let refusal = match self.cell() {
+            Ok(cell) => {
                 M::adjust(&cell, self.options);
                 return Ok(M::handle(cell, shared));
             }
-            // A name has one kind, and a kind one sort of cell.
-            Ok(None) => Refusal::Kind(self.kind),
             Err(refusal) => refusal,
         };
         shared.ledger.refused_registrations.add(1);
@@ -135,6 +142,33 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
             Refusal::Kind(registered) => RegisterError::KindMismatch { name, registered, wanted },
             Refusal::ContextLimit(limit) => RegisterError::ContextLimit { name, limit },
         })
+    }
+
+    fn make(&self, counters: &mut CounterBlock) -> Cell {
+        M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
+    }
+
+    /// The cell of the context, which is made if it is new.
+    fn cell(&self) -> Result<Arc<M::Cell>, Refusal> {
+        let index = &self.client.shared().index;
+        let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
+        let cell = index.with_new(self.name, &self.tags, self.kind, bounded, make, |context| {
+            M::pick(&context.cell).map(Arc::clone)
+        });
+        // A name has one kind, and a kind one sort of cell.
+        cell?.ok_or(Refusal::Kind(self.kind))
+    }
+
+    /// The cell of the metric's overflow context.
+    fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
+        let shared = self.client.shared();
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let cell = shared.index.with_overflow(self.name, self.kind, make, |context| {
+            context.fold(1);
+            M::pick(&context.cell).map(Arc::clone)
+        });
+        shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));
+        cell?.ok_or(Refusal::Kind(self.kind))
     }
 
     /// The same metric, to be registered more than once.
@@ -179,13 +213,27 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         if shared.index.find(self.name, &self.tags, act).flatten().is_some() {
             return;
         }
-        let make = |counters: &mut CounterBlock| M::wrap(M::new_cell(self.options, counters, &shared.clock));
-        let reason = match shared.index.with_new(self.name, &self.tags, self.kind, make, act) {
-            Ok(Some(())) => return,
-            Err(Refusal::ContextLimit(_)) => DropReason::ContextLimit,
-            Ok(None) | Err(_) => DropReason::Invalid,
-        };
-        shared.ledger.refuse(reason, values);
+        let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
+        match shared.index.with_new(self.name, &self.tags, self.kind, bounded, make, act) {
+            Ok(Some(())) => {}
+            Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
+            Ok(None) | Err(_) => shared.ledger.refuse(DropReason::Invalid, values),
+        }
+    }
+
+    /// Acts on the metric's overflow context, or books why there is none.
+    fn call_overflow(&self, values: u64, act: impl FnOnce(&Context) -> Option<()>) {
+        let shared = self.client.shared();
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let done = shared.index.with_overflow(self.name, self.kind, make, |context| {
+            context.fold(1);
+            act(context)
+        });
+        match done {
+            Ok(Some(())) => shared.ledger.folded_values.add(values),
+            Err(Refusal::ContextLimit(_)) => shared.ledger.refuse(DropReason::ContextLimit, values),
+            Ok(None) | Err(_) => shared.ledger.refuse(DropReason::Invalid, values),
+        }
     }
 }
 
