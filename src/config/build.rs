@@ -25,8 +25,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Agents that a client sends to, the main one included.
-const MAX_AGENTS: usize = 4;
+/// Agents that a client sends to beside the main one.
+const MAX_OTHERS: usize = 3;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
@@ -49,7 +49,7 @@ impl ClientBuilder {
         };
         let capacity = self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY);
         let contexts = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
-        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
+        within("also", self.others.len(), 0, MAX_OTHERS)?;
         let others = self.others.iter().map(|_| Arc::default()).collect();
         let shared = Arc::new(Shared::new(
             self.make_clock(),
