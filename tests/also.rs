@@ -214,7 +214,9 @@ fn a_worker_that_dies_of_one_agent_loses_nothing_uncounted_at_the_other() {
     let counters: Vec<_> =
         (0..10).map(|n| client.counter("jobs").tag("n", &n.to_string()).register()).collect();
     for turn in 1..=5_u64 {
-        counters.iter().for_each(|counter| counter.increment(1));
+        for counter in &counters {
+            counter.increment(1);
+        }
         client.timing("run").register().record_many(12.5, 7);
         client.set("users").insert("a");
         client.event("live", "");

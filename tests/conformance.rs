@@ -57,7 +57,7 @@ fn sent_and_booked(builder: ClientBuilder, act: impl FnOnce(&Client)) -> (String
 #[track_caller]
 fn assert_replayed(rows: &[Row]) {
     for (of, call, theirs, ours, why) in rows {
-        let expected: String = ours.lines().map(|line| format!("{line}\n")).collect();
+        let expected: String = ours.lines().flat_map(|line| [line, "\n"]).collect();
         assert_eq!(call(), expected, "{of}");
         let without = ours.replace(",task_id:0042", "").replace("|#task_id:0042", "");
         assert_eq!(why.is_empty(), without == *theirs, "{of}: {theirs:?}, and ours {without:?}: {why:?}");
@@ -150,7 +150,9 @@ fn metrics_of_datadog_go() {
 
 fn record(client: &Client, values: &[f64], times: u64) {
     let metric = client.histogram("metric").tag("tag", "tag").register();
-    values.iter().for_each(|value| metric.record_many(*value, times));
+    for value in values {
+        metric.record_many(*value, times);
+    }
 }
 
 #[test]
@@ -293,7 +295,9 @@ fn packets_of_datadog_go() {
     let (split, _) = packets(70, |client| {
         let histogram =
             client.histogram("test_histogram").tag("globalTags", "").tag("tag1", "tag1").register();
-        [1.1, 2.2, 3.3, 4.4].iter().for_each(|value| histogram.record(*value));
+        for value in [1.1, 2.2, 3.3, 4.4] {
+            histogram.record(value);
+        }
     });
     let line = |values| format!("namespace.test_histogram:{values}|h|#globalTags,tag1:tag1,task_id:0042\n");
     assert_eq!(split, ["1.1:2.2", "3.3:4.4"].map(line));

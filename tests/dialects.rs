@@ -399,38 +399,28 @@ fn weighted(client: &Client) {
 
 #[test]
 fn each_dialect_writes_weights_as_its_servers_count_them() {
-    let rates = [
-        "run:100|ms|#task_id:0042\nrun:12.5|ms|@0.3333333333333333|#task_id:0042\n",
-        "run:12.5|ms|@0.3333333333333333|#task_id:0042\nrun:100|ms|#task_id:0042\n",
-        "run;task_id=0042:12.5|ms|@0.3333333333333333\nrun;task_id=0042:100|ms\n",
-        "run,task_id=0042:12.5|ms|@0.3333333333333333\nrun,task_id=0042:100|ms\n",
-        "run#task_id=0042:12.5|ms|@0.3333333333333333\nrun#task_id=0042:100|ms\n",
-        "run[task_id=0042]:12.5|ms|@0.3333333333333333\nrun[task_id=0042]:100|ms\n",
-        "run:12.5|ms|@0.3333333333333333\nrun:100|ms\n",
-    ];
-    let (times, once) = ("{}:12.5|ms{}\n", "{}:100|ms{}\n");
-    let framed =
-        |line: &str, in_name: &str, at_end: &str| line.replacen("{}", in_name, 1).replacen("{}", at_end, 1);
-    let frames = [
-        ("run", "|#task_id:0042"),
-        ("run", "|#task_id:0042"),
-        ("run;task_id=0042", ""),
-        ("run,task_id=0042", ""),
-        ("run#task_id=0042", ""),
-        ("run[task_id=0042]", ""),
-        ("run", ""),
-    ];
-    let defaults = ["rates", "repeats", "repeats", "rates", "rates", "rates", "repeats"];
-    for (place, dialect) in DIALECTS.into_iter().enumerate() {
-        let (in_name, at_end) = frames[place];
-        // In a line of its own a value stands in the order of the table.
-        let repeats = framed(times, in_name, at_end).repeat(3) + &framed(once, in_name, at_end);
-        let by_default = if defaults[place] == "rates" { rates[place] } else { &repeats };
-        assert_eq!(sorted(&sent(in_dialect(dialect), weighted)), sorted(by_default), "{dialect:?}");
-        let text = sent(in_dialect(dialect).weights(Weights::Rates), weighted);
-        assert_eq!(sorted(&text), sorted(rates[place]), "{dialect:?}");
-        let text = sent(in_dialect(dialect).weights(Weights::Repeats), weighted);
-        assert_eq!(sorted(&text), sorted(&repeats), "{dialect:?}");
+    use Weights::{Rates, Repeats};
+    for (dialect, by_default, (in_name, at_end)) in [
+        (Dialect::DogStatsd, Rates, ("run", "|#task_id:0042")),
+        (Dialect::TaggedStatsd, Repeats, ("run", "|#task_id:0042")),
+        (Dialect::Graphite, Repeats, ("run;task_id=0042", "")),
+        (Dialect::Influx, Rates, ("run,task_id=0042", "")),
+        (Dialect::Librato, Rates, ("run#task_id=0042", "")),
+        (Dialect::SignalFx, Rates, ("run[task_id=0042]", "")),
+        (Dialect::Statsd, Repeats, ("run", "")),
+    ] {
+        let once = format!("{in_name}:100|ms{at_end}\n");
+        let rates = format!("{in_name}:12.5|ms|@0.3333333333333333{at_end}\n{once}");
+        let repeats = format!("{in_name}:12.5|ms{at_end}\n").repeat(3) + &once;
+        for (weights, expected) in [
+            (None, if by_default == Rates { &rates } else { &repeats }),
+            (Some(Rates), &rates),
+            (Some(Repeats), &repeats),
+        ] {
+            let builder = weights.into_iter().fold(in_dialect(dialect), ClientBuilder::weights);
+            let text = sent(builder, weighted);
+            assert_eq!(sorted(&text), sorted(expected), "{dialect:?} {weights:?}");
+        }
     }
 }
 
@@ -639,7 +629,9 @@ fn packed_values_are_split_between_packets_and_never_within_one() {
             // Something before it, so that the first line begins within a packet.
             client.counter("jobs").increment(1);
             let size = client.distribution("size").register();
-            values.iter().for_each(|value| size.record(*value));
+            for value in &values {
+                size.record(*value);
+            }
         });
         let mut found = Vec::new();
         for packet in &packets {
@@ -678,7 +670,9 @@ fn packed_values_fill_a_packet_to_its_last_byte() {
         let expected = [line(&text[..first]), line(&text[first..])];
         let (packets, _) = packets(support::builder().max_packet_size(expected[0].len()), |client| {
             let size = client.distribution("size").register();
-            values.iter().for_each(|value| size.record(*value));
+            for value in values {
+                size.record(*value);
+            }
         });
         assert_eq!(packets[0], expected[0], "{first} values fill it");
         assert!(first < 20 || packets == expected, "{packets:?}");

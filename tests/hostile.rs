@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use support::PATIENCE;
-use tasktag::testing::{Capture, Parsed, ParsedEvent, ParsedServiceCheck, Value, parse};
+use tasktag::testing::{Capture, Parsed, ParsedEvent, ParsedOrigin, ParsedServiceCheck, Value, parse};
 use tasktag::{Client, Dialect, Event, Guard, ServiceCheck, Status};
 
 /// Names, keys, values of tags, members and texts that are generated, over all dialects.
@@ -149,7 +149,10 @@ fn read(dialect: Dialect, packets: &[Vec<u8>]) -> Vec<Read> {
 fn read_parsed(parsed: Parsed) -> Read {
     match parsed {
         Parsed::Metric(metric) => {
-            assert_eq!((metric.rate, metric.timestamp, &metric.origin), (1.0, None, &Default::default()));
+            assert_eq!(
+                (metric.rate, metric.timestamp, &metric.origin),
+                (1.0, None, &ParsedOrigin::default())
+            );
             Read::Metric { name: metric.name, value: metric.value, code: metric.code, tags: metric.tags }
         }
         Parsed::Event(event) => Read::Event(event),
