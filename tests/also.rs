@@ -241,6 +241,25 @@ fn a_worker_that_dies_of_one_agent_loses_nothing_uncounted_at_the_other() {
 }
 
 #[test]
+fn an_event_that_the_worker_dies_of_is_counted_for_every_agent() {
+    let capture = Capture::new();
+    let (guard, socket) = two_agents(&capture, |builder| builder.max_packet_size(64));
+    // Two fill a packet; the third has it sent, before any agent but the main one has seen it.
+    for title in ["first", "second", "third", "fourth"] {
+        guard.client().event(title, "");
+    }
+    capture.panic_once();
+    guard.client().flush(PATIENCE).unwrap();
+    let lost = BTreeMap::from([("worker_panic", 1)]);
+    let (main, other) = (books(guard.client(), 0), books(guard.client(), 1));
+    assert_eq!((main.accepted.values, other.accepted.values), (4, 4));
+    // The main one lost the packet under way as well.
+    assert_eq!((losses(&main), losses(&other)), (BTreeMap::from([("worker_panic", 3)]), lost));
+    let titles = socket.lines(3).into_iter().map(|line| line.split([':', '|']).nth(1).unwrap().to_owned());
+    assert_eq!(titles.collect::<Vec<_>>(), ["first", "second", "fourth"]);
+}
+
+#[test]
 fn what_was_counted_is_not_lost_when_the_worker_dies_of_what_was_counted_at_a_time() {
     let capture = Capture::new();
     let (guard, socket) = two_agents(&capture, |builder| builder.max_packet_size(64));

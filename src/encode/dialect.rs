@@ -81,9 +81,9 @@ impl Dialect {
 ///
 /// | | lines | what servers make of it |
 /// |---|---|---|
-/// | [`Rates`](Self::Rates) | one for all values of a count, `lat:12.5\|ms\|@0.25` | exact counts and quantiles where a rate is a repetition: the Datadog Agent, `statsd_exporter`, Telegraf, Vector |
+/// | [`Rates`](Self::Rates) | one for all values of a count, `lat:12.5\|ms\|@0.25` | exact counts, and quantiles that the server computes, where a rate is a repetition: the Datadog Agent, `statsd_exporter`, Telegraf, Vector |
 /// | [`Repeats`](Self::Repeats) | one for each time a value was seen | exact up to 1000 values a flush; beyond, thinned out in proportion and counted as `sampled` |
-/// | [`Summaries`](Self::Summaries) | seven for all values of a flush | exact counts, minima and maxima; quantiles of the task, which nobody can add up over tasks |
+/// | [`Summaries`](Self::Summaries) | seven for all values of a flush | exact counts; the rest is as near as a [`Distribution`](crate::Distribution) keeps values, and of the task, which nobody can add up over tasks |
 ///
 /// Each dialect has a default; see [`Dialect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
