@@ -93,8 +93,8 @@ pub enum Weights {
     /// is one that they turn into exactly the count. Of a count above 2^52, not each of which has such a rate, several
     /// lines are made.
     ///
-    /// A line counts for 4,294,967,295 at most in Vector, and for 260,078,023 in Agent Data Plane as it is set up by
-    /// default. `statsd_exporter` and Telegraf keep a value as often as it was seen, which takes them the memory that
+    /// A value on a line counts for 4,294,967,295 at most in Vector, and for 260,078,023 in Agent Data Plane as it is set
+    /// up by default. `statsd_exporter` and Telegraf keep a value as often as it was seen, which takes them the memory that
     /// as many lines would.
     ///
     /// Not for servers that read a rate otherwise: etsy's server weights no value by it, but a timing's count alone;
