@@ -230,7 +230,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether the client reports its own counts, every 10 s, under `datadog.dogstatsd.client.` (in both StatsD
+    /// Whether the client reports its own counts, every 10 s, under `datadog.dogstatsd.client.` (in the StatsD
     /// dialects under `tasktag.client.`). Defaults to `true`.
     pub fn telemetry(mut self, telemetry: bool) -> Self {
         self.telemetry = Some(telemetry);

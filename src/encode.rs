@@ -15,6 +15,7 @@ pub use self::protocol::Protocol;
 
 pub(crate) use self::dialect::Grammar;
 pub(crate) use self::group::{Group, groups};
+pub(crate) use self::number::split_counts;
 pub(crate) use self::summary::{SUFFIXES, summary};
 
 use self::clean::MAX_NAME;

@@ -19,9 +19,11 @@ pub enum DropReason {
     /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
     /// or without a name.
     Invalid,
-    /// The dialect has no such thing: an event or a service check in the StatsD dialects.
+    /// The agent has no such thing: an event, a service check or a time of its own in the StatsD dialects, or a time in
+    /// DogStatsD before 1.3.
     Unsupported,
-    /// The StatsD dialects send each value of a distribution in a line of its own; over 1000 in a flush were thinned out.
+    /// Each value of a distribution has a line of its own with [`Weights::Repeats`](crate::Weights::Repeats), the default
+    /// of some dialects; over 1000 in a flush were thinned out.
     Sampled,
     /// The agent was away, or did not take the packet in time.
     Transport,

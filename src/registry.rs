@@ -123,7 +123,7 @@ impl Tracked {
         }
         match &self.context.cell {
             Cell::Gauge(cell) => self.reported = flush.gauge(lines, cell, life, self.reported),
-            Cell::Counter(cell) => flush.counter(lines, cell, added(cell, &mut self.counted)),
+            Cell::Counter(cell) => flush.counter(lines, cell, &mut self.counted),
             Cell::Distribution(cell) => flush.distribution(lines, cell),
             Cell::Set(cell) => flush.set(lines, cell),
             Cell::Occupancy(cell) => self.occupied = flush.occupancy(lines, cell, self.occupied),
@@ -215,11 +215,13 @@ impl Flush<'_> {
         Some(level.to_bits())
     }
 
-    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, n: u64) {
+    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, counted: &mut u64) {
         let timed = self.aggregate.counts.take(cell);
         if !timed.is_empty() {
             self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
         }
+        // Not before: what is out of the cell and on nobody's desk is lost unseen if the report above fails.
+        let n = added(cell, counted);
         if n != 0 {
             self.report(lines, 1, |route, lines| route.count(&lines.main, n));
         }

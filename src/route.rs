@@ -2,7 +2,7 @@
 
 use crate::aggregate::{Timed, thin};
 use crate::context::Context;
-use crate::encode::{Encoder, Group, Line, SUFFIXES, Unencodable, Weights, groups, summary};
+use crate::encode::{Encoder, Group, Line, SUFFIXES, Unencodable, Weights, groups, split_counts, summary};
 use crate::event::{Event, ServiceCheck};
 use crate::kind::Kind;
 use crate::ledger::{DropReason, Ledger};
@@ -111,7 +111,8 @@ impl Route {
         }
     }
 
-    fn rates(&mut self, line: &Line, values: &mut [(f64, u64)]) {
+    fn rates(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
+        split_counts(values);
         if self.encoder.packs_values() {
             for Group { weight, values } in groups(values, line.frame_bytes()) {
                 self.pack(line, &values, weight);

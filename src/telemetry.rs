@@ -11,7 +11,7 @@ use std::fmt;
 pub(crate) const INTERVAL_NANOS: u64 = 10 * 1_000_000_000;
 
 /// The stats as counters: what was added since they were last sent. Datadog's own names where it has them, under
-/// `datadog.dogstatsd.client.`; in plain StatsD under `tasktag.client.`. Nothing is sent for 0.
+/// `datadog.dogstatsd.client.`; in the StatsD dialects under `tasktag.client.`. Nothing is sent for 0.
 ///
 /// Besides, three gauges of the task ids, in all dialects under `tasktag.task_id.`.
 ///

@@ -28,8 +28,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Agents that a client sends to, the main one included.
-const MAX_AGENTS: usize = 4;
+/// Agents that a client sends to beside the main one.
+const MAX_OTHERS: usize = 3;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
@@ -47,7 +47,7 @@ impl ClientBuilder {
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.limits()?;
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
-        within("agents", 1 + self.others.len(), 1, MAX_AGENTS)?;
+        within("also", self.others.len(), 0, MAX_OTHERS)?;
         let claim = self.claimed_task_id()?;
         let post = Post::new(&claim, self.records());
         let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));

@@ -23,7 +23,8 @@ use std::fmt;
 /// Where there is no `d` and `h`, distributions and histograms are sent as timings, or as `h` with
 /// [`distributions_as`](crate::Agent::distributions_as). Where a sign before a gauge's value means a difference, which
 /// is everywhere but in DogStatsD, a negative gauge is set to 0 first, in the same packet. Negative values of `ms` are
-/// refused and counted in `TaggedStatsd`, `Graphite` and `Statsd`, whose servers take them for bad lines.
+/// refused and counted in `TaggedStatsd`, `Graphite` and `Statsd`, whose servers take them for bad lines. Sets are sent in
+/// every dialect; `statsd_exporter` knows none, and drops them.
 ///
 /// What a user passes can't forge a line, a field or a tag, because names and tags are cleaned:
 ///
@@ -80,17 +81,25 @@ impl Dialect {
 ///
 /// | | lines | what servers make of it |
 /// |---|---|---|
-/// | [`Rates`](Self::Rates) | one for all values of a count, `lat:12.5\|ms\|@0.25` | exact counts and quantiles where a rate is a repetition: the Datadog Agent, `statsd_exporter`, Telegraf, Vector |
+/// | [`Rates`](Self::Rates) | one for all values of a count, `lat:12.5\|ms\|@0.25` | exact counts, and quantiles that the server computes, where a rate is a repetition: the Datadog Agent, `statsd_exporter`, Telegraf, Vector |
 /// | [`Repeats`](Self::Repeats) | one for each time a value was seen | exact up to 1000 values a flush; beyond, thinned out in proportion and counted as `sampled` |
-/// | [`Summaries`](Self::Summaries) | seven for all values of a flush | exact counts, minima and maxima; quantiles of the task, which nobody can add up over tasks |
+/// | [`Summaries`](Self::Summaries) | seven for all values of a flush | exact counts; the rest is as near as a [`Distribution`](crate::Distribution) keeps values, and of the task, which nobody can add up over tasks |
 ///
 /// Each dialect has a default; see [`Dialect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Weights {
     /// Once, with the sample rate that servers turn back into the count: they truncate `1 / rate`, so the rate written
-    /// is one that they turn into exactly the count. netdata reads no rate below 0.01, etsy's server weights no
-    /// value by it, and collectd divides the value itself by it.
+    /// is one that they turn into exactly the count. Of a count above 2^52, not each of which has such a rate, several
+    /// lines are made.
+    ///
+    /// A value on a line counts for 4,294,967,295 at most in Vector, and for 260,078,023 in Agent Data Plane as it is set
+    /// up by default. `statsd_exporter` and Telegraf keep a value as often as it was seen, which takes them the memory that
+    /// as many lines would.
+    ///
+    /// Not for servers that read a rate otherwise: etsy's server weights no value by it, but a timing's count alone;
+    /// netdata repeats no value more than 100 times; collectd divides the value itself by it. These count
+    /// [`Repeats`](Self::Repeats), or take [`Summaries`](Self::Summaries) where there are more values than that.
     Rates,
     /// As often as it was seen.
     Repeats,

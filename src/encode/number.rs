@@ -30,10 +30,36 @@ pub(super) fn integer(value: u64, out: &mut Vec<u8>) {
 ///
 /// Where `1 / (1 / n)` falls short of `n`, the next smaller rate does not: `n` = 93 is the first of them. Source of
 /// the truncation: `pkg/metrics/histogram.go` and `pkg/util/quantile/agent.go` of the Agent.
+///
+/// Exact for whatever [`split_counts`] leaves.
 pub(super) fn rate(n: u64) -> f64 {
     let n = n as f64;
     let rate = 1.0 / n;
     if (1.0 / rate).trunc() < n { rate.next_down() } else { rate }
+}
+
+/// Up to here every count has an exact rate. Beyond, where an `f64` has no digits behind the point, one in six has
+/// none: 2^53 - 1 is read as 2^53.
+const MAX_EXACT: u64 = 1 << 52;
+/// The greatest count that is an `i64` on the server's side.
+const MAX_POWER: u64 = 1 << 62;
+
+/// Splits the counts that have no exact rate into powers of two, which have one, and what is left.
+pub(crate) fn split_counts(values: &mut Vec<(f64, u64)>) {
+    for place in 0..values.len() {
+        while let Some((value, n)) = values.get_mut(place)
+            && !has_exact_rate(*n)
+        {
+            let power = MAX_POWER.min(1 << n.ilog2());
+            *n -= power;
+            let part = (*value, power);
+            values.push(part);
+        }
+    }
+}
+
+fn has_exact_rate(n: u64) -> bool {
+    n <= MAX_EXACT || (n.is_power_of_two() && n <= MAX_POWER)
 }
 
 #[cfg(test)]
@@ -77,12 +103,66 @@ mod tests {
         });
     }
 
+    /// What a server counts that reads the rate of `n` and truncates.
+    fn counted(n: u64) -> i64 {
+        let read: f64 = text(rate(n)).parse().unwrap();
+        #[allow(clippy::cast_possible_truncation, reason = "that is what the server does")]
+        let counted = (1.0 / read) as i64;
+        counted
+    }
+
     #[test]
     fn a_truncating_server_gets_the_count_back() {
-        for n in 1..=1_000_000_u64 {
-            let written = text(rate(n));
-            let read: f64 = written.parse().unwrap();
-            assert!((1.0 / read).trunc() == n as f64, "{n}: {written}");
+        for n in 1..=1_000_000 {
+            assert_eq!(counted(n), n.cast_signed());
         }
+        for bits in 20..=52 {
+            let power = 1_u64 << bits;
+            for n in (power - 1000)..=power {
+                assert_eq!(counted(n), n.cast_signed());
+            }
+        }
+        // The limit is not too low.
+        assert_ne!(counted((1 << 53) - 1), (1 << 53) - 1);
+    }
+
+    #[test]
+    fn a_truncating_server_gets_any_count_back_up_to_the_limit() {
+        arbtest::arbtest(|u| {
+            let bits = u.int_in_range(0..=52)?;
+            let n = u.int_in_range(1..=1 << bits)?;
+            assert_eq!(counted(n), n.cast_signed());
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn larger_counts_are_split_into_those_that_have_a_rate() {
+        for (n, parts) in [
+            (0, vec![0]),
+            (1, vec![1]),
+            (MAX_EXACT, vec![MAX_EXACT]),
+            (MAX_EXACT + 1, vec![1, MAX_EXACT]),
+            ((1 << 53) - 1, vec![MAX_EXACT - 1, MAX_EXACT]),
+            (1 << 53, vec![1 << 53]),
+            (1 << 62, vec![1 << 62]),
+            (1 << 63, vec![1 << 62, 1 << 62]),
+        ] {
+            let mut values = vec![(2.5, n)];
+            split_counts(&mut values);
+            assert_eq!(values, parts.into_iter().map(|part| (2.5, part)).collect::<Vec<_>>());
+        }
+        arbtest::arbtest(|u| {
+            let given: Vec<(f64, u64)> =
+                u.arbitrary_iter()?.map(|n| Ok((1.0, n?))).collect::<Result<_, _>>()?;
+            let given: Vec<_> = given.into_iter().filter(|(_, n)| *n > 0).collect();
+            let mut values = given.clone();
+            split_counts(&mut values);
+            let sum = |values: &[(f64, u64)]| values.iter().map(|(_, n)| u128::from(*n)).sum::<u128>();
+            assert_eq!(sum(&values), sum(&given));
+            assert!(values.len() <= 14 * given.len());
+            assert!(values.iter().all(|(_, n)| *n > 0 && counted(*n) == n.cast_signed()));
+            Ok(())
+        });
     }
 }
