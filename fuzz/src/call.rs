@@ -118,6 +118,10 @@ impl Setting {
         self.dialect == Dialect::DogStatsd
     }
 
+    pub(crate) fn packs_values(&self) -> bool {
+        self.is_dogstatsd() && self.protocol.unwrap_or_default() >= Protocol::V1_1
+    }
+
     pub(crate) fn has_timestamps(&self) -> bool {
         self.is_dogstatsd() && self.protocol.unwrap_or_default() >= Protocol::V1_3
     }

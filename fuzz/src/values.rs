@@ -199,7 +199,7 @@ impl Expected<'_> {
         for line in self.lines {
             self.expect(line, "", self.spread_code());
             assert!(line.rate.is_none() || weights == Weights::Rates, "{line:?}");
-            assert!(line.values.len() == 1 || self.setting.protocol.is_none(), "not known there: {line:?}");
+            assert!(line.values.len() == 1 || self.setting.packs_values(), "not known there: {line:?}");
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "as servers do")]
             let count = line.rate.map_or(1, |rate| (1.0 / rate) as u64);
             for value in &line.values {
