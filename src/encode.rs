@@ -201,8 +201,7 @@ impl Encoder {
         let mut cleaned: Vec<(String, String)> = Vec::new();
         for (key, value) in tags {
             let key = self.grammar.tag_key(key);
-            // Backends lower-case keys: written otherwise it would be a second task id.
-            if key.is_empty() || key.eq_ignore_ascii_case(TASK_ID_KEY) {
+            if key.is_empty() || clean::becomes_task_id(&key) {
                 self.refused_tags += 1;
             } else {
                 let pair = (key, self.grammar.tag_value(value));

@@ -306,6 +306,8 @@ fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
         ("DD_DOGSTATSD_URL", "tcp://127.0.0.1:8125"),
         ("DD_DOGSTATSD_URL", "udp://127.0.0.1:99999"),
         ("DD_DOGSTATSD_URL", "unix://relative/path"),
+        ("DD_DOGSTATSD_URL", "unix:///run/dsd\0.socket"),
+        ("DD_DOGSTATSD_URL", "udp://127.0.0.1:+8125"),
         ("DD_AGENT_HOST", "two words"),
         ("DD_AGENT_HOST", "udp://host"),
         ("DD_AGENT_HOST", "127.0.0.1:8125"),
@@ -315,6 +317,8 @@ fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
         ("DD_DOGSTATSD_PORT", "-1"),
         ("DD_DOGSTATSD_PORT", "dogstatsd"),
         ("STATSD_HOST", "host/path"),
+        ("STATSD_HOST", "host\0"),
+        ("STATSD_PORT", "+8125"),
         ("STATSD_PORT", "8125 "),
         ("STATSD_PORT", "8125.0"),
     ] {

@@ -230,6 +230,16 @@ fn the_task_id_is_there_once_whoever_else_passes_it() {
 }
 
 #[test]
+fn no_letter_that_is_lower_cased_to_another_makes_a_second_task_id() {
+    // Datadog keeps the letters of any script, and writes keys in lower case.
+    let (text, stats) = sent_by(support::builder().tag("task_\u{130}D", "8"), |client| {
+        client.counter("jobs").tag("tas\u{212a}_id", "7").increment(1);
+    });
+    assert_eq!(text, "jobs:1|c|#task_id:0042\n");
+    assert_eq!(stats.refused_tags, 2);
+}
+
+#[test]
 fn a_global_tag_with_the_reserved_key_is_refused_at_once() {
     for key in ["task_id", "Task_ID"] {
         let refused = support::builder().tag(key, "7").build().unwrap_err();

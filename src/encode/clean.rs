@@ -1,5 +1,7 @@
 //! What is left of names and tags, so that nothing can forge a line, a field or a tag.
 
+use crate::task_id::TASK_ID_KEY;
+
 /// A name, in bytes; Datadog takes no longer one.
 pub(super) const MAX_NAME: usize = 200;
 /// A tag's key or value, in characters. Datadog takes 200 for both with the colon.
@@ -36,6 +38,13 @@ pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
     text(raw.get(..end).unwrap_or_default(), stays)
 }
 
+/// Whether a backend, which writes keys in lower case, would see a second task id in this one.
+pub(super) fn becomes_task_id(key: &str) -> bool {
+    // By Unicode: `K` of Kelvin is a `k`, and `İ` is an `i`, to some with a dot above it.
+    let lower = key.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}');
+    lower.eq(TASK_ID_KEY.chars())
+}
+
 /// A text of several lines, in one: `\r\n`, `\n` and `\r` become the two characters `\n`.
 pub(super) fn one_line(raw: &str) -> String {
     raw.replace("\r\n", "\\n").replace(['\n', '\r'], "\\n")
@@ -59,6 +68,17 @@ mod tests {
     #[test]
     fn tags_are_cut_between_characters() {
         assert_eq!(tag(&"ü".repeat(200), char::is_alphanumeric), "ü".repeat(MAX_TAG_PART));
+    }
+
+    #[test]
+    fn a_task_id_is_one_in_any_case() {
+        for key in ["task_id", "TASK_ID", "tas\u{212a}_id", "task_\u{130}d", "TAS\u{212a}_\u{130}D"] {
+            assert!(becomes_task_id(key), "{key}");
+        }
+        // A long `s` and an `i` without a dot are lower case already, and letters of their own.
+        for key in ["", "task", "task_ids", "a_task_id", "ta\u{17f}k_id", "task_\u{131}d"] {
+            assert!(!becomes_task_id(key), "{key}");
+        }
     }
 
     #[test]

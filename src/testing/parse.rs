@@ -1,6 +1,7 @@
 //! Packets read back, more strictly than any server does.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// One line of a packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,7 +178,8 @@ type Tags = Vec<(String, String)>;
 ///
 /// # Errors
 ///
-/// When a line is none that the DogStatsD grammar allows, or has a field that is unknown, empty or there twice.
+/// When a line is none that the DogStatsD grammar allows, or has a field that is unknown, empty or there twice. Only
+/// what an event or a check tells in words may be empty: the text, the message, the host, the keys.
 pub fn parse(packet: &[u8]) -> Result<Vec<Parsed>, ParseError> {
     let fail = |line: &str, reason| ParseError { line: line.to_owned(), reason };
     let text = std::str::from_utf8(packet)
@@ -261,10 +263,11 @@ fn parse_metric(line: &str) -> Result<Vec<ParsedMetric>, Reason> {
 fn parse_number(text: &str) -> Result<f64, Reason> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.') && digits.starts_with(|c| c != '.');
-    if !plain {
-        return Err("a number has digits, a point and perhaps a `-`");
+    if !plain || digits.ends_with('.') {
+        return Err("a number has digits, a point between them and perhaps a `-`");
     }
-    text.parse().map_err(|_| "a number has digits, a point and perhaps a `-`")
+    let number: f64 = text.parse().map_err(|_| "a number has one point at most")?;
+    if number.is_finite() { Ok(number) } else { Err("a number is finite") }
 }
 
 fn parse_tags(text: &str) -> Result<Tags, Reason> {
@@ -281,11 +284,13 @@ fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Reason> {
 }
 
 fn parse_event(rest: &str) -> Result<ParsedEvent, Reason> {
+    const PRIORITIES: [&str; 2] = ["normal", "low"];
+    const ALERT_TYPES: [&str; 4] = ["error", "warning", "info", "success"];
     const LENGTHS: Reason = "an event begins with the lengths of its title and text in bytes";
     let (lengths, rest) = rest.split_once("}:").ok_or(LENGTHS)?;
     let (title_len, text_len) = lengths.split_once(',').ok_or(LENGTHS)?;
-    let title_len: usize = title_len.parse().map_err(|_| LENGTHS)?;
-    let text_len: usize = text_len.parse().map_err(|_| LENGTHS)?;
+    let title_len: usize = parse_whole(title_len, LENGTHS)?;
+    let text_len: usize = parse_whole(text_len, LENGTHS)?;
     let title = rest.get(..title_len).filter(|title| !title.is_empty()).ok_or(LENGTHS)?;
     let rest = rest.get(title_len..).and_then(|rest| rest.strip_prefix('|')).ok_or(LENGTHS)?;
     let text = rest.get(..text_len).ok_or(LENGTHS)?;
@@ -294,14 +299,15 @@ fn parse_event(rest: &str) -> Result<ParsedEvent, Reason> {
     let mut tags = None;
     for field in fields_of(fields)? {
         let text = field.get(2..).unwrap_or_default();
-        let kept = || Some(text.to_owned());
+        let kept = text.to_owned();
         match field.get(..2) {
-            Some("d:") => event.timestamp = Some(parse_seconds(text)?),
-            Some("h:") => event.hostname = kept(),
-            Some("k:") => event.aggregation_key = kept(),
-            Some("p:") => event.priority = kept(),
-            Some("s:") => event.source_type = kept(),
-            Some("t:") => event.alert_type = kept(),
+            Some("d:") => once(&mut event.timestamp, parse_seconds(text)?)?,
+            Some("h:") => once(&mut event.hostname, kept)?,
+            Some("k:") => once(&mut event.aggregation_key, kept)?,
+            Some("p:") if PRIORITIES.contains(&text) => once(&mut event.priority, kept)?,
+            Some("s:") => once(&mut event.source_type, kept)?,
+            Some("t:") if ALERT_TYPES.contains(&text) => once(&mut event.alert_type, kept)?,
+            Some("p:" | "t:") => return Err("no priority or alert type of that name"),
             _ if event.origin.read(field)? => {}
             _ => once(&mut tags, parse_tags(field.strip_prefix('#').ok_or("an unknown field")?)?)?,
         }
@@ -323,8 +329,8 @@ fn parse_service_check(rest: &str) -> Result<ParsedServiceCheck, Reason> {
         }
         let text = field.get(2..).unwrap_or_default();
         match field.get(..2) {
-            Some("d:") => check.timestamp = Some(parse_seconds(text)?),
-            Some("h:") => check.hostname = Some(text.to_owned()),
+            Some("d:") => once(&mut check.timestamp, parse_seconds(text)?)?,
+            Some("h:") => once(&mut check.hostname, text.to_owned())?,
             Some("m:") if text.contains("m:") => return Err("an `m:` in a message is escaped"),
             Some("m:") => check.message = Some(unescape(&text.replace("m\\:", "m:"))),
             _ if check.origin.read(field)? => {}
@@ -345,7 +351,13 @@ fn fields_of(text: &str) -> Result<impl Iterator<Item = &str>, Reason> {
 }
 
 fn parse_seconds(text: &str) -> Result<u64, Reason> {
-    text.parse().map_err(|_| "a time is in whole seconds since 1970")
+    parse_whole(text, "a time is in whole seconds since 1970")
+}
+
+/// Digits and nothing else: `from_str` takes a leading `+`.
+fn parse_whole<T: FromStr>(text: &str, reason: Reason) -> Result<T, Reason> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or(reason)
 }
 
 fn unescape(text: &str) -> String {
@@ -369,6 +381,8 @@ mod tests {
             "_e{1,0}:t|",
             "_e{4,3}:a|b\u{7f}|x|y|d:5|#k:v",
             "_sc|db|2|d:1|h:x|#k:v|m:it is m\\:down",
+            "_e{1,1}:t|x|d:5|h:|k:|p:low|s:|t:success|#k:v|c:x",
+            "_sc|db|0|h:|m:",
         ] {
             assert!(parse(good.as_bytes()).is_ok(), "{good}");
         }
@@ -407,6 +421,40 @@ mod tests {
             "_e{9,1}:t|x",
             "a:1|c\n\nb:1|c",
             "a:1|c\r",
+        ] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_finite_and_of_digits() {
+        for bad in [
+            "a:1.|g",
+            "a:1.2.3|g",
+            &format!("a:{}|g", "9".repeat(400)),
+            "a:1|c|T+5",
+            "_e{+1,1}:t|x",
+            "_e{1,+1}:t|x",
+            "_e{1,1}:t|x|d:+5",
+            "_sc|db|0|d:+5",
+        ] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_there_once_and_has_a_known_value() {
+        for bad in [
+            "_e{1,1}:t|x|d:5|d:5",
+            "_e{1,1}:t|x|h:a|h:b",
+            "_e{1,1}:t|x|k:a|k:b",
+            "_e{1,1}:t|x|p:low|p:low",
+            "_e{1,1}:t|x|p:high",
+            "_e{1,1}:t|x|s:a|s:b",
+            "_e{1,1}:t|x|t:info|t:error",
+            "_e{1,1}:t|x|t:",
+            "_sc|db|0|d:5|d:6",
+            "_sc|db|0|h:a|h:b",
         ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }

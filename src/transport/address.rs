@@ -49,16 +49,18 @@ impl Address {
     }
 
     pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
+        // `u16::from_str` takes a leading `+`, which is no part of a number here.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse()
             .ok()
-            .filter(|port| *port != 0)
+            .filter(|port| digits && *port != 0)
             .ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
     }
 
     pub(crate) fn udp(host: &str, port: u16) -> Result<Self, String> {
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let is_name =
-            !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@?#:[]".contains(c));
+        let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]".contains(c);
+        let is_name = !host.is_empty() && !host.contains(ends_name);
         if !is_name && host.parse::<Ipv6Addr>().is_err() {
             return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
         }
@@ -74,6 +76,9 @@ impl Address {
         }
         if path.len() > MAX_PATH {
             return Err(format!("a socket's path has at most {MAX_PATH} bytes"));
+        }
+        if path.contains('\0') {
+            return Err("no path has a zero byte in it".to_owned());
         }
         Ok(Self::Unix(path.into()))
     }
@@ -118,6 +123,9 @@ mod tests {
             "udp://agent:65536",
             "udp://agent:8125/",
             "udp://agent:+1x",
+            "udp://agent:+1",
+            "udp://agent\0",
+            "udp://age\u{7f}nt:8125",
             "udp://[::1",
             "udp://[::1]8125",
             "udp://a b",
@@ -137,5 +145,6 @@ mod tests {
             assert_eq!(Address::parse(good), Ok(Address::Unix("/run/dsd.socket".into())));
         }
         assert!(Address::parse(&format!("unix:///{}", "x".repeat(200))).is_err());
+        assert!(Address::parse("unix:///run/dsd\0.socket").is_err());
     }
 }

@@ -1,0 +1,8 @@
+//! The variables of the environment.
+
+#![no_main]
+
+#[path = "../src/checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::environment(input));

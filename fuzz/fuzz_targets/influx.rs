@@ -1,0 +1,8 @@
+//! The encoder of Influx's tags.
+
+#![no_main]
+
+#[path = "../src/checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::influx(input));

@@ -1,0 +1,8 @@
+//! Plain StatsD's encoder.
+
+#![no_main]
+
+#[path = "../src/checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| checks::statsd(input));
