@@ -67,10 +67,9 @@
 //!
 //! # Forks
 //!
-//! A worker does not survive a `fork`. In a forked child the parent's client sends nothing, and dropping its guard
-//! returns at once. A program that forks itself should build its client, and ask for [`TaskId::current`] for the first
-//! time, in the child: what was decided before the fork is decided for both. A [lease](TaskIdSource::leased) stays the
-//! parent's.
+//! A worker does not survive a `fork`. On Linux a forked child is given its own by its first use of a metric: a task id,
+//! a channel, a worker, and books at 0. It reports nothing of its parent's, and what its parent watches stays with the
+//! parent. [`after_fork`] does the same at once, and where it can't happen by itself.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
