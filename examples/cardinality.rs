@@ -106,7 +106,7 @@ fn print_fleet(report: &CardinalityReport, fleet: &Fleet) {
     line("in a month", month * series, &format!("of {month:.0} ids"));
     line("", f64::from(pods) * series, &format!("of {pods} pods' names"));
     line("for ever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()));
-    println!("  {:<12}{:>12} of pods' names: each deploy adds its own", "", "no limit");
+    println!("  {:<12}{:>12} to pods' names: each deploy adds its own", "", "no limit");
     let shared = 100.0 * pool.collision_probability(*tasks);
     println!("The odds that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n");
 }
