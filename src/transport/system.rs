@@ -120,7 +120,7 @@ mod tests {
         assert!(has_room(udp.as_fd()));
         let (from, _to) = UnixDatagram::pair().unwrap();
         from.set_nonblocking(true).unwrap();
-        while from.send(&[0; 60_000]).is_ok() {}
+        while from.send(&vec![0; 60_000]).is_ok() {}
         assert!(!has_room(from.as_fd()));
     }
 
