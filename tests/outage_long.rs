@@ -56,23 +56,20 @@ impl Streams {
     }
 
     fn start(&mut self) {
-        match &self.path {
-            Some(path) => {
-                // In one step: there is a file at every moment.
-                let beside = path.with_extension("beside");
-                let agent = StreamAgent::unix(&beside);
-                std::fs::rename(beside, path).unwrap();
-                self.keep();
-                self.agent = Some(agent);
-            }
-            None => {
-                self.keep();
-                let address = self.address.trim_start_matches("tcp://").parse().unwrap();
-                wait_until(|| {
-                    self.agent = StreamAgent::tcp_at(address).ok();
-                    self.agent.is_some()
-                });
-            }
+        if let Some(path) = &self.path {
+            // In one step: there is a file at every moment.
+            let beside = path.with_extension("beside");
+            let agent = StreamAgent::unix(&beside);
+            std::fs::rename(beside, path).unwrap();
+            self.keep();
+            self.agent = Some(agent);
+        } else {
+            self.keep();
+            let address = self.address.trim_start_matches("tcp://").parse().unwrap();
+            wait_until(|| {
+                self.agent = StreamAgent::tcp_at(address).ok();
+                self.agent.is_some()
+            });
         }
     }
 
@@ -87,12 +84,11 @@ impl Streams {
         self.keep();
         let mut lines = 0;
         for bytes in &self.received {
-            let (packets, rest) = match self.path {
-                Some(_) => unframed(bytes),
-                None => {
-                    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-                    (vec![bytes[..end].to_vec()], bytes[end..].to_vec())
-                }
+            let (packets, rest) = if self.path.is_some() {
+                unframed(bytes)
+            } else {
+                let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+                (vec![bytes[..end].to_vec()], bytes[end..].to_vec())
             };
             for line in support::lines_of(&packets) {
                 assert!(is_whole(&line), "{line:?}");
@@ -152,21 +148,18 @@ impl Datagrams {
     }
 
     fn start(&mut self) {
-        match &self.path {
-            Some(path) => {
-                let beside = path.with_extension("beside");
-                let agent = Agent::unix(&beside);
-                std::fs::rename(beside, path).unwrap();
-                self.agent = Some(agent);
-            }
-            None => {
-                self.agent = None;
-                let address = self.address.trim_start_matches("udp://").parse().unwrap();
-                wait_until(|| {
-                    self.agent = Agent::udp_at(address).ok();
-                    self.agent.is_some()
-                });
-            }
+        if let Some(path) = &self.path {
+            let beside = path.with_extension("beside");
+            let agent = Agent::unix(&beside);
+            std::fs::rename(beside, path).unwrap();
+            self.agent = Some(agent);
+        } else {
+            self.agent = None;
+            let address = self.address.trim_start_matches("udp://").parse().unwrap();
+            wait_until(|| {
+                self.agent = Agent::udp_at(address).ok();
+                self.agent.is_some()
+            });
         }
     }
 }
