@@ -482,6 +482,7 @@ fn an_agent_that_speaks_does_not_lose_what_is_sent_to_it() {
     let mut stream = listener.accept().unwrap().0;
     stream.write_all(&[b'x'; 5000]).unwrap();
     send_one(&guard);
+    stream.write_all(&[b'x'; 5000]).unwrap();
     drop(guard);
     let mut received = String::new();
     // Had its words been left unread, the connection would end with a reset.

@@ -175,6 +175,29 @@ fn a_writer_that_panics_is_a_writer_that_failed() {
     assert_eq!(page.text(), line("written").repeat(3));
 }
 
+/// Takes everything, and panics when it is to flush.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        panic!("a writer that panics, as it was told")
+    }
+}
+
+#[test]
+fn what_a_writer_took_and_panicked_over_at_the_end_of_the_flush_is_lost() {
+    let guard = client_of(Full);
+    for round in 1..=3 {
+        send(&guard, "lost");
+        assert_eq!(sent_and_lost(&guard), (0, round));
+    }
+    assert_eq!(guard.client().stats().worker_restarts, 0);
+}
+
 #[test]
 fn behind_a_packet_that_was_written_in_part_the_next_begins_on_a_new_line() {
     let page = Page::default();
