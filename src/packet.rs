@@ -312,4 +312,120 @@ mod tests {
         assert_eq!(stats.dropped(DropReason::Transport).values, 5);
         assert_eq!(stats.sent.values, 3);
     }
+
+    /// Takes packets several at a time, and does with each lot what it is told.
+    #[derive(Debug)]
+    struct Script {
+        offers: Arc<Mutex<Vec<Vec<Vec<u8>>>>>,
+        // `None` panics.
+        deliveries: Vec<Option<Delivery>>,
+        last_refused: bool,
+    }
+
+    impl Transport for Script {
+        fn send(&mut self, packets: Packets<'_>) -> Delivery {
+            self.offers.lock().unwrap().push(packets.iter().map(<[u8]>::to_vec).collect());
+            let delivery = if self.deliveries.is_empty() {
+                Some(Delivery::taken(packets.len()))
+            } else {
+                self.deliveries.remove(0)
+            };
+            delivery.expect("a transport that panics")
+        }
+
+        fn last_was_refused(&mut self) -> bool {
+            self.last_refused
+        }
+
+        fn most_packets(&self) -> usize {
+            4
+        }
+
+        fn name(&self) -> &'static str {
+            "script"
+        }
+    }
+
+    type Offers = Arc<Mutex<Vec<Vec<Vec<u8>>>>>;
+
+    /// Five packets, of 1, 2, 4, 8 and 16 values.
+    fn send_five(deliveries: Vec<Option<Delivery>>, last_refused: bool) -> (Outbox, Arc<Ledger>, Offers) {
+        let script = Script { offers: Arc::default(), deliveries, last_refused };
+        let (offers, ledger) = (Arc::clone(&script.offers), Arc::<Ledger>::default());
+        let mut outbox = Outbox::new(4, Box::new(script), Arc::clone(&ledger));
+        let send = std::panic::AssertUnwindSafe(|| {
+            for (number, line) in ["aaa\n", "bbb\n", "ccc\n", "ddd\n", "eee\n"].into_iter().enumerate() {
+                put(&mut outbox, line, 1 << number);
+            }
+            outbox.finish();
+        });
+        if std::panic::catch_unwind(send).is_err() {
+            outbox.write_off();
+        }
+        (outbox, ledger, offers)
+    }
+
+    /// Values sent, lost on the way, and lost by a panic; whatever happened, they are all there.
+    fn booked(ledger: &Ledger) -> (u64, u64, u64) {
+        let stats = ledger.stats(0);
+        let mut left = stats.sent;
+        left += stats.dropped_total();
+        assert_eq!(left, stats.accepted);
+        let lost = |reason| stats.dropped(reason).values;
+        (stats.sent.values, lost(DropReason::Transport), lost(DropReason::WorkerPanic))
+    }
+
+    #[test]
+    fn packets_leave_together_and_what_was_not_dealt_with_is_offered_again() {
+        let cut = Delivery { lost: 1, ..Delivery::taken(1) };
+        let (_, ledger, offers) = send_five(vec![Some(cut)], false);
+        let offers: Vec<String> = offers
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|packets| String::from_utf8(packets.concat()).unwrap())
+            .collect();
+        assert_eq!(offers, ["aaa\nbbb\nccc\nddd\n", "ccc\nddd\n", "eee\n"]);
+        assert_eq!(booked(&ledger), (29, 2, 0));
+    }
+
+    #[test]
+    fn of_several_packets_the_last_one_is_in_doubt() {
+        let refused_before = Delivery { refused_before: true, ..Delivery::taken(1) };
+        let (_, ledger, _) = send_five(vec![Some(Delivery::taken(2)), Some(refused_before)], true);
+        // The second by the delivery behind it, the last by the end of the flush.
+        assert_eq!(booked(&ledger), (13, 18, 0));
+    }
+
+    #[test]
+    fn what_is_written_into_a_buffer_is_in_doubt_until_that_is_flushed() {
+        let buffered = |packets| Some(Delivery { doubtful: true, ..Delivery::taken(packets) });
+        let lost = Some(Delivery { doubtful: true, ..Delivery::lost(1) });
+        for (refused, expected) in [(false, (29, 2, 0)), (true, (0, 31, 0))] {
+            let (_, ledger, _) = send_five(vec![buffered(1), lost, buffered(2), buffered(1)], refused);
+            assert_eq!(booked(&ledger), expected);
+        }
+    }
+
+    #[test]
+    fn a_packet_that_its_transport_says_nothing_of_is_lost_and_not_offered_for_ever() {
+        let (_, ledger, _) = send_five(vec![Some(Delivery::default()); 9], false);
+        assert_eq!(booked(&ledger), (0, 31, 0));
+        let (_, ledger, _) = send_five(vec![Some(Delivery { lost: 70, ..Delivery::taken(70) })], false);
+        assert_eq!(booked(&ledger), (31, 0, 0));
+    }
+
+    #[test]
+    fn a_transport_that_panics_has_no_packet_sent_twice() {
+        let (mut outbox, ledger, offers) = send_five(vec![Some(Delivery::taken(1)), None], false);
+        let five = outbox.gathered.open;
+        assert_eq!(five, Tally::default(), "the fifth line was on the desk");
+        put(&mut outbox, "fff\n", 32);
+        outbox.finish();
+        // The first was taken, the next three were in its hands and the fifth on the desk.
+        assert_eq!(booked(&ledger), (33, 0, 30));
+        let offers = offers.lock().unwrap();
+        assert_eq!(offers.last().unwrap().concat(), b"fff\n");
+        assert_eq!(offers.len(), 3);
+    }
 }

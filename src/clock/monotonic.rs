@@ -1,6 +1,6 @@
 //! The operating system's monotonic clock.
 
-pub(super) use self::system::Monotonic;
+pub(crate) use self::system::Monotonic;
 
 #[cfg(any(target_os = "linux", test))]
 const NANOS_PER_SEC: u64 = 1_000_000_000;
@@ -12,16 +12,16 @@ mod system {
 
     /// When it was started, in nanoseconds.
     #[derive(Clone, Copy, Debug)]
-    pub(in super::super) struct Monotonic(u64);
+    pub(crate) struct Monotonic(u64);
 
     impl Monotonic {
-        pub(in super::super) fn start() -> Self {
+        pub(crate) fn start() -> Self {
             Self(read())
         }
 
         /// Nanoseconds since the start; wraps after 584 years.
         #[inline]
-        pub(in super::super) fn elapsed(self) -> u64 {
+        pub(crate) fn elapsed(self) -> u64 {
             read().wrapping_sub(self.0)
         }
     }
@@ -50,16 +50,16 @@ mod system {
 
     /// When it was started.
     #[derive(Clone, Copy, Debug)]
-    pub(in super::super) struct Monotonic(Instant);
+    pub(crate) struct Monotonic(Instant);
 
     impl Monotonic {
-        pub(in super::super) fn start() -> Self {
+        pub(crate) fn start() -> Self {
             Self(Instant::now())
         }
 
         /// Nanoseconds since the start.
         #[inline]
-        pub(in super::super) fn elapsed(self) -> u64 {
+        pub(crate) fn elapsed(self) -> u64 {
             super::super::nanos(self.0.elapsed())
         }
     }

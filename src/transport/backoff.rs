@@ -29,12 +29,9 @@ impl Backoff {
         true
     }
 
-    /// A connection is in use: if it outlived the time to the next attempt it was a good one, and the next is made at
-    /// once.
+    /// A connection did what it is for. The time to the next attempt stays, but will not be doubled.
     pub(super) fn succeed(&mut self) {
-        if self.until.is_some() && self.is_over(Instant::now()) {
-            self.reset();
-        }
+        self.delay = Duration::ZERO;
     }
 
     /// The agent is another one than the one that failed.
@@ -86,14 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_lasted_has_the_next_attempt_made_at_once() {
+    fn behind_a_connection_that_was_of_use_the_time_is_short_but_not_nothing() {
         let mut backoff = Backoff::default();
+        for _ in 0..5 {
+            assert!(backoff.take_turn());
+            wait(&mut backoff);
+        }
         assert!(backoff.take_turn());
         backoff.succeed();
-        assert!(!backoff.take_turn(), "it did not last yet");
+        assert!(!backoff.take_turn());
         wait(&mut backoff);
-        backoff.succeed();
-        assert!(backoff.until.is_none());
         assert!(backoff.take_turn());
         assert!(wait(&mut backoff) <= SHORTEST);
     }

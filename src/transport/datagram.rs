@@ -154,3 +154,25 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 pub(super) fn spares_the_connection(error: &io::Error) -> bool {
     is_full(error) || error.raw_os_error().is_some_and(|code| PACKET_ERRORS.contains(&code))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_has_no_room_is_waited_for_once_a_flush() {
+        let (from, _to) = UnixDatagram::pair().unwrap();
+        from.set_nonblocking(true).unwrap();
+        while from.send(b"filler").is_ok() {}
+        let mut socket = Datagram::new(Socket::Unix(from)).unwrap();
+        let mut patience = Patience::new();
+        for packets in [Packets::new(b"ab", 0, &[1]), Packets::new(b"ab", 0, &[1, 2])] {
+            patience.renew();
+            let full = socket.send(packets, &mut patience).unwrap_err();
+            assert!(is_full(&full) && patience.left().is_none(), "{full}");
+            let start = std::time::Instant::now();
+            assert!((0..100).all(|_| socket.send(packets, &mut patience).is_err()));
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        }
+    }
+}

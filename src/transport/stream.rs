@@ -125,6 +125,8 @@ pub(super) struct Stream<P> {
     connection: Option<Connection>,
     backoff: Backoff,
     patience: Patience,
+    // Nothing was sent in this flush yet.
+    begins: bool,
     // Packets with their lengths, as they are written.
     framed: Vec<u8>,
 }
@@ -136,16 +138,19 @@ impl<P: Peer> Stream<P> {
             connection: None,
             backoff: Backoff::default(),
             patience: Patience::new(),
+            begins: true,
             framed: Vec::new(),
         }
     }
 
     fn look_after_connection(&mut self) {
+        // One that the flush before left behind took all of it, whatever became of it since.
+        if std::mem::take(&mut self.begins) && self.connection.is_some() {
+            self.backoff.succeed();
+        }
         // Bytes that are written after the agent closed would be lost without a word.
         self.connection.take_if(|connection| connection.is_closed());
-        if self.connection.is_some() {
-            self.backoff.succeed();
-        } else {
+        if self.connection.is_none() {
             self.connection = self.peer.connect(&mut self.backoff, &mut self.patience);
         }
     }
@@ -164,6 +169,7 @@ fn whole(packets: Packets<'_>, before: usize, written: usize) -> (usize, usize) 
 impl<P: Peer> Transport for Stream<P> {
     fn begin(&mut self) {
         self.patience.renew();
+        self.begins = true;
         if self.peer.has_moved(&mut self.patience) {
             self.connection = None;
             self.backoff.reset();

@@ -28,9 +28,12 @@ pub(super) fn send_datagrams(socket: BorrowedFd<'_>, packets: Packets<'_>) -> io
         count += 1;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // Some C libraries have the flags without a sign.
+    #[cfg(any(target_env = "musl", target_env = "ohos"))]
+    let flags = flags.cast_unsigned();
     // SAFETY: the first `count` messages each point to one part, which points to a packet; all of them live until the
     // call returns, and the kernel only reads what the parts point to. `count` is no more than there are messages.
-    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, flags as _) };
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, flags) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
@@ -120,7 +123,7 @@ mod tests {
         assert!(has_room(udp.as_fd()));
         let (from, _to) = UnixDatagram::pair().unwrap();
         from.set_nonblocking(true).unwrap();
-        while from.send(&[0; 60_000]).is_ok() {}
+        while from.send(&vec![0; 60_000]).is_ok() {}
         assert!(!has_room(from.as_fd()));
     }
 

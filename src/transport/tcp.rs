@@ -147,11 +147,11 @@ mod tests {
         let mut known = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         while moves.len() < 3 && Instant::now() < deadline {
-            let moved = tcp.has_moved(&mut Patience::new());
+            let has_moved = tcp.has_moved(&mut Patience::new());
             tcp.resolver.doubt();
             if tcp.resolver.addresses() != known {
                 known = tcp.resolver.addresses().to_vec();
-                moves.push(moved);
+                moves.push(has_moved);
                 tcp.connected = Some(at(1));
             }
             thread::sleep(Duration::from_millis(5));
