@@ -22,6 +22,8 @@ pub enum DropReason {
     Unsupported,
     /// The StatsD dialects send each value of a distribution in a line of its own; over 1000 in a flush were thinned out.
     Sampled,
+    /// The lease of the task id was over while the packet was filled.
+    LeaseLost,
     /// The agent was away, or did not take the packet in time.
     Transport,
     /// The worker was gone.
@@ -32,13 +34,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the way that data takes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ChannelFull,
         Self::ContextLimit,
         Self::TooLarge,
         Self::Invalid,
         Self::Unsupported,
         Self::Sampled,
+        Self::LeaseLost,
         Self::Transport,
         Self::AfterShutdown,
         Self::WorkerPanic,
@@ -54,6 +57,7 @@ impl DropReason {
             Self::Invalid => "invalid",
             Self::Unsupported => "unsupported",
             Self::Sampled => "sampled",
+            Self::LeaseLost => "lease_lost",
             Self::Transport => "transport",
             Self::AfterShutdown => "after_shutdown",
             Self::WorkerPanic => "worker_panic",
@@ -124,8 +128,11 @@ pub struct Stats {
     pub probes_removed: u64,
     /// Times the worker died and was started again.
     pub worker_restarts: u64,
-    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks.
+    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where one
+    /// that is leased in Redis was shared several times.
     pub shared_task_ids: u64,
+    /// Times that a lease of the task id in Redis was lost.
+    pub lost_task_ids: u64,
     /// Flushes that the worker completed.
     pub flushes: u64,
     dropped: [Tally; DropReason::ALL.len()],
@@ -177,6 +184,7 @@ impl fmt::Debug for Stats {
             .field("probes_removed", &self.probes_removed)
             .field("worker_restarts", &self.worker_restarts)
             .field("shared_task_ids", &self.shared_task_ids)
+            .field("lost_task_ids", &self.lost_task_ids)
             .field("flushes", &self.flushes)
             .finish()
     }
@@ -210,6 +218,7 @@ pub(crate) struct Ledger {
     pub(crate) probes_removed: Count,
     pub(crate) worker_restarts: Count,
     pub(crate) shared_task_ids: Count,
+    pub(crate) lost_task_ids: Count,
     pub(crate) flushes: Count,
 }
 
@@ -315,6 +324,7 @@ impl Ledger {
             &self.worker_restarts,
             &self.flushes,
             &self.shared_task_ids,
+            &self.lost_task_ids,
         ];
         in_accounts.chain(counts).for_each(Count::clear);
     }
@@ -333,6 +343,7 @@ impl Ledger {
             probes_removed: self.probes_removed.get(),
             worker_restarts: self.worker_restarts.get(),
             shared_task_ids: self.shared_task_ids.get(),
+            lost_task_ids: self.lost_task_ids.get(),
             flushes: self.flushes.get(),
         }
     }

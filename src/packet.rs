@@ -2,6 +2,7 @@
 
 use crate::encode::Lines;
 use crate::ledger::{DropReason, Ledger, Tally};
+use crate::task_id::{Identity, TaskId};
 use crate::transport::Transport;
 use std::mem;
 use std::sync::Arc;
@@ -33,10 +34,23 @@ pub(crate) struct Outbox {
     in_hand: Tally,
     // Whether the transport knows of the flush under way.
     begun: bool,
+    sender: Sender,
+}
+
+/// Under which task id lines are rendered, and what tells whether it is still this process's.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) identity: Identity,
+    pub(crate) task_id: TaskId,
 }
 
 impl Outbox {
-    pub(crate) fn new(max_packet_size: usize, transport: Box<dyn Transport>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        max_packet_size: usize,
+        transport: Box<dyn Transport>,
+        ledger: Arc<Ledger>,
+        sender: Sender,
+    ) -> Self {
         let packet = Packet { bytes: Vec::with_capacity(max_packet_size), tally: Tally::default() };
         Self {
             packet,
@@ -48,7 +62,13 @@ impl Outbox {
             on_desk: 0,
             in_hand: Tally::default(),
             begun: false,
+            sender,
         }
+    }
+
+    /// What is put from now on is rendered under another task id.
+    pub(crate) fn rename(&mut self, task_id: TaskId) {
+        self.sender.task_id = task_id;
     }
 
     /// Accepts values that have no line yet. From here on they are counted as lost if the worker panics, until
@@ -107,6 +127,13 @@ impl Outbox {
         }
         self.accepted.packets += 1;
         self.ledger.book_accepted(mem::take(&mut self.accepted));
+        // A flush may have been stopped half-way, for longer than its lease lasts.
+        if self.sender.identity.task_id() != self.sender.task_id {
+            self.packet.bytes.clear();
+            let lost = Tally { packets: 1, ..mem::take(&mut self.packet.tally) };
+            self.ledger.book_dropped(DropReason::LeaseLost, lost);
+            return;
+        }
         // The state changes before the send, so that a transport that panics can't have a packet sent twice.
         self.in_hand = mem::take(&mut self.packet.tally);
         self.in_hand.packets = 1;
@@ -168,6 +195,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task_id::TaskIdPool;
     use crate::transport::Delivery;
     use std::sync::Mutex;
 
@@ -193,6 +221,11 @@ mod tests {
         }
     }
 
+    fn sender() -> Sender {
+        let task_id = TaskIdPool::DEFAULT.id(42).unwrap();
+        Sender { identity: Identity::Constant(task_id), task_id }
+    }
+
     fn put(outbox: &mut Outbox, text: &str, values: u64) {
         outbox.report(Lines { bytes: text.as_bytes(), count: 1 }, values);
     }
@@ -201,7 +234,7 @@ mod tests {
     fn packets_are_filled_to_the_limit_and_never_over_it() {
         let recorder = Recorder::default();
         let (packets, ledger) = (Arc::clone(&recorder.packets), Arc::<Ledger>::default());
-        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger));
+        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger), sender());
         for line in ["aaa\n", "bbb\n", "c\n", "dddddddd\n", "eeeeeee\n", "f\n"] {
             put(&mut outbox, line, 1);
         }
@@ -220,7 +253,7 @@ mod tests {
         let recorder =
             Recorder { deliveries: vec![refused_before], last_refused: true, ..Recorder::default() };
         let ledger = Arc::<Ledger>::default();
-        let mut outbox = Outbox::new(4, Box::new(recorder), Arc::clone(&ledger));
+        let mut outbox = Outbox::new(4, Box::new(recorder), Arc::clone(&ledger), sender());
         put(&mut outbox, "a\n", 3);
         outbox.send();
         put(&mut outbox, "b\n", 5);
@@ -229,5 +262,24 @@ mod tests {
         // The first delivery spoke of nothing, the end of the flush of the last packet.
         assert_eq!(stats.dropped(DropReason::Transport).values, 5);
         assert_eq!(stats.sent.values, 3);
+    }
+
+    #[test]
+    fn what_was_put_under_an_id_that_is_gone_stays_here_and_is_counted() {
+        let recorder = Recorder::default();
+        let (packets, ledger) = (Arc::clone(&recorder.packets), Arc::<Ledger>::default());
+        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger), sender());
+        put(&mut outbox, "a\n", 3);
+        outbox.sender.identity = Identity::Constant(TaskIdPool::DEFAULT.id(7).unwrap());
+        put(&mut outbox, "bb\n", 2);
+        outbox.finish();
+        let stats = ledger.stats(0);
+        assert_eq!(stats.dropped(DropReason::LeaseLost), Tally { values: 5, lines: 2, packets: 1, bytes: 5 });
+        assert_eq!(stats.accepted, stats.dropped_total());
+        outbox.rename(TaskIdPool::DEFAULT.id(7).unwrap());
+        put(&mut outbox, "c\n", 1);
+        outbox.finish();
+        assert_eq!(*packets.lock().unwrap(), [b"c\n"]);
+        assert_eq!(ledger.stats(0).sent, Tally { values: 1, lines: 1, packets: 1, bytes: 2 });
     }
 }
