@@ -1,5 +1,7 @@
 //! A Redis server of a test's own, and processes that lease from it.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -9,10 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tasktag::{TaskIdClaim, TaskIdPool, TaskIdSource};
+use tasktag::testing::Capture;
+use tasktag::{Client, Guard, TaskIdClaim, TaskIdPool, TaskIdSource};
 
 use crate::support::{PATIENCE, wait_until};
 
+/// Longer than a test takes that is about something else.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 pub(crate) const KEY: &str = "shop:tasks";
 pub(crate) const PASSWORD: &str = "s3cr3t-of-the-shop";
 /// Where a child leases, for how many milliseconds, and from a pool of which size.
@@ -142,6 +147,13 @@ impl Drop for Redis {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A client that collects and flushes when it is told to.
+pub(crate) fn client(redis: &Redis, capture: &Capture, size: u32, lease: Duration) -> Guard {
+    let pool = TaskIdPool::new(size).unwrap();
+    let builder = Client::builder().capture(capture).task_id_pool(pool).task_id_from(redis.source(lease));
+    builder.flush_interval(LONG).collect_interval(LONG).shutdown_timeout(PATIENCE).build().unwrap()
 }
 
 pub(crate) fn send_signal(process: u32, signal: &str) {
