@@ -1,7 +1,7 @@
 //! A task id that is leased in Redis is no other live process's, whatever happens to processes, server and network.
 //!
 //! The tests need `redis-server`, and say on standard error that they were skipped where `TASKTAG_TEST_REDIS` does not
-//! say where that is. The processes are copies of this test. Some seconds of killing and starting are the default; a
+//! say where that is. `.ci/run` installs it. The processes are copies of this test. Some seconds of killing and starting are the default; a
 //! minute of it is
 //!
 //! ```sh
