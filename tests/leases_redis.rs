@@ -109,15 +109,15 @@ fn a_full_pool_costs_a_start_no_more_than_an_empty_one() {
     const ROUNDS: usize = 41;
     let Some((empty, full)) = Redis::start().zip(Redis::start()) else { return };
     (1..=1000).for_each(|number| full.take(number));
-    let timed = |redis: &Redis, wanted| {
-        let start = Instant::now();
+    let start = |redis: &Redis, wanted| {
+        let began = Instant::now();
         let claim = redis.claim(1000, LONG);
-        let took = start.elapsed();
+        let took = began.elapsed();
         assert_eq!(kind(&claim), wanted);
         took
     };
     let mut times: Vec<(Duration, Duration)> = (0..ROUNDS)
-        .map(|_| (timed(&empty, TaskIdSourceKind::Leased), timed(&full, TaskIdSourceKind::Shared)))
+        .map(|_| (start(&empty, TaskIdSourceKind::Leased), start(&full, TaskIdSourceKind::Shared)))
         .collect();
     let mut median = |of: fn(&(Duration, Duration)) -> Duration| {
         times.sort_unstable_by_key(of);
@@ -128,9 +128,9 @@ fn a_full_pool_costs_a_start_no_more_than_an_empty_one() {
     assert!(late < first * 3, "{first:?} {late:?}");
     // And one that has a single bucket left.
     let () = full.call(&["ZREM", KEY, &format!("500:{:032x}", 500)]);
-    let start = Instant::now();
+    let began = Instant::now();
     let claim = full.claim(1000, LONG);
-    println!("and {:?} where one is left", start.elapsed());
+    println!("and {:?} where one is left", began.elapsed());
     assert_eq!(claim.task_id().number(), 500);
 }
 
@@ -286,8 +286,7 @@ fn a_process_that_stood_still_for_longer_than_its_lease_does_not_go_by_it_any_mo
 fn a_restart_of_the_server_is_outlived_under_the_same_id() {
     let Some(mut redis) = Redis::start() else { return };
     let holders: Vec<_> = (0..4).map(|_| redis.claim(1000, Duration::from_secs(20))).collect();
-    let numbers =
-        |holders: &[TaskIdClaim]| holders.iter().map(|claim| claim.task_id()).collect::<BTreeSet<_>>();
+    let numbers = |holders: &[TaskIdClaim]| holders.iter().map(TaskIdClaim::task_id).collect::<BTreeSet<_>>();
     let before = numbers(&holders);
     redis.restart();
     assert_eq!(redis.held(), [], "it has forgotten them");
@@ -311,7 +310,9 @@ fn what_the_server_gave_to_another_is_lost_at_the_next_renewal_and_stays_the_oth
 
     // The other one is gone, too, and there is no third.
     let () = redis.call(&["DEL", KEY]);
-    [1, 2].into_iter().for_each(|number| redis.take(number));
+    for number in [1, 2] {
+        redis.take(number);
+    }
     wait_until(|| guard.client().task_id().source() == TaskIdSourceKind::Shared);
     guard.client().flush(PATIENCE).unwrap();
     let stats = guard.client().stats();

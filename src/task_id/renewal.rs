@@ -211,5 +211,5 @@ impl Renewal {
 /// The pause, up to a quarter shorter: tasks that lost their leases together don't come back together.
 fn jittered(pause: Duration) -> Duration {
     let drawn = SysRng.try_next_u32().unwrap_or(0);
-    pause - pause / 4 * (drawn % 1000) / 1000
+    pause * (4000 - drawn % 1000) / 4000
 }

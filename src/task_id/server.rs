@@ -207,7 +207,7 @@ mod tests {
             assert_eq!(check(lease), Ok(()));
         }
         let nano = Duration::from_nanos(1);
-        for lease in [Duration::ZERO, MIN_LEASE - nano, MAX_LEASE + nano] {
+        for lease in [Duration::ZERO, MIN_LEASE.saturating_sub(nano), MAX_LEASE + nano] {
             assert_eq!(check(lease), Err("it must be from 1s to 3600s".to_owned()));
         }
     }

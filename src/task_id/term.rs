@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(at(start), (TaskIdSourceKind::Shared, 1));
         // It counts from when it was asked for, not from the answer.
         term.hold_at(42, start, LEASE, start + seconds(5));
-        assert_eq!(at(start + seconds(20) - Duration::from_millis(1)), (TaskIdSourceKind::Leased, 42));
+        assert_eq!(at(start + Duration::from_millis(19_999)), (TaskIdSourceKind::Leased, 42));
         let (source, number) = at(start + seconds(20));
         assert_eq!((source, term.losses()), (TaskIdSourceKind::Shared, 1));
         assert_ne!(number, 42);

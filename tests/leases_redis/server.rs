@@ -105,9 +105,7 @@ impl Redis {
         let mut connection = client.get_connection_with_timeout(PATIENCE)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         let mut command = redis::Cmd::new();
-        words.iter().for_each(|word| {
-            command.arg(word);
-        });
+        command.arg(words);
         command.query(&mut connection)
     }
 
