@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{PATIENCE, wait_until};
-use tasktag::testing::Capture;
+use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, DropReason, QueueStatus, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 
 /// The long form.
@@ -322,6 +322,46 @@ fn what_the_server_gave_to_another_is_lost_at_the_next_renewal_and_stays_the_oth
     );
     drop(guard);
     assert_eq!(redis.held(), [1, 2], "what others hold is theirs");
+}
+
+#[test]
+fn a_lease_that_was_not_renewed_is_free_while_others_hold_theirs() {
+    let Some(redis) = Redis::start() else { return };
+    let _first = redis.claim(2, LONG);
+    let free = if redis.held() == [1] { "2" } else { "1" };
+    // Of a holder that was killed long ago.
+    let () = redis.call(&["ZADD", KEY, "1000", &format!("{free}:gone")]);
+    let next = redis.claim(2, LONG);
+    assert_eq!(
+        (kind(&next), next.task_id().number().to_string()),
+        (TaskIdSourceKind::Leased, free.to_owned())
+    );
+}
+
+#[test]
+fn a_change_of_the_id_repeats_nothing_of_what_the_client_says_of_itself() {
+    let Some(redis) = Redis::start() else { return };
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let builder = Client::builder().capture(&capture).clock(&clock);
+    let guard = builder.task_id_from(redis.source(Duration::from_secs(2))).build().unwrap();
+    let client = guard.client();
+    let before = client.task_id().number();
+    let report = || {
+        client.gauge("level").set(1.0);
+        clock.advance(Duration::from_secs(11));
+    };
+    report();
+    let () = redis.call(&["DEL", KEY]);
+    redis.take(before);
+    wait_until(|| client.task_id().number() != before);
+    report();
+    let lines = capture.take_lines();
+    let sent = |line: &String| {
+        let count = line.strip_prefix("datadog.dogstatsd.client.metrics:")?.split('|').next()?;
+        Some(count.parse::<u64>().unwrap())
+    };
+    assert!(lines.iter().filter_map(sent).count() > 1, "{lines:#?}");
+    assert_eq!(lines.iter().filter_map(sent).sum::<u64>(), client.stats().accepted.values);
 }
 
 // Setting up.
