@@ -73,6 +73,8 @@ pub(crate) struct Encoder {
     grammar: &'static dyn Grammar,
     format: Format,
     prefix: String,
+    // How much of the prefix stands before the task id.
+    own_prefix_len: usize,
     // Cleaned, in the order they are written, the task id last.
     globals: Vec<(String, String)>,
     // `|c:ci-5a3f`
@@ -97,6 +99,7 @@ impl Encoder {
             grammar: format.dialect.grammar(),
             format,
             prefix: String::new(),
+            own_prefix_len: 0,
             globals: Vec::new(),
             origin: Vec::new(),
             refused_tags: 0,
@@ -110,16 +113,23 @@ impl Encoder {
         if !encoder.prefix.is_empty() {
             encoder.prefix.push('.');
         }
-        if format.task_id_in_names {
-            encoder.prefix.push_str("task_");
-            encoder.prefix.push_str(globals.task_id);
-            encoder.prefix.push('.');
-        }
+        encoder.own_prefix_len = encoder.prefix.len();
         encoder.globals =
             encoder.clean_tags(globals.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        // The one place where the task id is added.
-        encoder.globals.push((TASK_ID_KEY.to_owned(), globals.task_id.to_owned()));
+        encoder.rename(globals.task_id);
         encoder
+    }
+
+    /// Puts a task id in the place of the one that there was. The one place where it is added.
+    pub(crate) fn rename(&mut self, task_id: &str) {
+        self.prefix.truncate(self.own_prefix_len);
+        if self.format.task_id_in_names {
+            self.prefix.push_str("task_");
+            self.prefix.push_str(task_id);
+            self.prefix.push('.');
+        }
+        self.globals.retain(|(key, _)| key != TASK_ID_KEY);
+        self.globals.push((TASK_ID_KEY.to_owned(), task_id.to_owned()));
     }
 
     pub(crate) fn weights(&self) -> Weights {

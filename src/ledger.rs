@@ -25,6 +25,8 @@ pub enum DropReason {
     /// Each value of a distribution has a line of its own with [`Weights::Repeats`](crate::Weights::Repeats), the default
     /// of some dialects; over 1000 in a flush were thinned out.
     Sampled,
+    /// The lease of the task id was over while the packet was filled.
+    LeaseLost,
     /// The agent was away, or did not take the packet in time.
     Transport,
     /// The worker was gone.
@@ -35,13 +37,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the way that data takes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ChannelFull,
         Self::ContextLimit,
         Self::TooLarge,
         Self::Invalid,
         Self::Unsupported,
         Self::Sampled,
+        Self::LeaseLost,
         Self::Transport,
         Self::AfterShutdown,
         Self::WorkerPanic,
@@ -57,6 +60,7 @@ impl DropReason {
             Self::Invalid => "invalid",
             Self::Unsupported => "unsupported",
             Self::Sampled => "sampled",
+            Self::LeaseLost => "lease_lost",
             Self::Transport => "transport",
             Self::AfterShutdown => "after_shutdown",
             Self::WorkerPanic => "worker_panic",
@@ -129,8 +133,11 @@ pub struct Stats {
     pub probes_removed: u64,
     /// Times the worker died and was started again.
     pub worker_restarts: u64,
-    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks.
+    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where one
+    /// that is leased in Redis was shared several times.
     pub shared_task_ids: u64,
+    /// Times that a lease of the task id in Redis was lost.
+    pub lost_task_ids: u64,
     /// Flushes that the worker completed.
     pub flushes: u64,
     dropped: [Tally; DropReason::ALL.len()],
@@ -183,6 +190,7 @@ impl fmt::Debug for Stats {
             .field("probes_removed", &self.probes_removed)
             .field("worker_restarts", &self.worker_restarts)
             .field("shared_task_ids", &self.shared_task_ids)
+            .field("lost_task_ids", &self.lost_task_ids)
             .field("flushes", &self.flushes)
             .finish()
     }
@@ -217,6 +225,7 @@ pub(crate) struct Ledger {
     pub(crate) probes_removed: Count,
     pub(crate) worker_restarts: Count,
     pub(crate) shared_task_ids: Count,
+    pub(crate) lost_task_ids: Count,
     pub(crate) flushes: Count,
 }
 
@@ -331,6 +340,7 @@ impl Ledger {
             &self.flushes,
             &self.shared_task_ids,
             &self.folded_registrations,
+            &self.lost_task_ids,
         ];
         self.folded_values.clear();
         in_accounts.chain(counts).for_each(Count::clear);
@@ -351,6 +361,7 @@ impl Ledger {
             probes_removed: self.probes_removed.get(),
             worker_restarts: self.worker_restarts.get(),
             shared_task_ids: self.shared_task_ids.get(),
+            lost_task_ids: self.lost_task_ids.get(),
             flushes: self.flushes.get(),
         }
     }

@@ -49,7 +49,7 @@
 //! * A handle holds an atomic cell. Using it takes a few atomic instructions; it can't block, allocate or fail, and a
 //!   full channel can't lose a gauge's latest value.
 //! * What has no place in a cell crosses a bounded channel. Full means dropped and counted.
-//! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
+//! * One thread, named `tasktag`, does everything else; a lease in Redis has one more, `tasktag-lease`. No call site wakes it but [`Client::flush`] and the end.
 //! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
 //! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
 //!
@@ -57,12 +57,13 @@
 //!
 //! A random bucket does for a handful of tasks: [`TaskIdPool`] knows the odds that two share one. Where that is not
 //! enough, [`ClientBuilder::task_id_from`] takes a [`TaskIdSource`]: the ordinal that a platform gives, a lease among the
-//! processes of a host, a hash that stays the same over restarts, or the strongest that is there.
+//! processes of a host (or of all hosts, in Redis), a hash that stays the same over restarts, or the strongest that is there.
 //!
 //! # Features
 //!
 //! | feature | what | extra dependency |
 //! |---|---|---|
+//! | `redis` | task ids that are leased in Redis, unique on all hosts: `TaskIdSource::leased_in_redis` | `redis` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
 //!
 //! # Forks

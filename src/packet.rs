@@ -2,6 +2,7 @@
 
 use crate::encode::Lines;
 use crate::ledger::{DropReason, Ledger, Tally};
+use crate::task_id::{Identity, TaskId};
 use crate::transport::{MAX_PACKETS, Packets, Transport};
 use std::mem;
 use std::sync::Arc;
@@ -98,10 +99,23 @@ pub(crate) struct Outbox {
     in_hand: bool,
     // Whether the transport knows of the flush under way.
     begun: bool,
+    sender: Sender,
+}
+
+/// Under which task id lines are rendered, and what tells whether it is still this process's.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) identity: Identity,
+    pub(crate) task_id: TaskId,
 }
 
 impl Outbox {
-    pub(crate) fn new(max_packet_size: usize, transport: Box<dyn Transport>, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        max_packet_size: usize,
+        transport: Box<dyn Transport>,
+        ledger: Arc<Ledger>,
+        sender: Sender,
+    ) -> Self {
         let fitting = (MAX_GATHERED / max_packet_size.max(1)).max(1);
         Self {
             gathered: Gathered::with_capacity(max_packet_size),
@@ -114,7 +128,13 @@ impl Outbox {
             on_desk: 0,
             in_hand: false,
             begun: false,
+            sender,
         }
+    }
+
+    /// What is put from now on is rendered under another task id.
+    pub(crate) fn rename(&mut self, task_id: TaskId) {
+        self.sender.task_id = task_id;
     }
 
     /// Accepts values that have no line yet. From here on they are counted as lost if the worker panics, until
@@ -181,6 +201,12 @@ impl Outbox {
         self.accepted.packets += packets;
         self.ledger.book_accepted(mem::take(&mut self.accepted));
         while self.gathered.left().len() > 0 {
+            // A flush may have been stopped half-way, for longer than its lease lasts.
+            if self.sender.identity.task_id() != self.sender.task_id {
+                let lost = self.gathered.clear();
+                self.ledger.book_dropped(DropReason::LeaseLost, lost);
+                break;
+            }
             let delivery = self.transport.send(self.gathered.left());
             if !delivery.doubtful {
                 self.settle(delivery.refused_before);
@@ -250,6 +276,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task_id::TaskIdPool;
     use crate::transport::Delivery;
     use std::sync::Mutex;
 
@@ -275,6 +302,11 @@ mod tests {
         }
     }
 
+    fn sender() -> Sender {
+        let task_id = TaskIdPool::DEFAULT.id(42).unwrap();
+        Sender { identity: Identity::Constant(task_id), task_id }
+    }
+
     fn put(outbox: &mut Outbox, text: &str, values: u64) {
         outbox.report(Lines { bytes: text.as_bytes(), count: 1 }, values);
     }
@@ -283,7 +315,7 @@ mod tests {
     fn packets_are_filled_to_the_limit_and_never_over_it() {
         let recorder = Recorder::default();
         let (packets, ledger) = (Arc::clone(&recorder.packets), Arc::<Ledger>::default());
-        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger));
+        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger), sender());
         for line in ["aaa\n", "bbb\n", "c\n", "dddddddd\n", "eeeeeee\n", "f\n"] {
             put(&mut outbox, line, 1);
         }
@@ -302,7 +334,7 @@ mod tests {
         let recorder =
             Recorder { deliveries: vec![refused_before], last_refused: true, ..Recorder::default() };
         let ledger = Arc::<Ledger>::default();
-        let mut outbox = Outbox::new(4, Box::new(recorder), Arc::clone(&ledger));
+        let mut outbox = Outbox::new(4, Box::new(recorder), Arc::clone(&ledger), sender());
         put(&mut outbox, "a\n", 3);
         outbox.send();
         put(&mut outbox, "b\n", 5);
@@ -352,7 +384,7 @@ mod tests {
     fn send_five(deliveries: Vec<Option<Delivery>>, last_refused: bool) -> (Outbox, Arc<Ledger>, Offers) {
         let script = Script { offers: Arc::default(), deliveries, last_refused };
         let (offers, ledger) = (Arc::clone(&script.offers), Arc::<Ledger>::default());
-        let mut outbox = Outbox::new(4, Box::new(script), Arc::clone(&ledger));
+        let mut outbox = Outbox::new(4, Box::new(script), Arc::clone(&ledger), sender());
         let send = std::panic::AssertUnwindSafe(|| {
             for (number, line) in ["aaa\n", "bbb\n", "ccc\n", "ddd\n", "eee\n"].into_iter().enumerate() {
                 put(&mut outbox, line, 1 << number);
@@ -427,5 +459,24 @@ mod tests {
         let offers = offers.lock().unwrap();
         assert_eq!(offers.last().unwrap().concat(), b"fff\n");
         assert_eq!(offers.len(), 3);
+    }
+
+    #[test]
+    fn what_was_put_under_an_id_that_is_gone_stays_here_and_is_counted() {
+        let recorder = Recorder::default();
+        let (packets, ledger) = (Arc::clone(&recorder.packets), Arc::<Ledger>::default());
+        let mut outbox = Outbox::new(8, Box::new(recorder), Arc::clone(&ledger), sender());
+        put(&mut outbox, "a\n", 3);
+        outbox.sender.identity = Identity::Constant(TaskIdPool::DEFAULT.id(7).unwrap());
+        put(&mut outbox, "bb\n", 2);
+        outbox.finish();
+        let stats = ledger.stats(0);
+        assert_eq!(stats.dropped(DropReason::LeaseLost), Tally { values: 5, lines: 2, packets: 1, bytes: 5 });
+        assert_eq!(stats.accepted, stats.dropped_total());
+        outbox.rename(TaskIdPool::DEFAULT.id(7).unwrap());
+        put(&mut outbox, "c\n", 1);
+        outbox.finish();
+        assert_eq!(*packets.lock().unwrap(), [b"c\n"]);
+        assert_eq!(ledger.stats(0).sent, Tally { values: 1, lines: 1, packets: 1, bytes: 2 });
     }
 }

@@ -5,7 +5,7 @@ use crate::control::Control;
 use crate::error::FlushError;
 use crate::probe::Watched;
 use crate::registry::Registry;
-use crate::task_id::{TaskId, TaskIdClaim};
+use crate::task_id::{Identity, TaskIdClaim};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Everything between the call sites and the worker that belongs to one process: a forked child gets another one.
 #[derive(Debug)]
 pub(crate) struct Post {
-    pub(crate) task_id: TaskId,
+    pub(crate) identity: Identity,
     // The worker's, which keeps a lease for as long as it lives.
     claim: Weak<TaskIdClaim>,
     pub(crate) channel: Channel,
@@ -28,7 +28,7 @@ pub(crate) struct Post {
 impl Post {
     pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize) -> Self {
         Self {
-            task_id: claim.task_id(),
+            identity: claim.identity(),
             claim: Arc::downgrade(claim),
             channel: Channel::new(channel_capacity),
             control: Control::default(),

@@ -71,6 +71,15 @@ impl Registry {
         self.contexts.retain_mut(|tracked| tracked.flush(flush, idle_flushes) != Life::Gone);
     }
 
+    /// Renders all lines again: the task id has changed.
+    pub(crate) fn render_anew(&mut self, routes: &mut [Route]) {
+        for tracked in self.contexts.iter_mut().filter(|tracked| !tracked.lines.is_empty()) {
+            tracked.render(routes);
+        }
+        // The tags that are left out were counted when they first were.
+        routes.iter_mut().for_each(Route::forget_refused_tags);
+    }
+
     /// Takes what is in the cells without reporting it, and says how many values that were.
     pub(crate) fn take_values(&mut self) -> u64 {
         self.contexts.iter_mut().map(Tracked::take_values).fold(0, u64::wrapping_add)
@@ -114,7 +123,7 @@ impl Tracked {
         // Decided before the cell is read: what is put into it until then is reported now.
         let life = self.life(flush.index, max_idle);
         if self.lines.is_empty() {
-            self.lines = flush.routes.iter_mut().map(|route| route.render(&self.context)).collect();
+            self.render(flush.routes);
         }
         let lines = &self.lines;
         let folded = self.context.take_folded();
@@ -129,6 +138,10 @@ impl Tracked {
             Cell::Occupancy(cell) => self.occupied = flush.occupancy(lines, cell, self.occupied),
         }
         life
+    }
+
+    fn render(&mut self, routes: &mut [Route]) {
+        self.lines = routes.iter_mut().map(|route| route.render(&self.context)).collect();
     }
 
     fn life(&mut self, index: &Index, max_idle: u32) -> Life {

@@ -8,6 +8,7 @@ use crate::kind::Kind;
 use crate::ledger::{DropReason, Ledger};
 use crate::packet::Outbox;
 use crate::record::Member;
+use crate::task_id::TaskId;
 use crate::telemetry::{Taken, Telemetry};
 use std::sync::Arc;
 
@@ -63,6 +64,20 @@ impl Route {
             summary,
             main,
         }
+    }
+
+    /// Another task id stands on whatever is rendered from now on.
+    pub(crate) fn rename(&mut self, task_id: TaskId) {
+        self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.encoder.rename(task_id.as_str());
+        self.outbox.rename(task_id);
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.rename(&mut self.encoder, self.outbox.transport_name(), task_id);
+        }
+    }
+
+    pub(crate) fn forget_refused_tags(&mut self) {
+        self.encoder.take_refused_tags();
     }
 
     /// Accepts values, which the calls that follow put on lines or refuse.

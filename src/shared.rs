@@ -46,7 +46,7 @@ impl Shared {
     }
 
     pub(crate) fn task_id(&self) -> TaskId {
-        self.post().task_id
+        self.post().identity.task_id()
     }
 
     /// Hands a record to the worker.

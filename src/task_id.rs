@@ -1,15 +1,23 @@
 //! Who this process is among its peers.
 
 mod claim;
+mod identity;
 mod lease;
 mod platform;
 mod pool;
+#[cfg(feature = "redis")]
+mod renewal;
+#[cfg(feature = "redis")]
+mod server;
 mod source;
+#[cfg(feature = "redis")]
+mod term;
 
 pub use self::claim::TaskIdClaim;
 pub use self::pool::TaskIdPool;
 pub use self::source::{TaskIdSource, TaskIdSourceKind};
 
+pub(crate) use self::identity::Identity;
 pub(crate) use self::platform::{Variables, from_process};
 
 use crate::error::ConfigError;
@@ -33,7 +41,7 @@ const TEXT_LEN: usize = TAG_START.len() + TaskIdPool::MAX_WIDTH;
 /// The bucket that this process reports under: one of a small, fixed number, so that gauges of N copies of a
 /// service stay apart without a time series per pod or container.
 ///
-/// Decided once a process, on first use, and constant from then on: the value of `TASKTAG_TASK_ID` where that is
+/// Decided once a process, on first use, and constant from then on, unless it is leased in Redis: the value of `TASKTAG_TASK_ID` where that is
 /// set, else a bucket drawn uniformly from `1..=1000` with the operating system's generator, or what a
 /// [`TaskIdSource`] gave that was [chosen](Self::decide) before. The text is padded to the width of the pool's size.
 /// Ids are equal when number and pool are, wherever they came from.
@@ -111,7 +119,8 @@ impl TaskId {
         Self::claim_current(None, None, &platform::from_process).map(|claim| claim.task_id())
     }
 
-    /// Decides where this process's task id comes from, and returns it; a lease is then held until the process ends.
+    /// Decides where this process's task id comes from, and returns it; a lease is then held until the process ends. One
+    /// in Redis is not given back then, but expires.
     /// [Installing](crate::ClientBuilder::install) a client that has a [source](crate::ClientBuilder::task_id_from) does
     /// the same. `TASKTAG_TASK_ID` still goes first.
     ///
@@ -121,7 +130,9 @@ impl TaskId {
     /// number of the pool; and when there is no id to be had from the source.
     pub fn decide(source: &TaskIdSource, pool: TaskIdPool) -> Result<Self, ConfigError> {
         fork::check();
-        Self::claim_current(Some(source), Some(pool), &platform::from_process).map(|claim| claim.task_id())
+        let claim = Self::claim_current(Some(source), Some(pool), &platform::from_process)?;
+        claim.employ();
+        Ok(claim.task_id())
     }
 
     /// What the process decided, which it does now if it did not yet; an error if that was something else.

@@ -132,9 +132,19 @@ impl Telemetry {
         add("registrations_folded", None, Box::new(|stats, _| stats.folded_registrations));
         add("probe_panics", None, Box::new(|stats, _| stats.probe_panics));
         add("probes_removed", None, Box::new(|stats, _| stats.probes_removed));
+        add("task_ids_lost", None, Box::new(|stats, _| stats.lost_task_ids));
         add("task_ids_shared", None, Box::new(|stats, _| stats.shared_task_ids));
         add("worker_restarts", None, Box::new(|stats, _| stats.worker_restarts));
         telemetry
+    }
+
+    /// Goes on with the same counts under another task id.
+    pub(crate) fn rename(&mut self, encoder: &mut Encoder, transport: &'static str, task_id: TaskId) {
+        let mut renamed = Self::new(encoder, transport, task_id);
+        for (counter, before) in renamed.counters.iter_mut().zip(&self.counters) {
+            counter.sent = before.sent;
+        }
+        *self = renamed;
     }
 
     /// Reports what was added to the stats, and how many task ids are leased where that is known. None of it is a

@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::registry::{Flush, Registry};
 use crate::route::Route;
 use crate::shared::Shared;
-use crate::task_id::TaskIdClaim;
+use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
 use crate::telemetry::INTERVAL_NANOS;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -42,6 +42,10 @@ pub(crate) struct Worker {
     pub(crate) probes: Vec<Watched>,
     /// Held until the worker ends, and with it whatever is sent under the id.
     pub(crate) claim: Arc<TaskIdClaim>,
+    /// The task id that everything is reported under.
+    pub(crate) task_id: TaskId,
+    /// How often the lease of one was lost, as far as that is counted.
+    pub(crate) losses: u64,
     /// How many task ids are leased, when that was last asked.
     pub(crate) leased: Option<u32>,
 }
@@ -91,8 +95,10 @@ impl Worker {
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.shared.post().leave(self.registry);
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
-        let owned = (self.probes, self.routes, self.aggregate, self.claim);
+        let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
+        self.claim.retire();
+        drop(self.claim);
         self.shared.post().control.end();
     }
 
@@ -167,6 +173,7 @@ impl Worker {
     /// Reports every context and sends what is left.
     fn flush(&mut self, now: u64, last: bool) {
         self.schedule.flush = now + jittered(self.intervals.flush);
+        self.follow_task_id();
         // After the channel was emptied: whatever came through it belongs to a context that is known now.
         self.registry.welcome(self.shared.index.take_arrivals());
         self.registry.flush(&mut Flush {
@@ -181,6 +188,24 @@ impl Worker {
             self.schedule.telemetry = now + INTERVAL_NANOS;
         }
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
+    }
+}
+
+/// The lease.
+impl Worker {
+    /// Goes on under the id that the process has now: all lines are rendered anew.
+    fn follow_task_id(&mut self) {
+        let identity = &self.shared.post().identity;
+        let lost = identity.losses() - std::mem::replace(&mut self.losses, identity.losses());
+        self.shared.ledger.lost_task_ids.add(lost);
+        let (task_id, before) = (identity.task_id(), self.task_id);
+        if (task_id, task_id.source()) == (before, before.source()) {
+            return;
+        }
+        self.routes.iter_mut().for_each(|route| route.rename(task_id));
+        self.registry.render_anew(&mut self.routes);
+        self.shared.ledger.shared_task_ids.add(u64::from(task_id.source() == TaskIdSourceKind::Shared));
+        self.task_id = task_id;
     }
 }
 

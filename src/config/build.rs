@@ -15,7 +15,7 @@ use crate::fork;
 use crate::index::Limits;
 use crate::ledger::Ledger;
 use crate::origin::Origin;
-use crate::packet::Outbox;
+use crate::packet::{Outbox, Sender};
 use crate::post::Post;
 use crate::registry::Registry;
 use crate::route::Route;
@@ -75,15 +75,20 @@ impl ClientBuilder {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
+        let task_id = claim.task_id();
+        let routes = self.routes(address, &origin, shared, task_id)?;
+        claim.employ();
         Ok(Worker {
             shared: Arc::clone(shared),
-            routes: self.routes(address, &origin, shared)?,
+            routes,
             intervals,
             schedule: Schedule::from(shared.clock.now(), intervals),
             registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
+            losses: claim.identity().losses(),
             claim,
+            task_id,
             leased: None,
         })
     }
@@ -108,17 +113,25 @@ impl ClientBuilder {
     }
 
     /// The main agent's route, then those of the others.
-    fn routes(&self, address: Address, origin: &Origin, shared: &Shared) -> Result<Vec<Route>, ConfigError> {
-        let task_id = shared.task_id();
+    fn routes(
+        &self,
+        address: Address,
+        origin: &Origin,
+        shared: &Shared,
+        task_id: TaskId,
+    ) -> Result<Vec<Route>, ConfigError> {
+        let sender = || Sender { identity: shared.post().identity.clone(), task_id };
         let max_packet_size = self.agent.packet_size(&address)?;
-        let outbox = Outbox::new(max_packet_size, self.make_transport(address), Arc::clone(&shared.ledger));
+        let transport = self.make_transport(address);
+        let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
         let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
             let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
             let address =
                 Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
             let max_packet_size = agent.packet_size(&address)?;
-            let outbox = Outbox::new(max_packet_size, transport::connect(address), Arc::clone(ledger));
+            let transport = transport::connect(address);
+            let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
             routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
         }
         Ok(routes)

@@ -3,9 +3,14 @@
 use super::TaskIdPool;
 use super::claim::TaskIdClaim;
 use super::platform::{self, Variables};
+#[cfg(feature = "redis")]
+use super::server::Place;
 use crate::error::ConfigError;
+use crate::fork;
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(feature = "redis")]
+use std::time::Duration;
 
 /// The setting that takes a source.
 pub(super) const SETTING: &str = "task_id_from";
@@ -22,6 +27,7 @@ const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 /// | [`platform`](Self::platform) | never within the set that the platform counts | the same id |
 /// | [`hashed`](Self::hashed) | by chance, as at random | the same id while the identity is the same |
 /// | [`leased`](Self::leased) | never on one host | any free id |
+/// | `leased_in_redis`, feature `redis` | never on all hosts, while Redis keeps what it was told | any free id |
 /// | [`detect`](Self::detect) | as the strongest of the above that is there | |
 ///
 /// Where a source can't keep its promise, because there are more tasks than buckets, the task shares a bucket, and
@@ -50,6 +56,8 @@ enum Choice {
     HashedByPlatform,
     Leased(PathBuf),
     LeasedInRuntimeDirectory,
+    #[cfg(feature = "redis")]
+    LeasedInRedis(Place),
 }
 
 /// One of the processes that share a container.
@@ -150,6 +158,50 @@ impl TaskIdSource {
         Self::one(Choice::Leased(directory.into()))
     }
 
+    /// A bucket that no other live process has, on any host: a lease in Redis, or in what speaks its protocol and scripts,
+    /// under one key. Processes that give the same `key` never share, and there is nothing else that the key may be used
+    /// for. `url` is `redis://[user:password@]host[:port][/database]`, or `unix:///path/to/socket`; without TLS. It takes
+    /// Redis 5 or later, as one server: a cluster's nodes refer to each other, which is not followed.
+    ///
+    /// A start asks once, in one round trip, whether the pool is empty or full: it gets a bucket that is free, or shares one
+    /// and says so. Redis must answer within 3 s, else it is an error, or the turn of the [next source](Self::or).
+    ///
+    /// A lease lasts [30 s](Self::lease_time). A thread of its own, `tasktag-lease`, renews it every 5 s; no call of the
+    /// program and no flush waits for Redis. What was not renewed for 20 s, by the monotonic clock of the process, is given
+    /// up, because Redis is away or hangs, or the process stood still: the process goes on under a shared bucket, its
+    /// [`TaskId`](crate::TaskId) changes, and [`Stats::lost_task_ids`](crate::Stats::lost_task_ids) counts it. Not even a
+    /// packet that was begun before leaves after that time: it is dropped as
+    /// [`LeaseLost`](crate::DropReason::LeaseLost). When Redis answers again, it asks once for its old bucket or any.
+    ///
+    /// The lease is given back when the last client that uses it has ended, unless [`TaskId::decide`](crate::TaskId::decide)
+    /// took it, and when a [`TaskIdClaim`] is dropped. A process that is killed leaves it to expire. A forked
+    /// child takes a lease of its own, and shares a bucket until it has one.
+    ///
+    /// The promise is as good as the server's memory. One that forgets leases that have not expired (a restart without
+    /// persistence, a fail-over to a replica that was behind, an eviction, a leap of its wall clock) may give a bucket away
+    /// that is still in use, for 5 s at most, until its holder renews; that is counted, too. A machine that sleeps stops its
+    /// monotonic clock: for a moment after it wakes, a process may go by a lease that expired meanwhile.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    #[must_use]
+    pub fn leased_in_redis(url: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::one(Choice::LeasedInRedis(Place::new(url.into(), key.into())))
+    }
+
+    /// How long a lease in Redis lasts if it is not renewed, 1 s to 1 h; for all that lease under a key the same. It is
+    /// renewed after a sixth of this time and given up after two thirds. Defaults to 30 s.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    #[must_use]
+    pub fn lease_time(mut self, time: Duration) -> Self {
+        for choice in &mut self.choices {
+            if let Choice::LeasedInRedis(place) = choice {
+                place.lease = time;
+            }
+        }
+        self
+    }
+
     /// The strongest source that is there: a [`platform`](Self::platform)'s ordinal, else a
     /// [lease](Self::leased) in the directory that systemd made for the service (`RUNTIME_DIRECTORY`), else the
     /// [hash](Self::hashed) of a name that the platform gave, else a [random](Self::random) bucket.
@@ -192,6 +244,7 @@ impl TaskIdSource {
     ///
     /// When there is no id to be had from this source: the error names it and says why.
     pub fn claim(&self, pool: TaskIdPool) -> Result<TaskIdClaim, ConfigError> {
+        fork::check();
         self.claim_with(pool, &platform::from_process)
     }
 
@@ -250,6 +303,12 @@ impl Choice {
                 let first = listed.split(':').next().unwrap_or_default();
                 TaskIdClaim::lease(first.as_ref(), pool).map_err(|reason| refused(&reason))
             }
+            #[cfg(feature = "redis")]
+            Self::LeasedInRedis(place) => {
+                let time = format_args!("{:?}", place.lease);
+                place.check_lease().map_err(|reason| ConfigError::setting("lease_time", time, reason))?;
+                TaskIdClaim::lease_in_redis(place, pool).map_err(|reason| refused(&reason))
+            }
         }
     }
 }
@@ -273,6 +332,8 @@ impl fmt::Display for Choice {
             Self::Hashed | Self::HashedByPlatform => f.write_str("hashed"),
             Self::Leased(directory) => write!(f, "leased({})", directory.display()),
             Self::LeasedInRuntimeDirectory => write!(f, "leased({RUNTIME_DIRECTORY})"),
+            #[cfg(feature = "redis")]
+            Self::LeasedInRedis(place) => write!(f, "leased_in_redis({place})"),
         }
     }
 }
@@ -289,9 +350,10 @@ pub enum TaskIdSourceKind {
     Platform,
     /// A hash of the task's name: unique by chance, and the same after a restart.
     Hashed,
-    /// A lease: unique among the live processes of the host.
+    /// A lease: unique among the live processes of the host, or of all hosts where it is in Redis.
     Leased,
-    /// A bucket that other live tasks may have: every slot was leased, or the ordinal was beyond the pool.
+    /// A bucket that other live tasks may have: every slot was leased, the lease was lost or given back, or the ordinal
+    /// was beyond the pool.
     Shared,
 }
 

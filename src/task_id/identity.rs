@@ -1,0 +1,36 @@
+//! What tells a task id at any moment: most never change.
+
+use super::TaskId;
+#[cfg(feature = "redis")]
+use super::term::Term;
+#[cfg(feature = "redis")]
+use std::sync::Arc;
+
+/// A task id that may change. Asking for it takes no lock.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// It is what it is.
+    Constant(TaskId),
+    /// It is leased, and may be lost.
+    #[cfg(feature = "redis")]
+    Leased(Arc<Term>),
+}
+
+impl Identity {
+    pub(crate) fn task_id(&self) -> TaskId {
+        match self {
+            Self::Constant(id) => *id,
+            #[cfg(feature = "redis")]
+            Self::Leased(term) => term.task_id(),
+        }
+    }
+
+    /// How often a lease of it was lost.
+    pub(crate) fn losses(&self) -> u64 {
+        match self {
+            Self::Constant(_) => 0,
+            #[cfg(feature = "redis")]
+            Self::Leased(term) => term.losses(),
+        }
+    }
+}

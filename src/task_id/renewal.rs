@@ -1,0 +1,215 @@
+//! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
+
+use super::TaskIdPool;
+use super::server::{Place, Server, Wish};
+use super::term::Term;
+use crate::fork;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The thread's name, as it stands in `/proc/self/task/*/comm`.
+const THREAD_NAME: &str = "tasktag-lease";
+/// The longest that a start waits for its lease, whatever hangs: the look-up of a name has no time limit of its own.
+const START_TIMEOUT: Duration = Duration::from_secs(3);
+/// The longest that an end waits for its lease to be given back. It expires by itself if that takes longer.
+const END_TIMEOUT: Duration = Duration::from_millis(250);
+/// How many renewals fit into a lease.
+const RENEWALS: u32 = 6;
+/// How many tries fit into a lease while the server does not answer.
+const TRIES: u32 = 30;
+
+/// A lease in Redis. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct RedisLease {
+    term: Arc<Term>,
+    desk: Arc<Desk>,
+    holder: u32,
+}
+
+/// What the thread and whoever claimed the lease tell each other.
+#[derive(Debug)]
+struct Desk {
+    stage: Mutex<Stage>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The server was not heard of yet.
+    Starting,
+    /// The thread renews the lease, or tries to.
+    Running,
+    /// The thread is to give the lease back.
+    Leaving,
+    /// The thread has ended: there never was a lease, and why.
+    Failed(String),
+    /// The thread has ended, and gave back what it had.
+    Ended,
+}
+
+impl RedisLease {
+    /// Takes a lease, or shares a bucket where the pool is full. `Err` says why the server can't be asked.
+    ///
+    /// A forked child that is about to get what it needs does not wait: it shares a bucket until it has a lease.
+    pub(super) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
+        let start = pool.draw().map_err(|error| error.to_string())?;
+        let term = Arc::new(Term::new(start, Instant::now()));
+        let desk = Arc::new(Desk { stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
+        let waits = !fork::is_newborn();
+        let renewal = Renewal {
+            server: Server::new(place, pool)?,
+            term: Arc::clone(&term),
+            desk: Arc::clone(&desk),
+            lease: place.lease,
+            wish: Wish::Number(None),
+        };
+        let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+        // Its end is told by the desk: a forked child has a handle of no thread.
+        thread.spawn(move || renewal.live(waits)).map_err(|error| error.to_string())?;
+        let lease = Self { term, desk, holder: std::process::id() };
+        if waits {
+            lease.desk.wait_for_start()?;
+        }
+        Ok(lease)
+    }
+
+    pub(super) fn term(&self) -> &Arc<Term> {
+        &self.term
+    }
+
+    /// Gives the lease back. A forked child has nothing to give back.
+    pub(super) fn give_back(&self) {
+        if self.holder == std::process::id() {
+            self.desk.leave();
+        }
+    }
+}
+
+impl Drop for RedisLease {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Desk {
+    /// Nothing panics while it holds the lock; a poisoned one would be as good.
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while `unfinished`, but not for longer than `timeout`.
+    fn wait(&self, timeout: Duration, unfinished: impl Fn(&Stage) -> bool) -> MutexGuard<'_, Stage> {
+        let waited = self.changed.wait_timeout_while(self.stage(), timeout, |stage| unfinished(stage));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn wait_for_start(&self) -> Result<(), String> {
+        let mut stage = self.wait(START_TIMEOUT, |stage| *stage == Stage::Starting);
+        match &*stage {
+            Stage::Starting => {
+                *stage = Stage::Leaving;
+                Err(format!("no answer within {START_TIMEOUT:?}"))
+            }
+            Stage::Failed(reason) => Err(reason.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has the thread give back what it has, and waits for it, but not for long.
+    fn leave(&self) {
+        {
+            let mut stage = self.stage();
+            if !matches!(*stage, Stage::Failed(_) | Stage::Ended) {
+                *stage = Stage::Leaving;
+                self.changed.notify_all();
+            }
+        }
+        let _ended = self.wait(END_TIMEOUT, |stage| *stage == Stage::Leaving);
+    }
+
+    /// The thread has come to another stage, unless it is told to leave.
+    fn reach(&self, reached: Stage) {
+        let mut stage = self.stage();
+        if *stage != Stage::Leaving || reached == Stage::Ended {
+            *stage = reached;
+            self.changed.notify_all();
+        }
+    }
+
+    fn is_left(&self) -> bool {
+        *self.stage() == Stage::Leaving
+    }
+}
+
+/// What the thread owns.
+struct Renewal {
+    server: Server,
+    term: Arc<Term>,
+    desk: Arc<Desk>,
+    lease: Duration,
+    wish: Wish,
+}
+
+impl Renewal {
+    /// Renews until it is told to leave. With `must_start` it ends where the first try fails.
+    fn live(mut self, must_start: bool) {
+        let mut tried = self.try_once();
+        if let (Err(reason), true) = (&tried, must_start) {
+            self.desk.reach(Stage::Failed(reason.clone()));
+            return;
+        }
+        self.desk.reach(Stage::Running);
+        loop {
+            let pause = self.lease / if tried.is_ok() { RENEWALS } else { TRIES };
+            drop(self.desk.wait(jittered(pause), |stage| *stage != Stage::Leaving));
+            if self.desk.is_left() {
+                break;
+            }
+            tried = self.try_once();
+        }
+        // Before it is free for others.
+        self.term.give_back();
+        if let Wish::Number(Some(number)) = self.wish {
+            let _ = catch_unwind(AssertUnwindSafe(|| self.server.give_back(number)));
+        }
+        self.desk.reach(Stage::Ended);
+    }
+
+    fn try_once(&mut self) -> Result<(), String> {
+        let tried = catch_unwind(AssertUnwindSafe(|| self.ask()));
+        let tried = tried.unwrap_or_else(|_| Err("the Redis client panicked".to_owned()));
+        if tried.is_err() {
+            self.term.note_live(None);
+        }
+        tried
+    }
+
+    fn ask(&mut self) -> Result<(), String> {
+        let asked = Instant::now();
+        let answer = self.server.ask(self.wish)?;
+        self.term.note_live(Some(answer.live));
+        match (self.wish, answer.number) {
+            (Wish::Number(_), Some(number)) => {
+                self.wish = Wish::Number(Some(number));
+                self.term.hold(number, asked, self.lease);
+            }
+            // One look at a full pool is enough.
+            (Wish::Number(_), None) => {
+                self.wish = Wish::Count;
+                self.term.lose();
+            }
+            (Wish::Count, _) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The pause, up to a quarter shorter: tasks that lost their leases together don't come back together.
+fn jittered(pause: Duration) -> Duration {
+    let drawn = SysRng.try_next_u32().unwrap_or(0);
+    pause * (4000 - drawn % 1000) / 4000
+}

@@ -1,0 +1,214 @@
+//! A Redis server as a place of leases: one sorted set, each holder a member with the time at which its lease expires.
+
+use super::TaskIdPool;
+use rand::TryRng;
+use rand::rngs::SysRng;
+use std::fmt;
+use std::time::Duration;
+
+/// How long a lease lasts if it is not renewed, unless a program says otherwise.
+pub(super) const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+const MIN_LEASE: Duration = Duration::from_secs(1);
+const MAX_LEASE: Duration = Duration::from_secs(3600);
+/// The longest that one call waits for the server, and a shorter part of a short lease.
+const MAX_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Renews a member, or takes a free number: the one that was had before, else the first from `start` on. Answers the
+/// number, 0 where none is free or none is wanted, and how many are held. What this holder took before and was not told
+/// of, because the answer was lost, is taken for it again.
+const HOLD: &str = r"
+local key, token = KEYS[1], ARGV[1]
+local number, lease, start, size = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+local function hold(n)
+  redis.call('ZADD', key, now + lease, n .. ':' .. token)
+  if redis.call('PTTL', key) < lease then redis.call('PEXPIRE', key, lease) end
+  return {n, redis.call('ZCARD', key)}
+end
+local live = redis.call('ZCARD', key)
+if number < 0 then return {0, live} end
+if number > 0 and redis.call('ZSCORE', key, number .. ':' .. token) then return hold(number) end
+if live >= size then return {0, live} end
+local held = {}
+for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+  local n = tonumber(string.match(member, '^%d+'))
+  if number == 0 and string.sub(member, -#token) == token then return hold(n) end
+  held[n] = true
+end
+if number > 0 and not held[number] then return hold(number) end
+for i = 0, size - 1 do
+  local n = (start - 1 + i) % size + 1
+  if not held[n] then return hold(n) end
+end
+return {0, live}
+";
+
+/// Where to lease: a server, a key of it, and for how long at a time.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    url: String,
+    key: String,
+    pub(super) lease: Duration,
+}
+
+impl Place {
+    pub(super) fn new(url: String, key: String) -> Self {
+        Self { url, key, lease: DEFAULT_LEASE }
+    }
+
+    /// What is wrong with the time of a lease.
+    pub(super) fn check_lease(&self) -> Result<(), String> {
+        if (MIN_LEASE..=MAX_LEASE).contains(&self.lease) {
+            Ok(())
+        } else {
+            Err(format!("it must be from {MIN_LEASE:?} to {MAX_LEASE:?}"))
+        }
+    }
+}
+
+/// Without the password, and without whatever may be one: `redis://***@cache:6379/0, key tasks`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) =
+            self.url.split_once("://").map_or(("", self.url.as_str()), |(scheme, rest)| (scheme, rest));
+        let (user, rest) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+        if !scheme.is_empty() {
+            write!(f, "{scheme}://")?;
+        }
+        if user.is_some() {
+            f.write_str("***@")?;
+        }
+        // A URL of a Unix socket has its password there. An `@` behind a question mark is none of a host's.
+        let is_query = user.is_some_and(|user| user.contains(['?', '#']));
+        let shown = rest.split(['?', '#']).next().filter(|_| !is_query).unwrap_or_default();
+        write!(f, "{shown}, key {}", self.key)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// A number: this one if it can be had, else any.
+    Number(Option<u32>),
+    /// None, but how many are held.
+    Count,
+}
+
+/// What the server said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// `None` where the pool is full.
+    pub(super) number: Option<u32>,
+    pub(super) live: u32,
+}
+
+/// A server, and the connection to it while there is one.
+pub(super) struct Server {
+    client: redis::Client,
+    connection: Option<redis::Connection>,
+    place: Place,
+    pool: TaskIdPool,
+    // Nobody else knows it, a forked child included, which draws its own.
+    token: String,
+}
+
+impl Server {
+    /// `Err` says what is wrong with the URL. Nothing is sent yet.
+    pub(super) fn new(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
+        let client = redis::Client::open(place.url.as_str()).map_err(|error| error.to_string())?;
+        let mut token = [0; 16];
+        SysRng.try_fill_bytes(&mut token).map_err(|error| error.to_string())?;
+        let token = format!("{:032x}", u128::from_le_bytes(token));
+        Ok(Self { client, connection: None, place: place.clone(), pool, token })
+    }
+
+    /// Renews or takes a lease, in one round trip.
+    pub(super) fn ask(&mut self, wish: Wish) -> Result<Answer, String> {
+        let number = match wish {
+            Wish::Number(number) => number.map_or(0, i64::from),
+            Wish::Count => -1,
+        };
+        let start = self.pool.draw().map_err(|error| error.to_string())?.number();
+        let lease = u64::try_from(self.place.lease.as_millis()).unwrap_or(u64::MAX);
+        let mut script = redis::cmd("EVAL");
+        script.arg(HOLD).arg(1).arg(&self.place.key).arg(&self.token);
+        script.arg(number).arg(lease).arg(start).arg(self.pool.size());
+        let (number, live): (u32, u32) = self.query(&script)?;
+        if number > self.pool.size() {
+            return Err(format!("the key holds something else: it answers {number}"));
+        }
+        Ok(Answer { number: Some(number).filter(|number| *number != 0), live })
+    }
+
+    /// Gives a lease back: what another process holds by now stays that process's.
+    pub(super) fn give_back(&mut self, number: u32) -> Result<(), String> {
+        let member = format!("{number}:{}", self.token);
+        self.query(redis::cmd("ZREM").arg(&self.place.key).arg(member))
+    }
+
+    fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, String> {
+        // After an error it is closed: an answer that comes late would be taken for the next one's.
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect().map_err(|error| error.to_string())?,
+        };
+        let answer = command.query(&mut connection).map_err(|error| error.to_string())?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
+    fn connect(&self) -> redis::RedisResult<redis::Connection> {
+        let timeout = (self.place.lease / 6).min(MAX_TIMEOUT);
+        let connection = self.client.get_connection_with_timeout(timeout)?;
+        connection.set_read_timeout(Some(timeout))?;
+        connection.set_write_timeout(Some(timeout))?;
+        Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        for (url, shown) in [
+            ("redis://cache:6379/0", "redis://cache:6379/0"),
+            ("redis://:secret@cache", "redis://***@cache"),
+            ("redis://shop:secret@cache:6379/2", "redis://***@cache:6379/2"),
+            ("redis://shop:secr@t@cache", "redis://***@cache"),
+            ("redis://shop:se/cr/et@cache", "redis://***@cache"),
+            ("redis://shop:secret?@cache", "redis://***@"),
+            ("redis://cache/0?password=secret", "redis://cache/0"),
+            ("redis://cache/0#secret", "redis://cache/0"),
+            ("unix:///run/redis.sock?pass=secret", "unix:///run/redis.sock"),
+            ("unix:///run/redis.sock?pass=a@secret", "unix://***@"),
+            ("shop:secret@cache", "***@cache"),
+            ("", ""),
+        ] {
+            let place = Place::new(url.to_owned(), "tasks".to_owned());
+            assert_eq!(place.to_string(), format!("{shown}, key tasks"), "{url}");
+            assert_eq!(format!("{place:?}"), place.to_string());
+        }
+    }
+
+    #[test]
+    fn a_lease_lasts_a_second_to_an_hour() {
+        let check = |lease| Place { lease, ..Place::new(String::new(), String::new()) }.check_lease();
+        for lease in [MIN_LEASE, DEFAULT_LEASE, MAX_LEASE] {
+            assert_eq!(check(lease), Ok(()));
+        }
+        let nano = Duration::from_nanos(1);
+        for lease in [Duration::ZERO, MIN_LEASE.saturating_sub(nano), MAX_LEASE + nano] {
+            assert_eq!(check(lease), Err("it must be from 1s to 3600s".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! A task id that is leased in Redis is no other live process's, whatever happens to processes, server and network.
+//!
+//! The tests need `redis-server`, and say on standard error that they were skipped where `TASKTAG_TEST_REDIS` does not
+//! say where that is. `.ci/run` installs it. The processes are copies of this test. Some seconds of killing and starting are the default; a
+//! minute of it is
+//!
+//! ```sh
+//! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=100 cargo test --features redis --test leases_redis -- --nocapture at_random
+//! ```
+
+#![cfg(all(unix, feature = "redis"))]
+
+#[path = "leases_redis/server.rs"]
+mod server;
+mod support;
+
+use server::{Diary, Held, Holder, KEY, LEASE, LONG, PASSWORD, POOL, Redis, URL, client, nanos};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use support::{PATIENCE, wait_until};
+use tasktag::testing::{Capture, ManualClock};
+use tasktag::{Client, DropReason, QueueStatus, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
+
+/// The long form.
+const SECONDS: &str = "LEASES_REDIS_SECONDS";
+const PROCESSES: &str = "LEASES_REDIS_PROCESSES";
+
+/// What the other tests start, kill, stop, and read the diary of.
+#[test]
+fn child_holds_a_lease() {
+    let Ok(url) = std::env::var(URL) else { return };
+    let number = |variable| std::env::var(variable).unwrap().parse::<u32>().unwrap();
+    let source =
+        TaskIdSource::leased_in_redis(url, KEY).lease_time(Duration::from_millis(number(LEASE).into()));
+    let builder = Client::builder().capture(&Capture::new()).flush_interval(Duration::from_millis(20));
+    let builder = builder.task_id_pool(TaskIdPool::new(number(POOL)).unwrap()).task_id_from(source);
+    // Redis may be paused when this starts.
+    let guard = loop {
+        match builder.clone().build() {
+            Ok(guard) => break guard,
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // The end of the input is the end of whoever started this, if nothing else.
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            ended.store(true, Ordering::Relaxed);
+        });
+        let mut output = std::io::stdout().lock();
+        // The harness leaves its own line unfinished.
+        let _ = writeln!(output);
+        while !ended.load(Ordering::Relaxed) {
+            let (at, id) = (nanos(), guard.client().task_id());
+            let losses = guard.client().stats().lost_task_ids;
+            let _ = writeln!(output, "{at} {} {} {losses}", id.source(), id.number());
+            let _ = output.flush();
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    drop(guard);
+}
+
+fn kind(claim: &TaskIdClaim) -> TaskIdSourceKind {
+    claim.task_id().source()
+}
+
+// One holder and its server.
+
+#[test]
+fn all_of_a_pool_have_ids_of_their_own_whichever_way_they_come_and_the_next_shares() {
+    const SIZE: u32 = 40;
+    let Some(redis) = Redis::start() else { return };
+    let pool = TaskIdPool::new(SIZE).unwrap();
+    let urls = [redis.socket_url(), redis.port_url()];
+    let claim = |place: u32| {
+        TaskIdSource::leased_in_redis(&urls[place as usize % 2], KEY).lease_time(LONG).claim(pool).unwrap()
+    };
+    let mut claims: Vec<_> = (0..SIZE).map(claim).collect();
+    let ids: BTreeSet<_> = claims.iter().map(|claim| claim.task_id().number()).collect();
+    assert_eq!(ids, (1..=SIZE).collect());
+    assert!(claims.iter().all(|claim| kind(claim) == TaskIdSourceKind::Leased));
+    assert_eq!(kind(&claim(0)), TaskIdSourceKind::Shared);
+
+    let given_back = claims.swap_remove(7).task_id().number();
+    assert_eq!(redis.held(), (1..=SIZE).filter(|number| *number != given_back).collect::<Vec<_>>());
+    let next = claim(1);
+    assert_eq!((kind(&next), next.task_id().number()), (TaskIdSourceKind::Leased, given_back));
+    drop((next, claims));
+    assert_eq!(redis.call::<u32>(&["EXISTS", KEY]), 0, "nothing is left behind");
+}
+
+#[test]
+fn processes_that_start_together_do_not_begin_at_the_same_number() {
+    let Some(redis) = Redis::start() else { return };
+    let numbers: Vec<_> = (0..8).map(|_| redis.claim(1000, LONG).task_id().number()).collect();
+    assert!(numbers.iter().any(|number| *number != numbers[0]), "{numbers:?}");
+}
+
+#[test]
+fn a_full_pool_costs_a_start_no_more_than_an_empty_one() {
+    const ROUNDS: usize = 41;
+    let Some((empty, full)) = Redis::start().zip(Redis::start()) else { return };
+    (1..=1000).for_each(|number| full.take(number));
+    let start = |redis: &Redis, wanted| {
+        let began = Instant::now();
+        let claim = redis.claim(1000, LONG);
+        let took = began.elapsed();
+        assert_eq!(kind(&claim), wanted);
+        took
+    };
+    let mut times: Vec<(Duration, Duration)> = (0..ROUNDS)
+        .map(|_| (start(&empty, TaskIdSourceKind::Leased), start(&full, TaskIdSourceKind::Shared)))
+        .collect();
+    let mut median = |of: fn(&(Duration, Duration)) -> Duration| {
+        times.sort_unstable_by_key(of);
+        of(&times[ROUNDS / 2])
+    };
+    let (first, late) = (median(|(first, _)| *first), median(|(_, late)| *late));
+    println!("a start takes {first:?} in an empty pool, {late:?} in a full one");
+    assert!(late < first * 3, "{first:?} {late:?}");
+    // And one that has a single bucket left.
+    let () = full.call(&["ZREM", KEY, &format!("500:{:032x}", 500)]);
+    let began = Instant::now();
+    let claim = full.claim(1000, LONG);
+    println!("and {:?} where one is left", began.elapsed());
+    assert_eq!(claim.task_id().number(), 500);
+}
+
+#[test]
+fn a_lease_is_renewed_for_as_long_as_its_client_lives_and_given_back_at_once() {
+    let Some(redis) = Redis::start() else { return };
+    let (lease, capture) = (Duration::from_secs(3), Capture::new());
+    let guard = client(&redis, &capture, 1, lease);
+    let start = Instant::now();
+    while start.elapsed() < lease * 2 {
+        assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!((redis.held(), guard.client().stats().lost_task_ids), (vec![1], 0));
+    assert_eq!(kind(&redis.claim(1, lease)), TaskIdSourceKind::Shared);
+    guard.shutdown(PATIENCE).unwrap();
+    assert_eq!(redis.held(), []);
+    assert_eq!(kind(&redis.claim(1, lease)), TaskIdSourceKind::Leased);
+}
+
+#[test]
+fn what_is_held_and_by_how_many_is_on_the_wire() {
+    let Some(redis) = Redis::start() else { return };
+    let held: Vec<_> = (0..3).map(|_| redis.claim(10, LONG)).collect();
+    let capture = Capture::new();
+    let guard = client(&redis, &capture, 10, LONG);
+    let tag = guard.client().task_id().tag().to_owned();
+    guard.client().gauge("level").set(1.0);
+    drop(guard);
+    let lines = capture.take_lines();
+    for line in [
+        format!("level:1|g|#{tag}"),
+        format!("tasktag.task_id.pool_size:10|g|#task_id_source:leased,{tag}"),
+        format!("tasktag.task_id.live:4|g|#task_id_source:leased,{tag}"),
+        format!("tasktag.task_id.fill:0.4|g|#task_id_source:leased,{tag}"),
+    ] {
+        assert!(lines.contains(&line), "{line}: {lines:#?}");
+    }
+    drop(held);
+}
+
+// A server that hangs, goes or forgets.
+
+/// Whoever is asked, the id is given up before the lease can expire; and everything that is sent says so.
+fn is_given_up(redis: &Redis, pause: impl FnOnce(), resume: impl FnOnce()) {
+    let (lease, capture) = (Duration::from_secs(3), Capture::new());
+    let guard = client(redis, &capture, 1000, lease);
+    let client = guard.client();
+    let (before, level) = (client.task_id(), client.gauge("level").tag("pool", "db").tag("", "x").register());
+    level.set(1.0);
+    client.flush(PATIENCE).unwrap();
+    assert!(capture.take_lines().contains(&format!("level:1|g|#pool:db,{}", before.tag())));
+    let refused = client.stats().refused_tags;
+
+    pause();
+    let paused = Instant::now();
+    wait_until(|| {
+        // Not too late, and not before there was need.
+        thread::sleep(Duration::from_millis(1));
+        client.task_id().source() == TaskIdSourceKind::Shared
+    });
+    let gave_up = paused.elapsed();
+    assert!(gave_up > lease / 3 && gave_up < lease * 5 / 6, "{gave_up:?}");
+    let shared = client.task_id();
+    assert_ne!(shared.number(), before.number());
+    client.flush(PATIENCE).unwrap();
+    let lines = capture.take_lines();
+    assert!(lines.contains(&format!("level:1|g|#pool:db,{}", shared.tag())), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains(before.tag())), "{lines:#?}");
+    let stats = client.stats();
+    assert_eq!((stats.lost_task_ids, stats.shared_task_ids, stats.refused_tags), (1, 1, refused));
+
+    thread::sleep(lease.saturating_sub(paused.elapsed()) + Duration::from_millis(500));
+    resume();
+    wait_until(|| client.task_id().source() == TaskIdSourceKind::Leased);
+    let again = client.task_id();
+    assert_eq!(redis.held(), [again.number()]);
+    level.set(2.0);
+    client.flush(PATIENCE).unwrap();
+    assert!(capture.take_lines().contains(&format!("level:2|g|#pool:db,{}", again.tag())));
+    assert_eq!((client.stats().lost_task_ids, client.stats().dropped_total().values), (1, 0));
+    drop(guard);
+    let lines = capture.take_lines();
+    let counted = |name: &str| {
+        lines.iter().any(|line| line.starts_with(&format!("datadog.dogstatsd.client.{name}:1|c")))
+    };
+    assert!(counted("task_ids_lost") && counted("task_ids_shared"), "{lines:#?}");
+}
+
+#[test]
+fn while_the_server_stands_still_an_id_is_given_up_before_it_can_be_another_process_s() {
+    let Some(redis) = Redis::start() else { return };
+    is_given_up(&redis, || redis.signal("STOP"), || redis.signal("CONT"));
+}
+
+#[test]
+fn while_the_server_answers_nobody_an_id_is_given_up_before_it_can_be_another_process_s() {
+    let Some(redis) = Redis::start() else { return };
+    // Longer than the lease, and then it goes on by itself: what is sent meanwhile is run afterwards.
+    is_given_up(&redis, || redis.call(&["CLIENT", "PAUSE", "4000", "ALL"]), || ());
+}
+
+#[test]
+fn an_id_is_given_up_in_time_while_the_worker_is_stuck_and_what_it_sends_then_says_so() {
+    let Some(redis) = Redis::start() else { return };
+    let (lease, capture) = (Duration::from_secs(2), Capture::new());
+    let pool = TaskIdPool::new(1000).unwrap();
+    let builder = Client::builder().capture(&capture).task_id_pool(pool).task_id_from(redis.source(lease));
+    let guard = builder.flush_interval(LONG).shutdown_timeout(PATIENCE).build().unwrap();
+    let before = guard.client().task_id();
+    let (stuck, go_on) = (AtomicBool::new(false), AtomicBool::new(false));
+    let flags: &'static (AtomicBool, AtomicBool) = Box::leak(Box::new((stuck, go_on)));
+    let _watch = guard.client().watch_queue("jobs", move || {
+        flags.0.store(true, Ordering::Relaxed);
+        wait_until(|| flags.1.load(Ordering::Relaxed));
+        QueueStatus::default()
+    });
+    wait_until(|| flags.0.load(Ordering::Relaxed));
+    redis.signal("STOP");
+    wait_until(|| guard.client().task_id().source() == TaskIdSourceKind::Shared);
+    flags.1.store(true, Ordering::Relaxed);
+    guard.client().gauge("level").set(1.0);
+    guard.client().flush(PATIENCE).unwrap();
+    let lines = capture.take_lines();
+    assert!(lines.iter().any(|line| line.starts_with("level:1|g|")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains(before.tag())), "{lines:#?}");
+    redis.signal("CONT");
+}
+
+#[test]
+fn a_process_that_stood_still_for_longer_than_its_lease_does_not_go_by_it_any_more() {
+    let Some(redis) = Redis::start() else { return };
+    let lease = Duration::from_millis(1500);
+    let holder = Holder::start(&redis.socket_url(), 1, lease);
+    holder.wait(|diary| diary.leased() == Some(1));
+    holder.signal("STOP");
+    // Nobody knows that it stands still.
+    assert_eq!(kind(&redis.claim(1, LONG)), TaskIdSourceKind::Shared);
+    thread::sleep(lease);
+    let next = redis.claim(1, LONG);
+    let taken = nanos();
+    assert_eq!(kind(&next), TaskIdSourceKind::Leased);
+    holder.signal("CONT");
+    holder.wait_for_news();
+    holder.wait(|diary| diary.losses == 1);
+    let diary = holder.kill();
+    assert_eq!(diary.leased(), None);
+    assert!(diary.shared > 0 && diary.held.iter().all(|held| held.to < taken), "{taken}: {diary:?}");
+    assert_eq!(redis.held(), [1], "the next one's");
+}
+
+#[test]
+fn a_restart_of_the_server_is_outlived_under_the_same_id() {
+    let Some(mut redis) = Redis::start() else { return };
+    let holders: Vec<_> = (0..4).map(|_| redis.claim(1000, Duration::from_secs(20))).collect();
+    let numbers = |holders: &[TaskIdClaim]| holders.iter().map(TaskIdClaim::task_id).collect::<BTreeSet<_>>();
+    let before = numbers(&holders);
+    redis.restart();
+    assert_eq!(redis.held(), [], "it has forgotten them");
+    wait_until(|| redis.held().len() == 4);
+    assert_eq!(numbers(&holders), before);
+    assert!(holders.iter().all(|claim| kind(claim) == TaskIdSourceKind::Leased));
+}
+
+#[test]
+fn what_the_server_gave_to_another_is_lost_at_the_next_renewal_and_stays_the_others() {
+    let Some(redis) = Redis::start() else { return };
+    let (lease, capture) = (Duration::from_secs(6), Capture::new());
+    let guard = client(&redis, &capture, 2, lease);
+    let before = guard.client().task_id().number();
+    let () = redis.call(&["DEL", KEY]);
+    redis.take(before);
+    wait_until(|| guard.client().task_id().number() != before);
+    assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
+    guard.client().flush(PATIENCE).unwrap();
+    assert_eq!((guard.client().stats().lost_task_ids, redis.held()), (1, vec![1, 2]));
+
+    // The other one is gone, too, and there is no third.
+    let () = redis.call(&["DEL", KEY]);
+    for number in [1, 2] {
+        redis.take(number);
+    }
+    wait_until(|| guard.client().task_id().source() == TaskIdSourceKind::Shared);
+    guard.client().flush(PATIENCE).unwrap();
+    let stats = guard.client().stats();
+    assert_eq!(
+        (stats.lost_task_ids, stats.shared_task_ids, stats.dropped(DropReason::LeaseLost).values),
+        (2, 1, 0)
+    );
+    drop(guard);
+    assert_eq!(redis.held(), [1, 2], "what others hold is theirs");
+}
+
+#[test]
+fn a_lease_that_was_not_renewed_is_free_while_others_hold_theirs() {
+    let Some(redis) = Redis::start() else { return };
+    let _first = redis.claim(2, LONG);
+    let free = if redis.held() == [1] { "2" } else { "1" };
+    // Of a holder that was killed long ago.
+    let () = redis.call(&["ZADD", KEY, "1000", &format!("{free}:gone")]);
+    let next = redis.claim(2, LONG);
+    assert_eq!(
+        (kind(&next), next.task_id().number().to_string()),
+        (TaskIdSourceKind::Leased, free.to_owned())
+    );
+}
+
+#[test]
+fn a_change_of_the_id_repeats_nothing_of_what_the_client_says_of_itself() {
+    let Some(redis) = Redis::start() else { return };
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let builder = Client::builder().capture(&capture).clock(&clock);
+    let guard = builder.task_id_from(redis.source(Duration::from_secs(2))).build().unwrap();
+    let client = guard.client();
+    let before = client.task_id().number();
+    let report = || {
+        client.gauge("level").set(1.0);
+        clock.advance(Duration::from_secs(11));
+    };
+    report();
+    let () = redis.call(&["DEL", KEY]);
+    redis.take(before);
+    wait_until(|| client.task_id().number() != before);
+    report();
+    let lines = capture.take_lines();
+    let sent = |line: &String| {
+        let count = line.strip_prefix("datadog.dogstatsd.client.metrics:")?.split('|').next()?;
+        Some(count.parse::<u64>().unwrap())
+    };
+    assert!(lines.iter().filter_map(sent).count() > 1, "{lines:#?}");
+    assert_eq!(lines.iter().filter_map(sent).sum::<u64>(), client.stats().accepted.values);
+}
+
+// Setting up.
+
+#[test]
+fn a_password_is_in_no_error_and_in_no_debug_output() {
+    let Some(redis) = Redis::start() else { return };
+    let port = redis.port();
+    for (url, reason) in [
+        (format!("redis://:{PASSWORD}-not@127.0.0.1:{port}"), "assword"),
+        (format!("redis://:{PASSWORD}@127.0.0.1:1"), "refused"),
+        (format!("rediss://:{PASSWORD}@127.0.0.1:{port}"), ""),
+        (format!("redis://shop:{PASSWORD}@127.0.0.1:notaport"), ""),
+        (format!("redis://shop:{PASSWORD}@127.0.0.1/database"), ""),
+        (format!("unix:///nobody/here?pass={PASSWORD}"), "No such file"),
+        (format!("shop:{PASSWORD}@127.0.0.1"), ""),
+    ] {
+        let source = TaskIdSource::leased_in_redis(&url, KEY);
+        let error = source.claim(TaskIdPool::DEFAULT).unwrap_err();
+        let text = format!(
+            "{error} {error:?} {source} {source:?} {:?}",
+            Client::builder().task_id_from(source.clone())
+        );
+        assert!(!text.contains(PASSWORD), "{text}");
+        assert!(text.contains("setting task_id_from is \"leased_in_redis(") && text.contains(KEY), "{text}");
+        assert!(text.contains(reason), "{text}");
+    }
+    let claim = redis.claim(10, LONG);
+    assert!(!format!("{claim:?}").contains(PASSWORD));
+}
+
+#[test]
+fn a_server_that_says_nothing_is_an_error_within_seconds_or_the_turn_of_the_next_source() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let start = Instant::now();
+    let source = TaskIdSource::leased_in_redis(&url, KEY);
+    assert!(source.claim(TaskIdPool::DEFAULT).unwrap_err().to_string().contains(&url));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    let claim = source.or(TaskIdSource::fixed(42)).claim(TaskIdPool::DEFAULT).unwrap();
+    assert_eq!((claim.task_id().number(), kind(&claim)), (42, TaskIdSourceKind::Fixed));
+}
+
+#[test]
+fn what_is_no_redis_is_an_error_that_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        listener.incoming().flatten().for_each(|mut stream: TcpStream| {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        });
+    });
+    let error = TaskIdSource::leased_in_redis(&url, KEY).claim(TaskIdPool::DEFAULT).unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("setting task_id_from is \"leased_in_redis({url}, key {KEY})\": ")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_lease_of_less_than_a_second_is_an_error() {
+    let source =
+        TaskIdSource::leased_in_redis("redis://127.0.0.1:1", KEY).lease_time(Duration::from_millis(999));
+    let error = source.claim(TaskIdPool::DEFAULT).unwrap_err().to_string();
+    assert!(error.starts_with("setting lease_time is \"999ms\": "), "{error}");
+}
+
+// Many processes, killed at random.
+
+/// A number below `limit` that nobody can guess.
+fn random(limit: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % limit
+}
+
+/// Keeps one process alive, kills it at random and starts it again.
+fn keep(url: &str, size: u32, lease: Duration, diaries: &Mutex<Vec<Diary>>, deadline: Instant) {
+    while Instant::now() < deadline {
+        let holder = Holder::start(url, size, lease);
+        let life =
+            Duration::from_millis(random(3000)).min(deadline.saturating_duration_since(Instant::now()));
+        thread::sleep(life);
+        let diary = if random(10) == 0 { holder.end() } else { holder.kill() };
+        diaries.lock().unwrap().push(diary);
+    }
+}
+
+/// Times at which two processes had one id.
+fn overlaps(mut held: Vec<Held>) -> Vec<(Held, Held)> {
+    held.sort_unstable();
+    let mut found = Vec::new();
+    let mut latest: Option<Held> = None;
+    for held in held {
+        match latest {
+            Some(before) if before.number == held.number => {
+                if held.from <= before.to {
+                    found.push((before, held));
+                }
+                latest = Some(if held.to > before.to { held } else { before });
+            }
+            _ => latest = Some(held),
+        }
+    }
+    found
+}
+
+#[test]
+fn two_processes_with_one_id_would_be_found() {
+    let held = |number, from, to| Held { number, from, to, process: 1 };
+    assert_eq!(overlaps(vec![held(1, 5, 9), held(2, 0, 9), held(1, 0, 4)]), []);
+    assert_eq!(overlaps(vec![held(1, 5, 9), held(1, 0, 5)]).len(), 1);
+    assert_eq!(overlaps(vec![held(1, 0, 90), held(1, 1, 2), held(1, 80, 81), held(1, 91, 92)]).len(), 2);
+}
+
+fn setting(variable: &str, default: u32) -> u32 {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
+}
+
+#[test]
+fn processes_that_are_killed_at_random_never_have_one_id_at_once_though_the_server_pauses() {
+    let Some(redis) = Redis::start() else { return };
+    let duration = Duration::from_secs(setting(SECONDS, 8).into());
+    let processes = setting(PROCESSES, 24);
+    let (size, lease) = (processes * 3 / 2, Duration::from_secs(1));
+    let (diaries, deadline) = (Mutex::new(Vec::new()), Instant::now() + duration);
+    let urls = [redis.socket_url(), redis.port_url()];
+    thread::scope(|scope| {
+        for place in 0..processes {
+            let (url, diaries) = (&urls[place as usize % 2], &diaries);
+            scope.spawn(move || keep(url, size, lease, diaries, deadline));
+        }
+        thread::sleep(duration / 3);
+        redis.signal("STOP");
+        thread::sleep(lease * 3 / 2);
+        redis.signal("CONT");
+    });
+    let diaries = diaries.into_inner().unwrap();
+    let count = |of: fn(&Diary) -> u64| diaries.iter().map(of).sum::<u64>();
+    let held: Vec<_> = diaries.iter().flat_map(|diary| diary.held.iter().copied()).collect();
+    let ids: BTreeSet<_> = held.iter().map(|held| held.number).collect();
+    println!(
+        "{processes} processes on a pool of {size} for {duration:?}: {} starts, {} leases of {} ids, {} lost, {} of {} \
+         looks showed a shared one",
+        diaries.len(),
+        held.len(),
+        ids.len(),
+        count(|diary| diary.losses),
+        count(|diary| diary.shared),
+        count(|diary| diary.entries),
+    );
+    assert_eq!(overlaps(held.clone()), []);
+    assert!(held.len() > processes as usize && held.len() > ids.len(), "ids were had one after the other");
+    assert!(count(|diary| diary.losses) > 0, "the pause was noticed");
+}
