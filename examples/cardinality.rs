@@ -5,7 +5,9 @@
 use std::error::Error;
 use std::time::Duration;
 use tasktag::testing::Capture;
-use tasktag::{CardinalityReport, Client, MetricCardinality, TaskIdPool};
+use tasktag::{CardinalityReport, Client, Kind, MetricCardinality, TaskIdPool};
+
+const USAGE: &str = "cardinality [--tasks N] [--deploys N]";
 
 /// What is assumed about the month, and of Datadog's two price lists as far as they are public.
 const HOURS: f64 = 730.0;
@@ -13,30 +15,54 @@ const CUSTOM_METRICS_A_HOST: f64 = 100.0;
 const DOLLARS_A_HUNDRED: f64 = 5.0;
 const POINTS_A_NAME: f64 = 10e6;
 const SECONDS_A_POINT: f64 = 10.0;
+const LARGEST: usize = 3;
+
+/// A fleet over a month.
+struct Fleet {
+    tasks: u32,
+    /// Each replaces all tasks.
+    deploys: u32,
+    /// What each task draws its id from.
+    pool: TaskIdPool,
+}
+
+impl Fleet {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let mut fleet = Self { tasks: 50, deploys: 60, pool: TaskIdPool::DEFAULT };
+        while let Some(flag) = arguments.next() {
+            let value = arguments.next().ok_or(USAGE)?;
+            let number = value.parse().map_err(|_| format!("{flag} takes a number, not {value:?}"))?;
+            match flag.as_str() {
+                "--tasks" => fleet.tasks = number,
+                "--deploys" => fleet.deploys = number,
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(fleet)
+    }
+
+    /// The pods of a month: those that were up when it began, and those of each deploy.
+    fn pods(&self) -> u32 {
+        self.tasks.saturating_mul(self.deploys.saturating_add(1))
+    }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (tasks, deploys) = (argument("--tasks", 50)?, argument("--deploys", 60)?);
+    let fleet = Fleet::read(std::env::args().skip(1))?;
     let guard = Client::builder().prefix("shop").capture(&Capture::new()).build()?;
     use_metrics(guard.client());
     guard.client().flush(Duration::from_secs(5))?;
 
     let report = guard.client().cardinality();
     print_metrics(&report);
-    print_fleet(&report, tasks, deploys);
-    print_prices(&report, tasks, deploys);
+    print_fleet(&report, &fleet);
+    print_custom_metrics(&report, &fleet);
+    print_metric_names(&report, &fleet);
     Ok(())
 }
 
-/// A number behind a flag.
-fn argument(flag: &str, default: u32) -> Result<u32, Box<dyn Error>> {
-    let mut arguments = std::env::args().skip_while(|argument| argument != flag).skip(1);
-    arguments.next().map_or(Ok(default), |text| {
-        text.parse().map_err(|_| format!("{flag} takes a number, not {text:?}").into())
-    })
-}
-
-/// The metrics of a service with two pools, three queues and ten routes. Handles are let go: the report is of the
-/// contexts that are known, and these are until the flushes after.
+/// The metrics of a service with two pools, three queues and ten routes. No handle is kept: the report has all contexts
+/// that the client knows, and it forgets one only after many flushes without a call.
 fn use_metrics(client: &Client) {
     for pool in ["primary", "replica"] {
         client.gauge("pool.in_use").tag("pool", pool).peak().set(7.0);
@@ -68,61 +94,67 @@ fn print_metrics(report: &CardinalityReport) {
     println!("{:<34}{:>9}{:>8}  a task\n", "", report.contexts(), report.series());
 }
 
-/// Time series in a month: those of the ids ever drawn, and those of the pods ever started.
-fn print_fleet(report: &CardinalityReport, tasks: u32, deploys: u32) {
-    let pool = TaskIdPool::DEFAULT;
-    let pods = tasks.saturating_mul(deploys);
-    let (ids, series) = (pool.expected_distinct(pods), report.series() as f64);
-    println!("{tasks} tasks, {deploys} deploys a month, each task drawing an id of {}:", pool.size());
-    println!("  at a time  {:>10.0} series with task ids", report.fleet_series(tasks, pool));
-    println!("  in a month {:>10.0} series with task ids ({ids:.0} of them ever drawn)", ids * series);
-    println!(
-        "             {:>10.0} series with the pods' names, and more every month",
-        f64::from(pods) * series
-    );
-    let shared = 100.0 * pool.collision_probability(tasks);
-    println!(
-        "  the odds that two live tasks share an id, and overwrite each other's gauges: {shared:.1} %\n"
-    );
+/// Time series of the ids that are drawn, and of the pods that are started.
+fn print_fleet(report: &CardinalityReport, fleet: &Fleet) {
+    let Fleet { tasks, deploys, pool } = fleet;
+    let (series, pods) = (report.series() as f64, fleet.pods());
+    let (now, month) = (pool.expected_distinct(*tasks), pool.expected_distinct(pods));
+    println!("{tasks} tasks, {deploys} deploys a month, each task draws an id from 1 to {}:", pool.size());
+    let line = |when: &str, series: f64, of: &str| println!("  {when:<12}{series:>12.0} series {of}");
+    line("at a time", report.fleet_series(*tasks, *pool), &format!("of {now:.0} ids"));
+    line("", f64::from(*tasks) * series, &format!("of {tasks} pods' names"));
+    line("in a month", month * series, &format!("of {month:.0} ids"));
+    line("", f64::from(pods) * series, &format!("of {pods} pods' names"));
+    line("for ever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()));
+    println!("  {:<12}{:>12} to pods' names: each deploy adds its own", "", "no limit");
+    let shared = 100.0 * pool.collision_probability(*tasks);
+    println!("The odds that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n");
 }
 
-fn print_prices(report: &CardinalityReport, tasks: u32, deploys: u32) {
-    let (pool, series) = (TaskIdPool::DEFAULT, report.series() as f64);
+fn print_custom_metrics(report: &CardinalityReport, fleet: &Fleet) {
     // In the hour of a deploy there are the old tasks and the new ones.
-    let share = (f64::from(deploys) / HOURS).min(1.0);
-    let hourly = |distinct: &dyn Fn(u32) -> f64| {
-        series * (distinct(tasks) * (1.0 - share) + distinct(tasks.saturating_mul(2)) * share)
+    let share = (f64::from(fleet.deploys) / HOURS).min(1.0);
+    let (alone, both) = (fleet.tasks, fleet.tasks.saturating_mul(2));
+    let average = |distinct: &dyn Fn(u32) -> f64| {
+        report.series() as f64 * (distinct(alone) * (1.0 - share) + distinct(both) * share)
     };
-    let averages =
-        [("task ids", hourly(&|tasks| pool.expected_distinct(tasks))), ("pods' names", hourly(&f64::from))];
-    let tasks = f64::from(tasks);
-    println!(
-        "By custom metrics, the average of the hours' distinct series ({CUSTOM_METRICS_A_HOST} included a host,"
-    );
-    println!("one task a host assumed, {DOLLARS_A_HUNDRED} dollars a month for each further 100 assumed):");
-    for (tag, average) in averages {
-        let paid = (average - CUSTOM_METRICS_A_HOST * tasks).max(0.0);
-        println!(
-            "  {tag:<12}{average:>9.0} on average{:>9.0} dollars a month",
-            paid / 100.0 * DOLLARS_A_HUNDRED
-        );
+    let ids = average(&|tasks| fleet.pool.expected_distinct(tasks));
+    println!("By custom metrics: the distinct series of an hour, averaged over the month. Assumed:");
+    println!("  {CUSTOM_METRICS_A_HOST} are included a host, and each task has a host of its own;");
+    println!("  each further 100 cost {DOLLARS_A_HUNDRED} dollars a month;");
+    println!("  the host is no tag (where it is one, an id counts once for each of its hosts).");
+    for (tag, average) in [("task ids", ids), ("pods' names", average(&f64::from))] {
+        let paid = (average - CUSTOM_METRICS_A_HOST * f64::from(fleet.tasks)).max(0.0);
+        let dollars = paid / 100.0 * DOLLARS_A_HUNDRED;
+        println!("  {tag:<12}{average:>12.0} on average{dollars:>12.0} dollars a month");
     }
+    println!();
+}
+
+fn print_metric_names(report: &CardinalityReport, fleet: &Fleet) {
+    let (ids, pods) = (fleet.pool.expected_distinct(fleet.tasks), f64::from(fleet.tasks));
+    let included = POINTS_A_NAME / 1e6;
+    println!("By metric names: the indexed points of a name in a month, in millions. Assumed:");
+    println!("  {included} are included a name; each series has a point every {SECONDS_A_POINT} s.");
     println!(
-        "By metric names ({:.0} million indexed points included a name, a point a series every {SECONDS_A_POINT} s",
-        POINTS_A_NAME / 1e6
+        "  {:<20}{:>8}{:>16}{:>16}",
+        format!("the {LARGEST} largest"),
+        "names",
+        "by task ids",
+        "by pods' names"
     );
-    println!("assumed; points are the same under either tag):");
-    for metric in report.metrics().iter().take(3) {
-        let points = points(metric, tasks);
-        println!(
-            "  {:<20}{:>9.1} million points a month, {:.1} times what is included",
-            metric.name(),
-            points / 1e6,
-            points / POINTS_A_NAME
-        );
+    for metric in report.metrics().iter().take(LARGEST) {
+        let millions = |tasks: f64| points_a_name(metric, tasks) / 1e6;
+        print!("  {:<20}{:>8}", metric.name(), names(metric));
+        println!("{:>16.1}{:>16.1}  each", millions(ids), millions(pods));
     }
 }
 
-fn points(metric: &MetricCardinality, tasks: f64) -> f64 {
-    metric.series() as f64 * tasks * HOURS * 3600.0 / SECONDS_A_POINT
+/// A distribution's five points have one name, what the others make has a name each: `pool.wait.avg`, `pool.in_use.max`.
+fn names(metric: &MetricCardinality) -> u64 {
+    if metric.kind() == Kind::Distribution { 1 } else { metric.series() / metric.contexts() as u64 }
+}
+
+fn points_a_name(metric: &MetricCardinality, tasks: f64) -> f64 {
+    metric.series() as f64 / names(metric) as f64 * tasks * HOURS * 3600.0 / SECONDS_A_POINT
 }

@@ -6,8 +6,6 @@ use crate::kind::Kind;
 use crate::transport::Address;
 
 const MIN_PACKET_SIZE: usize = 64;
-/// What an IPv4 datagram can carry.
-const MAX_PACKET_SIZE: usize = 65_507;
 
 /// An agent that gets everything that the main one gets, with [`ClientBuilder::also`](crate::ClientBuilder::also): for
 /// the time of a move from one to another.
@@ -115,11 +113,12 @@ impl Agent {
     }
 
     pub(crate) fn packet_size(&self, address: &Address) -> Result<usize, ConfigError> {
-        let size = self.max_packet_size.unwrap_or_else(|| address.max_packet_size());
-        if (MIN_PACKET_SIZE..=MAX_PACKET_SIZE).contains(&size) {
+        let (size, most) =
+            (self.max_packet_size.unwrap_or(address.default_packet_size()), address.max_packet_size());
+        if (MIN_PACKET_SIZE..=most).contains(&size) {
             Ok(size)
         } else {
-            let reason = format_args!("it must be from {MIN_PACKET_SIZE} to {MAX_PACKET_SIZE}");
+            let reason = format_args!("it must be from {MIN_PACKET_SIZE} to {most}");
             Err(ConfigError::setting("max_packet_size", size, reason))
         }
     }

@@ -1,19 +1,20 @@
 //! What time it is for durations: monotonic, or moved by hand in tests.
 
-use std::time::{Duration, Instant};
+mod monotonic;
 
-const NANOS_PER_SEC: u64 = 1_000_000_000;
+use self::monotonic::Monotonic;
+use std::time::Duration;
 
 /// A source of monotonic nanoseconds since the client was built.
 ///
-/// The wall clock is never read, so a jump of it changes nothing that the client measures. [`Instant`] reads the
-/// operating system's monotonic clock: exact to the nanosecond where there is such hardware, without a system call where
-/// it can do so, and the same on every processor, which the processor's own counter is not everywhere. A coarse clock
-/// would be five times faster and stand still for milliseconds.
+/// The wall clock is never read, so a jump of it changes nothing that the client measures, but the operating system's
+/// monotonic clock, as [`Instant`](std::time::Instant) does: exact to the nanosecond where there is such hardware, without
+/// a system call where it can do so, and the same on every processor, which the processor's own counter is not
+/// everywhere. A coarse clock would be five times faster and stand still for milliseconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     /// The operating system's monotonic clock.
-    Monotonic(Instant),
+    Monotonic(Monotonic),
     /// A clock that stands still until it is advanced.
     #[cfg(feature = "testing")]
     Manual(crate::testing::ManualClock),
@@ -21,18 +22,14 @@ pub(crate) enum Clock {
 
 impl Clock {
     pub(crate) fn monotonic() -> Self {
-        Self::Monotonic(Instant::now())
+        Self::Monotonic(Monotonic::start())
     }
 
     /// Nanoseconds since the clock's origin.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         match self {
-            Self::Monotonic(origin) => {
-                let Some(since) = Instant::now().checked_duration_since(*origin) else { return 0 };
-                // It wraps after 584 years. In 128 bits, as a `Duration` has it, this takes as long as half a `fetch_add`.
-                since.as_secs().wrapping_mul(NANOS_PER_SEC).wrapping_add(u64::from(since.subsec_nanos()))
-            }
+            Self::Monotonic(origin) => origin.elapsed(),
             #[cfg(feature = "testing")]
             Self::Manual(clock) => clock.nanos(),
         }

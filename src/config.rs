@@ -10,6 +10,8 @@ use crate::origin::{Cardinality, OriginSettings};
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
 use crate::transport;
+use crate::transport::SharedWriter;
+use std::io::Write;
 #[cfg(feature = "testing")]
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ClientBuilder {
     agent: Agent,
     others: Vec<Agent>,
+    writer: Option<SharedWriter>,
     prefix: String,
     tags: Vec<(String, String)>,
     task_id: Option<TaskId>,
@@ -76,11 +79,48 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the agent is: `udp://host:port` or `unix:///path/to/socket`. The port may be left out; it is 8125 then.
-    /// A name is resolved by a thread of its own, again when sends fail, and every minute.
-    /// Defaults to [`DEFAULT_AGENT`].
+    /// Where the agent is. Defaults to [`DEFAULT_AGENT`].
+    ///
+    /// | address | what is there |
+    /// |---|---|
+    /// | `udp://host:port` | UDP |
+    /// | `unix:///path/to/socket` or `unixgram://…` | Unix datagrams |
+    /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
+    /// | `tcp://host:port` | TCP, a line behind the other |
+    /// | `stdout:` | this process's standard output; nothing else ever writes there |
+    ///
+    /// The port may be left out; it is 8125 then. A name is resolved by a thread of its own, again when sends fail, and
+    /// every minute. A connection that breaks is made again, by TCP on a thread of its own: after 25 ms, then twice
+    /// that, and so on up to 5 s, each up to a half shorter at random. A packet that it took in part is dropped,
+    /// and the next connection begins with a whole one; a server that reads an unended line at the end of a connection as
+    /// a whole one may misread that. An agent that takes nothing holds the worker for at most 100 ms a flush, one that
+    /// is slow for at most 200 ms.
     pub fn agent(mut self, address: impl Into<String>) -> Self {
         self.agent.address = Some(address.into());
+        self
+    }
+
+    /// Writes to `writer` instead of sending to an agent: a file, a pipe, a buffer of a test. Lines are written as they
+    /// are, whole packets at a time, by a thread of their own named `tasktag-writer`, and the writer is flushed at the
+    /// end of a flush. One that fails, panics or takes longer than 100 ms costs what it was given, counted as
+    /// [`DropReason::Transport`](crate::DropReason::Transport). Goes before [`agent`](Self::agent).
+    /// Defaults to none.
+    ///
+    /// ```
+    /// use std::fs::File;
+    /// use tasktag::Client;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("tasktag-{}.log", std::process::id()));
+    /// let guard = Client::builder().writer(File::create(&path)?).build()?;
+    /// guard.client().counter("jobs.done").increment(1);
+    /// drop(guard);
+    /// # let lines = std::fs::read_to_string(&path)?;
+    /// # assert!(lines.starts_with("jobs.done:1|c|#task_id:"), "{lines}");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
+        self.writer = Some(SharedWriter::new(writer));
         self
     }
 
@@ -119,7 +159,7 @@ impl ClientBuilder {
 
     /// Sends everything to another agent too, up to three of them: for the time of a move from one to another. Each
     /// has its own [books](crate::Client::stats_of): one that is away costs the others nothing but the wait for it,
-    /// 100 ms a flush at most. Defaults to none.
+    /// 100 ms a flush at most, 200 ms where it is only slow. Defaults to none.
     pub fn also(mut self, agent: Agent) -> Self {
         self.others.push(agent);
         self
@@ -217,8 +257,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes of a packet, 64 to 65,507. Defaults to 1432 for UDP and 8192 for Unix sockets (2048
-    /// outside Linux, where systems take no more by default).
+    /// Bytes of a packet, 64 to 65,507, and for Unix streams to 8192, where the Datadog Agent closes a connection that
+    /// says more. Defaults to 1432 for UDP and 8192 for Unix sockets (2048 for Unix datagrams outside Linux, where systems
+    /// take no more by default), 8192 for TCP, and 4096 for standard output and writers: what a pipe takes in one piece.
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.agent = self.agent.max_packet_size(bytes);
         self

@@ -110,8 +110,8 @@ impl AddAssign for Tally {
 pub struct Stats {
     /// What came in.
     pub accepted: Tally,
-    /// What went out: over UDP handed to the kernel and not refused by the agent's host, over a Unix socket in the
-    /// agent's queue.
+    /// What went out: over UDP handed to the kernel and not refused by the agent's host, over Unix datagrams in the
+    /// agent's queue, over a connection wholly handed to the kernel, and what a writer wrote and flushed.
     pub sent: Tally,
     /// Registrations that got a handle which reports nothing.
     pub refused_registrations: u64,

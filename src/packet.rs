@@ -2,51 +2,117 @@
 
 use crate::encode::Lines;
 use crate::ledger::{DropReason, Ledger, Tally};
-use crate::transport::Transport;
+use crate::transport::{MAX_PACKETS, Packets, Transport};
 use std::mem;
 use std::sync::Arc;
 
 /// Bytes of numbers for which a line is begun in what is left of a packet.
 const MIN_VALUES: usize = 64;
 
-/// Lines that will travel together: never more bytes than one send may carry.
+/// Bytes of packets that are gathered before they leave, unless a single packet has more.
+const MAX_GATHERED: usize = 256 * 1024;
+
+/// Packets one behind the other in one buffer that is used again and again; the last one is open.
 #[derive(Debug)]
-struct Packet {
+struct Gathered {
     bytes: Vec<u8>,
-    tally: Tally,
+    // Where each full packet ends, and what is in it.
+    ends: Vec<usize>,
+    tallies: Vec<Tally>,
+    open: Tally,
+    // How many of the full ones the transport has dealt with.
+    done: usize,
+}
+
+impl Gathered {
+    fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(MAX_PACKETS),
+            tallies: Vec::with_capacity(MAX_PACKETS),
+            open: Tally::default(),
+            done: 0,
+        }
+    }
+
+    fn open_len(&self) -> usize {
+        self.bytes.len() - self.ends.last().copied().unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8], tally: Tally) {
+        self.bytes.extend_from_slice(bytes);
+        self.open += tally;
+    }
+
+    /// The open packet is as full as it gets.
+    fn close(&mut self) {
+        if self.open_len() > 0 {
+            self.ends.push(self.bytes.len());
+            self.tallies.push(Tally { packets: 1, ..mem::take(&mut self.open) });
+        }
+    }
+
+    /// The full packets that were not dealt with.
+    fn left(&self) -> Packets<'_> {
+        let (done, left) = self.ends.split_at(self.done.min(self.ends.len()));
+        Packets::new(&self.bytes, done.last().copied().unwrap_or_default(), left)
+    }
+
+    /// The next one of them is dealt with.
+    fn next(&mut self) -> Option<Tally> {
+        let tally = self.tallies.get(self.done).copied();
+        self.done += usize::from(tally.is_some());
+        tally
+    }
+
+    /// Throws everything away, and says what of it was not dealt with.
+    fn clear(&mut self) -> Tally {
+        let mut lost = mem::take(&mut self.open);
+        while let Some(tally) = self.next() {
+            lost += tally;
+        }
+        self.bytes.clear();
+        self.ends.clear();
+        self.tallies.clear();
+        self.done = 0;
+        lost
+    }
 }
 
 /// Fills packets and sends them, and books every line.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    packet: Packet,
+    gathered: Gathered,
     max_packet_size: usize,
     transport: Box<dyn Transport>,
+    // Packets that leave together.
+    most_packets: usize,
     ledger: Arc<Ledger>,
     // Accepted since the books were last written: a few additions a packet instead of a few a line.
     accepted: Tally,
-    // Handed to the kernel, which may yet report that the packet was refused.
+    // Handed to the kernel, which may yet report that it was refused.
     in_doubt: Option<Tally>,
     // Values that are out of their cells and in no packet yet.
     on_desk: u64,
-    // In the transport's hands right now.
-    in_hand: Tally,
+    // Whether what is gathered is in the transport's hands right now.
+    in_hand: bool,
     // Whether the transport knows of the flush under way.
     begun: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(max_packet_size: usize, transport: Box<dyn Transport>, ledger: Arc<Ledger>) -> Self {
-        let packet = Packet { bytes: Vec::with_capacity(max_packet_size), tally: Tally::default() };
+        let fitting = (MAX_GATHERED / max_packet_size.max(1)).max(1);
         Self {
-            packet,
+            gathered: Gathered::with_capacity(max_packet_size),
             max_packet_size,
+            most_packets: transport.most_packets().min(MAX_PACKETS).min(fitting),
             transport,
             ledger,
             accepted: Tally::default(),
             in_doubt: None,
             on_desk: 0,
-            in_hand: Tally::default(),
+            in_hand: false,
             begun: false,
         }
     }
@@ -61,7 +127,7 @@ impl Outbox {
     /// Bytes that a line may have to go with those before it, or what a whole packet holds where little is left: room
     /// for one value and what stands around it, `frame` bytes.
     pub(crate) fn room(&self, frame: usize) -> usize {
-        let left = self.max_packet_size.saturating_sub(self.packet.bytes.len());
+        let left = self.max_packet_size.saturating_sub(self.gathered.open_len());
         if left >= frame + MIN_VALUES { left } else { self.max_packet_size }
     }
 
@@ -70,8 +136,11 @@ impl Outbox {
         let on_wire = Tally { values: 0, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
         let tally = Tally { values, ..on_wire };
         let too_large = lines.bytes.len() > self.max_packet_size;
-        if !too_large && self.packet.bytes.len() + lines.bytes.len() > self.max_packet_size {
-            self.send();
+        if !too_large && self.gathered.open_len() + lines.bytes.len() > self.max_packet_size {
+            self.gathered.close();
+            if self.gathered.left().len() >= self.most_packets {
+                self.send();
+            }
         }
         self.accepted += on_wire;
         self.on_desk = self.on_desk.wrapping_sub(values);
@@ -80,8 +149,7 @@ impl Outbox {
             self.ledger.book_accepted(mem::take(&mut self.accepted));
             self.ledger.book_dropped(DropReason::TooLarge, tally);
         } else {
-            self.packet.bytes.extend_from_slice(lines.bytes);
-            self.packet.tally += tally;
+            self.gathered.push(lines.bytes, tally);
         }
     }
 
@@ -98,29 +166,40 @@ impl Outbox {
         self.ledger.book_dropped(reason, Tally::values(values));
     }
 
+    /// Sends all packets, the open one too.
     fn send(&mut self) {
-        if self.packet.bytes.is_empty() {
+        self.gathered.close();
+        let packets = self.gathered.left().len() as u64;
+        if packets == 0 {
             return;
         }
         if !mem::replace(&mut self.begun, true) {
             self.transport.begin();
         }
-        self.accepted.packets += 1;
+        // The state changes before each send, so that a transport that panics can't have a packet sent twice.
+        self.in_hand = true;
+        self.accepted.packets += packets;
         self.ledger.book_accepted(mem::take(&mut self.accepted));
-        // The state changes before the send, so that a transport that panics can't have a packet sent twice.
-        self.in_hand = mem::take(&mut self.packet.tally);
-        self.in_hand.packets = 1;
-        let mut bytes = mem::take(&mut self.packet.bytes);
-        let delivery = self.transport.send(&bytes);
-        bytes.clear();
-        self.packet.bytes = bytes;
-        let tally = mem::take(&mut self.in_hand);
-        self.settle(delivery.refused_before);
-        if delivery.taken {
-            self.in_doubt = Some(tally);
-        } else {
-            self.ledger.book_dropped(DropReason::Transport, tally);
+        while self.gathered.left().len() > 0 {
+            let delivery = self.transport.send(self.gathered.left());
+            if !delivery.doubtful {
+                self.settle(delivery.refused_before);
+            }
+            for _ in 0..delivery.taken {
+                let Some(tally) = self.gathered.next() else { break };
+                if !delivery.doubtful {
+                    self.settle(false);
+                }
+                *self.in_doubt.get_or_insert_default() += tally;
+            }
+            // A packet that the transport says nothing of is lost as well: it is not offered for ever.
+            for _ in 0..delivery.lost.max(usize::from(delivery.taken == 0)) {
+                let Some(tally) = self.gathered.next() else { break };
+                self.ledger.book_dropped(DropReason::Transport, tally);
+            }
         }
+        self.gathered.clear();
+        self.in_hand = false;
     }
 
     fn settle(&mut self, refused: bool) {
@@ -148,16 +227,19 @@ impl Outbox {
     /// The worker died: what it had in hand is lost.
     pub(crate) fn write_off(&mut self) {
         self.ledger.book_accepted(mem::take(&mut self.accepted));
-        let mut lost = mem::take(&mut self.in_hand);
-        lost += Tally::values(mem::take(&mut self.on_desk));
+        let mut lost = Tally::values(mem::take(&mut self.on_desk));
+        if mem::take(&mut self.in_hand) {
+            lost += self.gathered.clear();
+        }
         self.ledger.book_dropped(DropReason::WorkerPanic, lost);
     }
 
     /// The worker died too often while it ended: what was put and did not leave is lost as well.
     pub(crate) fn abandon(&mut self) {
         self.settle(false);
-        self.ledger.book_dropped(DropReason::WorkerPanic, mem::take(&mut self.packet.tally));
-        self.packet.bytes.clear();
+        // None of it was accepted as a packet.
+        let lost = Tally { packets: 0, ..self.gathered.clear() };
+        self.ledger.book_dropped(DropReason::WorkerPanic, lost);
     }
 
     pub(crate) fn transport_name(&self) -> &'static str {
@@ -179,9 +261,9 @@ mod tests {
     }
 
     impl Transport for Recorder {
-        fn send(&mut self, packet: &[u8]) -> Delivery {
-            self.packets.lock().unwrap().push(packet.to_vec());
-            self.deliveries.pop().unwrap_or(Delivery::TAKEN)
+        fn send(&mut self, packets: Packets<'_>) -> Delivery {
+            self.packets.lock().unwrap().push(packets.first().to_vec());
+            self.deliveries.pop().unwrap_or(Delivery::taken(1))
         }
 
         fn last_was_refused(&mut self) -> bool {
@@ -216,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_booked_to_the_packet_that_it_speaks_of() {
-        let refused_before = Delivery { taken: true, refused_before: true };
+        let refused_before = Delivery { refused_before: true, ..Delivery::taken(1) };
         let recorder =
             Recorder { deliveries: vec![refused_before], last_refused: true, ..Recorder::default() };
         let ledger = Arc::<Ledger>::default();
@@ -229,5 +311,121 @@ mod tests {
         // The first delivery spoke of nothing, the end of the flush of the last packet.
         assert_eq!(stats.dropped(DropReason::Transport).values, 5);
         assert_eq!(stats.sent.values, 3);
+    }
+
+    /// Takes packets several at a time, and does with each lot what it is told.
+    #[derive(Debug)]
+    struct Script {
+        offers: Arc<Mutex<Vec<Vec<Vec<u8>>>>>,
+        // `None` panics.
+        deliveries: Vec<Option<Delivery>>,
+        last_refused: bool,
+    }
+
+    impl Transport for Script {
+        fn send(&mut self, packets: Packets<'_>) -> Delivery {
+            self.offers.lock().unwrap().push(packets.iter().map(<[u8]>::to_vec).collect());
+            let delivery = if self.deliveries.is_empty() {
+                Some(Delivery::taken(packets.len()))
+            } else {
+                self.deliveries.remove(0)
+            };
+            delivery.expect("a transport that panics")
+        }
+
+        fn last_was_refused(&mut self) -> bool {
+            self.last_refused
+        }
+
+        fn most_packets(&self) -> usize {
+            4
+        }
+
+        fn name(&self) -> &'static str {
+            "script"
+        }
+    }
+
+    type Offers = Arc<Mutex<Vec<Vec<Vec<u8>>>>>;
+
+    /// Five packets, of 1, 2, 4, 8 and 16 values.
+    fn send_five(deliveries: Vec<Option<Delivery>>, last_refused: bool) -> (Outbox, Arc<Ledger>, Offers) {
+        let script = Script { offers: Arc::default(), deliveries, last_refused };
+        let (offers, ledger) = (Arc::clone(&script.offers), Arc::<Ledger>::default());
+        let mut outbox = Outbox::new(4, Box::new(script), Arc::clone(&ledger));
+        let send = std::panic::AssertUnwindSafe(|| {
+            for (number, line) in ["aaa\n", "bbb\n", "ccc\n", "ddd\n", "eee\n"].into_iter().enumerate() {
+                put(&mut outbox, line, 1 << number);
+            }
+            outbox.finish();
+        });
+        if std::panic::catch_unwind(send).is_err() {
+            outbox.write_off();
+        }
+        (outbox, ledger, offers)
+    }
+
+    /// Values sent, lost on the way, and lost by a panic; whatever happened, they are all there.
+    fn booked(ledger: &Ledger) -> (u64, u64, u64) {
+        let stats = ledger.stats(0);
+        let mut left = stats.sent;
+        left += stats.dropped_total();
+        assert_eq!(left, stats.accepted);
+        let lost = |reason| stats.dropped(reason).values;
+        (stats.sent.values, lost(DropReason::Transport), lost(DropReason::WorkerPanic))
+    }
+
+    #[test]
+    fn packets_leave_together_and_what_was_not_dealt_with_is_offered_again() {
+        let cut = Delivery { lost: 1, ..Delivery::taken(1) };
+        let (_, ledger, offers) = send_five(vec![Some(cut)], false);
+        let offers: Vec<String> = offers
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|packets| String::from_utf8(packets.concat()).unwrap())
+            .collect();
+        assert_eq!(offers, ["aaa\nbbb\nccc\nddd\n", "ccc\nddd\n", "eee\n"]);
+        assert_eq!(booked(&ledger), (29, 2, 0));
+    }
+
+    #[test]
+    fn of_several_packets_the_last_one_is_in_doubt() {
+        let refused_before = Delivery { refused_before: true, ..Delivery::taken(1) };
+        let (_, ledger, _) = send_five(vec![Some(Delivery::taken(2)), Some(refused_before)], true);
+        // The second by the delivery behind it, the last by the end of the flush.
+        assert_eq!(booked(&ledger), (13, 18, 0));
+    }
+
+    #[test]
+    fn what_is_written_into_a_buffer_is_in_doubt_until_that_is_flushed() {
+        let buffered = |packets| Some(Delivery { doubtful: true, ..Delivery::taken(packets) });
+        let lost = Some(Delivery { doubtful: true, ..Delivery::lost(1) });
+        for (refused, expected) in [(false, (29, 2, 0)), (true, (0, 31, 0))] {
+            let (_, ledger, _) = send_five(vec![buffered(1), lost, buffered(2), buffered(1)], refused);
+            assert_eq!(booked(&ledger), expected);
+        }
+    }
+
+    #[test]
+    fn a_packet_that_its_transport_says_nothing_of_is_lost_and_not_offered_for_ever() {
+        let (_, ledger, _) = send_five(vec![Some(Delivery::default()); 9], false);
+        assert_eq!(booked(&ledger), (0, 31, 0));
+        let (_, ledger, _) = send_five(vec![Some(Delivery { lost: 70, ..Delivery::taken(70) })], false);
+        assert_eq!(booked(&ledger), (31, 0, 0));
+    }
+
+    #[test]
+    fn a_transport_that_panics_has_no_packet_sent_twice() {
+        let (mut outbox, ledger, offers) = send_five(vec![Some(Delivery::taken(1)), None], false);
+        let five = outbox.gathered.open;
+        assert_eq!(five, Tally::default(), "the fifth line was on the desk");
+        put(&mut outbox, "fff\n", 32);
+        outbox.finish();
+        // The first was taken, the next three were in its hands and the fifth on the desk.
+        assert_eq!(booked(&ledger), (33, 0, 30));
+        let offers = offers.lock().unwrap();
+        assert_eq!(offers.last().unwrap().concat(), b"fff\n");
+        assert_eq!(offers.len(), 3);
     }
 }

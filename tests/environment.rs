@@ -303,7 +303,9 @@ fn variables_from_elsewhere_replace_those_that_were_given_before() {
 fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
     for (variable, value) in [
         ("DD_DOGSTATSD_URL", "127.0.0.1:8125"),
-        ("DD_DOGSTATSD_URL", "tcp://127.0.0.1:8125"),
+        ("DD_DOGSTATSD_URL", "http://127.0.0.1:8125"),
+        ("DD_DOGSTATSD_URL", "tcp://127.0.0.1:99999"),
+        ("DD_DOGSTATSD_URL", "unixstream://relative/path"),
         ("DD_DOGSTATSD_URL", "udp://127.0.0.1:99999"),
         ("DD_DOGSTATSD_URL", "unix://relative/path"),
         ("DD_DOGSTATSD_URL", "unix:///run/dsd\0.socket"),

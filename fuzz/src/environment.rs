@@ -197,14 +197,17 @@ fn is_host(host: &str) -> bool {
 
 fn is_url(url: &str) -> bool {
     let is_path = |path: &str| path.starts_with('/') && path.len() <= 103 && !path.contains('\0');
+    if url == "stdout:" {
+        return true;
+    }
     match url.split_once("://") {
-        Some(("udp", rest)) => {
+        Some(("udp" | "tcp", rest)) => {
             let port_place = rest.rfind(']').map_or(0, |end| end + 1);
             let colon = rest[port_place..].find(':').map(|place| place + port_place);
             let (host, port) = colon.map_or((rest, None), |place| (&rest[..place], Some(&rest[place + 1..])));
             port.is_none_or(is_port) && is_host(unbracketed(host))
         }
-        Some(("unix" | "unixgram", path)) => is_path(path),
+        Some(("unix" | "unixgram" | "unixstream", path)) => is_path(path),
         _ => false,
     }
 }

@@ -22,7 +22,7 @@ use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::telemetry::Telemetry;
-use crate::transport::{self, Address, Transport};
+use crate::transport::{self, Address, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker};
 use std::path::Path;
 use std::sync::Arc;
@@ -154,6 +154,9 @@ impl ClientBuilder {
     }
 
     fn address(&self) -> Result<Address, ConfigError> {
+        if self.writer.is_some() {
+            return Ok(Address::Stdout);
+        }
         if let Some(agent) = &self.agent.address {
             return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
         }
@@ -234,15 +237,21 @@ impl ClientBuilder {
     }
 
     #[cfg(not(feature = "testing"))]
-    #[allow(clippy::unused_self, reason = "its twin below uses it")]
     fn make_transport(&self, address: Address) -> Box<dyn Transport> {
-        transport::connect(address)
+        self.connect(address)
     }
 
     #[cfg(feature = "testing")]
     fn make_transport(&self, address: Address) -> Box<dyn Transport> {
         match &self.memory {
             Some(memory) => Box::new(transport::MemoryTransport(Arc::clone(memory))),
+            None => self.connect(address),
+        }
+    }
+
+    fn connect(&self, address: Address) -> Box<dyn Transport> {
+        match &self.writer {
+            Some(writer) => Box::new(WriterTransport::new(writer.clone())),
             None => transport::connect(address),
         }
     }

@@ -183,8 +183,6 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
     pub(super) fn call(self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
-        // Before anything that the child's start would find locked.
-        fork::check();
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
         if done.flatten().is_none() {
@@ -208,6 +206,9 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[cold]
     #[inline(never)]
     fn call_slowly(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+        // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
+        // checks for itself.
+        fork::check();
         let shared = self.client.shared();
         let act = |context: &Context| self.act(context, &verb);
         if shared.index.find(self.name, &self.tags, act).flatten().is_some() {

@@ -11,6 +11,17 @@ const UDP_PACKET_SIZE: usize = 1432;
 #[cfg(unix)]
 const UNIX_PACKET_SIZE: usize =
     if cfg!(any(target_os = "linux", target_os = "android")) { 8192 } else { 2048 };
+/// The Agent closes a connection that announces more.
+#[cfg(unix)]
+const MAX_FRAME_SIZE: usize = 8192;
+/// On a stream of lines a packet is but what is booked together.
+const STREAM_PACKET_SIZE: usize = 8192;
+/// What a pipe takes in one piece, however many write to it.
+const PIPE_PACKET_SIZE: usize = 4096;
+
+/// What an address may be.
+const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, tcp://host:port or \
+                      stdout:";
 
 /// Where the agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,21 +30,44 @@ pub(crate) enum Address {
         host: String,
         port: u16,
     },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     #[cfg(unix)]
     Unix(std::path::PathBuf),
+    #[cfg(unix)]
+    UnixStream(std::path::PathBuf),
+    Stdout,
 }
 
 impl Address {
-    /// Reads `udp://host:port`, `udp://host` or `unix:///path`; else says what is wrong.
+    /// Reads an address in the [`SYNTAX`]; else says what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == "stdout:" {
+            return Ok(Self::Stdout);
+        }
         match text.split_once("://") {
-            Some(("udp", authority)) => Self::parse_udp(authority),
-            Some(("unix" | "unixgram", path)) => Self::parse_unix(path),
-            _ => Err("an address is udp://host:port or unix:///path/to/socket".to_owned()),
+            Some(("udp", authority)) => {
+                Self::parse_authority(authority).map(|(host, port)| Self::Udp { host, port })
+            }
+            Some(("tcp", authority)) => {
+                Self::parse_authority(authority).map(|(host, port)| Self::Tcp { host, port })
+            }
+            #[cfg(unix)]
+            Some(("unix" | "unixgram", path)) => socket_path(path).map(Self::Unix),
+            #[cfg(unix)]
+            Some(("unixstream", path)) => socket_path(path).map(Self::UnixStream),
+            #[cfg(not(unix))]
+            Some((scheme @ ("unix" | "unixgram" | "unixstream"), _)) => {
+                Err(format!("there are no {scheme}:// sockets on this system"))
+            }
+            Some((scheme, _)) => Err(format!("{scheme:?} is no transport; {SYNTAX}")),
+            None => Err(format!("{text:?} is no address; {SYNTAX}")),
         }
     }
 
-    fn parse_udp(authority: &str) -> Result<Self, String> {
+    fn parse_authority(authority: &str) -> Result<(String, u16), String> {
         let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
             let (host, port) = rest.split_once(']').ok_or("an IPv6 address ends with ]")?;
             (host, port)
@@ -45,7 +79,7 @@ impl Address {
             None if port.is_empty() => DEFAULT_PORT,
             None => return Err("a port is written :8125".to_owned()),
         };
-        Self::udp(host, port)
+        Ok((usable_host(host)?, port))
     }
 
     pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
@@ -58,44 +92,57 @@ impl Address {
     }
 
     pub(crate) fn udp(host: &str, port: u16) -> Result<Self, String> {
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]".contains(c);
-        let is_name = !host.is_empty() && !host.contains(ends_name);
-        if !is_name && host.parse::<Ipv6Addr>().is_err() {
-            return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
-        }
-        Ok(Self::Udp { host: host.to_owned(), port })
-    }
-
-    #[cfg(unix)]
-    fn parse_unix(path: &str) -> Result<Self, String> {
-        // Where `sun_path` ends: the shortest of the systems' limits, less the final 0.
-        const MAX_PATH: usize = 103;
-        if !path.starts_with('/') {
-            return Err("a socket's path is absolute: unix:///path/to/socket".to_owned());
-        }
-        if path.len() > MAX_PATH {
-            return Err(format!("a socket's path has at most {MAX_PATH} bytes"));
-        }
-        if path.contains('\0') {
-            return Err("no path has a zero byte in it".to_owned());
-        }
-        Ok(Self::Unix(path.into()))
-    }
-
-    #[cfg(not(unix))]
-    fn parse_unix(_: &str) -> Result<Self, String> {
-        Err("Unix sockets are not supported on this system".to_owned())
+        Ok(Self::Udp { host: usable_host(host)?, port })
     }
 
     /// The most bytes that one packet should have there.
-    pub(crate) fn max_packet_size(&self) -> usize {
+    pub(crate) fn default_packet_size(&self) -> usize {
         match self {
             Self::Udp { .. } => UDP_PACKET_SIZE,
+            Self::Tcp { .. } => STREAM_PACKET_SIZE,
             #[cfg(unix)]
             Self::Unix(_) => UNIX_PACKET_SIZE,
+            #[cfg(unix)]
+            Self::UnixStream(_) => MAX_FRAME_SIZE,
+            Self::Stdout => PIPE_PACKET_SIZE,
         }
     }
+
+    /// The most bytes that one packet may have there.
+    pub(crate) fn max_packet_size(&self) -> usize {
+        match self {
+            #[cfg(unix)]
+            Self::UnixStream(_) => MAX_FRAME_SIZE,
+            // What an IPv4 datagram can carry.
+            _ => 65_507,
+        }
+    }
+}
+
+fn usable_host(host: &str) -> Result<String, String> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]".contains(c);
+    let is_name = !host.is_empty() && !host.contains(ends_name);
+    if !is_name && host.parse::<Ipv6Addr>().is_err() {
+        return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
+    }
+    Ok(host.to_owned())
+}
+
+#[cfg(unix)]
+fn socket_path(path: &str) -> Result<std::path::PathBuf, String> {
+    // Where `sun_path` ends: the shortest of the systems' limits, less the final 0.
+    const MAX_PATH: usize = 103;
+    if !path.starts_with('/') {
+        return Err("a socket's path is absolute: unix:///path/to/socket".to_owned());
+    }
+    if path.len() > MAX_PATH {
+        return Err(format!("a socket's path has at most {MAX_PATH} bytes"));
+    }
+    if path.contains('\0') {
+        return Err("no path has a zero byte in it".to_owned());
+    }
+    Ok(path.into())
 }
 
 #[cfg(test)]
@@ -110,8 +157,11 @@ mod tests {
             ("udp://[::1]:8126", "::1", 8126),
             ("udp://[::1]", "::1", 8125),
         ] {
-            assert_eq!(Address::parse(text), Ok(Address::Udp { host: host.to_owned(), port }));
+            let host = host.to_owned();
+            assert_eq!(Address::parse(text), Ok(Address::Udp { host: host.clone(), port }));
+            assert_eq!(Address::parse(&text.replace("udp", "tcp")), Ok(Address::Tcp { host, port }));
         }
+        assert_eq!(Address::parse("stdout:"), Ok(Address::Stdout));
         assert_eq!(Address::udp("[::1]", 8125), Address::udp("::1", 8125));
         for bad in [
             "",
@@ -130,11 +180,38 @@ mod tests {
             "udp://[::1]8125",
             "udp://a b",
             "udp://a:b:8125",
-            "tcp://agent:8125",
-            "unixstream:///run/dsd.socket",
+            "http://agent:8125",
+            "TCP://agent:8125",
+            "tcp:agent:8125",
+            "unixpacket:///run/dsd.socket",
             "unix://relative",
+            "unixstream://relative",
+            "unixstream://",
+            "stdout",
+            "stdout:/",
+            "stdout://",
+            "stderr:",
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
+            assert!(Address::parse(&bad.replace("udp", "tcp")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_named_beside_what_would_be_one() {
+        for (bad, named) in [("http://agent:80", "\"http\""), ("agent:8125", "\"agent:8125\""), ("", "\"\"")]
+        {
+            let error = Address::parse(bad).unwrap_err();
+            assert!(error.starts_with(named) && error.ends_with(SYNTAX), "{error}");
+        }
+    }
+
+    #[cfg(not(unix))]
+    #[test]
+    fn a_system_without_unix_sockets_says_so() {
+        for scheme in ["unix", "unixgram", "unixstream"] {
+            let error = Address::parse(&format!("{scheme}:///run/dsd.socket")).unwrap_err();
+            assert!(error.contains(scheme) && error.contains("on this system"), "{error}");
         }
     }
 
@@ -144,7 +221,11 @@ mod tests {
         for good in ["unix:///run/dsd.socket", "unixgram:///run/dsd.socket"] {
             assert_eq!(Address::parse(good), Ok(Address::Unix("/run/dsd.socket".into())));
         }
-        assert!(Address::parse(&format!("unix:///{}", "x".repeat(200))).is_err());
+        let stream = Address::parse("unixstream:///run/dsd.socket");
+        assert_eq!(stream, Ok(Address::UnixStream("/run/dsd.socket".into())));
+        for scheme in ["unix", "unixgram", "unixstream"] {
+            assert!(Address::parse(&format!("{scheme}:///{}", "x".repeat(200))).is_err());
+        }
         assert!(Address::parse("unix:///run/dsd\0.socket").is_err());
     }
 }

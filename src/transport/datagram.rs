@@ -1,10 +1,17 @@
-//! A connected socket that waits at most once a flush.
+//! A connected socket that never waits longer than it may.
 
-use super::WRITE_TIMEOUT;
+use super::Packets;
+use super::patience::{Patience, TICK};
+#[cfg(target_os = "linux")]
+use super::system;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::UdpSocket;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 /// `EMSGSIZE` and `ENOBUFS`, which std has no kinds for: Winsock's, Linux's, and those of macOS and the BSDs.
 const PACKET_ERRORS: [i32; 2] = if cfg!(windows) {
@@ -22,55 +29,99 @@ pub(super) enum Socket {
     Unix(UnixDatagram),
 }
 
-/// A connected socket that waits for room at most once a flush, for at most [`WRITE_TIMEOUT`].
+/// A connected socket that takes several packets in one system call where the system has one for that.
 #[derive(Debug)]
 pub(super) struct Datagram {
     socket: Socket,
-    // The agent was too slow in this flush: nothing more waits for it.
-    stalled: bool,
+    // How long the socket waits for room; `None` where it does not.
+    waits: Option<Duration>,
+    cut_short: bool,
 }
 
 impl Datagram {
     pub(super) fn new(socket: Socket) -> io::Result<Self> {
-        match &socket {
-            Socket::Udp(socket) => socket.set_write_timeout(Some(WRITE_TIMEOUT))?,
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.set_write_timeout(Some(WRITE_TIMEOUT))?,
-        }
-        Ok(Self { socket, stalled: false })
+        let datagram = Self { socket, waits: None, cut_short: false };
+        datagram.set_nonblocking(true)?;
+        Ok(datagram)
     }
 
-    /// A flush begins: the agent gets another chance.
-    pub(super) fn begin(&mut self) -> io::Result<()> {
-        if self.stalled { self.stall(false) } else { Ok(()) }
-    }
-
-    pub(super) fn send(&mut self, packet: &[u8]) -> io::Result<()> {
-        let sent = match &self.socket {
-            Socket::Udp(socket) => socket.send(packet),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.send(packet),
-        };
-        match sent {
-            // A datagram is taken whole or not at all.
-            Ok(_) => Ok(()),
-            Err(error) => {
-                if is_full(&error) && !self.stalled {
-                    self.stall(true)?;
+    /// Sends the first of the packets, or more of them, and says how many were taken.
+    pub(super) fn send(&mut self, packets: Packets<'_>, patience: &mut Patience) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        if packets.len() > 1 {
+            match system::send_datagrams(self.as_fd(), packets) {
+                // One call may wait for each of the packets, and that would add up: it waits for the first alone.
+                Err(error) if is_full(&error) && patience.left().is_some() => {}
+                sent => {
+                    self.cut_short =
+                        sent.as_ref().is_ok_and(|taken| *taken < packets.len()) && self.has_room();
+                    return sent;
                 }
-                Err(error)
+            }
+        }
+        self.send_one(packets.first(), patience).map(|()| 1)
+    }
+
+    fn send_one(&mut self, packet: &[u8], patience: &mut Patience) -> io::Result<()> {
+        loop {
+            self.wait_for(patience.left())?;
+            let sent = patience.spend(|_| match &self.socket {
+                Socket::Udp(socket) => socket.send(packet),
+                #[cfg(unix)]
+                Socket::Unix(socket) => socket.send(packet),
+            });
+            match sent {
+                // A signal: what is left of the patience bounds how often.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // A datagram is taken whole or not at all.
+                sent => {
+                    if sent.as_ref().is_err_and(is_full) {
+                        patience.lose();
+                    }
+                    return sent.map(drop);
+                }
             }
         }
     }
 
-    fn stall(&mut self, stalled: bool) -> io::Result<()> {
-        match &self.socket {
-            Socket::Udp(socket) => socket.set_nonblocking(stalled)?,
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.set_nonblocking(stalled)?,
+    /// Has the socket wait for so long from now on.
+    fn wait_for(&mut self, time: Option<Duration>) -> io::Result<()> {
+        match (self.waits, time) {
+            // Not for each microsecond that a send took.
+            (Some(waits), Some(time)) if waits >= time && waits.saturating_sub(time) < TICK => {
+                return Ok(());
+            }
+            (None, None) => return Ok(()),
+            (_, Some(time)) => {
+                match &self.socket {
+                    Socket::Udp(socket) => socket.set_write_timeout(Some(time))?,
+                    #[cfg(unix)]
+                    Socket::Unix(socket) => socket.set_write_timeout(Some(time))?,
+                }
+                self.set_nonblocking(false)?;
+            }
+            (Some(_), None) => self.set_nonblocking(true)?,
         }
-        self.stalled = stalled;
+        self.waits = time;
         Ok(())
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match &self.socket {
+            Socket::Udp(socket) => socket.set_nonblocking(nonblocking),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.set_nonblocking(nonblocking),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn has_room(&self) -> bool {
+        matches!(&self.socket, Socket::Udp(socket) if system::has_room(socket.as_fd()))
+    }
+
+    /// Whether the kernel stopped before the packet that is offered next, and not for want of room.
+    pub(super) fn was_cut_short(&mut self) -> bool {
+        mem::take(&mut self.cut_short)
     }
 
     /// The error that the kernel noted since the last call, if any.
@@ -84,12 +135,44 @@ impl Datagram {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl AsFd for Datagram {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Udp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
 /// Whether there was no room for the packet in time.
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Whether the packet is at fault, or the moment, and the connection is sound.
 pub(super) fn spares_the_connection(error: &io::Error) -> bool {
     is_full(error) || error.raw_os_error().is_some_and(|code| PACKET_ERRORS.contains(&code))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_has_no_room_is_waited_for_once_a_flush() {
+        let (from, _to) = UnixDatagram::pair().unwrap();
+        from.set_nonblocking(true).unwrap();
+        while from.send(b"filler").is_ok() {}
+        let mut socket = Datagram::new(Socket::Unix(from)).unwrap();
+        let mut patience = Patience::new();
+        for packets in [Packets::new(b"ab", 0, &[1]), Packets::new(b"ab", 0, &[1, 2])] {
+            patience.renew();
+            let full = socket.send(packets, &mut patience).unwrap_err();
+            assert!(is_full(&full) && patience.left().is_none(), "{full}");
+            let start = std::time::Instant::now();
+            assert!((0..100).all(|_| socket.send(packets, &mut patience).is_err()));
+            assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        }
+    }
 }

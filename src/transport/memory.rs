@@ -1,6 +1,6 @@
 //! Packets kept in memory, and every fault that a real way to the agent can have.
 
-use super::{Delivery, Transport};
+use super::{Delivery, Packets, Transport};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug, Default)]
@@ -43,8 +43,8 @@ impl Memory {
             away => away,
         });
         match fault {
-            None => Delivery::TAKEN,
-            Some(Fault::Away) => Delivery::FAILED,
+            None => Delivery::taken(1),
+            Some(Fault::Away) => Delivery::lost(1),
             #[allow(clippy::panic, reason = "the fault that was asked for; it ends at the worker's restart")]
             Some(Fault::Panic) => panic!("a transport that panics, as asked for"),
         }
@@ -59,8 +59,8 @@ impl Memory {
 pub(crate) struct MemoryTransport(pub(crate) Arc<Memory>);
 
 impl Transport for MemoryTransport {
-    fn send(&mut self, packet: &[u8]) -> Delivery {
-        self.0.receive(packet)
+    fn send(&mut self, packets: Packets<'_>) -> Delivery {
+        self.0.receive(packets.first())
     }
 
     fn name(&self) -> &'static str {

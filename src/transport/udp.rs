@@ -1,8 +1,9 @@
 //! UDP, over IPv4 and IPv6.
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
+use super::patience::Patience;
 use super::resolve::Resolver;
-use super::{Delivery, Transport, WRITE_TIMEOUT};
+use super::{Delivery, MAX_PACKETS, Packets, Transport};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -17,6 +18,7 @@ pub(super) struct Udp {
     try_next: bool,
     // No socket could be had in this flush.
     away: bool,
+    patience: Patience,
 }
 
 impl Udp {
@@ -25,7 +27,7 @@ impl Udp {
     }
 
     fn with(resolver: Resolver) -> Self {
-        Self { resolver, socket: None, place: 0, try_next: false, away: false }
+        Self { resolver, socket: None, place: 0, try_next: false, away: false, patience: Patience::new() }
     }
 
     fn open(&self) -> io::Result<Datagram> {
@@ -40,20 +42,22 @@ impl Udp {
         Err(last)
     }
 
-    fn socket(&mut self) -> Option<&mut Datagram> {
+    /// Sends on the socket there is, or on a new one.
+    fn try_send(&mut self, packets: Packets<'_>) -> io::Result<usize> {
         if self.socket.is_none() && !self.away {
             self.socket = self.open().ok();
             self.away = self.socket.is_none();
         }
-        self.socket.as_mut()
+        let Some(socket) = &mut self.socket else { return Err(ErrorKind::NotConnected.into()) };
+        socket.send(packets, &mut self.patience)
     }
 
     /// The connection is of no use: the next flush makes another, perhaps to another address.
-    fn give_up(&mut self) -> Delivery {
+    fn give_up(&mut self, packets: Packets<'_>) -> Delivery {
         self.socket = None;
         self.away = true;
         self.doubt();
-        Delivery::FAILED
+        Delivery::lost(packets.len())
     }
 
     /// Nobody seems to listen there: the next flush tries the host's next address, and asks for others.
@@ -82,32 +86,42 @@ fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
 impl Transport for Udp {
     fn begin(&mut self) {
         self.away = false;
-        let moved = self.resolver.refresh(WRITE_TIMEOUT);
+        self.patience.renew();
+        let resolver = &mut self.resolver;
+        let moved = self.patience.spend(|left| resolver.refresh(left));
         let next = std::mem::take(&mut self.try_next) && self.resolver.addresses().len() > 1;
-        let unusable = self.socket.as_mut().is_some_and(|socket| socket.begin().is_err());
         if moved {
             self.place = 0;
         } else if next {
             self.place = (self.place + 1) % self.resolver.addresses().len();
         }
-        if moved || next || unusable {
+        if moved || next {
             self.socket = None;
         }
     }
 
-    fn send(&mut self, packet: &[u8]) -> Delivery {
-        let Some(socket) = self.socket() else { return self.give_up() };
-        match socket.send(packet) {
-            Ok(()) => Delivery::TAKEN,
-            Err(error) if spares_the_connection(&error) => Delivery::FAILED,
-            Err(error) if speaks_of_the_packet_before(&error) => {
-                // This one was not tried yet, and the agent may be back.
-                let taken = socket.send(packet).is_ok();
-                self.doubt();
-                Delivery { taken, refused_before: true }
+    /// An error tells of this packet, or that the agent's host refused an earlier one: then this one was not tried yet.
+    /// A call that took several packets and not all has swallowed its error. If that spoke of the next packet, it will
+    /// be met again; if that is taken at once, the error spoke of an earlier one.
+    fn send(&mut self, packets: Packets<'_>) -> Delivery {
+        let was_cut_short = self.socket.as_mut().is_some_and(Datagram::was_cut_short);
+        let (sent, refused_before) = match self.try_send(packets) {
+            Err(error) if speaks_of_the_packet_before(&error) => (self.try_send(packets), true),
+            sent => {
+                let refused_before = was_cut_short && sent.is_ok();
+                (sent, refused_before)
             }
-            Err(_) => self.give_up(),
+        };
+        if refused_before {
+            // The agent may be back.
+            self.doubt();
         }
+        let delivery = match sent {
+            Ok(taken) => Delivery::taken(taken),
+            Err(error) if refused_before || spares_the_connection(&error) => Delivery::lost(1),
+            Err(_) => self.give_up(packets),
+        };
+        Delivery { refused_before, ..delivery }
     }
 
     fn last_was_refused(&mut self) -> bool {
@@ -116,6 +130,10 @@ impl Transport for Udp {
             self.doubt();
         }
         refused
+    }
+
+    fn most_packets(&self) -> usize {
+        if cfg!(target_os = "linux") { MAX_PACKETS } else { 1 }
     }
 
     fn name(&self) -> &'static str {
@@ -143,7 +161,7 @@ mod tests {
         while agent.recv(&mut buffer).is_err() {
             assert!(Instant::now() < deadline, "never reached");
             udp.begin();
-            udp.send(b"a:1|c\n");
+            udp.send(Packets::new(b"a:1|c\n", 0, &[6]));
             udp.last_was_refused();
         }
         assert_eq!(&buffer[..6], b"a:1|c\n");

@@ -1,7 +1,8 @@
 //! Unix datagrams.
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
-use super::{Delivery, Transport};
+use super::patience::Patience;
+use super::{Delivery, MAX_PACKETS, Packets, Transport};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -14,22 +15,25 @@ pub(super) struct Unix {
     connection: Option<(Datagram, FileId)>,
     // The agent was away in this flush.
     away: bool,
+    patience: Patience,
 }
 
 /// A new file at the same path is another agent.
-type FileId = (u64, u64);
+pub(super) type FileId = (u64, u64);
 
 impl Unix {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, connection: None, away: false }
+        Self { path, connection: None, away: false, patience: Patience::new() }
     }
 
-    fn socket(&mut self) -> Option<&mut Datagram> {
+    /// Sends on the socket there is, or on a new one. `None` where there is no agent.
+    fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.connection.is_none() && !self.away {
             self.connection = connect(&self.path).ok();
             self.away = self.connection.is_none();
         }
-        self.connection.as_mut().map(|(socket, _)| socket)
+        let (socket, _) = self.connection.as_mut()?;
+        Some(socket.send(packets, &mut self.patience))
     }
 }
 
@@ -41,34 +45,34 @@ fn connect(path: &Path) -> io::Result<(Datagram, FileId)> {
     Ok((Datagram::new(Socket::Unix(socket))?, file))
 }
 
-fn file_id(path: &Path) -> io::Result<FileId> {
+pub(super) fn file_id(path: &Path) -> io::Result<FileId> {
     path.metadata().map(|file| (file.dev(), file.ino()))
 }
 
 impl Transport for Unix {
     fn begin(&mut self) {
         self.away = false;
+        self.patience.renew();
         let path = &self.path;
-        let unusable = self.connection.as_mut().is_some_and(|(socket, file)| {
-            file_id(path).is_ok_and(|now| now != *file) || socket.begin().is_err()
-        });
-        if unusable {
-            self.connection = None;
-        }
+        self.connection.take_if(|(_, file)| file_id(path).is_ok_and(|now| now != *file));
     }
 
-    fn send(&mut self, packet: &[u8]) -> Delivery {
+    fn send(&mut self, packets: Packets<'_>) -> Delivery {
         // A second try where the connection, not the packet, was at fault: the agent may be back behind a new file.
         for _ in 0..2 {
-            let Some(socket) = self.socket() else { return Delivery::FAILED };
-            match socket.send(packet) {
-                Ok(()) => return Delivery::TAKEN,
-                Err(error) if spares_the_connection(&error) => return Delivery::FAILED,
-                Err(_) => self.connection = None,
+            match self.try_send(packets) {
+                None => return Delivery::lost(packets.len()),
+                Some(Ok(taken)) => return Delivery::taken(taken),
+                Some(Err(error)) if spares_the_connection(&error) => return Delivery::lost(1),
+                Some(Err(_)) => self.connection = None,
             }
         }
         self.away = true;
-        Delivery::FAILED
+        Delivery::lost(packets.len())
+    }
+
+    fn most_packets(&self) -> usize {
+        if cfg!(target_os = "linux") { MAX_PACKETS } else { 1 }
     }
 
     fn name(&self) -> &'static str {

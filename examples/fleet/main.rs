@@ -1,0 +1,104 @@
+//! A simulated fleet of 10 to 100,000 tasks over a month: how many share a task id, what that costs their gauges, and how
+//! many time series come of it, for each source of ids, beside what `TaskIdPool` says and beside a tag with the pod's name.
+//!
+//! `cargo run --release --example fleet` takes half a minute. `-- --seed N` gives the same figures each time and sooner,
+//! `-- --pool N` another pool, `-- --series N` other series a task, `-- --csv FILE` writes what `chart.py` reads.
+
+mod fleet;
+mod generator;
+mod report;
+mod source;
+
+use crate::fleet::Plan;
+use crate::generator::Generator;
+use crate::source::{Names, Source, hash};
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tasktag::testing::Capture;
+use tasktag::{Client, TaskIdPool, TaskIdSource, TaskIdSourceKind};
+
+const USAGE: &str = "fleet [--seed N] [--pool N] [--series N] [--csv FILE]";
+const SIZES: [u32; 10] = [10, 30, 100, 300, 900, 1000, 3000, 10_000, 30_000, 100_000];
+/// Small fleets are simulated for more months than large ones, so that there are about as many tasks of each.
+const TASK_MONTHS: u32 = 30_000;
+const MAX_MONTHS: u32 = 300;
+const NAMES_CHECKED: u32 = 100;
+
+#[derive(Debug)]
+struct Options {
+    seed: Option<u64>,
+    pool: TaskIdPool,
+    series: u32,
+    csv: Option<PathBuf>,
+}
+
+impl Options {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let mut options = Self { seed: None, pool: TaskIdPool::DEFAULT, series: 100, csv: None };
+        while let Some(flag) = arguments.next() {
+            let value = arguments.next().ok_or(USAGE)?;
+            let refused = |error| format!("{flag} {value}: {error}");
+            match flag.as_str() {
+                "--seed" => options.seed = Some(value.parse().map_err(refused)?),
+                "--pool" => options.pool = TaskIdPool::new(value.parse().map_err(refused)?)?,
+                "--series" => options.series = value.parse().map_err(refused)?,
+                "--csv" => options.csv = Some(value.into()),
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let options = Options::read(std::env::args().skip(1))?;
+    let seed = options.seed.unwrap_or(1);
+    check_hash(options.pool, seed)?;
+    report::print_model(&options);
+    let mut csv = report::CSV_HEAD.to_owned();
+    for source in Source::ALL {
+        report::print_head(source);
+        for tasks in SIZES {
+            let months = (TASK_MONTHS / tasks).clamp(1, MAX_MONTHS);
+            let repeatable = options.seed.is_some();
+            let plan = Plan { source, pool: options.pool, tasks, months, seed, repeatable };
+            let found = fleet::simulate(plan)?;
+            report::print_row(&plan, &found, options.series);
+            csv += &report::csv_row(&plan, &found, options.series);
+        }
+    }
+    report::print_foot(options.pool);
+    if let Some(path) = options.csv {
+        fs::write(path, csv)?;
+    }
+    Ok(())
+}
+
+/// Is the hash of the simulation the one that a pod would get?
+fn check_hash(pool: TaskIdPool, seed: u64) -> Result<(), Box<dyn Error>> {
+    let (mut names, mut generator) = (Names::default(), Generator::new(seed));
+    for _ in 0..NAMES_CHECKED {
+        names.release(&mut generator);
+        let name = String::from_utf8(names.next(&mut generator).render().to_vec())?;
+        let variables = [("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("POD_NAME", name.as_str())];
+        let builder = Client::builder().capture(&Capture::new()).from_vars(variables).task_id_pool(pool);
+        let guard = builder.task_id_from(TaskIdSource::hashed()).build()?;
+        let (id, simulated) = (guard.client().task_id(), hash(name.as_bytes(), pool));
+        if (id.number(), id.source()) != (simulated, TaskIdSourceKind::Hashed) {
+            return Err(format!("{name}: the crate's id is {id} ({}), not {simulated}", id.source()).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What is printed, and the same as CSV.
+
+use crate::Options;
+use crate::fleet::{Average, CRASHES_A_TASK_A_DAY, DAYS, DEPLOY_PARTS, Found, Plan};
+use crate::source::Source;
+use tasktag::TaskIdPool;
+
+pub(crate) const CSV_HEAD: &str = "source,pool,tasks,months,measured,any,any_error,any_formula,\
+    sharing,sharing_error,sharing_formula,lost,lost_error,lost_formula,starts,buckets,buckets_formula,series,series_formula,names,series_of_names\n";
+
+pub(crate) fn print_model(options: &Options) {
+    let ids = options.seed.map_or_else(
+        || {
+            "Random ids are drawn by TaskIdPool::draw, differently each time; --seed N repeats a run."
+                .to_owned()
+        },
+        |seed| format!("All ids and names come from the seed {seed}."),
+    );
+    println!(
+        "A fleet over {DAYS} days, in a pool of {} ids, {} series a task.",
+        options.pool.size(),
+        options.series
+    );
+    println!("By night (20:00 to 8:00) half of the tasks are up: autoscaling stops any and starts new ones.");
+    println!(
+        "Deploys at 10:00 and 16:00 replace all, {DEPLOY_PARTS} parts in turn, each part's new tasks before its old"
+    );
+    println!(
+        "ones stop. {CRASHES_A_TASK_A_DAY} crashes a task a day: the process starts anew, its pod keeps its name."
+    );
+    println!(
+        "hashed: the pod's name, by the crate's hash. leased: a set of slots, one pool for the whole fleet,"
+    );
+    println!("instead of locked files (a directory's leases are those of one host); a slot is free at once.");
+    println!("{ids}");
+    println!(
+        "Tasks are compared at noon, when all are up. Right of each figure stands what TaskIdPool expects."
+    );
+}
+
+pub(crate) fn print_head(source: Source) {
+    let name = source.as_str();
+    println!(
+        "\n{name:<8}{:>18}{:>18}{:>18}{:>20}{:>14}",
+        "any two", "tasks that", "gauges", "series", "series by"
+    );
+    println!(
+        "{:>8}{:>18}{:>18}{:>18}{:>20}{:>14}",
+        "tasks", "share", "share", "overwritten", "minted", "pods' names"
+    );
+}
+
+/// What the arithmetic says, which knows draws and no leases.
+struct Formula {
+    any: f64,
+    sharing: f64,
+    lost: f64,
+    buckets: f64,
+}
+
+impl Formula {
+    fn of(plan: &Plan, found: &Found) -> Option<Self> {
+        let tasks = f64::from(plan.tasks);
+        (plan.source != Source::Leased).then(|| Self {
+            any: plan.pool.collision_probability(plan.tasks),
+            sharing: plan.pool.expected_sharing(plan.tasks) / tasks,
+            lost: 1.0 - plan.pool.expected_distinct(plan.tasks) / tasks,
+            buckets: found.buckets_drawn.mean(),
+        })
+    }
+}
+
+pub(crate) fn print_row(plan: &Plan, found: &Found, series: u32) {
+    let series = f64::from(series);
+    let formula = Formula::of(plan, found);
+    let beside = |text: fn(f64) -> String, of: fn(&Formula) -> f64, factor: f64| {
+        formula.as_ref().map_or_else(|| "–".to_owned(), |formula| text(of(formula) * factor))
+    };
+    print!("{:>8}", plan.tasks);
+    print!("{:>9}{:>9}", percent(found.any.mean()), beside(percent, |formula| formula.any, 1.0));
+    print!("{:>9}{:>9}", percent(found.sharing.mean()), beside(percent, |formula| formula.sharing, 1.0));
+    print!("{:>9}{:>9}", percent(found.lost.mean()), beside(percent, |formula| formula.lost, 1.0));
+    print!(
+        "{:>10}{:>10}",
+        short(found.buckets.mean() * series),
+        beside(short, |formula| formula.buckets, series)
+    );
+    println!("{:>14}", short(found.names.mean() * series));
+}
+
+pub(crate) fn print_foot(pool: TaskIdPool) {
+    println!(
+        "\nLeases keep all apart while there are slots for the tasks and for those that a deploy starts ahead:"
+    );
+    println!("up to {} tasks here. Beyond, a task without a slot shares until it ends.", apart(pool));
+}
+
+/// The largest fleet whose deploys find a free slot for every new task.
+fn apart(pool: TaskIdPool) -> usize {
+    let fits = |tasks: &usize| tasks + tasks.div_ceil(DEPLOY_PARTS) <= pool.size() as usize;
+    (0..=pool.size() as usize).rev().find(fits).unwrap_or(0)
+}
+
+pub(crate) fn csv_row(plan: &Plan, found: &Found, series: u32) -> String {
+    let series = f64::from(series);
+    let formula = Formula::of(plan, found);
+    let live = |average: Average, of: fn(&Formula) -> f64| {
+        let formula = formula.as_ref().map_or_else(String::new, |formula| format!("{:.6}", of(formula)));
+        format!("{:.6},{:.6},{formula}", average.mean(), average.error())
+    };
+    let drawn = |factor: f64| {
+        formula.as_ref().map_or_else(String::new, |formula| format!("{:.1}", formula.buckets * factor))
+    };
+    let Plan { source, pool, tasks, months, .. } = plan;
+    let (source, size, measured) = (source.as_str(), pool.size(), found.any.count());
+    let (starts, buckets, names) = (found.starts.mean(), found.buckets.mean(), found.names.mean());
+    let any = live(found.any, |formula| formula.any);
+    let sharing = live(found.sharing, |formula| formula.sharing);
+    let lost = live(found.lost, |formula| formula.lost);
+    let used = format!("{buckets:.1},{},{:.1},{}", drawn(1.0), buckets * series, drawn(series));
+    let tagged = format!("{names:.1},{:.1}", names * series);
+    format!(
+        "{source},{size},{tasks},{months},{measured},{any},{sharing},{lost},{starts:.1},{used},{tagged}\n"
+    )
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = if percent < 9.995 { 2 } else { 1 };
+    format!("{percent:.digits$} %")
+}
+
+/// Three digits: `64.5 M`.
+fn short(number: f64) -> String {
+    let (number, unit) = match number {
+        big if big >= 999.5e6 => (big / 1e9, " G"),
+        big if big >= 999.5e3 => (big / 1e6, " M"),
+        big if big >= 999.5 => (big / 1e3, " k"),
+        small => (small, ""),
+    };
+    let digits = match number {
+        ones if ones < 9.995 => 2,
+        tens if tens < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{number:.digits$}{unit}")
+}

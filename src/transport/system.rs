@@ -1,0 +1,148 @@
+//! System calls of Linux that the standard library does not offer. All of the crate's `unsafe` for sockets is here.
+
+#![allow(unsafe_code, reason = "system calls")]
+
+use super::MAX_PACKETS;
+use super::packets::Packets;
+use std::ffi::c_int;
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::ptr;
+
+/// Sends as many of the packets as the connected socket takes without waiting, in one call, and says how many those
+/// were: at least one, or it is an error.
+pub(super) fn send_datagrams(socket: BorrowedFd<'_>, packets: Packets<'_>) -> io::Result<usize> {
+    // SAFETY: both are C structs of integers and pointers, for which all bits 0 is a value.
+    let (mut parts, mut messages): ([libc::iovec; MAX_PACKETS], [libc::mmsghdr; MAX_PACKETS]) =
+        unsafe { mem::zeroed() };
+    let mut count = 0;
+    for ((packet, part), message) in packets.iter().zip(&mut parts).zip(&mut messages) {
+        part.iov_base = packet.as_ptr().cast_mut().cast();
+        part.iov_len = packet.len();
+        message.msg_hdr.msg_iov = ptr::from_mut(part);
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // Some C libraries have the flags without a sign.
+    #[cfg(any(target_env = "musl", target_env = "ohos"))]
+    let flags = flags.cast_unsigned();
+    // SAFETY: the first `count` messages each point to one part, which points to a packet; all of them live until the
+    // call returns, and the kernel only reads what the parts point to. `count` is no more than there are messages.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, flags) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends what fits of a stream's bytes, without the signal that a program is killed by when its peer is gone. The
+/// standard library does the same, for Unix streams from Rust 1.90 on.
+pub(super) fn send_stream(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one slice, which the kernel only reads.
+    let sent =
+        unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether less than half of what the socket may keep waits to leave it: then nothing was refused for want of room.
+pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
+    let (mut waiting, mut most): (c_int, c_int) = (0, 0);
+    let mut size = 4;
+    let socket = socket.as_raw_fd();
+    // SAFETY: the kernel writes one `int`, for which there is room.
+    let asked = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, ptr::from_mut(&mut waiting)) } == 0;
+    // SAFETY: the kernel writes at most `size` bytes, which is the size of `most`, and the size itself.
+    let known = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUF,
+            ptr::from_mut(&mut most).cast(),
+            ptr::from_mut(&mut size),
+        )
+    } == 0;
+    asked && known && waiting < most / 2
+}
+
+/// Connects to a socket file without waiting: where the agent's queue of connections is full, that is an error.
+pub(super) fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    // SAFETY: no pointers are passed.
+    let socket = unsafe {
+        libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
+    };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just opened, and nobody else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: a C struct of integers, for which all bits 0 is a value.
+    let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
+    address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or_default();
+    let path = path.as_os_str().as_bytes();
+    // The last one stays 0, which ends the path.
+    if path.len() >= address.sun_path.len() || path.contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path) {
+        *to = from.cast_signed() as _;
+    }
+    let size = libc::socklen_t::try_from(mem::size_of_val(&address)).unwrap_or_default();
+    // SAFETY: the pointer is to a whole `sockaddr_un`, and `size` is its size.
+    let connected = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), size) } == 0;
+    if connected { Ok(UnixStream::from(socket)) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    #[test]
+    fn datagrams_leave_in_one_call_until_there_is_no_room() {
+        let (from, to) = UnixDatagram::pair().unwrap();
+        let bytes = b"abbccc";
+        assert_eq!(send_datagrams(from.as_fd(), Packets::new(bytes, 0, &[1, 3, 6])).unwrap(), 3);
+        let mut buffer = [0; 8];
+        for expected in [b"a".as_slice(), b"bb", b"ccc"] {
+            let len = to.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..len], expected);
+        }
+        let ends = [1; 1];
+        let full = std::iter::repeat_with(|| send_datagrams(from.as_fd(), Packets::new(bytes, 0, &ends)))
+            .find_map(Result::err);
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_socket_that_keeps_nothing_has_room_and_a_full_one_has_not() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(has_room(udp.as_fd()));
+        let (from, _to) = UnixDatagram::pair().unwrap();
+        from.set_nonblocking(true).unwrap();
+        while from.send(&vec![0; 60_000]).is_ok() {}
+        assert!(!has_room(from.as_fd()));
+    }
+
+    #[test]
+    fn a_full_queue_of_connections_is_an_error_and_no_wait() {
+        let path = std::env::temp_dir().join(format!("tasktag-backlog-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        // Whoever listens takes up to a few thousand without being asked.
+        let connections: Vec<_> = (0..10_000).map_while(|_| connect_unix(&path).ok()).collect();
+        let full = connect_unix(&path).unwrap_err();
+        assert!(full.kind() == io::ErrorKind::WouldBlock || connections.len() < 4096, "{full}");
+        drop((listener, connections));
+        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            connect_unix(Path::new(&"x".repeat(200))).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
+}
