@@ -177,8 +177,9 @@ impl Flush<'_> {
     /// Reports `values` to every agent. Each has taken them in before the first is served, so that all books show them
     /// if that fails.
     fn report(&mut self, lines: &[Rendered], values: u64, put: impl Fn(&mut Route, &Rendered)) {
-        for route in &mut *self.routes {
+        for (route, lines) in self.routes.iter_mut().zip(lines) {
             route.take_in(values);
+            route.taken.note(lines.kind, values);
         }
         for (route, lines) in self.routes.iter_mut().zip(lines) {
             put(route, lines);

@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::ledger::{DropReason, Ledger};
 use crate::packet::Outbox;
 use crate::record::Member;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Taken, Telemetry};
 use std::sync::Arc;
 
 /// Values of one distribution that a flush writes where each needs a line of its own.
@@ -20,12 +20,14 @@ pub(crate) struct Route {
     pub(crate) encoder: Encoder,
     pub(crate) outbox: Outbox,
     pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) taken: Taken,
     pub(crate) ledger: Arc<Ledger>,
 }
 
 /// What a context's values become on one route, rendered at the first flush.
 #[derive(Debug)]
 pub(crate) struct Rendered {
+    pub(crate) kind: Kind,
     pub(crate) main: Line,
     /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
     pub(crate) peak: Line,
@@ -53,7 +55,14 @@ impl Route {
         };
         let peak = sibling(peak, Kind::Gauge);
         let folded = context.is_overflow().then(|| sibling(".folded", Kind::Counter));
-        Rendered { folded, peak, utilization: sibling(".utilization", Kind::Gauge), summary, main }
+        Rendered {
+            kind: context.kind,
+            folded,
+            peak,
+            utilization: sibling(".utilization", Kind::Gauge),
+            summary,
+            main,
+        }
     }
 
     /// Accepts values, which the calls that follow put on lines or refuse.
@@ -166,6 +175,7 @@ impl Route {
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
+        self.taken.events += 1;
         match self.encoder.event(event) {
             Ok(line) => self.outbox.put(line, 1),
             Err(why) => self.refuse(why),
@@ -173,6 +183,7 @@ impl Route {
     }
 
     pub(crate) fn service_check(&mut self, check: &ServiceCheck) {
+        self.taken.service_checks += 1;
         match self.encoder.service_check(check) {
             Ok(line) => self.outbox.put(line, 1),
             Err(why) => self.refuse(why),
@@ -194,7 +205,7 @@ impl Route {
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
             // The flush's own packets leave first, so that they are in the stats.
             self.outbox.write_books();
-            telemetry.flush(&self.ledger.stats(0), leased, &mut self.encoder, &mut self.outbox);
+            telemetry.flush(&self.ledger.stats(0), &self.taken, leased, &mut self.encoder, &mut self.outbox);
         }
         self.outbox.finish();
         self.ledger.flushes.add(1);

@@ -1,6 +1,7 @@
 //! What the client says about itself on the wire.
 
 use crate::encode::{Encoder, Line};
+use crate::kind::Kind;
 use crate::ledger::{DropReason, Stats};
 use crate::packet::Outbox;
 use crate::tag::Tags;
@@ -23,9 +24,54 @@ pub(crate) struct Telemetry {
     task_ids: [Line; 3],
 }
 
+/// What the worker took from users for one agent, in Datadog's units.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    of_type: [TakenOfType; TYPES.len()],
+    pub(crate) events: u64,
+    pub(crate) service_checks: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct TakenOfType {
+    values: u64,
+    // Flushes of a context that had something to report.
+    contexts: u64,
+}
+
+/// Datadog's names of the types of metrics.
+const TYPES: [&str; 6] = ["gauge", "count", "set", "timing", "histogram", "distribution"];
+
+fn type_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Gauge | Kind::Occupancy => 0,
+        Kind::Counter => 1,
+        Kind::Set => 2,
+        Kind::Timing => 3,
+        Kind::Histogram => 4,
+        Kind::Distribution => 5,
+    }
+}
+
+impl Taken {
+    /// Notes a context's values at a flush.
+    pub(crate) fn note(&mut self, kind: Kind, values: u64) {
+        if let Some(taken) = self.of_type.get_mut(type_of(kind)).filter(|_| values != 0) {
+            taken.values = taken.values.wrapping_add(values);
+            taken.contexts += 1;
+        }
+    }
+
+    fn contexts(&self) -> u64 {
+        self.of_type.iter().map(|taken| taken.contexts).sum()
+    }
+}
+
+type Read = Box<dyn Fn(&Stats, &Taken) -> u64 + Send>;
+
 struct Counter {
     line: Line,
-    read: Box<dyn Fn(&Stats) -> u64 + Send>,
+    read: Read,
     sent: u64,
 }
 
@@ -41,40 +87,53 @@ impl Telemetry {
             ("client_transport", transport),
             ("task_id_source", task_id.source().as_str()),
         ];
-        let mut add = |name, extra: Option<(&str, &str)>, read: Box<dyn Fn(&Stats) -> u64 + Send>| {
+        let mut add = |name, extra: Option<(&str, &str)>, read: Read| {
             let tags = base.iter().copied().chain(extra).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
             let line = encoder.telemetry_line(name, &Tags::new(tags));
             telemetry.counters.push(Counter { line, read, sent: 0 });
         };
         // Datadog's.
-        add("metrics", None, Box::new(|stats| stats.accepted.values));
-        add("bytes_sent", None, Box::new(|stats| stats.sent.bytes));
-        add("bytes_dropped", None, Box::new(|stats| stats.dropped_total().bytes));
-        add("bytes_dropped_writer", None, Box::new(|stats| stats.dropped(DropReason::Transport).bytes));
-        add("packets_sent", None, Box::new(|stats| stats.sent.packets));
-        add("packets_dropped", None, Box::new(|stats| stats.dropped_total().packets));
-        add("packets_dropped_writer", None, Box::new(|stats| stats.dropped(DropReason::Transport).packets));
+        add("metrics", None, Box::new(|stats, _| stats.accepted.values));
+        add("bytes_sent", None, Box::new(|stats, _| stats.sent.bytes));
+        add("bytes_dropped", None, Box::new(|stats, _| stats.dropped_total().bytes));
+        add("bytes_dropped_writer", None, Box::new(|stats, _| stats.dropped(DropReason::Transport).bytes));
+        add("packets_sent", None, Box::new(|stats, _| stats.sent.packets));
+        add("packets_dropped", None, Box::new(|stats, _| stats.dropped_total().packets));
+        add(
+            "packets_dropped_writer",
+            None,
+            Box::new(|stats, _| stats.dropped(DropReason::Transport).packets),
+        );
         add(
             "metric_dropped_on_receive",
             None,
-            Box::new(|stats| stats.dropped(DropReason::ChannelFull).values),
+            Box::new(|stats, _| stats.dropped(DropReason::ChannelFull).values),
         );
+        add("events", None, Box::new(|_, taken| taken.events));
+        add("service_checks", None, Box::new(|_, taken| taken.service_checks));
+        add("aggregated_context", None, Box::new(|_, taken| taken.contexts()));
+        for (place, name) in TYPES.into_iter().enumerate() {
+            let of_type = move |taken: &Taken| taken.of_type.get(place).copied().unwrap_or_default();
+            let extra = Some(("metrics_type", name));
+            add("metrics_by_type", extra, Box::new(move |_, taken| of_type(taken).values));
+            add("aggregated_context_by_type", extra, Box::new(move |_, taken| of_type(taken).contexts));
+        }
         // Ours.
-        add("lines_sent", None, Box::new(|stats| stats.sent.lines));
-        add("values_sent", None, Box::new(|stats| stats.sent.values));
+        add("lines_sent", None, Box::new(|stats, _| stats.sent.lines));
+        add("values_sent", None, Box::new(|stats, _| stats.sent.values));
         for reason in DropReason::ALL {
             let extra = Some(("reason", reason.as_str()));
-            add("values_dropped", extra, Box::new(move |stats| stats.dropped(reason).values));
-            add("lines_dropped", extra, Box::new(move |stats| stats.dropped(reason).lines));
+            add("values_dropped", extra, Box::new(move |stats, _| stats.dropped(reason).values));
+            add("lines_dropped", extra, Box::new(move |stats, _| stats.dropped(reason).lines));
         }
-        add("registrations_refused", None, Box::new(|stats| stats.refused_registrations));
-        add("tags_refused", None, Box::new(|stats| stats.refused_tags));
-        add("values_folded", None, Box::new(|stats| stats.folded_values));
-        add("registrations_folded", None, Box::new(|stats| stats.folded_registrations));
-        add("probe_panics", None, Box::new(|stats| stats.probe_panics));
-        add("probes_removed", None, Box::new(|stats| stats.probes_removed));
-        add("task_ids_shared", None, Box::new(|stats| stats.shared_task_ids));
-        add("worker_restarts", None, Box::new(|stats| stats.worker_restarts));
+        add("registrations_refused", None, Box::new(|stats, _| stats.refused_registrations));
+        add("tags_refused", None, Box::new(|stats, _| stats.refused_tags));
+        add("values_folded", None, Box::new(|stats, _| stats.folded_values));
+        add("registrations_folded", None, Box::new(|stats, _| stats.folded_registrations));
+        add("probe_panics", None, Box::new(|stats, _| stats.probe_panics));
+        add("probes_removed", None, Box::new(|stats, _| stats.probes_removed));
+        add("task_ids_shared", None, Box::new(|stats, _| stats.shared_task_ids));
+        add("worker_restarts", None, Box::new(|stats, _| stats.worker_restarts));
         telemetry
     }
 
@@ -83,6 +142,7 @@ impl Telemetry {
     pub(crate) fn flush(
         &mut self,
         stats: &Stats,
+        taken: &Taken,
         leased: Option<u32>,
         encoder: &mut Encoder,
         outbox: &mut Outbox,
@@ -95,7 +155,7 @@ impl Telemetry {
             }
         }
         for counter in &mut self.counters {
-            let total = (counter.read)(stats);
+            let total = (counter.read)(stats, taken);
             let added = total.saturating_sub(counter.sent);
             counter.sent = total;
             if added != 0 {

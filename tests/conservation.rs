@@ -914,10 +914,24 @@ fn the_clients_own_telemetry_is_in_the_books_as_lines_and_not_as_values() {
             env!("CARGO_PKG_VERSION")
         )
     };
+    let of_type = |metrics_type: &str, n: u64| {
+        let version = env!("CARGO_PKG_VERSION");
+        let tags = "task_id_source:fixed,task_id:0042";
+        let client = format!("client:rust,client_transport:udp,client_version:{version}");
+        format!("metrics_by_type:{n}|c|#{client},metrics_type:{metrics_type},{tags}")
+    };
     for line in [
         format!("metrics:{}{}", values + 1, tags("")),
         format!("values_sent:{values}{}", tags("")),
         format!("values_dropped:1{}", tags("reason:invalid,")),
+        format!("events:1{}", tags("")),
+        format!("service_checks:1{}", tags("")),
+        // The peak is a gauge too.
+        of_type("gauge", 2),
+        of_type("count", 1),
+        of_type("timing", 1),
+        of_type("set", 1),
+        format!("aggregated_context:5{}", tags("")),
     ] {
         assert!(own.contains(&format!("datadog.dogstatsd.client.{line}")), "{line} in {own:#?}");
     }

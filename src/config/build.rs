@@ -21,7 +21,7 @@ use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker};
 use std::path::Path;
@@ -139,7 +139,7 @@ impl ClientBuilder {
             .telemetry
             .unwrap_or(true)
             .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
-        Ok(Route { encoder, outbox, telemetry, ledger: Arc::clone(ledger) })
+        Ok(Route { encoder, outbox, telemetry, taken: Taken::default(), ledger: Arc::clone(ledger) })
     }
 
     /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
