@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_LINES: usize = 400;
 
 const README: &str = include_str!("../README.md");
+const SERVERS: &str = include_str!("../SERVERS.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
 const CONFIG: &str = include_str!("../src/config.rs");
@@ -147,6 +148,51 @@ fn every_kind_is_in_the_readme_with_its_code() {
         let row = README.lines().find(|line| line.starts_with(&start));
         assert!(row.is_some_and(|row| row.contains(code)), "{kind}: {row:?}");
     }
+}
+
+/// The rows of the table of servers: its last column says how the row is known.
+fn server_rows() -> Vec<Vec<&'static str>> {
+    let rows = SERVERS.lines().filter(|line| line.starts_with("| ")).skip(1);
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_server_has_each_kind_once_and_says_how_that_is_known() {
+    let rows = server_rows();
+    assert_eq!(rows.len(), 24);
+    let mut kinds: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for row in &rows {
+        let [server, of, settings, arrives, known] = row[..] else { panic!("five columns in {row:?}") };
+        assert!(!settings.is_empty() && !arrives.is_empty(), "{row:?}");
+        assert!(known.starts_with("measured: tests/servers/") || known.starts_with("source: "), "{known}");
+        for kind in of.split(", ") {
+            assert!(kinds.insert((server, kind)), "{server} has {kind} twice");
+        }
+    }
+    let servers: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
+    for kind in ["gauge", "counter", "distribution", "histogram", "timing", "set"] {
+        for server in &servers {
+            assert!(kinds.contains(&(server, kind)), "{server} has no {kind}");
+        }
+    }
+    assert!(README.contains("of nine servers") && servers.len() == 9, "{servers:?}");
+}
+
+#[test]
+fn what_is_said_to_be_measured_names_a_test_that_there_is() {
+    let mut named = 0;
+    for row in server_rows() {
+        let known = row[4];
+        let Some((_, measured)) = known.split_once("measured: ") else { continue };
+        for test in measured.split(", ") {
+            let (file, name) = test.split_once(' ').unwrap_or_else(|| panic!("a file and a name in {test}"));
+            let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            let start = format!("#[test]\nfn {}()", name.trim_matches('`'));
+            assert!(source.contains(&start), "no {name} in {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
 }
 
 #[test]

@@ -5,14 +5,17 @@
 //!
 //! * `TASKTAG_TEST_STATSD`: the folder of npm's `statsd` 0.9.0, with `node` in the path;
 //! * `TASKTAG_TEST_COLLECTD`: `collectd` itself, with its `statsd` plugin;
+//! * `TASKTAG_TEST_NETDATA`: `netdata` itself, or what starts it in its own place;
 //! * `TASKTAG_TEST_DATADOG_PYTHON`: a Python that can import the package `datadog`.
 //!
-//! `.ci/run` installs all three.
+//! `.ci/run` installs all four.
 
 #[path = "servers/collectd.rs"]
 mod collectd;
 #[path = "servers/datadog.rs"]
 mod datadog;
+#[path = "servers/netdata.rs"]
+mod netdata;
 #[path = "servers/process.rs"]
 mod process;
 #[path = "servers/program.rs"]

@@ -20,14 +20,15 @@ const MAX_DATAGRAM: usize = 65_536;
 pub(crate) struct Packets {
     count: u64,
     bytes: u64,
-    lines: Vec<Parsed>,
+    lines: u64,
+    parsed: Vec<Parsed>,
     /// When the last of them came.
     pub(crate) at: Instant,
 }
 
 impl Packets {
     fn new() -> Self {
-        Self { count: 0, bytes: 0, lines: Vec::new(), at: Instant::now() }
+        Self { count: 0, bytes: 0, lines: 0, parsed: Vec::new(), at: Instant::now() }
     }
 }
 
@@ -94,7 +95,9 @@ fn receive(socket: &UdpSocket, ending: &AtomicBool, flushes: &Flushes) -> Result
                 packets.at = Instant::now();
                 packets.count += 1;
                 packets.bytes += n as u64;
-                packets.lines.extend(
+                // A line may hold several values, each of which is parsed for itself.
+                packets.lines += datagram[..n].split_inclusive(|byte| *byte == b'\n').count() as u64;
+                packets.parsed.extend(
                     parse(&datagram[..n])
                         .map_err(|error| format!("the agent received what is no metric: {error}"))?,
                 );
@@ -155,9 +158,9 @@ impl Received {
     pub(crate) fn take(&mut self, packets: Packets) {
         self.packets += packets.count;
         self.bytes += packets.bytes;
-        self.lines += packets.lines.len() as u64;
+        self.lines += packets.lines;
         let mut heard = BTreeSet::new();
-        for line in packets.lines {
+        for line in packets.parsed {
             let tags = match &line {
                 Parsed::Metric(metric) => &metric.tags,
                 Parsed::Event(event) => &event.tags,

@@ -13,9 +13,9 @@
 /// | [`V1_6`](Self::V1_6) | 7.64 | the tags' cardinality, `card:` | left out |
 ///
 /// An Agent skips the fields that it does not know, so it is the Agents before 7.25 that need another version than the
-/// default; and where timestamps are used those before 7.40, which would take such a value for one of now. Other servers
-/// differ: Telegraf, Vector and the CloudWatch agent read no line of several values, and `statsd_exporter` drops one
-/// with `e:` or `card:`. Before these use [`V1_0`](Self::V1_0).
+/// default. Other servers have dialects of their own, where a sign before a gauge's value means a difference: see
+/// [`Dialect`](crate::Dialect). Before one that takes the Agent's values otherwise, but not several in a line, use
+/// [`V1_0`](Self::V1_0).
 ///
 /// Source: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

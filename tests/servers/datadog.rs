@@ -4,7 +4,10 @@ use crate::process::program;
 use crate::support::{self, Agent, PATIENCE};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
-use tasktag::{AlertType, Client, Distribution, Event, MetricBuilder, Priority, ServiceCheck, Status};
+use tasktag::{
+    AlertType, Cardinality, Client, ClientBuilder, Distribution, Event, MetricBuilder, Priority,
+    ServiceCheck, Status,
+};
 
 const VARIABLE: &str = "TASKTAG_TEST_DATADOG_PYTHON";
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/datadog_reference.py");
@@ -18,7 +21,7 @@ const TAGS: [(&str, &str); 5] = [
 ];
 
 /// The lines that differ on purpose: theirs, ours, and why.
-const DIFFERENCES: [(&[&str], &[&str], &str); 7] = [
+const DIFFERENCES: [(&[&str], &[&str], &str); 12] = [
     (
         &["shop.differs.point:1.0|g|#region:eu,task_id:0042"],
         &["shop.differs.point:1|g|#region:eu,task_id:0042"],
@@ -57,6 +60,43 @@ const DIFFERENCES: [(&[&str], &[&str], &str); 7] = [
         &["_sc|differs|0|#region:eu,task_id:0042|m:a|b\r\\nc"],
         &["_sc|differs|0|#region:eu,task_id:0042|m:a_b\\nc"],
         "a `|` ends the message, and what follows it is lost or taken for a field",
+    ),
+    (
+        &[
+            "shop.size:7|d|#region:eu,task_id:0042",
+            "shop.size:12.5|d|#region:eu,task_id:0042",
+            "shop.size:-4.5|d|#region:eu,task_id:0042",
+        ],
+        &["shop.size:-4.5:7:12.5|d|#region:eu,task_id:0042"],
+        "values of one flush share a line since DogStatsD 1.1",
+    ),
+    (
+        &["shop.depth:7|h|#region:eu,task_id:0042", "shop.depth:12.5|h|#region:eu,task_id:0042"],
+        &["shop.depth:7:12.5|h|#region:eu,task_id:0042"],
+        "values of one flush share a line since DogStatsD 1.1",
+    ),
+    (
+        &["shop.query:7|ms|#region:eu,task_id:0042", "shop.query:12.5|ms|#region:eu,task_id:0042"],
+        &["shop.query:7:12.5|ms|#region:eu,task_id:0042"],
+        "values of one flush share a line since DogStatsD 1.1",
+    ),
+    (
+        &[
+            "_e{6,11}:deploy|v42 is live|#region:eu,task_id:0042|c:ci-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef|card:low",
+        ],
+        &[
+            "_e{6,11}:deploy|v42 is live|#region:eu,task_id:0042|c:ci-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef|e:it-false,cn-shop,pu-810fe89d-da47-410b-8979-9154a40f8183|card:low",
+        ],
+        "the Agent reads the external data of events too",
+    ),
+    (
+        &[
+            "_sc|db.reachable|0|#region:eu,task_id:0042|c:ci-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef|card:low",
+        ],
+        &[
+            "_sc|db.reachable|0|#region:eu,task_id:0042|c:ci-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef|e:it-false,cn-shop,pu-810fe89d-da47-410b-8979-9154a40f8183|card:low",
+        ],
+        "the Agent reads the external data of service checks too",
     ),
 ];
 
@@ -141,14 +181,48 @@ fn send_what_differs(client: &Client) {
     client.send_service_check(ServiceCheck::new("differs", Status::Ok).message("a|b\r\nc"));
 }
 
+fn send_stamped(client: &Client) {
+    let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+    client.gauge("stamped.level").set_at(0.83, at(1_700_000_000));
+    tagged(client.gauge("stamped.level"), MetricBuilder::tag).set_at(-12.75, at(1_700_000_001));
+    client.counter("stamped.jobs").increment_at(12, at(1_700_000_000));
+}
+
+/// Where lines come from.
+fn send_with_origin(builder: ClientBuilder) {
+    let external = "it-false,cn-shop,pu-810fe89d-da47-410b-8979-9154a40f8183";
+    let guard = builder
+        .origin_detection(true)
+        .container_id(format!("ci-{}", "0123456789abcdef".repeat(4)))
+        .cardinality(Cardinality::Low)
+        .from_vars([("DD_EXTERNAL_ENV", external)])
+        .build()
+        .unwrap();
+    let client = guard.client();
+    client.gauge("origin.level").set(0.83);
+    client.counter("origin.jobs").increment(1);
+    client.distribution("origin.size").record(7.0);
+    client.histogram("origin.depth").record(7.0);
+    client.timing("origin.query").record(7.0);
+    client.set("origin.users").insert("ada");
+    client.event("deploy", "v42 is live");
+    client.service_check("db.reachable", Status::Ok);
+    client.gauge("origin.stamped").set_at(0.83, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    client.flush(PATIENCE).unwrap();
+    assert_eq!(client.stats().dropped_total().values, 0);
+}
+
 fn our_lines() -> Vec<String> {
     let agent = Agent::udp();
-    let guard = support::builder().agent(agent.address()).prefix("shop").tag("region", "eu").build().unwrap();
+    let builder = || support::builder().agent(agent.address()).prefix("shop").tag("region", "eu");
+    let guard = builder().build().unwrap();
     let client = guard.client();
     send_metrics(client);
     send_events(client);
     send_service_checks(client);
     send_what_differs(client);
+    send_stamped(client);
+    send_with_origin(builder());
     client.flush(PATIENCE).unwrap();
     let stats = client.stats();
     support::assert_conserved(&stats);
@@ -186,6 +260,6 @@ fn lines_are_those_of_the_official_client_byte_for_byte() {
     }
     ours.sort_unstable();
     theirs.sort_unstable();
-    assert_eq!(ours.len(), 33);
     assert_eq!(ours, theirs);
+    assert_eq!(ours.len(), 36);
 }

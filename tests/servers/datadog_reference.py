@@ -1,5 +1,6 @@
 """Sends through Datadog's own client what tests/servers/datadog.rs sends through this crate, to the given port."""
 
+import os
 import sys
 
 from datadog.dogstatsd.base import DogStatsd
@@ -64,3 +65,28 @@ statsd.increment("differs.twice")
 statsd.increment("differs.twice")
 statsd.event("differs", "1\r\n2")
 statsd.service_check("differs", 0, message="a|b\r\nc")
+
+statsd.gauge_with_timestamp("stamped.level", 0.83, 1700000000)
+statsd.gauge_with_timestamp("stamped.level", -12.75, 1700000001, tags=TAGS)
+statsd.count_with_timestamp("stamped.jobs", 12, 1700000000)
+
+# Where lines come from.
+os.environ["DD_EXTERNAL_ENV"] = "it-false,cn-shop,pu-810fe89d-da47-410b-8979-9154a40f8183"
+origin = DogStatsd(
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    namespace="shop",
+    constant_tags=["region:eu", "task_id:0042"],
+    disable_telemetry=True,
+    container_id="ci-" + "0123456789abcdef" * 4,
+    cardinality="low",
+)
+origin.gauge("origin.level", 0.83)
+origin.increment("origin.jobs")
+origin.distribution("origin.size", 7)
+origin.histogram("origin.depth", 7)
+origin.timing("origin.query", 7)
+origin.set("origin.users", "ada")
+origin.event("deploy", "v42 is live")
+origin.service_check("db.reachable", 0)
+origin.gauge_with_timestamp("origin.stamped", 0.83, 1700000000)

@@ -29,10 +29,14 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(dialect: Dialect, port: u16) -> Self {
+        Self::at(&format!("udp://127.0.0.1:{port}"), dialect)
+    }
+
+    pub(crate) fn at(agent: &str, dialect: Dialect) -> Self {
         let clock = ManualClock::new();
         let guard = support::builder()
             .dialect(dialect)
-            .agent(format!("udp://127.0.0.1:{port}"))
+            .agent(agent)
             .prefix("shop")
             .tag(GLOBAL_TAG.0, GLOBAL_TAG.1)
             .telemetry(true)
