@@ -62,10 +62,16 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// From now on there is something that a fork must not share: a task id, or a client.
+pub(crate) fn expect_forks() {
+    // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
+    let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
+    hook::install();
+}
+
 /// Takes a client into account for the forks to come.
 pub(crate) fn expect(client: &Arc<Shared>) {
-    PROCESS.store(std::process::id(), Ordering::Relaxed);
-    hook::install();
+    expect_forks();
     let mut clients = clients();
     clients.retain(|known| known.strong_count() > 0);
     clients.push(Arc::downgrade(client));
