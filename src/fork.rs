@@ -6,7 +6,7 @@
 
 mod hook;
 
-use crate::cell::forget_lanes;
+use crate::cell::forget_other_lanes;
 use crate::shared::Shared;
 use crate::task_id;
 use std::mem;
@@ -79,6 +79,7 @@ pub(crate) fn expect(client: &Arc<Shared>) {
 
 /// In the child, where hardly anything may be done: between a fork and the start of another program.
 fn note_birth() {
+    forget_other_lanes();
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     NEWBORN.store(true, Ordering::Relaxed);
@@ -92,7 +93,6 @@ fn grow_up() {
     if !NEWBORN.load(Ordering::Relaxed) {
         return;
     }
-    forget_lanes();
     task_id::start_over();
     clients.iter().filter_map(Weak::upgrade).for_each(|client| client.start_over());
     NEWBORN.store(false, Ordering::Relaxed);

@@ -7,7 +7,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
@@ -223,6 +223,37 @@ fn a_child_that_asks_for_it_has_its_worker_before_it_uses_a_metric() {
     }));
     tasktag::after_fork();
     assert_eq!((TaskId::current(), guard.client().task_id()), (id, id), "in the parent it does nothing");
+}
+
+#[test]
+fn a_child_whose_other_threads_count_first_loses_no_count() {
+    const EACH: u64 = 300_000;
+    let agent = Agent::new();
+    let guard = agent.client();
+    let jobs = guard.client().counter("jobs").register();
+    // The thread that forks has counted before, and counts in the child only after others did.
+    jobs.increment(1);
+    assert_done(fork(|| {
+        let (waiting, count) = (AtomicUsize::new(0), || (0..EACH).for_each(|_| jobs.increment(1)));
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    jobs.increment(0);
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    support::wait_until(|| waiting.load(Ordering::SeqCst) == 7);
+                    count();
+                });
+            }
+            support::wait_until(|| waiting.load(Ordering::SeqCst) == 6);
+            waiting.fetch_add(1, Ordering::SeqCst);
+            count();
+        });
+        guard.client().flush(PATIENCE).is_ok()
+    }));
+    guard.client().flush(PATIENCE).unwrap();
+    let mut counts: Vec<_> = agent.metrics().iter().map(number).collect();
+    counts.sort_by(f64::total_cmp);
+    assert_eq!(counts, [1.0, 7.0 * EACH as f64]);
 }
 
 #[test]

@@ -62,7 +62,6 @@ mod linux {
 
     extern "C" fn child() {
         note_birth();
-        crate::cell::forget_lane_of_thread();
         parent();
     }
 }
