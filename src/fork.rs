@@ -20,6 +20,8 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// The process that the two above speak of; 0 is none yet.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static CLIENTS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+/// Taken after `CLIENTS` and before any index.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Gives a forked child what it needs of its own: a task id, a worker, empty books. Does nothing anywhere else.
 ///
@@ -67,6 +69,18 @@ pub(crate) fn expect_forks() {
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
+}
+
+/// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
+/// threads would wait for if another one had begun it, which the child does not have.
+pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
+    // Not under it: what the child needs of its own is taken before it.
+    check();
+    making()
+}
+
+fn making() -> MutexGuard<'static, ()> {
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes a client into account for the forks to come.

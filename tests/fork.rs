@@ -12,7 +12,8 @@ use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
 use tasktag::testing::{Parsed, ParsedMetric, parse};
-use tasktag::{Client, ClientBuilder, DropReason, FlushError, Guard, TaskId, TaskIdPool};
+use tasktag::__macros::Site;
+use tasktag::{Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool};
 
 const CHILDREN: u64 = 20;
 
@@ -254,6 +255,43 @@ fn a_child_whose_other_threads_count_first_loses_no_count() {
     let mut counts: Vec<_> = agent.metrics().iter().map(number).collect();
     counts.sort_by(f64::total_cmp);
     assert_eq!(counts, [1.0, 7.0 * EACH as f64]);
+}
+
+/// Ends the child if it comes to a stop: nobody waits for it longer than that.
+fn end_if_stuck() {
+    // SAFETY: It sets a timer and touches nothing else.
+    unsafe { libc::alarm(10) };
+}
+
+#[test]
+fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
+    let agent = Agent::new();
+    let guard = agent.builder().context_limit(100_000).install().unwrap();
+    let client = guard.client();
+    let family = client.counter("requests").bounded("route", 60_000).register();
+    let sites: &'static [Site<Counter>] = (0..60_000).map(|_| Site::new()).collect::<Vec<_>>().leak();
+    let done = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..60_000 {
+                family.at(&n.to_string()).increment(1);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        scope.spawn(|| {
+            for site in sites {
+                site.get(|client| client.counter("site").register()).unwrap().increment(1);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        while done.load(Ordering::Relaxed) < 2 {
+            assert_done(fork(|| {
+                end_if_stuck();
+                family.at("a child's").increment(1);
+                sites.iter().all(|site| site.get(|client| client.counter("site").register()).is_some())
+            }));
+        }
+    });
 }
 
 #[test]
