@@ -131,6 +131,10 @@ impl Index {
         if name.is_empty() {
             return Err(Refusal::EmptyName);
         }
+        // Whoever asks for it by its tag gets it, and it stays what it is.
+        if tags.iter_once().eq([OVERFLOW_TAG]) {
+            return self.with_overflow(name, kind, cell, then);
+        }
         // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
         let limits = Limits { metric: if bounded { usize::MAX } else { self.limits.metric }, ..self.limits };
         if let Some(limit) = self.limit_before(name, tags, limits) {
