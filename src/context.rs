@@ -18,17 +18,20 @@ pub(crate) struct Context {
     retired: AtomicBool,
     // How often something was folded into it, where it is the one for that.
     folded: Option<AtomicU64>,
+    /// Its tags are bounded otherwise: it takes no room from the metric's others.
+    pub(crate) is_bounded: bool,
 }
 
 impl Context {
     pub(crate) fn new(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
         let (called, retired) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { name, tags, kind, cell, called, retired, folded: None }
+        Self { name, tags, kind, cell, called, retired, folded: None, is_bounded: false }
     }
 
     /// The context that stands for all of a metric for which there was no room.
     pub(crate) fn overflow(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
-        Self { folded: Some(AtomicU64::new(0)), ..Self::new(name, tags, kind, cell) }
+        let folded = Some(AtomicU64::new(0));
+        Self { folded, is_bounded: true, ..Self::new(name, tags, kind, cell) }
     }
 
     pub(crate) fn is_overflow(&self) -> bool {

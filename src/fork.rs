@@ -6,7 +6,7 @@
 
 mod hook;
 
-use crate::cell::forget_lanes;
+use crate::cell::forget_other_lanes;
 use crate::shared::Shared;
 use crate::task_id;
 use std::mem;
@@ -20,6 +20,8 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// The process that the two above speak of; 0 is none yet.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static CLIENTS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+/// Taken after `CLIENTS` and before any index.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Gives a forked child what it needs of its own: a task id, a worker, empty books. Does nothing anywhere else.
 ///
@@ -62,10 +64,28 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// From now on there is something that a fork must not share: a task id, or a client.
+pub(crate) fn expect_forks() {
+    // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
+    let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
+    hook::install();
+}
+
+/// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
+/// threads would wait for if another one had begun it, which the child does not have.
+pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
+    // Not under it: what the child needs of its own is taken before it.
+    check();
+    making()
+}
+
+fn making() -> MutexGuard<'static, ()> {
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Takes a client into account for the forks to come.
 pub(crate) fn expect(client: &Arc<Shared>) {
-    PROCESS.store(std::process::id(), Ordering::Relaxed);
-    hook::install();
+    expect_forks();
     let mut clients = clients();
     clients.retain(|known| known.strong_count() > 0);
     clients.push(Arc::downgrade(client));
@@ -73,6 +93,7 @@ pub(crate) fn expect(client: &Arc<Shared>) {
 
 /// In the child, where hardly anything may be done: between a fork and the start of another program.
 fn note_birth() {
+    forget_other_lanes();
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     NEWBORN.store(true, Ordering::Relaxed);
@@ -86,7 +107,6 @@ fn grow_up() {
     if !NEWBORN.load(Ordering::Relaxed) {
         return;
     }
-    forget_lanes();
     task_id::start_over();
     clients.iter().filter_map(Weak::upgrade).for_each(|client| client.start_over());
     NEWBORN.store(false, Ordering::Relaxed);

@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
 struct Table {
     // Keyed by the hash of name and tags, so that a lookup needs no owned key.
     contexts: HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>,
-    kinds: HashMap<String, (Kind, usize)>,
+    metrics: HashMap<String, Metric>,
     // Overflow contexts aside.
     len: usize,
     overflows: usize,
@@ -65,6 +65,15 @@ struct Table {
     counters: CounterBlock,
     // Contexts that the worker has not seen yet.
     arrivals: Vec<Arc<Context>>,
+}
+
+/// What the contexts of a name have in common.
+#[derive(Debug)]
+struct Metric {
+    kind: Kind,
+    contexts: usize,
+    // Those that the metric's limit is for.
+    limited: usize,
 }
 
 impl Index {
@@ -122,6 +131,10 @@ impl Index {
         if name.is_empty() {
             return Err(Refusal::EmptyName);
         }
+        // Whoever asks for it by its tag gets it, and it stays what it is.
+        if tags.iter_once().eq([OVERFLOW_TAG]) {
+            return self.with_overflow(name, kind, cell, then);
+        }
         // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
         let limits = Limits { metric: if bounded { usize::MAX } else { self.limits.metric }, ..self.limits };
         if let Some(limit) = self.limit_before(name, tags, limits) {
@@ -130,12 +143,7 @@ impl Index {
         let tags = tags.kept();
         let hash = self.hash(name, tags.iter());
         let mut table = self.write();
-        match table.kinds.get(name) {
-            Some(&(registered, _)) if registered != kind => {
-                return Err(Refusal::Kind(registered));
-            }
-            _ => {}
-        }
+        table.check_kind(name, kind)?;
         if let Some(known) =
             table.candidates(hash).find(|context| context.name == name && context.tags == tags)
         {
@@ -145,7 +153,9 @@ impl Index {
             return Err(self.refuse(limit));
         }
         let cell = cell(&mut table.counters);
-        let context = Arc::new(Context::new(name.to_owned(), tags, kind, cell));
+        let mut context = Context::new(name.to_owned(), tags, kind, cell);
+        context.is_bounded = bounded;
+        let context = Arc::new(context);
         table.insert(hash, &context);
         // Still under the lock: the worker can't forget the context before it is held or called.
         Ok(then(&context))
@@ -167,10 +177,7 @@ impl Index {
             return if known.kind == kind { Ok(then(known)) } else { Err(Refusal::Kind(known.kind)) };
         }
         let mut table = self.write();
-        match table.kinds.get(name) {
-            Some(&(registered, _)) if registered != kind => return Err(Refusal::Kind(registered)),
-            _ => {}
-        }
+        table.check_kind(name, kind)?;
         if let Some(known) = table.candidates(hash).find(|context| context.is(name, &tags)) {
             return Ok(then(known));
         }
@@ -250,12 +257,19 @@ impl Index {
 }
 
 impl Table {
+    fn check_kind(&self, name: &str, kind: Kind) -> Result<(), Refusal> {
+        match self.metrics.get(name) {
+            Some(metric) if metric.kind != kind => Err(Refusal::Kind(metric.kind)),
+            _ => Ok(()),
+        }
+    }
+
     /// The limit that another context of a metric would pass, if it would.
     fn limit_reached(&self, name: &str, limits: Limits) -> Option<usize> {
         if self.len >= limits.client {
             return Some(limits.client);
         }
-        let of_metric = self.kinds.get(name).map_or(0, |(_, contexts)| *contexts);
+        let of_metric = self.metrics.get(name).map_or(0, |metric| metric.limited);
         (of_metric >= limits.metric).then_some(limits.metric)
     }
 
@@ -270,7 +284,10 @@ impl Table {
 
     fn insert(&mut self, hash: u64, context: &Arc<Context>) {
         self.contexts.entry(hash).or_default().push(Arc::clone(context));
-        self.kinds.entry(context.name.clone()).or_insert((context.kind, 0)).1 += 1;
+        let new = || Metric { kind: context.kind, contexts: 0, limited: 0 };
+        let metric = self.metrics.entry(context.name.clone()).or_insert_with(new);
+        metric.contexts += 1;
+        metric.limited += usize::from(!context.is_bounded);
         self.arrivals.push(Arc::clone(context));
         *self.len_of(context) += 1;
     }
@@ -282,10 +299,11 @@ impl Table {
             self.contexts.remove(&hash);
         }
         *self.len_of(context) -= 1;
-        if let Some((_, users)) = self.kinds.get_mut(&context.name) {
-            *users -= 1;
-            if *users == 0 {
-                self.kinds.remove(&context.name);
+        if let Some(metric) = self.metrics.get_mut(&context.name) {
+            metric.contexts -= 1;
+            metric.limited -= usize::from(!context.is_bounded);
+            if metric.contexts == 0 {
+                self.metrics.remove(&context.name);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Metrics with constant names and tags, registered once per call site.
 
 use crate::client::{Client, client};
+use crate::fork::make_whole;
 use crate::handle::{Counter, Distribution, Gauge};
 use std::sync::OnceLock;
 
@@ -28,7 +29,10 @@ impl<M> Site<M> {
 
     #[cold]
     fn register(&'static self, register: impl FnOnce(&'static Client) -> M) -> Option<&'static M> {
-        client().map(|client| self.0.get_or_init(|| register(client)))
+        let client = client()?;
+        // A thread that is at it when another one forks would be waited for in the child, for ever.
+        let _whole = make_whole();
+        Some(self.0.get_or_init(|| register(client)))
     }
 }
 

@@ -142,6 +142,8 @@ impl TaskId {
         variables: Variables<'_>,
     ) -> Result<Arc<TaskIdClaim>, ConfigError> {
         let current = CURRENT.get();
+        // Whoever decides before there is a client may fork before there is one.
+        fork::expect_forks();
         let decided = current.made.get_or_try_init(|| {
             let (source, pool) = (source.or(current.source.as_ref()), pool.unwrap_or(current.pool));
             Decided::new(source, pool, variables)

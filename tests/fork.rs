@@ -7,12 +7,13 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
 use tasktag::testing::{Parsed, ParsedMetric, parse};
-use tasktag::{Client, ClientBuilder, DropReason, FlushError, Guard, TaskId, TaskIdPool};
+use tasktag::__macros::Site;
+use tasktag::{Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool};
 
 const CHILDREN: u64 = 20;
 
@@ -223,6 +224,74 @@ fn a_child_that_asks_for_it_has_its_worker_before_it_uses_a_metric() {
     }));
     tasktag::after_fork();
     assert_eq!((TaskId::current(), guard.client().task_id()), (id, id), "in the parent it does nothing");
+}
+
+#[test]
+fn a_child_whose_other_threads_count_first_loses_no_count() {
+    const EACH: u64 = 300_000;
+    let agent = Agent::new();
+    let guard = agent.client();
+    let jobs = guard.client().counter("jobs").register();
+    // The thread that forks has counted before, and counts in the child only after others did.
+    jobs.increment(1);
+    assert_done(fork(|| {
+        let (waiting, count) = (AtomicUsize::new(0), || (0..EACH).for_each(|_| jobs.increment(1)));
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    jobs.increment(0);
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    support::wait_until(|| waiting.load(Ordering::SeqCst) == 7);
+                    count();
+                });
+            }
+            support::wait_until(|| waiting.load(Ordering::SeqCst) == 6);
+            waiting.fetch_add(1, Ordering::SeqCst);
+            count();
+        });
+        guard.client().flush(PATIENCE).is_ok()
+    }));
+    guard.client().flush(PATIENCE).unwrap();
+    let mut counts: Vec<_> = agent.metrics().iter().map(number).collect();
+    counts.sort_by(f64::total_cmp);
+    assert_eq!(counts, [1.0, 7.0 * EACH as f64]);
+}
+
+/// Ends the child if it comes to a stop: nobody waits for it longer than that.
+fn end_if_stuck() {
+    // SAFETY: It sets a timer and touches nothing else.
+    unsafe { libc::alarm(10) };
+}
+
+#[test]
+fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
+    let agent = Agent::new();
+    let guard = agent.builder().context_limit(100_000).install().unwrap();
+    let client = guard.client();
+    let family = client.counter("requests").bounded("route", 60_000).register();
+    let sites: &'static [Site<Counter>] = (0..60_000).map(|_| Site::new()).collect::<Vec<_>>().leak();
+    let done = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..60_000 {
+                family.at(&n.to_string()).increment(1);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        scope.spawn(|| {
+            for site in sites {
+                site.get(|client| client.counter("site").register()).unwrap().increment(1);
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+        while done.load(Ordering::Relaxed) < 2 {
+            assert_done(fork(|| {
+                end_if_stuck();
+                family.at("a child's").increment(1);
+                sites.iter().all(|site| site.get(|client| client.counter("site").register()).is_some())
+            }));
+        }
+    });
 }
 
 #[test]

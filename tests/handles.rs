@@ -503,6 +503,49 @@ fn a_metric_has_a_limit_of_its_own_and_leaves_the_others_their_room() {
 }
 
 #[test]
+fn an_overflow_context_takes_no_room_from_its_metric() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).metric_context_limit(1).build().unwrap();
+    let call = |user: &str| guard.client().counter("requests").tag("user", user).increment(1);
+    call("a");
+    // Its place is free once it was idle for two flushes, whatever goes on in the overflow context meanwhile.
+    for user in 0..3 {
+        call(&format!("b{user}"));
+        flushed(&guard, &capture);
+    }
+    call("b");
+    assert_eq!(flushed(&guard, &capture), ["requests:1|c|#user:b"]);
+}
+
+#[test]
+fn an_overflow_context_that_was_asked_for_by_its_tag_counts_what_is_folded_into_it() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).metric_context_limit(1).build().unwrap();
+    let client = guard.client();
+    client.counter("requests").tag("tasktag_overflow", "true").increment(1);
+    for user in ["a", "b", "c"] {
+        client.counter("requests").tag("user", user).increment(1);
+    }
+    let expected = [
+        "requests.folded:2|c|#tasktag_overflow:true",
+        "requests:1|c|#user:a",
+        "requests:3|c|#tasktag_overflow:true",
+    ];
+    assert_eq!(flushed(&guard, &capture), expected);
+}
+
+#[test]
+fn contexts_whose_tags_are_bounded_take_no_room_from_the_metrics_others() {
+    let capture = Capture::new();
+    let guard = quiet(&capture).metric_context_limit(2).build().unwrap();
+    let family = guard.client().counter("requests").bounded("route", 5).allow(&["/a", "/b"]).register();
+    family.at("/c").increment(1);
+    guard.client().counter("requests").tag("user", "a").increment(1);
+    assert_eq!(flushed(&guard, &capture), ["requests:1|c|#route:/c", "requests:1|c|#user:a"]);
+    assert_eq!(guard.client().stats().folded_values, 0);
+}
+
+#[test]
 fn idle_contexts_make_room_in_a_crowd() {
     let capture = Capture::new();
     let guard = quiet(&capture).context_limit(2).build().unwrap();

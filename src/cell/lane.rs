@@ -20,8 +20,10 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 loom::lazy_static! { static ref TAKEN: AtomicU64 = AtomicU64::new(0); }
 
 thread_local! {
-    // Two variables: reading one without a destructor costs a single load.
+    // Several variables: reading one without a destructor costs a single load.
     static LANE: Cell<usize> = const { Cell::new(UNCLAIMED) };
+    // The bits of `CLAIM`'s lane in `TAKEN`, for a forked child: nothing may be made there yet.
+    static CLAIMED: Cell<u64> = const { Cell::new(0) };
     static CLAIM: Claim = Claim::new();
 }
 
@@ -58,16 +60,11 @@ fn claim() -> usize {
     lane
 }
 
-/// In a forked child, whose one thread this is: has it come by [`claim`] again.
-pub(crate) fn forget_mine() {
+/// In a forked child, whose one thread this is: lets go of the lanes of threads that it does not have, before it has
+/// others, and has this one come by [`claim`] again.
+pub(crate) fn forget_others() {
+    TAKEN.store(CLAIMED.get(), Ordering::Relaxed);
     LANE.set(UNCLAIMED);
-}
-
-/// In a forked child: lets go of the lanes of threads that it does not have.
-pub(crate) fn forget_all() {
-    let mine = CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED);
-    let kept = if mine == SHARED { 0 } else { 1 << (mine - 1) };
-    TAKEN.store(kept, Ordering::Relaxed);
 }
 
 /// A thread's hold on its lane, let go when the thread ends.
@@ -80,6 +77,7 @@ impl Claim {
     fn new() -> Self {
         let lane = take_lane(&TAKEN, count() - 1);
         LANE.set(lane);
+        CLAIMED.set(bit_of(lane));
         Self { lane }
     }
 }
@@ -88,6 +86,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         // What other destructors of this thread still count goes to the shared lane.
         LANE.set(SHARED);
+        CLAIMED.set(0);
         let_go(&TAKEN, self.lane);
     }
 }
@@ -106,8 +105,13 @@ fn take_lane(taken: &AtomicU64, owned: usize) -> usize {
 
 fn let_go(taken: &AtomicU64, lane: usize) {
     if lane != SHARED {
-        taken.fetch_and(!(1 << (lane - 1)), Ordering::Release);
+        taken.fetch_and(!bit_of(lane), Ordering::Release);
     }
+}
+
+/// A lane's bit in `TAKEN`; the shared one has none.
+fn bit_of(lane: usize) -> u64 {
+    lane.checked_sub(1).map_or(0, |bit| 1 << bit)
 }
 
 #[cfg(all(test, loom))]

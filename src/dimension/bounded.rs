@@ -4,12 +4,13 @@ use super::frequent::FrequentBuilder;
 use super::pattern::{Member, Pattern};
 use crate::cell::{CounterBlock, CounterCell};
 use crate::error::RegisterError;
+use crate::fork::make_whole;
 use crate::handle::MetricBuilder;
 use foldhash::fast::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The value that stands for all that have no place.
@@ -144,7 +145,6 @@ struct Shared<M> {
     // Places that nobody has yet; written under the lock.
     room: AtomicUsize,
     refusals: AtomicUsize,
-    growth: Mutex<()>,
     folded: CounterCell,
 }
 
@@ -201,9 +201,9 @@ impl<M> Places<M> {
 
     fn family(self, pattern: Pattern<M>) -> BoundedFamily<M> {
         let room = AtomicUsize::new(self.room);
-        let (refusals, growth) = (AtomicUsize::new(0), Mutex::new(()));
+        let refusals = AtomicUsize::new(0);
         let folded = CounterBlock::default().cell();
-        BoundedFamily { shared: Arc::new(Shared { places: self, pattern, room, refusals, growth, folded }) }
+        BoundedFamily { shared: Arc::new(Shared { places: self, pattern, room, refusals, folded }) }
     }
 }
 
@@ -249,8 +249,8 @@ impl<M: Member> Shared<M> {
     }
 
     fn take_place(&self, hash: u64, value: &str) -> Option<&M> {
-        // Nothing panics under it; a poisoned one would be as good.
-        let _growing = self.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at a time, of all families: new values are rare.
+        let _growing = make_whole();
         // Another thread may have been faster.
         if let Some(handle) = self.places.find(hash, value) {
             return Some(handle);

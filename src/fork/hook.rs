@@ -10,7 +10,7 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{clients, note_birth};
+    use super::super::{clients, making, note_birth};
     use crate::index::Frozen;
     use crate::shared::Shared;
     use std::cell::RefCell;
@@ -27,6 +27,7 @@ mod linux {
         // Dropped before the clients that they belong to.
         _indexes: Vec<Frozen<'static>>,
         _clients: Vec<Arc<Shared>>,
+        _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
     }
 
@@ -41,6 +42,7 @@ mod linux {
 
     extern "C" fn prepare() {
         let list = clients();
+        let making = making();
         let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
         let indexes = clients
             .iter()
@@ -52,8 +54,8 @@ mod linux {
             })
             .collect();
         // A thread that is ending has no place for them, and forks without.
-        let _ = HELD
-            .try_with(|held| held.replace(Some(Held { _indexes: indexes, _clients: clients, _list: list })));
+        let held_now = Held { _indexes: indexes, _clients: clients, _making: making, _list: list };
+        let _ = HELD.try_with(|held| held.replace(Some(held_now)));
     }
 
     extern "C" fn parent() {
@@ -62,7 +64,6 @@ mod linux {
 
     extern "C" fn child() {
         note_birth();
-        crate::cell::forget_lane_of_thread();
         parent();
     }
 }
