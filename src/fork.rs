@@ -48,14 +48,15 @@ pub fn after_fork() {
 /// What every use of a metric begins with: one load of a line that nobody writes, and a branch that is never taken.
 #[inline]
 pub(crate) fn check() {
-    if NEWBORN.load(Ordering::Relaxed) {
+    // Acquire pairs with the Release of `grow_up`: who sees no newborn sees what the child got of its own.
+    if NEWBORN.load(Ordering::Acquire) {
         grow_up();
     }
 }
 
 /// Whether this is a child that nobody used a metric in.
 pub(crate) fn is_newborn() -> bool {
-    NEWBORN.load(Ordering::Relaxed)
+    NEWBORN.load(Ordering::Acquire)
 }
 
 /// Tells the units that this process acquired from those that it was born with.
@@ -109,7 +110,7 @@ fn grow_up() {
     }
     task_id::start_over();
     clients.iter().filter_map(Weak::upgrade).for_each(|client| client.start_over());
-    NEWBORN.store(false, Ordering::Relaxed);
+    NEWBORN.store(false, Ordering::Release);
 }
 
 fn clients() -> MutexGuard<'static, Vec<Weak<Shared>>> {

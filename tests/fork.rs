@@ -294,6 +294,116 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     });
 }
 
+/// Takes one write, and is at the second for ever.
+struct Stuck(usize, &'static AtomicUsize);
+
+impl std::io::Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0 += 1;
+        while self.0 > 1 {
+            thread::park();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_child_that_was_born_while_its_parent_wrote_counts_what_it_can_not_write() {
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+    let agent = Agent::new();
+    let guard = ManuallyDrop::new(agent.builder().writer(Stuck(0, &WRITES)).build().unwrap());
+    let client = guard.client().clone();
+    for n in 1..=2 {
+        client.counter("jobs").increment(1);
+        client.flush(PATIENCE).unwrap();
+        support::wait_until(|| WRITES.load(Ordering::SeqCst) == n);
+    }
+    assert_done(fork(|| {
+        end_if_stuck();
+        for _ in 0..3 {
+            client.counter("jobs").increment(1);
+            if client.flush(PATIENCE).is_err() {
+                return false;
+            }
+        }
+        let stopped = ManuallyDrop::into_inner(guard).shutdown(PATIENCE).is_ok();
+        let stats = client.stats();
+        stopped && stats.accepted.values == 3 && stats.dropped(DropReason::Transport).values == 3
+    }));
+}
+
+/// Forks while it is asked for its state.
+#[test]
+fn a_probe_may_fork_and_its_child_may_use_metrics() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let client = guard.client();
+    let done = std::sync::Arc::new(AtomicUsize::new(0));
+    let (in_probe, also_done) = (client.clone(), std::sync::Arc::clone(&done));
+    let _watch = client.watch_pool("db", move || {
+        assert_done(fork(|| {
+            end_if_stuck();
+            in_probe.counter("child").increment(1);
+            in_probe.flush(PATIENCE).is_ok() && in_probe.stats().sent.values == 1
+        }));
+        also_done.fetch_add(1, Ordering::SeqCst);
+        tasktag::PoolStatus::default()
+    });
+    client.flush(PATIENCE).unwrap();
+    assert_eq!(done.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_child_that_forks_before_it_used_a_metric_and_lets_its_guard_go_hands_nothing_on() {
+    let agent = Agent::new();
+    let guard = ManuallyDrop::new(agent.client());
+    let jobs = guard.client().counter("jobs").register();
+    jobs.increment(3);
+    let id = guard.client().task_id();
+    assert_done(fork(|| {
+        end_if_stuck();
+        // Its child is born of a newborn.
+        assert_done(fork(|| {
+            end_if_stuck();
+            jobs.increment(4);
+            guard.client().task_id() != id && guard.client().flush(PATIENCE).is_ok()
+        }));
+        drop(ManuallyDrop::into_inner(guard));
+        // Its worker begins with the next use, and what it does is its own.
+        jobs.increment(5);
+        jobs.increment(0);
+        true
+    }));
+    assert_eq!(agent.metrics().iter().map(number).collect::<Vec<_>>(), [4.0]);
+}
+
+#[test]
+fn many_threads_may_start_programs_at_once() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let client = guard.client();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for n in 0..20 {
+                    client.counter("started").tag("n", &n.to_string()).increment(1);
+                    let mut command = std::process::Command::new("true");
+                    // SAFETY: It does nothing. With it std forks, and can't do without.
+                    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, || Ok(())) };
+                    assert!(command.status().unwrap().success());
+                }
+            });
+        }
+    });
+    client.flush(PATIENCE).unwrap();
+    assert_eq!(agent.metrics().iter().map(number).sum::<f64>(), 160.0);
+}
+
 #[test]
 fn a_task_id_that_was_set_is_the_childs_too() {
     let agent = Agent::new();
