@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
-use tasktag::testing::{Parsed, ParsedMetric, parse};
 use tasktag::__macros::Site;
+use tasktag::testing::{Parsed, ParsedMetric, parse};
 use tasktag::{Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool};
 
 const CHILDREN: u64 = 20;
