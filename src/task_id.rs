@@ -75,16 +75,17 @@ struct Decision {
     made: OnceCell<Decided>,
     source: Option<TaskIdSource>,
     pool: TaskIdPool,
+    // For where nothing can be decided, as while `TASKTAG_TASK_ID` is unusable. `made` stays empty then, so that a build
+    // still fails.
+    stand_in: OnceCell<TaskId>,
 }
 
 static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
-// Only ever set while `TASKTAG_TASK_ID` is unusable; `CURRENT` stays empty then, so that a build still fails.
-static STAND_IN: OnceCell<TaskId> = OnceCell::new();
 
 /// In a forked child: what was decided was decided for the parent. The child chooses as its parent did.
 pub(crate) fn start_over() {
     let parents = CURRENT.get();
-    let mut own = Decision { made: OnceCell::new(), source: parents.source.clone(), pool: parents.pool };
+    let mut own = Decision { source: parents.source.clone(), pool: parents.pool, ..Decision::default() };
     if let Some(decided) = parents.made.get() {
         decided.claim.disclaim();
         own.pool = decided.claim.task_id().pool();
@@ -106,7 +107,7 @@ impl TaskId {
 
     /// The process's id where it can't have a proper one.
     pub(crate) fn stand_in() -> Self {
-        *STAND_IN.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash())
+        *CURRENT.get().stand_in.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash())
     }
 
     /// This process's task id, or why it has none.

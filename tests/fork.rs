@@ -13,7 +13,9 @@ use std::time::Duration;
 use support::PATIENCE;
 use tasktag::__macros::Site;
 use tasktag::testing::{Parsed, ParsedMetric, parse};
-use tasktag::{Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool};
+use tasktag::{
+    Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
+};
 
 const CHILDREN: u64 = 20;
 
@@ -380,6 +382,35 @@ fn a_child_that_forks_before_it_used_a_metric_and_lets_its_guard_go_hands_nothin
         true
     }));
     assert_eq!(agent.metrics().iter().map(number).collect::<Vec<_>>(), [4.0]);
+}
+
+#[test]
+fn a_child_that_gets_no_lease_shares_its_stand_in_with_no_child_of_its_own() {
+    let agent = Agent::new();
+    let directory = std::env::temp_dir().join(format!("tasktag-fork-stand-in-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let builder = agent.builder().task_id_from(TaskIdSource::leased(&directory));
+    let guard = builder.build().unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let client = guard.client();
+    assert_done(fork(|| {
+        let id = client.task_id();
+        // Of 1000 ids one may be drawn again, by chance.
+        for _ in 0..3 {
+            assert_done(fork(|| {
+                let _ = std::fs::write(format!("{}.{}", directory.display(), client.task_id()), "");
+                true
+            }));
+        }
+        let own = std::path::PathBuf::from(format!("{}.{id}", directory.display()));
+        let others = std::fs::read_dir(directory.parent().unwrap()).unwrap().flatten();
+        let drawn: Vec<_> = others
+            .map(|entry| entry.path())
+            .filter(|path| path.display().to_string().starts_with(&format!("{}.", directory.display())))
+            .collect();
+        drawn.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        drawn.iter().any(|path| *path != own)
+    }));
 }
 
 #[test]
