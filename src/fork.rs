@@ -33,6 +33,11 @@ static MAKING: Mutex<()> = Mutex::new(());
 /// the parent watches stay with the parent. A lease of a task id stays with the parent, too, and the child takes another.
 /// A [`Guard`](crate::Guard) that the child was born with ends the child's worker when it is dropped.
 ///
+/// What led to its parent's worker stays in a child's memory until it ends: 600 KB with the default channel, and as much
+/// again for each further generation that used a metric. A child of a process whose [writer](crate::ClientBuilder::writer)
+/// was at work when it forked can't write, and counts what it would have written as
+/// [`Transport`](crate::DropReason::Transport).
+///
 /// ```
 /// // In the child, before it does anything else:
 /// tasktag::after_fork();
