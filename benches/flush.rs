@@ -13,7 +13,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const CONTEXTS: [usize; 2] = [1_000, 10_000];
 
 fn start(builder: ClientBuilder) -> Guard {
-    let builder = builder.telemetry(false).prefix("bench").tag("service", "shop").context_limit(200_000);
+    let builder = builder
+        .telemetry(false)
+        .prefix("bench")
+        .tag("service", "shop")
+        .context_limit(200_000)
+        .metric_context_limit(200_000);
     builder.flush_interval(Duration::from_secs(3600)).build().expect("a client")
 }
 
