@@ -138,6 +138,8 @@ mod origin;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub mod integrations;
+
 pub use crate::agent::Agent;
 pub use crate::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::client::{Client, Guard, client};

@@ -1,0 +1,1 @@
+//! [cadence](https://docs.rs/cadence): its clients report through ours.

@@ -1,0 +1,1 @@
+//! [metrics](https://docs.rs/metrics): its macros report through our client.

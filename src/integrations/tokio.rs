@@ -1,0 +1,1 @@
+//! [tokio](https://docs.rs/tokio): runtimes, channels and semaphores, watched.

@@ -1,0 +1,1 @@
+//! [tower](https://docs.rs/tower): a layer that measures HTTP services.
