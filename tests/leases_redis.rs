@@ -5,7 +5,7 @@
 //! minute of it is
 //!
 //! ```sh
-//! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=100 cargo test --features redis --test leases_redis -- --nocapture at_random
+//! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=300 cargo test --features redis --test leases_redis -- --nocapture at_random
 //! ```
 
 #![cfg(all(unix, feature = "redis"))]
@@ -486,10 +486,10 @@ fn processes_that_are_killed_at_random_never_have_one_id_at_once_though_the_serv
     let processes = setting(PROCESSES, 24);
     let (size, lease) = (processes * 3 / 2, Duration::from_secs(1));
     let (diaries, deadline) = (Mutex::new(Vec::new()), Instant::now() + duration);
-    let urls = [redis.socket_url(), redis.port_url()];
+    let urls = [redis.socket_url(), redis.port_url(), redis.other_port_url()];
     thread::scope(|scope| {
         for place in 0..processes {
-            let (url, diaries) = (&urls[place as usize % 2], &diaries);
+            let (url, diaries) = (&urls[place as usize % urls.len()], &diaries);
             scope.spawn(move || keep(url, size, lease, diaries, deadline));
         }
         thread::sleep(duration / 3);

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,6 +90,21 @@ impl Redis {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The same server at another port, as long as this process lives.
+    pub(crate) fn other_port_url(&self) -> String {
+        let (listener, port) = (TcpListener::bind("127.0.0.1:0").unwrap(), self.port);
+        let other = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let (answers, questions) = (server.try_clone().unwrap(), stream.try_clone().unwrap());
+                thread::spawn(move || pass_on(questions, server));
+                thread::spawn(move || pass_on(answers, stream));
+            }
+        });
+        format!("redis://:{PASSWORD}@127.0.0.1:{other}/0")
     }
 
     pub(crate) fn source(&self, lease: Duration) -> TaskIdSource {
@@ -204,6 +219,13 @@ impl Diary {
     pub(crate) fn leased(&self) -> Option<u32> {
         self.held.last().filter(|_| self.is_leased).map(|held| held.number)
     }
+}
+
+/// Until one of the two ends, and then ends the other.
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    let _ = io::copy(&mut from, &mut to);
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 /// A process that leases and writes down its id all the time. It is killed when this is dropped.
