@@ -148,8 +148,9 @@ impl TaskIdSource {
     /// all are taken it does not wait or try again: it shares a bucket, and says so. A slot counts as taken while its
     /// holder was seen in the last 25 s; a [`Client`](crate::Client) shows every 10 s that it is there. Where no slot is free, 6 of
     /// the taken ones are tried too, the longest unseen first: all of them in a pool of up to 16, and wherever a
-    /// holder was found to have been killed in the last 25 s. What is left to chance is the first start after the
-    /// first holder was killed in a pool that was full until then: it may share.
+    /// holder was found to have been killed in the last 25 s. What is left to chance, in a larger pool that was full until
+    /// then, are the starts in the 25 s after a holder was killed: until one of them comes upon the free slot they may
+    /// share. Leave room for the tasks that a deploy starts before it ends others.
     ///
     /// A forked child has its parent's lock as well: the slot stays taken until both have ended or executed another
     /// program. The child is not its owner, and gives nothing back that the parent holds.
