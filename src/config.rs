@@ -166,7 +166,7 @@ impl ClientBuilder {
     }
 
     /// What every metric's name starts with; a `.` is put behind it. Events and service checks have none.
-    /// Defaults to nothing.
+    /// Up to 100 bytes with [`task_id_in_names`](Self::task_id_in_names); in all, a name is cut after 200. Defaults to nothing.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self

@@ -722,6 +722,20 @@ fn the_task_id_in_the_names_of_a_dialect_with_tags_is_refused_by_name() {
 }
 
 #[test]
+fn a_prefix_that_would_cut_the_task_id_out_of_names_is_refused_by_name() {
+    let statsd = || in_dialect(Dialect::Statsd).task_id_in_names(true);
+    let (longest, too_long) = ("p".repeat(100), "p".repeat(101));
+    let (setting, value, reason) = refusal(statsd().prefix(&too_long));
+    assert_eq!((setting, value), ("prefix", too_long.clone()));
+    assert!(reason.contains("100"), "{reason}");
+    let agent = Agent::at("udp://127.0.0.1:1").dialect(Dialect::Statsd).task_id_in_names(true);
+    assert_eq!(refusal(support::builder().prefix(&too_long).also(agent)).0, "prefix");
+    assert!(in_dialect(Dialect::Statsd).prefix(&too_long).build().is_ok());
+    let line = sent(statsd().prefix(&longest), |client| client.counter("jobs").increment(1));
+    assert_eq!(line, format!("{longest}.task_0042.jobs:1|c\n"));
+}
+
+#[test]
 fn distributions_as_something_else_are_refused_by_name() {
     for dialect in DIALECTS.into_iter().skip(1) {
         for kind in [Kind::Gauge, Kind::Counter, Kind::Distribution, Kind::Set, Kind::Occupancy] {

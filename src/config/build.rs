@@ -35,6 +35,9 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 
+/// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
+const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
+
 impl ClientBuilder {
     /// Starts the worker.
     ///
@@ -145,9 +148,13 @@ impl ClientBuilder {
         origin: &Origin,
         ledger: &Arc<Ledger>,
     ) -> Result<Route, ConfigError> {
-        let tags = self.global_tags(agent);
+        let (tags, format) = (self.global_tags(agent), agent.format()?);
+        if format.task_id_in_names && self.prefix.len() > MAX_PREFIX_BEFORE_TASK_ID {
+            let reason = format!("before a task id it must have up to {MAX_PREFIX_BEFORE_TASK_ID} bytes");
+            return Err(ConfigError::setting("prefix", &self.prefix, reason));
+        }
         let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
-        let mut encoder = Encoder::new(agent.format()?, globals);
+        let mut encoder = Encoder::new(format, globals);
         let telemetry = self
             .telemetry
             .unwrap_or(true)
