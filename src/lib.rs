@@ -107,6 +107,7 @@ mod fnv;
 mod fork;
 mod index;
 mod ledger;
+mod notice;
 mod post;
 mod recent;
 mod record;
@@ -160,6 +161,7 @@ pub use crate::handle::{
 };
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
+pub use crate::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::origin::Cardinality;
 pub use crate::probe::Watch;
 pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
