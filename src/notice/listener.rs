@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 #[derive(Clone)]
 pub(crate) struct Listener(Arc<Mutex<Option<Closure>>>);
 
+type Act = dyn FnMut(&LossNotice) + Send;
+
 struct Closure {
     // Gone only while this is dropped.
-    act: Option<Box<dyn FnMut(&LossNotice) + Send>>,
+    act: Option<Box<Act>>,
 }
 
 impl Listener {
