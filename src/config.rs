@@ -6,6 +6,7 @@ use crate::agent::Agent;
 use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
 use crate::kind::Kind;
+use crate::notice::{Listener, LossNotice};
 use crate::origin::{Cardinality, OriginSettings};
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
@@ -66,6 +67,7 @@ pub struct ClientBuilder {
     metric_context_limit: Option<usize>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
+    on_loss: Option<Listener>,
     origin: OriginSettings,
     environment: Option<Environment>,
     // Whether it is the process-wide one, whose task id is the process's.
@@ -275,6 +277,40 @@ impl ClientBuilder {
     /// dialects under `tasktag.client.`). Defaults to `true`.
     pub fn telemetry(mut self, telemetry: bool) -> Self {
         self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Calls a closure when values start to be dropped, at most once in a
+    /// [`LOSS_NOTICE_INTERVAL`](crate::LOSS_NOTICE_INTERVAL) while that goes on, and when it has ended: after such an
+    /// interval in which nothing was dropped and something was sent. Each agent's books have notices of their own. What was
+    /// dropped between two flushes is told after the second; what is open, or dropped with the last flush, at the
+    /// shutdown; what comes after it, to nobody. Defaults to none.
+    ///
+    /// The worker calls it, with no lock held, and waits for it, so it should be quick. It may use the client; a
+    /// [`flush`](crate::Client::flush) in it is refused as [`OnWorker`](crate::FlushError::OnWorker). One that panics is
+    /// called no more, counted as [`notice_panics`](crate::Stats::notice_panics). It is dropped when the worker ends,
+    /// unless a clone of the builder has it too; of several clients with one closure, one that finds another
+    /// at it tells after its next flush. A forked child has a copy of it, as of all memory, and calls that for its own losses;
+    /// one that was forked while its parent's worker was at it never does.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use tasktag::Client;
+    ///
+    /// let (to_operator, notices) = mpsc::channel();
+    /// let guard = Client::builder()
+    ///     .agent("unix:///nobody/listens")
+    ///     .on_loss(move |notice| drop(to_operator.send(notice.to_string())))
+    ///     .telemetry(false)
+    ///     .build()?;
+    /// guard.client().counter("jobs.done").increment(1);
+    /// drop(guard);
+    /// # #[cfg(unix)]
+    /// assert!(notices.recv()?.ends_with("1 values, 1 lines (transport 1 values, 1 lines)"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_loss(mut self, act: impl FnMut(&LossNotice) + Send + 'static) -> Self {
+        self.on_loss = Some(Listener::new(act));
         self
     }
 

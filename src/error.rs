@@ -125,8 +125,8 @@ pub enum FlushError {
     TimedOut(Duration),
     /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
     Stopped,
-    /// Called by the worker itself, from a watched closure: it can't wait for itself. A shutdown takes effect after the
-    /// collection under way.
+    /// Called by the worker itself, from a watched closure or that of [`on_loss`](crate::ClientBuilder::on_loss): it
+    /// can't wait for itself. A shutdown takes effect after what is under way.
     OnWorker,
 }
 

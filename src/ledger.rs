@@ -131,6 +131,8 @@ pub struct Stats {
     pub probe_panics: u64,
     /// Probes taken out after three panics in a row.
     pub probes_removed: u64,
+    /// Times that the closure of [`on_loss`](crate::ClientBuilder::on_loss) panicked: it is called no more.
+    pub notice_panics: u64,
     /// Times the worker died and was started again.
     pub worker_restarts: u64,
     /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where one
@@ -188,6 +190,7 @@ impl fmt::Debug for Stats {
             .field("contexts", &self.contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
+            .field("notice_panics", &self.notice_panics)
             .field("worker_restarts", &self.worker_restarts)
             .field("shared_task_ids", &self.shared_task_ids)
             .field("lost_task_ids", &self.lost_task_ids)
@@ -223,6 +226,7 @@ pub(crate) struct Ledger {
     pub(crate) folded_registrations: Count,
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
+    pub(crate) notice_panics: Count,
     pub(crate) worker_restarts: Count,
     pub(crate) shared_task_ids: Count,
     pub(crate) lost_task_ids: Count,
@@ -336,6 +340,7 @@ impl Ledger {
             &self.refused_tags,
             &self.probe_panics,
             &self.probes_removed,
+            &self.notice_panics,
             &self.worker_restarts,
             &self.flushes,
             &self.shared_task_ids,
@@ -359,6 +364,7 @@ impl Ledger {
             contexts: contexts as u64,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),
+            notice_panics: self.notice_panics.get(),
             worker_restarts: self.worker_restarts.get(),
             shared_task_ids: self.shared_task_ids.get(),
             lost_task_ids: self.lost_task_ids.get(),

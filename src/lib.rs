@@ -61,10 +61,17 @@
 //!
 //! # Features
 //!
-//! | feature | what | extra dependency |
+//! | feature | what | extra dependencies |
 //! |---|---|---|
+//! | `cadence` | cadence's clients report through this one: `integrations::cadence` | `cadence` |
+//! | `log` | a line when metrics start to be dropped, and one when that has ended: `integrations::log` | `log` |
+//! | `metrics` | the macros of metrics report through this client: `integrations::metrics` | `metrics` |
+//! | `metrics-exporter-statsd` | its recorder reports through this client: `integrations::metrics_exporter_statsd` | `metrics-exporter-statsd`, `cadence` |
 //! | `redis` | task ids that are leased in Redis, unique on all hosts: `TaskIdSource::leased_in_redis` | `redis` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
+//! | `tokio` | runtimes, channels and semaphores, watched: `integrations::tokio` | `tokio` |
+//! | `tower` | a layer that measures HTTP services: `integrations::tower` | `tower-layer`, `tower-service`, `http`, `http-body`, `pin-project-lite` |
+//! | `tracing` | an event when metrics start to be dropped, and one when that has ended: `integrations::tracing` | `tracing` |
 //!
 //! # Forks
 //!
@@ -107,6 +114,7 @@ mod fnv;
 mod fork;
 mod index;
 mod ledger;
+mod notice;
 mod post;
 mod recent;
 mod record;
@@ -160,6 +168,7 @@ pub use crate::handle::{
 };
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
+pub use crate::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::origin::Cardinality;
 pub use crate::probe::Watch;
 pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};

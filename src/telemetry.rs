@@ -132,6 +132,7 @@ impl Telemetry {
         add("registrations_folded", None, Box::new(|stats, _| stats.folded_registrations));
         add("probe_panics", None, Box::new(|stats, _| stats.probe_panics));
         add("probes_removed", None, Box::new(|stats, _| stats.probes_removed));
+        add("notice_panics", None, Box::new(|stats, _| stats.notice_panics));
         add("task_ids_lost", None, Box::new(|stats, _| stats.lost_task_ids));
         add("task_ids_shared", None, Box::new(|stats, _| stats.shared_task_ids));
         add("worker_restarts", None, Box::new(|stats, _| stats.worker_restarts));

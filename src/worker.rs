@@ -2,6 +2,7 @@
 
 use crate::aggregate::Aggregate;
 use crate::ledger::DropReason;
+use crate::notice::Notices;
 use crate::probe::Watched;
 use crate::record::Record;
 use crate::registry::{Flush, Registry};
@@ -48,6 +49,8 @@ pub(crate) struct Worker {
     pub(crate) losses: u64,
     /// How many task ids are leased, when that was last asked.
     pub(crate) leased: Option<u32>,
+    /// Where somebody wants to know of losses.
+    pub(crate) notices: Option<Notices>,
 }
 
 /// When what is due next.
@@ -93,6 +96,9 @@ impl Worker {
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
+        if let Some(notices) = self.notices {
+            notices.end(self.shared.clock.now(), self.routes.iter().map(|route| &route.ledger));
+        }
         self.shared.post().leave(self.registry);
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
@@ -188,6 +194,10 @@ impl Worker {
             self.schedule.telemetry = now + INTERVAL_NANOS;
         }
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
+        // Of the last flush the end tells, with whatever else is lost there.
+        if let Some(notices) = self.notices.as_mut().filter(|_| !last) {
+            notices.look(now, self.routes.iter().map(|route| &route.ledger));
+        }
     }
 }
 

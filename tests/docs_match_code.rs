@@ -1,6 +1,6 @@
 //! What the documentation says of defaults, variables, kinds and reasons is what the code does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -206,18 +206,76 @@ fn the_changelog_has_a_heading_for_this_version() {
 fn the_readme_and_the_crate_name_the_manifests_facts() {
     let version = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"));
     assert!(README.contains(version), "{version}");
-    let features = MANIFEST.split_once("[features]\n").unwrap().1.split_once("\n[").unwrap().0;
-    let features: Vec<_> = features
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(name, _)| name)
-        .filter(|name| *name != "default")
-        .collect();
-    assert!(features.contains(&"testing"));
-    for feature in features {
+    assert!(features().contains_key("testing"));
+    for feature in features().keys() {
         assert!(CRATE_ROOT.contains(&format!("//! | `{feature}` |")), "{feature}");
     }
+}
+
+/// The manifest's features but `default`, each with what it turns on.
+fn features() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let section = MANIFEST.split_once("[features]\n").unwrap().1.split_once("\n[").unwrap().0;
+    let lines = section.lines().filter(|line| !line.starts_with('#'));
+    let features = lines.filter_map(|line| line.split_once(" = "));
+    let quoted = |text: &'static str| text.split('"').skip(1).step_by(2).collect();
+    features
+        .map(|(name, turned_on)| (name, quoted(turned_on)))
+        .filter(|(name, _)| *name != "default")
+        .collect()
+}
+
+/// The manifest's examples that need features.
+fn examples_of_features() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let sections = MANIFEST.split("\n[[example]]\n").skip(1).map(|rest| rest.split("\n[").next().unwrap());
+    let named = sections.filter_map(|section| {
+        let value = |key: &str| {
+            section.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='))
+        };
+        let name = value("name").unwrap().trim().trim_matches('"');
+        Some((name, value("required-features")?.split('"').skip(1).step_by(2).collect()))
+    });
+    named.collect()
+}
+
+/// The rows of the first table whose head begins with a cell, without what stands in front of its lines.
+fn rows_under<'a>(markdown: &'a str, prefix: &str, first: &str) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let start = format!("{prefix}| {first} |");
+    let lines = markdown.lines().skip_while(|line| !line.starts_with(&start)).skip(2);
+    let rows = lines.map_while(|line| line.strip_prefix(prefix)?.strip_prefix('|')?.strip_suffix('|'));
+    rows.map(|row| {
+        let mut cells = row.split('|').map(str::trim);
+        (cells.next().unwrap().trim_matches('`'), cells.collect())
+    })
+    .collect()
+}
+
+#[test]
+fn both_tables_have_every_feature_with_what_it_brings() {
+    for (name, table) in [
+        ("src/lib.rs", rows_under(CRATE_ROOT, "//! ", "feature")),
+        ("README.md", rows_under(README, "", "feature")),
+    ] {
+        let (named, known) = (table.keys().collect::<Vec<_>>(), features());
+        assert_eq!(named, known.keys().collect::<Vec<_>>(), "{name}");
+        for (feature, turned_on) in features() {
+            let brought = in_backticks(table[feature].last().unwrap());
+            let expected: BTreeSet<&str> =
+                turned_on.iter().map(|on| on.strip_prefix("dep:").unwrap_or(on)).collect();
+            assert_eq!(brought, expected, "{feature} in {name}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_the_example_of_each_feature_and_no_other() {
+    let listed: BTreeSet<&str> =
+        rows_under(README, "", "feature").values().flat_map(|row| in_backticks(row[1])).collect();
+    let runs: BTreeSet<String> = examples_of_features()
+        .iter()
+        .map(|(name, features)| format!("cargo run --example {name} --features {}", features.join(",")))
+        .collect();
+    assert!(!runs.is_empty());
+    assert_eq!(listed, runs.iter().map(String::as_str).collect());
 }
 
 #[test]

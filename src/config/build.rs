@@ -14,6 +14,7 @@ use crate::error::ConfigError;
 use crate::fork;
 use crate::index::Limits;
 use crate::ledger::Ledger;
+use crate::notice::Notices;
 use crate::origin::Origin;
 use crate::packet::{Outbox, Sender};
 use crate::post::Post;
@@ -80,6 +81,7 @@ impl ClientBuilder {
         };
         let task_id = claim.task_id();
         let routes = self.routes(address, &origin, shared, task_id)?;
+        let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         Ok(Worker {
             shared: Arc::clone(shared),
@@ -93,6 +95,7 @@ impl ClientBuilder {
             claim,
             task_id,
             leased: None,
+            notices,
         })
     }
 
