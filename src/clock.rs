@@ -1,13 +1,13 @@
-//! What time it is for durations: monotonic, or moved by hand in tests.
+//! What time it is: monotonic for durations, of the day for the stamps of others, or moved by hand in tests.
 
 mod monotonic;
 
 use self::monotonic::Monotonic;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A source of monotonic nanoseconds since the client was built.
 ///
-/// The wall clock is never read, so a jump of it changes nothing that the client measures, but the operating system's
+/// The wall clock is never asked for a duration, so a jump of it changes nothing that the client measures, but the operating system's
 /// monotonic clock, as [`Instant`](std::time::Instant) does: exact to the nanosecond where there is such hardware, without
 /// a system call where it can do so, and the same on every processor, which the processor's own counter is not
 /// everywhere. A coarse clock would be five times faster and stand still for milliseconds.
@@ -32,6 +32,16 @@ impl Clock {
             Self::Monotonic(origin) => origin.elapsed(),
             #[cfg(feature = "testing")]
             Self::Manual(clock) => clock.nanos(),
+        }
+    }
+
+    /// The time of day: for what was stamped elsewhere, by a clock of its own, and for nothing else.
+    #[allow(dead_code, reason = "only where stamps of others are read")]
+    pub(crate) fn time_of_day(&self) -> SystemTime {
+        match self {
+            Self::Monotonic(_) => SystemTime::now(),
+            #[cfg(feature = "testing")]
+            Self::Manual(clock) => clock.time_of_day(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tags that can't explode: closed ones, whose values are types, and bounded ones, whose values have a limit.
 
-mod bounded;
+pub(crate) mod bounded;
 mod closed;
 mod declare;
 mod family;

@@ -14,9 +14,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The value that stands for all that have no place.
-pub(super) const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 /// Places that a bounded tag may have.
-pub(super) const MAX_LIMIT: usize = 10_000;
+pub(crate) const MAX_LIMIT: usize = 10_000;
 /// Characters of a value: what a line has room for. The rest is cut, so that a place's size has a limit too.
 const MAX_VALUE: usize = 100;
 /// Calls from one try to the next, when the client refused another context.
@@ -75,7 +75,9 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
     pub fn register(self) -> BoundedFamily<M> {
         let pattern: Pattern<M> = self.metric.pattern();
         match self.places(|tag| Ok::<M, std::convert::Infallible>(pattern.register(&[tag]))) {
-            Ok(places) => places.family(pattern),
+            Ok(places) => {
+                BoundedFamily::new(places, pattern.register(&[(self.key, OTHER)]), self.key, pattern)
+            }
             Err(never) => match never {},
         }
     }
@@ -87,25 +89,15 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
     /// When [`try_register`](MetricBuilder::try_register) fails for `other` or one of the allowed values.
     pub fn try_register(self) -> Result<BoundedFamily<M>, RegisterError> {
         let pattern: Pattern<M> = self.metric.pattern();
-        Ok(self.places(|tag| pattern.try_register(&[tag]))?.family(pattern))
+        let places = self.places(|tag| pattern.try_register(&[tag]))?;
+        Ok(BoundedFamily::new(places, pattern.try_register(&[(self.key, OTHER)])?, self.key, pattern))
     }
 
     fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Places<M>, E> {
-        // At most half full, so that the way to a free place is short.
-        let len = 2 * (self.limit.max(self.allowed.len()) + 1);
-        let mut places = Places {
-            table: (0..len.next_power_of_two()).map(|_| OnceLock::new()).collect(),
-            hasher: RandomState::default(),
-            key: self.key.into(),
-            other: register((self.key, OTHER))?,
-            room: self.limit,
-        };
+        let places = Places::new(self.limit, self.allowed.len());
         places.fill(OTHER, register((self.key, OTHER))?);
-        for value in self.allowed.iter().map(|value| clip(value)) {
-            if places.find(places.hash(value), value).is_none() {
-                places.fill(value, register((self.key, value))?);
-                places.room = places.room.saturating_sub(1);
-            }
+        for value in &self.allowed {
+            places.keep(value, |value| register((self.key, value)))?;
         }
         Ok(places)
     }
@@ -141,53 +133,114 @@ pub struct BoundedFamily<M> {
 
 struct Shared<M> {
     places: Places<M>,
+    key: Box<str>,
+    other: M,
     pattern: Pattern<M>,
-    // Places that nobody has yet; written under the lock.
-    room: AtomicUsize,
-    refusals: AtomicUsize,
     folded: CounterCell,
 }
 
 /// A table of values that only grows, so that readers need no lock.
-struct Places<M> {
-    table: Box<[OnceLock<Place<M>>]>,
+pub(crate) struct Places<T> {
+    table: Box<[OnceLock<Place<T>>]>,
     hasher: RandomState,
-    key: Box<str>,
-    other: M,
-    room: usize,
+    // Places that nobody has yet; written under the lock.
+    room: AtomicUsize,
+    refusals: AtomicUsize,
 }
 
-struct Place<M> {
+struct Place<T> {
     hash: u64,
     value: Box<str>,
-    handle: M,
+    holder: T,
 }
 
-impl<M> Places<M> {
+impl<T> Places<T> {
+    /// A table for `limit` values, of which `kept` are there from the start, and for one beyond the limit.
+    pub(crate) fn new(limit: usize, kept: usize) -> Self {
+        // At most half full, so that the way to a free place is short.
+        let len = 2 * (limit.max(kept) + 1);
+        Self {
+            table: (0..len.next_power_of_two()).map(|_| OnceLock::new()).collect(),
+            hasher: RandomState::default(),
+            room: AtomicUsize::new(limit),
+            refusals: AtomicUsize::new(0),
+        }
+    }
+
+    /// Gives a value a place before others come; it takes one out of the limit as long as there are any.
+    pub(crate) fn keep<E>(&self, value: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<(), E> {
+        let value = clip(value);
+        if self.find(self.hash(value), value).is_none() {
+            self.fill(value, make(value)?);
+            self.room.store(self.room.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// What holds a value's place, once `make` has made it where the value is new. `None` where no place is left, or
+    /// `make` refused.
+    #[inline]
+    pub(crate) fn at(&self, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
+        let value = clip(value);
+        let hash = self.hash(value);
+        match self.find(hash, value) {
+            None => self.admit(hash, value, make),
+            found => found,
+        }
+    }
+
     #[inline]
     fn hash(&self, value: &str) -> u64 {
         hash(&self.hasher, value)
     }
 
     #[inline]
-    fn find(&self, hash: u64, value: &str) -> Option<&M> {
+    fn find(&self, hash: u64, value: &str) -> Option<&T> {
         for step in 0..self.table.len() {
             let place = self.table.get(self.nth(hash, step))?.get()?;
             if place.hash == hash && *place.value == *value {
-                return Some(&place.handle);
+                return Some(&place.holder);
             }
         }
         None
     }
 
+    #[inline(never)]
+    fn admit(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
+        if !self.may_try() {
+            return None;
+        }
+        // One at a time, of all families: new values are rare.
+        let _growing = make_whole();
+        // Another thread may have been faster.
+        if let Some(holder) = self.find(hash, value) {
+            return Some(holder);
+        }
+        let room = self.room.load(Ordering::Relaxed).checked_sub(1)?;
+        let Some(holder) = make(value) else {
+            self.refusals.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        self.refusals.store(0, Ordering::Relaxed);
+        self.room.store(room, Ordering::Relaxed);
+        self.fill(value, holder)
+    }
+
+    /// Whether there is a place left, and the last try was not refused.
+    fn may_try(&self) -> bool {
+        self.room.load(Ordering::Relaxed) > 0
+            && (self.refusals.load(Ordering::Relaxed) == 0
+                || self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY))
+    }
+
     /// Puts a value into the first free place on its way; there always is one.
-    fn fill(&self, value: &str, handle: M) -> Option<&M> {
+    pub(crate) fn fill(&self, value: &str, holder: T) -> Option<&T> {
         let hash = self.hash(value);
-        let mut place = Place { hash, value: value.into(), handle };
+        let mut place = Place { hash, value: value.into(), holder };
         for step in 0..self.table.len() {
             let free = self.table.get(self.nth(hash, step))?;
             match free.set(place) {
-                Ok(()) => return free.get().map(|place| &place.handle),
+                Ok(()) => return free.get().map(|place| &place.holder),
                 Err(back) => place = back,
             }
         }
@@ -198,12 +251,18 @@ impl<M> Places<M> {
     fn nth(&self, hash: u64, step: usize) -> usize {
         nth(hash, step, self.table.len())
     }
+}
 
-    fn family(self, pattern: Pattern<M>) -> BoundedFamily<M> {
-        let room = AtomicUsize::new(self.room);
-        let refusals = AtomicUsize::new(0);
+impl<T> fmt::Debug for Places<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places").field("room", &self.room).finish_non_exhaustive()
+    }
+}
+
+impl<M> BoundedFamily<M> {
+    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
         let folded = CounterBlock::default().cell();
-        BoundedFamily { shared: Arc::new(Shared { places: self, pattern, room, refusals, folded }) }
+        Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
     }
 }
 
@@ -213,11 +272,11 @@ impl<M: Member> BoundedFamily<M> {
     #[inline]
     #[must_use]
     pub fn at(&self, value: &str) -> &M {
-        let value = clip(value);
-        let hash = self.shared.places.hash(value);
-        match self.shared.places.find(hash, value) {
+        let shared = &*self.shared;
+        let register = |value: &str| shared.pattern.try_register(&[(&shared.key, value)]).ok();
+        match shared.places.at(value, register) {
             Some(handle) => handle,
-            None => self.shared.admit(hash, value),
+            None => shared.fold(),
         }
     }
 
@@ -230,39 +289,10 @@ impl<M: Member> BoundedFamily<M> {
 
 impl<M: Member> Shared<M> {
     #[inline(never)]
-    fn admit(&self, hash: u64, value: &str) -> &M {
-        if self.may_try()
-            && let Some(handle) = self.take_place(hash, value)
-        {
-            return handle;
-        }
+    fn fold(&self) -> &M {
         self.folded.add(1);
         self.pattern.client().shared().ledger.folded_values.add(1);
-        &self.places.other
-    }
-
-    /// Whether there is a place left, and the client did not refuse the last try.
-    fn may_try(&self) -> bool {
-        self.room.load(Ordering::Relaxed) > 0
-            && (self.refusals.load(Ordering::Relaxed) == 0
-                || self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY))
-    }
-
-    fn take_place(&self, hash: u64, value: &str) -> Option<&M> {
-        // One at a time, of all families: new values are rare.
-        let _growing = make_whole();
-        // Another thread may have been faster.
-        if let Some(handle) = self.places.find(hash, value) {
-            return Some(handle);
-        }
-        let room = self.room.load(Ordering::Relaxed).checked_sub(1)?;
-        let Ok(handle) = self.pattern.try_register(&[(&self.places.key, value)]) else {
-            self.refusals.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
-        self.refusals.store(0, Ordering::Relaxed);
-        self.room.store(room, Ordering::Relaxed);
-        self.places.fill(value, handle)
+        &self.other
     }
 }
 
@@ -301,8 +331,8 @@ impl<M> Clone for BoundedFamily<M> {
 impl<M> fmt::Debug for BoundedFamily<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedFamily")
-            .field("key", &self.shared.places.key)
-            .field("room", &self.shared.room)
+            .field("key", &self.shared.key)
+            .field("room", &self.shared.places.room)
             .field("folded", &self.shared.folded.sum())
             .finish_non_exhaustive()
     }

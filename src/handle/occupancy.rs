@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::fork;
 use crate::shared::Shared;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How much of a capacity is in use: connections held, requests in flight, workers busy.
 ///
@@ -39,13 +40,13 @@ impl Occupancy {
     /// Takes a unit into use until the guard is dropped.
     #[inline]
     pub fn acquire(&self) -> Occupied<'_> {
-        Occupied { cell: &self.cell, generation: enter(&self.cell) }
+        Occupied { unit: enter(&self.cell), cell: &self.cell }
     }
 
     /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
     #[inline]
     pub fn acquire_owned(&self) -> OwnedOccupied {
-        OwnedOccupied { generation: enter(&self.cell), cell: Arc::clone(&self.cell) }
+        OwnedOccupied { unit: Some(enter(&self.cell)), cell: Arc::clone(&self.cell) }
     }
 
     /// Changes the capacity. It holds for the whole of the current flush interval.
@@ -54,20 +55,31 @@ impl Occupancy {
     }
 }
 
-/// Takes a unit, and says in which process of those that forks make that was.
-#[inline]
-fn enter(cell: &OccupancyCell) -> u32 {
-    fork::check();
-    cell.acquire(cell.now());
-    fork::generation()
+/// What a unit's holder knows of it.
+#[derive(Clone, Copy, Debug)]
+struct Unit {
+    since: u64,
+    // Of the processes that forks make, the one that acquired it.
+    generation: u32,
 }
 
 #[inline]
-fn leave(cell: &OccupancyCell, generation: u32) {
+fn enter(cell: &OccupancyCell) -> Unit {
+    fork::check();
+    let since = cell.now();
+    cell.acquire(since);
+    Unit { since, generation: fork::generation() }
+}
+
+#[inline]
+fn leave(cell: &OccupancyCell, unit: Unit) -> Option<Duration> {
     // A unit that was acquired before a fork is the parent's to give back.
-    if generation == fork::generation() {
-        cell.release(cell.now());
+    if unit.generation != fork::generation() {
+        return None;
     }
+    let now = cell.now();
+    cell.release(now);
+    Some(Duration::from_nanos(now.saturating_sub(unit.since)))
 }
 
 /// A unit in use. Dropping it gives the unit back, panics included.
@@ -75,12 +87,12 @@ fn leave(cell: &OccupancyCell, generation: u32) {
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct Occupied<'a> {
     cell: &'a OccupancyCell,
-    generation: u32,
+    unit: Unit,
 }
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
-        leave(self.cell, self.generation);
+        leave(self.cell, self.unit);
     }
 }
 
@@ -89,12 +101,36 @@ impl Drop for Occupied<'_> {
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct OwnedOccupied {
     cell: Arc<OccupancyCell>,
-    generation: u32,
+    // `None` once it was given back.
+    unit: Option<Unit>,
+}
+
+impl OwnedOccupied {
+    /// Gives the unit back, as dropping does, and says how long it was in use. `None` in a forked child where its parent
+    /// acquired the unit, which is the parent's to give back.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let held = client.timing("db.held").register();
+    /// let connection = client.occupancy("db.connections", 10).register().acquire_owned();
+    /// if let Some(duration) = connection.release() {
+    ///     held.record_duration(duration);
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline]
+    #[allow(clippy::must_use_candidate, reason = "it gives back, whatever becomes of the answer")]
+    pub fn release(mut self) -> Option<Duration> {
+        leave(&self.cell, self.unit.take()?)
+    }
 }
 
 impl Drop for OwnedOccupied {
     fn drop(&mut self) {
-        leave(&self.cell, self.generation);
+        if let Some(unit) = self.unit.take() {
+            leave(&self.cell, unit);
+        }
     }
 }
 

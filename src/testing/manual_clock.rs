@@ -5,10 +5,13 @@ use crate::config::ClientBuilder;
 use crate::shared::Shared;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long [`ManualClock::advance`] waits for a worker that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// From 1970 to the time of day at which a clock starts.
+const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 /// A clock that stands still until it is advanced. Clones are the same clock.
 ///
@@ -51,6 +54,13 @@ impl ManualClock {
             // A worker that is gone or stuck has nothing more to do.
             let _ = shared.post().control.look_at_clock(PATIENCE);
         }
+    }
+
+    /// The time of day that it shows: the first of January 2026, 00:00 UTC, when it is at 0. What a client reads that
+    /// compares a stamp from elsewhere with its own time.
+    #[must_use]
+    pub fn time_of_day(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + EPOCH + Duration::from_nanos(self.nanos())
     }
 
     pub(crate) fn nanos(&self) -> u64 {

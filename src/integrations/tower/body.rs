@@ -1,0 +1,99 @@
+//! The body of a response, which ends the request.
+
+use super::in_flight::InFlight;
+use bytes::Buf;
+use http::Response;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pin_project! {
+    /// The body of a response of an [`HttpService`](super::HttpService). The request is over when this is at its end, or
+    /// dropped; where that is before the end, the request was cancelled.
+    #[derive(Debug)]
+    pub struct HttpBody<B> {
+        #[pin]
+        inner: B,
+        // `None` once the request is over.
+        in_flight: Option<InFlight>,
+        // Bytes to come, where that is known. Whoever sent so many may drop the body without asking for its end.
+        left: Option<u64>,
+    }
+}
+
+impl<B: Body> HttpBody<B> {
+    pub(super) fn wrap(response: Response<B>, in_flight: Option<InFlight>) -> Response<Self> {
+        let (in_flight, left) = match in_flight {
+            Some(mut in_flight) => {
+                in_flight.answer(&response);
+                let left = length(&response);
+                let is_over = in_flight.has_no_body(response.status()) || left == Some(0);
+                if is_over || response.body().is_end_stream() {
+                    in_flight.finish();
+                    (None, None)
+                } else {
+                    (Some(in_flight), left)
+                }
+            }
+            None => (None, None),
+        };
+        response.map(|inner| Self { inner, in_flight, left })
+    }
+}
+
+/// How long a response's body is, by its head or by itself.
+fn length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let declared =
+        response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    declared.or_else(|| response.body().size_hint().exact())
+}
+
+impl<B: Body> Body for HttpBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let mut inner = this.inner.as_mut();
+        let frame = ready!(InFlight::during(this.in_flight, || inner.as_mut().poll_frame(context)));
+        match &frame {
+            None => finish(this.in_flight),
+            Some(Err(_)) => {
+                if let Some(in_flight) = this.in_flight.take() {
+                    in_flight.fail();
+                }
+            }
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    *this.left = this.left.map(|left| left.saturating_sub(data.remaining() as u64));
+                } else if let (Some(trailers), Some(in_flight)) = (frame.trailers_ref(), &mut *this.in_flight)
+                {
+                    in_flight.trail(trailers);
+                }
+                if frame.is_trailers() || *this.left == Some(0) || inner.is_end_stream() {
+                    finish(this.in_flight);
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+fn finish(in_flight: &mut Option<InFlight>) {
+    if let Some(in_flight) = in_flight.take() {
+        in_flight.finish();
+    }
+}

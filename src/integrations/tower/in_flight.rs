@@ -1,0 +1,98 @@
+//! A request from its arrival to the end of its response.
+
+use super::grpc;
+use super::metrics::Route;
+use crate::{OwnedOccupied, StatusClass};
+use http::{Method, Response, StatusCode};
+use std::sync::Arc;
+
+crate::tags! {
+    /// How a request ended.
+    pub(super) enum Ending: "outcome" {
+        /// With a response, all of which was read.
+        Ok,
+        /// With the server's own failure.
+        Error,
+        /// Nobody waited for the end of it.
+        Cancelled,
+    }
+}
+
+/// A request that is not over. Dropping it records how it ended.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    route: Arc<Route>,
+    // `None` once it was recorded.
+    unit: Option<OwnedOccupied>,
+    // What the end is called if it is now.
+    ending: Ending,
+    class: StatusClass,
+    asks_for_head: bool,
+    connects: bool,
+}
+
+impl InFlight {
+    pub(super) fn new(route: &Arc<Route>, unit: OwnedOccupied, method: &Method) -> Self {
+        Self {
+            route: Arc::clone(route),
+            unit: Some(unit),
+            ending: Ending::Cancelled,
+            class: StatusClass::Other,
+            asks_for_head: *method == Method::HEAD,
+            connects: *method == Method::CONNECT,
+        }
+    }
+
+    /// Has the code of others act for this request: if that panics, the request ended with an error.
+    #[inline]
+    pub(super) fn during<T>(in_flight: &mut Option<Self>, act: impl FnOnce() -> T) -> T {
+        if let Some(in_flight) = in_flight {
+            in_flight.ending = Ending::Error;
+        }
+        let done = act();
+        if let Some(in_flight) = in_flight {
+            in_flight.ending = Ending::Cancelled;
+        }
+        done
+    }
+
+    /// Takes the head of the response into account.
+    pub(super) fn answer<B>(&mut self, response: &Response<B>) {
+        self.class = grpc::class(response.headers()).unwrap_or(StatusClass::of(response.status().as_u16()));
+    }
+
+    /// Takes the trailers of the response into account.
+    pub(super) fn trail(&mut self, trailers: &http::HeaderMap) {
+        if let Some(class) = grpc::class(trailers) {
+            self.class = class;
+        }
+    }
+
+    /// Whether whoever sends the response drops its body unread, because there is no place for one.
+    pub(super) fn has_no_body(&self, status: StatusCode) -> bool {
+        self.asks_for_head
+            || (self.connects && status.is_success())
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+    }
+
+    /// All of the response is out.
+    pub(super) fn finish(mut self) {
+        self.ending = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
+    }
+
+    /// There is no response, or no more of it.
+    pub(super) fn fail(mut self) {
+        self.ending = Ending::Error;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // A forked child has no part in its parent's requests.
+        if let Some(duration) = self.unit.take().and_then(OwnedOccupied::release) {
+            self.route.record(self.ending, self.class, duration);
+        }
+    }
+}

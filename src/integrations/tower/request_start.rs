@@ -1,0 +1,430 @@
+//! When a request came to the edge, by the stamps that proxies put into its headers.
+
+use http::HeaderMap;
+use http::header::HeaderName;
+use std::time::Duration;
+
+/// The longest wait that is reported; what is longer counts as this.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
+/// The age from which on a stamp is not believed.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(60 * 60);
+/// How far ahead of ours another host's clock may be.
+pub(super) const MAX_SKEW: Duration = Duration::from_secs(1);
+/// Stamps of a request that are looked at, and bytes of a header.
+const MAX_STAMPS: usize = 8;
+const MAX_LEN: usize = 1024;
+
+const SECOND: u64 = 1_000_000_000;
+/// The first of January 2000, in seconds: no stamp is older, which is what tells the units apart.
+const YEAR_2000: u64 = 946_684_800;
+
+static REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
+static QUEUE_START: HeaderName = HeaderName::from_static("x-queue-start");
+static TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+crate::tags! {
+    /// Why a stamp was refused.
+    pub(super) enum Refusal: "reason" {
+        /// It is later than now, by more than clocks may differ.
+        Future,
+        /// It is older than any proxy lets a request wait.
+        TooOld,
+        /// It is no stamp.
+        Malformed,
+    }
+}
+
+/// What the stamps of a request say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// How long it waited, by the earliest stamp that is to be believed.
+    pub(super) waited: Option<Duration>,
+    /// What was wrong with the first one that is not.
+    pub(super) refused: Option<Refusal>,
+}
+
+impl Reading {
+    fn add(&mut self, stamp: Result<Stamp, Refusal>, now: u64) {
+        match stamp.and_then(|stamp| stamp.age(now)) {
+            Ok(age) => self.waited = self.waited.max(Some(age)),
+            Err(refusal) => {
+                self.refused.get_or_insert(refusal);
+            }
+        }
+    }
+}
+
+/// Reads the stamps of a request that is here at `now`, in nanoseconds since 1970, which is asked for only if there are
+/// any.
+pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> u64) -> Reading {
+    let mut reading = Reading::default();
+    let mut now = Now::Unasked(now);
+    let starts = [&REQUEST_START, &QUEUE_START].map(|name| headers.get_all(name));
+    let starts = starts.into_iter().flatten().flat_map(|value| parts(value.as_bytes()));
+    for part in starts.take(MAX_STAMPS) {
+        reading.add(stamp(part), now.get());
+    }
+    // To the second, and perhaps of a request that this one is a part of: better than nothing, and than nothing else.
+    if reading.waited.is_none() {
+        for value in headers.get_all(&TRACE_ID).into_iter().take(MAX_STAMPS) {
+            reading.add(trace_stamp(value.as_bytes()), now.get());
+        }
+    }
+    reading.waited = reading.waited.map(|waited| waited.min(MAX_WAIT));
+    reading
+}
+
+/// The time, read once.
+enum Now<F> {
+    Unasked(F),
+    At(u64),
+    Asking,
+}
+
+impl<F: FnOnce() -> u64> Now<F> {
+    fn get(&mut self) -> u64 {
+        let now = match std::mem::replace(self, Self::Asking) {
+            Self::Unasked(ask) => ask(),
+            Self::At(now) => now,
+            Self::Asking => 0,
+        };
+        *self = Self::At(now);
+        now
+    }
+}
+
+/// A moment, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    at: u64,
+    /// It stands for any moment up to so much later.
+    width: u64,
+}
+
+impl Stamp {
+    /// How long ago it was, at least.
+    fn age(self, now: u64) -> Result<Duration, Refusal> {
+        if self.at < YEAR_2000 * SECOND {
+            return Err(Refusal::TooOld);
+        }
+        let ahead = Duration::from_nanos(self.at.saturating_sub(now));
+        if ahead > MAX_SKEW {
+            return Err(Refusal::Future);
+        }
+        let age = now.saturating_sub(self.at);
+        if Duration::from_nanos(age) > MAX_AGE {
+            return Err(Refusal::TooOld);
+        }
+        Ok(Duration::from_nanos(age.saturating_sub(self.width)))
+    }
+}
+
+/// What stands between the commas.
+fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // One part that is no stamp, where it is too long to be looked at.
+    let commas = value.len() <= MAX_LEN;
+    value.split(move |&byte| commas && byte == b',').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
+}
+
+/// `t=1767225600.123`, with or without `t=`, in any unit.
+fn stamp(part: &[u8]) -> Result<Stamp, Refusal> {
+    if part.len() > MAX_LEN {
+        return Err(Refusal::Malformed);
+    }
+    let number = part.strip_prefix(b"t=").or_else(|| part.strip_prefix(b"T=")).unwrap_or(part).trim_ascii();
+    let mut halves = number.splitn(2, |&byte| byte == b'.');
+    let whole = digits(halves.next().unwrap_or_default())?;
+    let unit = unit_of(whole);
+    let (fraction, width) = match halves.next() {
+        Some(fraction) => (fraction_of(fraction, unit)?, 0),
+        None => (0, if unit == SECOND { SECOND } else { 0 }),
+    };
+    // What is too large for the type is in the year 2554 or later.
+    Ok(Stamp { at: whole.saturating_mul(unit).saturating_add(fraction), width })
+}
+
+/// Nanoseconds of the unit that makes a number a moment of this century: each is a thousand of the next, and so are the
+/// numbers.
+fn unit_of(number: u64) -> u64 {
+    match number {
+        n if n >= YEAR_2000 * SECOND => 1,
+        n if n >= YEAR_2000 * 1_000_000 => 1_000,
+        n if n >= YEAR_2000 * 1_000 => 1_000_000,
+        _ => SECOND,
+    }
+}
+
+fn digits(text: &[u8]) -> Result<u64, Refusal> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::Malformed);
+    }
+    let append = |number: u64, digit: &u8| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    Ok(text.iter().fold(0, append))
+}
+
+/// Nanoseconds of what stands behind the point.
+fn fraction_of(text: &[u8], unit: u64) -> Result<u64, Refusal> {
+    digits(text)?;
+    let (mut nanos, mut place) = (0, unit);
+    for digit in text {
+        place /= 10;
+        nanos += place * u64::from(digit - b'0');
+    }
+    Ok(nanos)
+}
+
+/// `Root=1-<8 hexadecimal digits>-…`, and `Self` in the same form, which the balancer next to us added.
+fn trace_stamp(value: &[u8]) -> Result<Stamp, Refusal> {
+    if value.len() > MAX_LEN {
+        return Err(Refusal::Malformed);
+    }
+    let field = |name: &[u8]| {
+        value.split(|&byte| byte == b';').find_map(|field| field.trim_ascii().strip_prefix(name))
+    };
+    let id = field(b"Self=").or_else(|| field(b"Root=")).ok_or(Refusal::Malformed)?;
+    let seconds = id.strip_prefix(b"1-").and_then(|id| id.split_first_chunk::<8>());
+    match seconds {
+        Some((seconds, [b'-', ..])) => Ok(Stamp { at: hexadecimal(*seconds)? * SECOND, width: SECOND }),
+        _ => Err(Refusal::Malformed),
+    }
+}
+
+fn hexadecimal(digits: [u8; 8]) -> Result<u64, Refusal> {
+    digits.iter().try_fold(0, |number, &digit| {
+        let digit = char::from(digit).to_digit(16).ok_or(Refusal::Malformed)?;
+        Ok(number * 16 + u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arbtest::arbtest;
+    use http::HeaderValue;
+
+    /// 2017-12-04 09:19:27.574, as routers write it in their manuals.
+    const NOW: u64 = 1_512_379_167_574_000_000;
+
+    fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    fn read_at(now: u64, pairs: &[(&'static str, &[u8])]) -> Reading {
+        read(&headers(pairs), || now)
+    }
+
+    fn start(value: &str) -> Reading {
+        read_at(NOW, &[("x-request-start", value.as_bytes())])
+    }
+
+    fn waited(nanos: u64) -> Reading {
+        Reading { waited: Some(Duration::from_nanos(nanos)), refused: None }
+    }
+
+    fn refused(refusal: Refusal) -> Reading {
+        Reading { waited: None, refused: Some(refusal) }
+    }
+
+    #[test]
+    fn every_unit_and_form_is_read() {
+        let ms = 1_000_000;
+        for (value, expected) in [
+            ("1512379167474", 100 * ms),
+            ("t=1512379167474", 100 * ms),
+            ("T=1512379167474", 100 * ms),
+            ("t= 1512379167474", 100 * ms),
+            ("  t=1512379167474 \t", 100 * ms),
+            ("t=1512379167.474", 100 * ms),
+            ("1512379167.474", 100 * ms),
+            ("1512379167.4", 174 * ms),
+            ("1512379167.474000000000001", 100 * ms),
+            ("1512379167474.250", 99_750_000),
+            ("t=1512379167474000", 100 * ms),
+            ("1512379167474001.5", 99_998_500),
+            ("1512379167473999999", 100_000_001),
+            ("1512379167473999999.9", 100_000_001),
+            ("001512379167474", 100 * ms),
+            // Any moment of the second: less than the whole of it is certain.
+            ("t=1512379160", 6_574 * ms),
+            ("t=1512379167", 0),
+            ("t=1512379166", 574 * ms),
+        ] {
+            assert_eq!(start(value), waited(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_trace_id_tells_the_second() {
+        let trace = |value: &[u8]| read_at(NOW, &[("x-amzn-trace-id", value)]);
+        // 0x5a251290 is 1512379024, 143 s earlier.
+        let root = b"Root=1-5a251290-abcdef012345678912345678";
+        assert_eq!(trace(root), waited(142_574_000_000));
+        assert_eq!(trace(b"Root=1-5A251290-abcdef012345678912345678;Sampled=1"), trace(root));
+        // Root is what the client sent, Self what the balancer added.
+        let both = b"Self=1-5a25131f-12456789abcdef012345678;Root=1-5a251290-abcdef012345678912345678";
+        assert_eq!(trace(both), waited(0));
+        let both = b"Root=1-5a251290-abcdef012345678912345678; Self=1-5a25131a-12456789abcdef012345678";
+        assert_eq!(trace(both), waited(4_574_000_000));
+        for value in [
+            &b""[..],
+            b"1-5a251290-abcdef",
+            b"Root=",
+            b"Root=2-5a251290-abcdef",
+            b"Root=1-5a25129-abcdef",
+            b"Root=1-5a2512900-abcdef",
+            b"Root=1-5a25129g-abcdef",
+            b"Root=1-+5a25129-abcdef",
+            b"Root=1-5a251290",
+            b"Self=x;Root=1-5a251290-abcdef012345678912345678",
+        ] {
+            assert_eq!(trace(value), refused(Refusal::Malformed), "{}", value.escape_ascii());
+        }
+        assert_eq!(trace(b"Root=1-00000001-abcdef"), refused(Refusal::TooOld));
+        assert_eq!(trace(b"Root=1-ffffffff-abcdef"), refused(Refusal::Future));
+    }
+
+    #[test]
+    fn what_is_no_stamp_is_refused() {
+        for value in [
+            "t=",
+            "t",
+            "now",
+            "-1512379167474",
+            "t=-1",
+            "+1512379167474",
+            "1512379167,",
+            "1.5e9",
+            "1512379167474ms",
+            "0x5a",
+            ".5",
+            "1512379167.",
+            "1512379167.4.7",
+            "1512379167.-4",
+            "t=t=1512379167474",
+            "NaN",
+            "inf",
+            "(null)",
+            "%t",
+            "15123 79167",
+        ] {
+            let expected = if value == "1512379167," { waited(0) } else { refused(Refusal::Malformed) };
+            assert_eq!(start(value), expected, "{value}");
+        }
+        let bytes = read_at(NOW, &[("x-request-start", b"t=\xff\xfe1512379167474")]);
+        assert_eq!(bytes, refused(Refusal::Malformed));
+        for empty in ["", " ", ",", ",,,, ,"] {
+            assert_eq!(start(empty), Reading::default(), "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_of_the_future_is_refused_beyond_what_clocks_differ() {
+        assert_eq!(start("1512379167575"), waited(0));
+        assert_eq!(start("1512379168574"), waited(0));
+        assert_eq!(start("1512379168575"), refused(Refusal::Future));
+        assert_eq!(start("1512379168574.000001"), refused(Refusal::Future));
+        assert_eq!(start("99999999999"), refused(Refusal::Future));
+        assert_eq!(start("18446744073709551615"), refused(Refusal::Future));
+        assert_eq!(start(&"9".repeat(MAX_LEN)), refused(Refusal::Future));
+        assert_eq!(start(&"9".repeat(MAX_LEN + 1)), refused(Refusal::Malformed));
+    }
+
+    #[test]
+    fn a_long_wait_is_cut_and_a_longer_one_is_refused() {
+        let ago = |ago: Duration| {
+            let at = (NOW - u64::try_from(ago.as_nanos()).unwrap()).to_string();
+            start(&at)
+        };
+        let nano = Duration::from_nanos(1);
+        assert_eq!(ago(MAX_WAIT - nano), waited(299_999_999_999));
+        assert_eq!(ago(MAX_WAIT + nano), waited(300_000_000_000));
+        assert_eq!(ago(MAX_AGE), waited(300_000_000_000));
+        assert_eq!(ago(MAX_AGE + nano), refused(Refusal::TooOld));
+        for value in ["0", "1", "t=12345", "946684799", "946684800", "946684800000", "946684800000000000"] {
+            assert_eq!(start(value), refused(Refusal::TooOld), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_stamp_that_is_to_be_believed_counts() {
+        let both = |first: &[u8], second: &[u8]| {
+            read_at(NOW, &[("x-request-start", first), ("x-queue-start", second)])
+        };
+        assert_eq!(both(b"t=1512379167574", b"t=1512379167474"), waited(100_000_000));
+        assert_eq!(both(b"t=1512379167374", b"t=1512379167474"), waited(200_000_000));
+        assert_eq!(start("1512379167474, 1512379167374"), waited(200_000_000));
+        let lines: &[(&str, &[u8])] =
+            &[("x-request-start", b"1512379167474"), ("x-request-start", b"1512379167374")];
+        assert_eq!(read_at(NOW, lines), waited(200_000_000));
+        // One that is not to be believed is counted, and does not take the others with it.
+        let mixed = both(b"t=0", b"t=1512379167474");
+        assert_eq!(mixed, Reading { refused: Some(Refusal::TooOld), ..waited(100_000_000) });
+    }
+
+    #[test]
+    fn a_trace_id_is_read_only_where_nothing_finer_is() {
+        let trace: (&str, &[u8]) = ("x-amzn-trace-id", b"Root=1-5a251290-abcdef012345678912345678");
+        assert_eq!(read_at(NOW, &[trace, ("x-request-start", b"1512379167474")]), waited(100_000_000));
+        let instead = read_at(NOW, &[trace, ("x-request-start", b"junk")]);
+        assert_eq!(instead, Reading { refused: Some(Refusal::Malformed), ..waited(142_574_000_000) });
+    }
+
+    #[test]
+    fn of_many_stamps_the_first_few_are_read() {
+        let stamps = ["junk"; MAX_STAMPS - 1].join(",");
+        assert_eq!(start(&format!("{stamps},1512379167474")).waited, waited(100_000_000).waited);
+        assert_eq!(start(&format!("{stamps},junk,1512379167474")), refused(Refusal::Malformed));
+        assert_eq!(start(&",".repeat(MAX_LEN * 8)), refused(Refusal::Malformed));
+    }
+
+    #[test]
+    fn the_time_is_not_asked_for_where_there_is_no_stamp() {
+        let reading = read(&headers(&[("host", b"shop")]), || panic!("asked"));
+        assert_eq!(reading, Reading::default());
+    }
+
+    #[test]
+    fn any_bytes_give_a_wait_within_bounds_or_a_refusal() {
+        arbtest(|u| {
+            let (now, value): (u64, Vec<u8>) = (u.arbitrary()?, u.arbitrary()?);
+            for part in parts(&value) {
+                if let Ok(age) = stamp(part).and_then(|stamp| stamp.age(now)) {
+                    assert!(age <= MAX_AGE);
+                }
+            }
+            let _ = trace_stamp(&value).and_then(|stamp| stamp.age(now));
+            let alphabet = b"0123456789.=t, -;Selfroot";
+            let likely: Vec<u8> =
+                value.iter().map(|&byte| alphabet[usize::from(byte) % alphabet.len()]).collect();
+            let name = ["x-request-start", "x-queue-start", "x-amzn-trace-id"]
+                [usize::from(u.arbitrary::<u8>()? % 3)];
+            let reading = read_at(now, &[(name, &likely)]);
+            assert!(reading.waited <= Some(MAX_WAIT));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_moment_reads_the_same_in_every_unit() {
+        arbtest(|u| {
+            let micros = u.int_in_range(YEAR_2000 * 1_000_000..=4_102_444_800_000_000)?;
+            let now = micros * 1_000 + u.int_in_range(0..=MAX_WAIT.as_nanos())? as u64;
+            let (secs, millis) = (micros / 1_000_000, micros / 1_000);
+            let forms = [
+                format!("t={secs}.{:06}", micros % 1_000_000),
+                format!("{millis}.{:03}", micros % 1_000),
+                format!("t={micros}"),
+                format!("{}", micros * 1_000),
+            ];
+            for form in &forms {
+                let reading = read_at(now, &[("x-queue-start", form.as_bytes())]);
+                assert_eq!(reading, waited(now - micros * 1_000), "{form}");
+            }
+            Ok(())
+        });
+    }
+}

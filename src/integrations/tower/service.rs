@@ -1,0 +1,64 @@
+//! The service.
+
+use super::body::HttpBody;
+use super::future::HttpFuture;
+use super::in_flight::InFlight;
+use super::metrics::Metrics;
+use super::route::RequestHead;
+use http::{Request, Response};
+use http_body::Body;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// A service whose requests are reported. [`HttpLayer`](super::HttpLayer) makes one.
+///
+/// A request is passed on in the call itself, to the very service that said it was ready.
+pub struct HttpService<S, R> {
+    inner: S,
+    metrics: Arc<Metrics>,
+    route: Arc<R>,
+}
+
+impl<S, R> HttpService<S, R> {
+    pub(super) fn new(inner: S, metrics: Arc<Metrics>, route: Arc<R>) -> Self {
+        Self { inner, metrics, route }
+    }
+}
+
+impl<S, R, A, B> Service<Request<A>> for HttpService<S, R>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    B: Body,
+    R: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
+{
+    type Response = Response<HttpBody<B>>;
+    type Error = S::Error;
+    type Future = HttpFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let head = RequestHead::of(&request);
+        let mut in_flight = Some(self.metrics.begin(head, (self.route)(head)));
+        let inner = InFlight::during(&mut in_flight, || self.inner.call(request));
+        HttpFuture::new(inner, in_flight)
+    }
+}
+
+impl<S: Clone, R> Clone for HttpService<S, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), metrics: Arc::clone(&self.metrics), route: Arc::clone(&self.route) }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for HttpService<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

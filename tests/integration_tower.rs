@@ -1,0 +1,1054 @@
+//! The layer for tower: what it reports of real requests to a real server, and of services that misbehave.
+#![cfg(feature = "tower")]
+#![allow(unsafe_code, reason = "an allocator that counts is one")]
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::MatchedPath;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::routing::{any, get};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead};
+use tasktag::testing::{Capture, ManualClock, ParsedMetric};
+use tasktag::{Client, ClientBuilder, Guard};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tower_layer::Layer;
+use tower_service::Service;
+
+type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
+type BoxError = Box<dyn Error + Send + Sync>;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const MS: Duration = Duration::from_millis(1);
+
+/// The system's allocator, which counts what each thread asks of it.
+struct Counting;
+
+thread_local! {
+    // Without an initializer or a destructor, so that counting itself allocates nothing.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A client whose agent is in memory and whose time is moved by hand, and all that it reported.
+struct Lab {
+    guard: Guard,
+    capture: Capture,
+    clock: ManualClock,
+    seen: Vec<ParsedMetric>,
+}
+
+/// `http.requests` of a route, an outcome and a class of status.
+type Ends = BTreeMap<(String, String, String), u64>;
+
+impl Lab {
+    fn new() -> Result<Self> {
+        Self::with(|builder| builder)
+    }
+
+    fn with(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Self> {
+        let (capture, clock) = (Capture::new(), ManualClock::new());
+        let builder = Client::builder().flush_interval(Duration::from_secs(3600)).telemetry(false);
+        let guard = set(builder.capture(&capture).clock(&clock)).build()?;
+        Ok(Self { guard, capture, clock, seen: Vec::new() })
+    }
+
+    fn layer(&self) -> HttpLayer {
+        HttpLayer::new(self.guard.client())
+    }
+
+    /// A layer that takes the path as it is.
+    fn by_path(&self) -> HttpLayer<impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + 'static> {
+        self.layer().route(|request| Some(request.uri().path()))
+    }
+
+    fn flush(&mut self) -> Result {
+        self.guard.client().flush(PATIENCE)?;
+        self.seen.extend(self.capture.take_metrics()?);
+        Ok(())
+    }
+
+    /// The last value of a gauge.
+    fn gauge(&mut self, name: &str) -> Result<Option<f64>> {
+        self.flush()?;
+        Ok(self.seen.iter().rev().find(|metric| metric.name == name).and_then(|metric| metric.value.number()))
+    }
+
+    fn in_flight(&mut self) -> Result<f64> {
+        Ok(self.gauge("http.in_flight.in_use")?.ok_or("no request was ever in flight")?)
+    }
+
+    /// Waits until as many requests are in flight.
+    fn await_in_flight(&mut self, expected: f64) -> Result {
+        let start = Instant::now();
+        while self.in_flight()? != expected {
+            assert!(start.elapsed() < PATIENCE, "{} are in flight, not {expected}", self.in_flight()?);
+            std::thread::sleep(MS);
+        }
+        Ok(())
+    }
+
+    /// What became of all requests. Each was timed under the very tags that it was counted under.
+    fn ends(&mut self) -> Result<Ends> {
+        self.flush()?;
+        let (mut counts, mut timings) = (Ends::new(), Ends::new());
+        for metric in &self.seen {
+            let of = |key| metric.tag(key).unwrap_or("none").to_owned();
+            let tags = (of("route"), of("outcome"), of("status_class"));
+            match metric.name.as_str() {
+                "http.requests" => *counts.entry(tags).or_default() += whole(metric),
+                "http.request.duration" => *timings.entry(tags).or_default() += metric.count(),
+                _ => {}
+            }
+        }
+        assert_eq!(counts, timings);
+        Ok(counts)
+    }
+
+    /// All values of a timing in milliseconds, in their order on the wire.
+    fn values(&mut self, name: &str) -> Result<Vec<f64>> {
+        self.flush()?;
+        let values = self.seen.iter().filter(|metric| metric.name == name).flat_map(|metric| {
+            assert_eq!(metric.code, "ms");
+            std::iter::repeat_n(metric.value.number(), usize::try_from(metric.count()).unwrap())
+        });
+        Ok(values.flatten().collect())
+    }
+
+    fn refused(&mut self) -> Result<BTreeMap<String, u64>> {
+        self.flush()?;
+        let mut refused = BTreeMap::new();
+        for metric in self.seen.iter().filter(|metric| metric.name == "http.request.wait.refused") {
+            let reason = metric.tag("reason").ok_or("no reason")?;
+            *refused.entry(reason.to_owned()).or_default() += whole(metric);
+        }
+        Ok(refused)
+    }
+
+    fn nanos(&self) -> u128 {
+        self.clock.time_of_day().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos()
+    }
+}
+
+fn whole(metric: &ParsedMetric) -> u64 {
+    let number = metric.value.number().unwrap();
+    assert_eq!(number.fract(), 0.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and whole")]
+    let number = number as u64;
+    number
+}
+
+fn ends<const N: usize>(expected: [(&str, &str, &str, u64); N]) -> Ends {
+    let owned = |(route, outcome, class, count): (&str, &str, &str, u64)| {
+        ((route.to_owned(), outcome.to_owned(), class.to_owned()), count)
+    };
+    expected.into_iter().map(owned).collect()
+}
+
+/// A body whose frames are sent to it.
+struct Frames {
+    frames: UnboundedReceiver<Result<Frame<Bytes>, BoxError>>,
+    size: SizeHint,
+}
+
+type Sender = UnboundedSender<Result<Frame<Bytes>, BoxError>>;
+
+impl HttpBody for Frames {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.frames.poll_recv(context)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.clone()
+    }
+}
+
+fn frames() -> (Sender, Frames) {
+    let (sender, frames) = unbounded_channel();
+    (sender, Frames { frames, size: SizeHint::default() })
+}
+
+fn data(text: &'static str) -> Result<Frame<Bytes>, BoxError> {
+    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+}
+
+fn trailers(status: &'static str) -> Result<Frame<Bytes>, BoxError> {
+    let status = HeaderValue::from_static(status);
+    Ok(Frame::trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), status)])))
+}
+
+async fn serve(app: Router) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(address)
+}
+
+/// Sends a request that is followed by no other.
+async fn send(address: SocketAddr, method: &str, path: &str, headers: &[u8]) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n");
+    stream.write_all(&[head.as_bytes(), headers, b"\r\n"].concat()).await?;
+    Ok(stream)
+}
+
+async fn response(stream: &mut TcpStream) -> Result<String> {
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await?;
+    Ok(String::from_utf8(response)?)
+}
+
+async fn fetch(address: SocketAddr, path: &str) -> Result<String> {
+    response(&mut send(address, "GET", path, b"").await?).await
+}
+
+fn matched(request: RequestHead<'_>) -> Option<&str> {
+    request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_is_counted_under_its_route_and_how_it_ended() -> Result {
+    let mut lab = Lab::new()?;
+    let app = Router::new()
+        .route("/cart/{id}", get(|| async { "a cart" }))
+        .route("/moved", get(|| async { (StatusCode::FOUND, [("location", "/cart/1")]) }))
+        .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .layer(lab.layer().route(matched));
+    let address = serve(app).await?;
+    for (path, times, status) in [
+        ("/cart/1", 3, "200 OK"),
+        ("/cart/2", 4, "200 OK"),
+        ("/moved", 2, "302 Found"),
+        ("/broken", 5, "500 Internal Server Error"),
+        ("/nowhere", 6, "404 Not Found"),
+    ] {
+        for _ in 0..times {
+            assert!(fetch(address, path).await?.starts_with(&format!("HTTP/1.1 {status}")), "{path}");
+        }
+    }
+    let post = response(&mut send(address, "POST", "/cart/1", b"content-length: 0\r\n").await?).await?;
+    assert!(post.starts_with("HTTP/1.1 405"), "{post}");
+    let expected = ends([
+        // Braces are none of the characters of a tag.
+        ("/cart/_id_", "ok", "2xx", 7),
+        ("/cart/_id_", "ok", "4xx", 1),
+        ("/moved", "ok", "3xx", 2),
+        ("/broken", "error", "5xx", 5),
+        ("unmatched", "ok", "4xx", 6),
+    ]);
+    assert_eq!(lab.ends()?, expected);
+    assert_eq!(lab.in_flight()?, 0.0);
+    assert_eq!(lab.values("http.request.wait")?, [], "there was no stamp");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_response_is_what_it_would_be_without_the_layer() -> Result {
+    let lab = Lab::new()?;
+    let app = || {
+        let chunked = || async {
+            let (sender, body) = frames();
+            sender.send(data("one ")).unwrap();
+            sender.send(data("two")).unwrap();
+            Body::new(body)
+        };
+        Router::new().route("/whole", get(|| async { "text" })).route("/chunked", get(chunked))
+    };
+    let (plain, layered) = (serve(app()).await?, serve(app().layer(lab.by_path())).await?);
+    for path in ["/whole", "/chunked", "/none"] {
+        let (plain, layered) = (fetch(plain, path).await?, fetch(layered, path).await?);
+        let undated = |response: &str| {
+            response.lines().filter(|line| !line.starts_with("date")).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(undated(&plain), undated(&layered));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_request_is_in_flight_all_the_while() -> Result {
+    let mut lab = Lab::new()?;
+    let (started, mut starts) = unbounded_channel();
+    let slow = move || {
+        let (release, mut released) = unbounded_channel::<()>();
+        started.send(release).unwrap();
+        async move {
+            released.recv().await;
+            "at last"
+        }
+    };
+    let app = Router::new().route("/slow", get(slow)).layer(lab.by_path().capacity(4));
+    let address = serve(app).await?;
+    let mut first = send(address, "GET", "/slow", b"").await?;
+    let release_first = starts.recv().await.ok_or("started")?;
+    lab.clock.advance(250 * MS);
+    let mut second = send(address, "GET", "/slow", b"").await?;
+    let release_second = starts.recv().await.ok_or("started")?;
+    assert_eq!(lab.in_flight()?, 2.0);
+    assert_eq!(lab.gauge("http.in_flight.utilization")?, Some(0.25));
+    lab.clock.advance(500 * MS);
+    assert_eq!(lab.gauge("http.in_flight.utilization")?, Some(0.5));
+    drop(release_second);
+    response(&mut second).await?;
+    assert_eq!(lab.in_flight()?, 1.0);
+    lab.clock.advance(MS);
+    drop(release_first);
+    response(&mut first).await?;
+    assert_eq!(lab.in_flight()?, 0.0);
+    assert_eq!(lab.gauge("http.in_flight.in_use.max")?, Some(0.0));
+    assert_eq!(lab.values("http.request.duration")?, [500.0, 751.0]);
+    assert_eq!(lab.ends()?, ends([("/slow", "ok", "2xx", 2)]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_before_the_answer_has_cancelled_its_request() -> Result {
+    let mut lab = Lab::new()?;
+    let (started, mut starts) = unbounded_channel();
+    let never = move || {
+        started.send(()).unwrap();
+        std::future::pending::<&str>()
+    };
+    let app = Router::new().route("/never", get(never)).layer(lab.by_path());
+    let address = serve(app).await?;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(send(address, "GET", "/never", b"").await?);
+        starts.recv().await;
+    }
+    lab.await_in_flight(5.0)?;
+    lab.clock.advance(30 * MS);
+    clients.truncate(2);
+    lab.await_in_flight(2.0)?;
+    assert_eq!(lab.ends()?, ends([("/never", "cancelled", "other", 3)]));
+    drop(clients);
+    lab.await_in_flight(0.0)?;
+    assert_eq!(lab.ends()?, ends([("/never", "cancelled", "other", 5)]));
+    assert_eq!(lab.values("http.request.duration")?, [30.0; 5]);
+    Ok(())
+}
+
+/// A server of one route, `/stream`, whose bodies' frames are sent to what comes out of the channel.
+async fn streaming(
+    lab: &Lab,
+    head: &[(&'static str, &'static str)],
+) -> Result<(SocketAddr, UnboundedReceiver<Sender>)> {
+    let (started, starts) = unbounded_channel();
+    let head: HeaderMap =
+        head.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect();
+    let stream = move || {
+        let (sender, body) = frames();
+        started.send(sender).unwrap();
+        let head = head.clone();
+        async move { (head, Body::new(body)) }
+    };
+    let app = Router::new().route("/stream", get(stream)).layer(lab.by_path());
+    Ok((serve(app).await?, starts))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_in_flight_until_its_body_is_out() -> Result {
+    let mut lab = Lab::new()?;
+    let (address, mut starts) = streaming(&lab, &[]).await?;
+    let mut client = send(address, "GET", "/stream", b"").await?;
+    let body = starts.recv().await.ok_or("started")?;
+    body.send(data("some"))?;
+    let mut some = [0; 4096];
+    let mut text = String::new();
+    while !text.contains("some") {
+        let len = client.read(&mut some).await?;
+        text.push_str(std::str::from_utf8(&some[..len])?);
+    }
+    lab.clock.advance(20 * MS);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (1.0, ends([])));
+    body.send(data("more"))?;
+    lab.clock.advance(5 * MS);
+    drop(body);
+    assert!(response(&mut client).await?.ends_with("more\r\n0\r\n\r\n"));
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, ends([("/stream", "ok", "2xx", 1)])));
+    assert_eq!(lab.values("http.request.duration")?, [25.0]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_within_the_body_has_cancelled_its_request() -> Result {
+    let mut lab = Lab::new()?;
+    let (address, mut starts) = streaming(&lab, &[]).await?;
+    let client = send(address, "GET", "/stream", b"").await?;
+    let body = starts.recv().await.ok_or("started")?;
+    body.send(data("some"))?;
+    lab.await_in_flight(1.0)?;
+    drop(client);
+    lab.await_in_flight(0.0)?;
+    assert_eq!(lab.ends()?, ends([("/stream", "cancelled", "2xx", 1)]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_fails_is_an_error() -> Result {
+    let mut lab = Lab::new()?;
+    let (address, mut starts) = streaming(&lab, &[]).await?;
+    let mut client = send(address, "GET", "/stream", b"").await?;
+    let body = starts.recv().await.ok_or("started")?;
+    body.send(data("some"))?;
+    body.send(Err("the disk is gone".into()))?;
+    assert!(!response(&mut client).await?.ends_with("0\r\n\r\n"));
+    lab.await_in_flight(0.0)?;
+    assert_eq!(lab.ends()?, ends([("/stream", "error", "2xx", 1)]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_as_long_as_it_said_is_whole_though_nobody_asks_for_its_end() -> Result {
+    let mut lab = Lab::new()?;
+    let (address, mut starts) = streaming(&lab, &[("content-length", "8")]).await?;
+    let mut client = send(address, "GET", "/stream", b"").await?;
+    let body = starts.recv().await.ok_or("started")?;
+    body.send(data("some"))?;
+    body.send(data("more"))?;
+    assert!(response(&mut client).await?.ends_with("\r\n\r\nsomemore"));
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, ends([("/stream", "ok", "2xx", 1)])));
+
+    let client = send(address, "GET", "/stream", b"").await?;
+    let body = starts.recv().await.ok_or("started")?;
+    body.send(data("some"))?;
+    lab.await_in_flight(1.0)?;
+    drop(client);
+    lab.await_in_flight(0.0)?;
+    let expected = ends([("/stream", "ok", "2xx", 1), ("/stream", "cancelled", "2xx", 1)]);
+    assert_eq!(lab.ends()?, expected, "half of it is not whole");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_without_a_place_for_a_body_is_whole() -> Result {
+    let mut lab = Lab::new()?;
+    let answer = |status: StatusCode| {
+        let respond = move || async move {
+            let (_sender, body) = frames();
+            (status, Body::new(body))
+        };
+        any(respond)
+    };
+    let app = Router::new()
+        .route("/head", answer(StatusCode::OK))
+        .route("/empty", answer(StatusCode::NO_CONTENT))
+        .route("/same", answer(StatusCode::NOT_MODIFIED))
+        .route("/upgrade", answer(StatusCode::SWITCHING_PROTOCOLS));
+    // Around the router, where no one takes the body away before the server does.
+    let layer = lab.by_path();
+    let address = serve(Router::new().fallback_service(layer.layer(app))).await?;
+    for (method, path) in [("HEAD", "/head"), ("GET", "/empty"), ("GET", "/same")] {
+        response(&mut send(address, method, path, b"").await?).await?;
+    }
+    let mut upgraded = TcpStream::connect(address).await?;
+    upgraded
+        .write_all(b"GET /upgrade HTTP/1.1\r\nhost: shop\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+        .await?;
+    let mut some = [0; 12];
+    upgraded.read_exact(&mut some).await?;
+    assert_eq!(&some, b"HTTP/1.1 101");
+    let expected = ends([
+        ("/head", "ok", "2xx", 1),
+        ("/empty", "ok", "2xx", 1),
+        ("/same", "ok", "3xx", 1),
+        ("/upgrade", "ok", "1xx", 1),
+    ]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_panics_is_an_error() -> Result {
+    let mut lab = Lab::new()?;
+    let panics = || async {
+        if true {
+            panic!("a handler");
+        }
+    };
+    let app = Router::new().route("/panics", get(panics)).layer(lab.by_path());
+    let address = serve(app).await?;
+    let answer = fetch(address, "/panics").await;
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.is_empty()));
+    lab.await_in_flight(0.0)?;
+    assert_eq!(lab.ends()?, ends([("/panics", "error", "other", 1)]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wait_before_a_request_is_read_from_its_headers() -> Result {
+    let mut lab = Lab::new()?;
+    let app = Router::new().route("/", get(|| async {})).layer(lab.by_path());
+    let address = serve(app).await?;
+    lab.clock.advance(7 * Duration::from_secs(3600));
+    let (nanos, secs) = (lab.nanos(), lab.nanos() / 1_000_000_000);
+    let ms = |n: u128| nanos / 1_000_000 - n;
+    let fraction = |n: u128| format!("{}.{:03}", ms(n) / 1000, ms(n) % 1000);
+    let mut waits = Vec::new();
+    for (header, wait) in [
+        (format!("x-request-start: {}", ms(11)), 11.0),
+        (format!("X-Request-Start: t={}", fraction(12)), 12.0),
+        (format!("x-queue-start: t={}", ms(13) * 1000), 13.0),
+        (format!("X-QUEUE-START: {}", ms(14) * 1_000_000), 14.0),
+        (format!("x-request-start: t={}", secs - 16), 15_000.0),
+        (format!("x-amzn-trace-id: Root=1-{:08x}-0123456789abcdef01234567", secs - 18), 17_000.0),
+        (format!("x-request-start: {}, {}", ms(18), ms(19)), 19.0),
+        (format!("x-request-start: {}\r\nx-queue-start: {}", ms(21), ms(20)), 21.0),
+        (format!("x-request-start: {}", ms(0) + 900), 0.0),
+        (format!("x-request-start: {}", ms(3_000_000)), 300_000.0),
+    ] {
+        response(&mut send(address, "GET", "/", format!("{header}\r\n").as_bytes()).await?).await?;
+        let before = lab.values("http.request.wait")?;
+        waits.push(wait);
+        assert_eq!(before, waits, "{header}");
+    }
+    assert_eq!(lab.refused()?, BTreeMap::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_headers_are_counted_by_what_is_wrong_with_them() -> Result {
+    let mut lab = Lab::new()?;
+    let app = Router::new().route("/", get(|| async {})).layer(lab.by_path());
+    let address = serve(app).await?;
+    let ms = lab.nanos() / 1_000_000;
+    let hostile: Vec<(Vec<u8>, &str)> = vec![
+        (b"t=\xff\xfe\x80".to_vec(), "malformed"),
+        (b"-1767225600000".to_vec(), "malformed"),
+        (b"; DROP TABLE stamps".to_vec(), "malformed"),
+        ([b"x,".repeat(2000), b"x".to_vec()].concat(), "malformed"),
+        (b"9".repeat(300), "future"),
+        (format!("{}", ms + 1001).into_bytes(), "future"),
+        (b"t=12".to_vec(), "too_old"),
+        (format!("{}", ms - 3_600_001).into_bytes(), "too_old"),
+    ];
+    for (value, _) in &hostile {
+        for name in ["x-request-start: ", "x-queue-start: "] {
+            let header = [name.as_bytes(), value, b"\r\n"].concat();
+            let answer = response(&mut send(address, "GET", "/", &header).await?).await?;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    }
+    for value in [&b""[..], b",,,,,,,,,,,,,,,,,,,,,,,,"] {
+        let header = [b"x-request-start: ", value, b"\r\n"].concat();
+        response(&mut send(address, "GET", "/", &header).await?).await?;
+    }
+    let expected = [("malformed", 8), ("future", 4), ("too_old", 4)];
+    assert_eq!(lab.refused()?, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
+    assert_eq!(lab.values("http.request.wait")?, []);
+    assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 18)]));
+    assert_eq!(lab.guard.client().stats().dropped_total().values, 0, "what others write is no loss of ours");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_paths_make_ten_routes_and_the_critical_one_is_among_them() -> Result {
+    let mut lab = Lab::new()?;
+    let handler = any(|| async {});
+    let app = Router::new().fallback_service(handler).layer(lab.by_path().routes(10).critical(&["/pay"]));
+    let address = serve(app).await?;
+    let mut client = TcpStream::connect(address).await?;
+    let mut answer = [0; 4096];
+    for path in (0..1000).map(|n| format!("/{n}")).chain((0..7).map(|_| "/pay".to_owned())) {
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: shop\r\n\r\n").as_bytes()).await?;
+        let len = client.read(&mut answer).await?;
+        assert!(answer[..len].starts_with(b"HTTP/1.1 200") && answer[..len].ends_with(b"\r\n\r\n"));
+    }
+    let routes: Vec<String> = (0..9).map(|n| format!("/{n}")).collect();
+    let mut expected = ends([("/pay", "ok", "2xx", 7), ("other", "ok", "2xx", 991)]);
+    expected.extend(routes.into_iter().map(|route| ((route, "ok".to_owned(), "2xx".to_owned()), 1)));
+    assert_eq!(lab.ends()?, expected);
+    assert_eq!(lab.guard.client().stats().folded_values, 991);
+    assert_eq!(lab.in_flight()?, 0.0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_matched_path_is_there_for_a_layer_of_the_router_and_not_for_one_around_it() -> Result {
+    async fn routes(wrap: impl FnOnce(Router, &Lab) -> Router) -> Result<Ends> {
+        let mut lab = Lab::new()?;
+        let inner = Router::new().route("/{id}", get(|| async {}));
+        let app = Router::new().route("/users/{id}", get(|| async {})).nest("/carts", inner);
+        let address = serve(wrap(app, &lab)).await?;
+        for path in ["/users/1", "/users/2", "/carts/3", "/nowhere"] {
+            fetch(address, path).await?;
+        }
+        lab.ends()
+    }
+    let of_router = routes(|app, lab| app.layer(lab.layer().route(matched))).await?;
+    let known = [("/users/_id_", "ok", "2xx", 2), ("/carts/_id_", "ok", "2xx", 1)];
+    let mut expected = ends(known);
+    expected.extend(ends([("unmatched", "ok", "4xx", 1)]));
+    assert_eq!(of_router, expected);
+    let of_routes = routes(|app, lab| app.route_layer(lab.layer().route(matched))).await?;
+    assert_eq!(of_routes, ends(known), "what is not routed is not seen");
+    let around = |app, lab: &Lab| Router::new().fallback_service(lab.layer().route(matched).layer(app));
+    let expected = ends([("unmatched", "ok", "2xx", 3), ("unmatched", "ok", "4xx", 1)]);
+    assert_eq!(routes(around).await?, expected);
+    Ok(())
+}
+
+// Without a server.
+
+/// A body of one frame.
+struct Text(Option<Bytes>);
+
+impl HttpBody for Text {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|text| Ok(Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |text| text.len() as u64))
+    }
+}
+fn text() -> Response<Text> {
+    Response::new(Text(Some(Bytes::from_static(b"text"))))
+}
+
+fn request(path: &'static str) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A service made of what it answers.
+#[derive(Clone)]
+struct Answer<F>(F);
+
+impl<F, A> Service<Request<()>> for Answer<F>
+where
+    F: FnMut(Request<()>) -> A,
+    A: Future<Output = Result<Response<Text>, BoxError>>,
+{
+    type Response = Response<Text>;
+    type Error = BoxError;
+    type Future = A;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> A {
+        (self.0)(request)
+    }
+}
+
+/// Reads a body to its end.
+fn read<B: HttpBody<Error: std::fmt::Debug>>(response: Response<B>) -> usize {
+    let mut body = pin!(response.into_body());
+    let mut frames = 0;
+    while let Poll::Ready(Some(frame)) = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+        frame.unwrap();
+        frames += 1;
+    }
+    frames
+}
+
+/// Is ready for one call after it said so, and counts what it was asked.
+struct Strict {
+    ready: bool,
+    asked: Arc<AtomicU64>,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false, asked: Arc::clone(&self.asked) }
+    }
+}
+
+impl Service<Request<()>> for Strict {
+    type Response = Response<Text>;
+    type Error = BoxError;
+    type Future = Ready<Result<Response<Text>, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        match self.asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Poll::Pending,
+            1 => {
+                self.ready = true;
+                Poll::Ready(Ok(()))
+            }
+            _ => Poll::Ready(Err("worn out".into())),
+        }
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        assert!(std::mem::take(&mut self.ready), "the service that is called is the one that was ready");
+        ready(Ok(text()))
+    }
+}
+
+#[test]
+fn readiness_is_the_services_own_and_a_clone_has_none_of_it() -> Result {
+    let mut lab = Lab::new()?;
+    let asked = Arc::new(AtomicU64::new(0));
+    let mut service = lab.by_path().layer(Strict { ready: false, asked: Arc::clone(&asked) });
+    let context = &mut Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(context).is_pending());
+    assert!(matches!(service.poll_ready(context), Poll::Ready(Ok(()))));
+    // As whoever moves a service into a future does: the clone stays, the ready one goes.
+    let clone = service.clone();
+    let mut ready = std::mem::replace(&mut service, clone);
+    let response = match poll(pin!(ready.call(request("/")))) {
+        Poll::Ready(response) => response.map_err(|error| error.to_string())?,
+        Poll::Pending => return Err("pending".into()),
+    };
+    assert_eq!(read(response), 1);
+    let Poll::Ready(Err(error)) = service.poll_ready(context) else { return Err("ready".into()) };
+    assert_eq!((error.to_string().as_str(), asked.load(Ordering::Relaxed)), ("worn out", 3));
+    assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 1)]), "what was never called is no request");
+    let called = catch_unwind(AssertUnwindSafe(|| drop(service.call(request("/")))));
+    assert!(called.is_err());
+    Ok(())
+}
+
+#[test]
+fn an_error_of_the_service_is_handed_on_and_counted() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|_| ready(Err("no database".into()))));
+    let Poll::Ready(Err(error)) = poll(pin!(service.call(request("/")))) else {
+        return Err("an answer".into());
+    };
+    assert_eq!(error.to_string(), "no database");
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, ends([("/", "error", "other", 1)])));
+    Ok(())
+}
+
+#[test]
+fn a_future_that_is_dropped_is_a_cancelled_request() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|_| std::future::pending()));
+    drop(service.call(request("/unpolled")));
+    {
+        let mut future = Box::pin(service.call(request("/polled")));
+        assert!(poll(future.as_mut()).is_pending());
+        assert_eq!(lab.in_flight()?, 1.0);
+    }
+    let expected = ends([("/unpolled", "cancelled", "other", 1), ("/polled", "cancelled", "other", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[test]
+fn a_service_that_panics_is_an_error_whoever_catches_it() -> Result {
+    let mut lab = Lab::new()?;
+    let in_call = Answer(|_| -> Ready<Result<Response<Text>, BoxError>> { panic!("in the call") });
+    let mut service = lab.by_path().layer(in_call);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(service.call(request("/call"))))).is_err());
+    let in_future = Answer(|_| std::future::poll_fn(|_| panic!("in the future")));
+    let mut service = lab.by_path().layer(in_future);
+    // Caught within, as a layer that catches panics does; dropped later, when nothing panics any more.
+    let mut future = Box::pin(service.call(request("/future")));
+    assert!(catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()).is_ready())).is_err());
+    drop(future);
+    let expected = ends([("/call", "error", "other", 1), ("/future", "error", "other", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[test]
+fn a_status_of_grpc_counts_in_headers_and_in_trailers() -> Result {
+    #[derive(Clone)]
+    struct Grpc(&'static str, Option<&'static str>);
+
+    impl Service<Request<()>> for Grpc {
+        type Response = Response<Frames>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Frames>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<()>) -> Self::Future {
+            let (sender, body) = frames();
+            let mut response = Response::new(body);
+            response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+            match self.1 {
+                Some(status) => {
+                    sender.send(data("message")).unwrap();
+                    sender.send(trailers(status)).unwrap();
+                }
+                None => {
+                    response.headers_mut().insert("grpc-status", HeaderValue::from_static(self.0));
+                }
+            }
+            ready(Ok(response))
+        }
+    }
+
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path();
+    for (path, service) in [
+        ("/ok.headers", Grpc("0", None)),
+        ("/missing.headers", Grpc("5", None)),
+        ("/down.headers", Grpc("14", None)),
+        ("/ok.trailers", Grpc("", Some("0"))),
+        ("/denied.trailers", Grpc("", Some("7"))),
+        ("/lost.trailers", Grpc("", Some("15"))),
+    ] {
+        let mut service = layer.layer(service);
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else {
+            return Err("none".into());
+        };
+        read(response);
+    }
+    let expected = ends([
+        ("/ok.headers", "ok", "2xx", 1),
+        ("/missing.headers", "ok", "4xx", 1),
+        ("/down.headers", "error", "5xx", 1),
+        ("/ok.trailers", "ok", "2xx", 1),
+        ("/denied.trailers", "ok", "4xx", 1),
+        ("/lost.trailers", "error", "5xx", 1),
+    ]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+/// A service that answers at once, and a call of it that is read to its end.
+fn call<S>(service: &mut S, path: &'static str)
+where
+    S: Service<
+            Request<()>,
+            Response = Response<tasktag::integrations::tower::HttpBody<Text>>,
+            Error = BoxError,
+        >,
+{
+    let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else { panic!("no answer") };
+    assert_eq!(read(response), 1);
+}
+
+#[test]
+fn nothing_is_allocated_for_a_request_whose_route_is_known() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().routes(1).layer(Answer(|_| ready(Ok(text()))));
+    call(&mut service, "/known");
+    call(&mut service, "/folded");
+    let stamped = |path: &'static str| {
+        let mut request = request(path);
+        request.headers_mut().insert("x-request-start", HeaderValue::from_static("t=1767225599.900"));
+        request
+    };
+    for path in ["/known", "/folded"] {
+        let request = stamped(path);
+        let before = ALLOCATIONS.get();
+        {
+            let mut future = pin!(service.call(request));
+            let Poll::Ready(Ok(response)) = poll(future.as_mut()) else { return Err("no answer".into()) };
+            assert_eq!(read(response), 1);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{path}");
+    }
+    assert_eq!(lab.values("http.request.wait")?, [100.0, 100.0]);
+    let expected = ends([("/known", "ok", "2xx", 2), ("other", "ok", "2xx", 2)]);
+    assert_eq!(lab.ends()?, expected);
+    Ok(())
+}
+
+#[test]
+fn without_a_route_the_method_is_one() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.layer().layer(Answer(|_| ready(Ok(text()))));
+    for method in ["GET", "POST", "POST", "BREW", "SPLINE"] {
+        let mut request = request("/");
+        *request.method_mut() = method.parse()?;
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request))) else { return Err("none".into()) };
+        read(response);
+    }
+    let expected = ends([("get", "ok", "2xx", 1), ("post", "ok", "2xx", 2), ("other", "ok", "2xx", 2)]);
+    assert_eq!(lab.ends()?, expected);
+    assert_eq!(lab.guard.client().stats().folded_values, 0, "`other` has a place of its own");
+    Ok(())
+}
+
+#[test]
+fn the_services_of_a_layer_and_its_clones_share_one_limit() -> Result {
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path().routes(2);
+    let mut first = layer.layer(Answer(|_| ready(Ok(text()))));
+    let mut second = layer.clone().layer(Answer(|_| ready(Ok(text()))));
+    let mut third = first.clone();
+    call(&mut first, "/a");
+    call(&mut second, "/b");
+    call(&mut third, "/c");
+    call(&mut third, "/a");
+    let expected = ends([("/a", "ok", "2xx", 2), ("/b", "ok", "2xx", 1), ("other", "ok", "2xx", 1)]);
+    assert_eq!(lab.ends()?, expected);
+    Ok(())
+}
+
+#[test]
+fn fifty_routes_have_a_place_unless_more_are_asked_for() -> Result {
+    let mut lab = Lab::new()?;
+    let paths: Vec<&'static str> = (0..=DEFAULT_ROUTES).map(|n| &*format!("/{n}").leak()).collect();
+    let mut service = lab.by_path().layer(Answer(|_| ready(Ok(text()))));
+    for path in &paths {
+        call(&mut service, path);
+    }
+    let found = lab.ends()?;
+    assert_eq!((DEFAULT_ROUTES, found.len()), (50, 51));
+    assert_eq!(found[&("other".to_owned(), "ok".to_owned(), "2xx".to_owned())], 1);
+    Ok(())
+}
+
+#[test]
+fn names_and_tags_are_as_they_were_set() -> Result {
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path().prefix("shop.front.").tag("listener", "public").capacity(2).wait(true);
+    let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+    let mut stamped = request("/");
+    stamped.headers_mut().append("x-request-start", HeaderValue::from_static("t=1767225599.5,junk"));
+    let Poll::Ready(Ok(response)) = poll(pin!(service.call(stamped))) else { return Err("none".into()) };
+    read(response);
+    lab.flush()?;
+    let lines: Vec<String> = lab
+        .seen
+        .iter()
+        .map(|metric| {
+            let tags = metric.tags.iter().filter(|(key, _)| key != "task_id");
+            let tags: Vec<_> = tags.map(|(key, value)| format!("{key}:{value}")).collect();
+            format!("{}|{}|{}", metric.name, metric.code, tags.join(","))
+        })
+        .collect();
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    lines.sort_unstable();
+    let expected = [
+        "shop.front.in_flight.in_use.max|g|listener:public",
+        "shop.front.in_flight.in_use|g|listener:public",
+        "shop.front.request.duration|ms|listener:public,outcome:ok,route:/,status_class:2xx",
+        "shop.front.request.wait.refused|c|listener:public,reason:malformed",
+        "shop.front.request.wait|ms|listener:public",
+        "shop.front.requests|c|listener:public,outcome:ok,route:/,status_class:2xx",
+    ];
+    assert_eq!(lines, expected);
+    let bare = lab.by_path().prefix("").wait(false);
+    let mut service = bare.layer(Answer(|_| ready(Ok(text()))));
+    call(&mut service, "/");
+    lab.flush()?;
+    assert!(lab.seen.iter().any(|metric| metric.name == "requests"));
+    Ok(())
+}
+
+#[test]
+fn a_layer_that_is_told_so_does_not_look_for_stamps() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().wait(false).layer(Answer(|_| ready(Ok(text()))));
+    let mut stamped = request("/");
+    stamped.headers_mut().append("x-request-start", HeaderValue::from_static("t=1767225599.5,junk"));
+    let Poll::Ready(Ok(response)) = poll(pin!(service.call(stamped))) else { return Err("none".into()) };
+    read(response);
+    assert_eq!((lab.values("http.request.wait")?, lab.refused()?), (vec![], BTreeMap::new()));
+    Ok(())
+}
+
+#[test]
+fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
+    let mut lab = Lab::with(|builder| builder.context_limit(40))?;
+    let layer = lab.by_path().critical(&["/pay", "/login", "/pay"]);
+    let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+    for n in 0..100 {
+        lab.guard.client().counter("filler").tag("n", &n.to_string()).increment(1);
+    }
+    for _ in 0..3 {
+        call(&mut service, "/pay");
+        call(&mut service, "/login");
+        call(&mut service, "/cart");
+    }
+    let found = lab.ends()?;
+    for route in ["/pay", "/login"] {
+        assert_eq!(found.get(&(route.to_owned(), "ok".to_owned(), "2xx".to_owned())), Some(&3), "{found:?}");
+    }
+    assert_eq!(found.values().sum::<u64>(), 9, "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn more_critical_routes_than_the_limit_are_all_that_is_kept() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().routes(1).critical(&["/a", "/b"]).layer(Answer(|_| ready(Ok(text()))));
+    for path in ["/x", "/a", "/b", "/y"] {
+        call(&mut service, path);
+    }
+    let expected = ends([("/a", "ok", "2xx", 1), ("/b", "ok", "2xx", 1), ("other", "ok", "2xx", 2)]);
+    assert_eq!(lab.ends()?, expected);
+    Ok(())
+}
+
+#[test]
+fn requests_of_many_threads_are_all_counted() -> Result {
+    const THREADS: usize = 4;
+    const EACH: usize = 5_000;
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path().routes(3);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    call(&mut service, ["/a", "/b", "/c", "/d", "/e"][n % 5]);
+                }
+            });
+        }
+    });
+    let found = lab.ends()?;
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found.values().sum::<u64>(), (THREADS * EACH) as u64);
+    assert_eq!(
+        found[&("other".to_owned(), "ok".to_owned(), "2xx".to_owned())],
+        (THREADS * EACH / 5 * 2) as u64
+    );
+    assert_eq!(lab.in_flight()?, 0.0);
+    Ok(())
+}
