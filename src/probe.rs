@@ -12,6 +12,11 @@ const MAX_PANICS: u32 = 3;
 /// Asks something for its state and sets the gauges that report it.
 pub(crate) trait Collect: Send {
     fn collect(&mut self);
+
+    /// Whether there is nothing to ask any more, and never will be.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps a pool or a queue watched. Dropping it ends the watching: what was collected before is sent, and then the
@@ -57,7 +62,7 @@ impl Watched {
         let probe = self.probe.iter_mut();
         if catch_unwind(AssertUnwindSafe(|| probe.for_each(|probe| probe.collect()))).is_ok() {
             self.panics_in_a_row = 0;
-            return true;
+            return !self.probe.iter().any(|probe| probe.is_over());
         }
         ledger.probe_panics.add(1);
         self.panics_in_a_row += 1;

@@ -7,7 +7,7 @@ pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
 use crate::client::Client;
-use crate::handle::Gauge;
+use crate::handle::{Counter, Gauge};
 use crate::probe::{Collect, Watch};
 use std::marker::PhantomData;
 
@@ -21,6 +21,13 @@ pub struct Field {
     pub(crate) value: Option<f64>,
 }
 
+/// Something that a status counted since the last one.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    pub(crate) name: &'static str,
+    pub(crate) added: u64,
+}
+
 /// A status that can be watched.
 pub trait Watchable: Send + 'static {
     /// The default prefix of its gauges, and the key of the tag that names what is watched.
@@ -28,6 +35,11 @@ pub trait Watchable: Send + 'static {
     const NOUN: &'static str;
     #[doc(hidden)]
     fn fields(&self) -> Vec<Field>;
+    /// As many at every time, in the same order.
+    #[doc(hidden)]
+    fn counts(&self) -> Vec<Count> {
+        Vec::new()
+    }
 }
 
 /// A pool or a queue that is about to be watched. [`Client::pool`] and [`Client::queue`] give one.
@@ -67,13 +79,39 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     ///
     /// The worker asks: nothing else is sent while `status` runs, so it must be quick and must not wait. A panic of it
     /// is caught and counted; after three in a row it is asked no more.
-    pub fn watch(self, status: impl FnMut() -> S + Send + 'static) -> Watch {
+    pub fn watch(self, mut status: impl FnMut() -> S + Send + 'static) -> Watch {
+        self.watch_while(move || Some(status()))
+    }
+
+    /// As [`watch`](Self::watch), for what may be gone before the [`Watch`] is: a status of `None` ends the watching, as
+    /// if the watch had been dropped.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::sync::{Arc, Mutex};
+    /// use tasktag::QueueStatus;
+    ///
+    /// let jobs = Arc::new(Mutex::new(Vec::<String>::new()));
+    /// let watched = Arc::downgrade(&jobs);
+    /// client
+    ///     .queue("jobs")
+    ///     .watch_while(move || {
+    ///         let depth = watched.upgrade()?.lock().ok()?.len() as u64;
+    ///         Some(QueueStatus { depth: Some(depth), ..QueueStatus::default() })
+    ///     })
+    ///     .detach();
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
         let probe = StatusProbe {
             client: self.client.clone(),
             prefix: self.prefix,
             tags: self.tags,
             status,
             gauges: Vec::new(),
+            counters: Vec::new(),
+            over: false,
         };
         Watch::new(self.client.shared().watch(Box::new(probe)))
     }
@@ -88,34 +126,66 @@ struct StatusProbe<F> {
     status: F,
     // In the order of the status's fields; a field that was never known has none.
     gauges: Vec<Option<Gauge>>,
+    // The same of its counts; what was never counted has none.
+    counters: Vec<Option<Counter>>,
+    over: bool,
 }
 
 impl<F> StatusProbe<F> {
-    fn register(&self, field: Field) -> Gauge {
-        let name = if self.prefix.is_empty() {
-            field.name.to_owned()
-        } else {
-            format!("{}.{}", self.prefix, field.name)
-        };
-        let tags: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    fn gauge(&self, field: Field) -> Gauge {
+        let (name, tags) = (self.name(field.name), self.tags());
         let builder = self.client.gauge(&name).tags(&tags);
         if field.peak { builder.peak().register() } else { builder.register() }
     }
-}
 
-impl<S: Watchable, F: FnMut() -> S + Send> Collect for StatusProbe<F> {
-    fn collect(&mut self) {
-        let fields = (self.status)().fields();
+    fn counter(&self, name: &str) -> Counter {
+        let (name, tags) = (self.name(name), self.tags());
+        self.client.counter(&name).tags(&tags).register()
+    }
+
+    fn name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn tags(&self) -> Vec<(&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    fn report_levels(&mut self, fields: Vec<Field>) {
         let mut gauges = std::mem::take(&mut self.gauges);
         gauges.resize_with(fields.len(), || None);
         for (gauge, field) in gauges.iter_mut().zip(fields) {
             match (field.value, gauge) {
-                (Some(value), gauge) => gauge.get_or_insert_with(|| self.register(field)).set(value),
+                (Some(value), gauge) => gauge.get_or_insert_with(|| self.gauge(field)).set(value),
                 (None, Some(gauge)) => gauge.unset(),
                 (None, None) => {}
             }
         }
         self.gauges = gauges;
+    }
+
+    fn report_counts(&mut self, counts: Vec<Count>) {
+        let mut counters = std::mem::take(&mut self.counters);
+        counters.resize_with(counts.len(), || None);
+        for (counter, count) in counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
+            counter.get_or_insert_with(|| self.counter(count.name)).increment(count.added);
+        }
+        self.counters = counters;
+    }
+}
+
+impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
+    fn collect(&mut self) {
+        let Some(status) = (self.status)() else {
+            self.over = true;
+            return;
+        };
+        self.report_levels(status.fields());
+        self.report_counts(status.counts());
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
     }
 }
 
@@ -129,4 +199,54 @@ fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
 
 fn level(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::{Capture, ManualClock};
+    use std::time::Duration;
+
+    struct Counted([u64; 2]);
+
+    impl Watchable for Counted {
+        const NOUN: &'static str = "door";
+
+        fn fields(&self) -> Vec<Field> {
+            Vec::new()
+        }
+
+        fn counts(&self) -> Vec<Count> {
+            let [opened, forced] = self.0;
+            vec![Count { name: "opened", added: opened }, Count { name: "forced", added: forced }]
+        }
+    }
+
+    #[test]
+    fn what_a_status_counted_adds_up_and_0_is_not_sent() {
+        let (capture, clock) = (Capture::new(), ManualClock::new());
+        let builder = Client::builder().capture(&capture).clock(&clock).telemetry(false);
+        let guard = builder.flush_interval(Duration::from_secs(3600)).build().unwrap();
+        let client = guard.client();
+        let mut statuses = [[2, 0], [3, 0], [0, 0], [0, 1]].into_iter();
+        let _watch = WatchBuilder::new(client, "front").watch_while(move || statuses.next().map(Counted));
+        let flushed = || {
+            client.flush(Duration::from_secs(60)).unwrap();
+            let metrics = capture.take_metrics().unwrap();
+            metrics
+                .iter()
+                .map(|metric| {
+                    assert_eq!((metric.code.as_str(), metric.tag("door")), ("c", Some("front")));
+                    (metric.name.clone(), metric.value.number().unwrap())
+                })
+                .collect::<Vec<_>>()
+        };
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(flushed(), [("door.opened".to_owned(), 5.0)]);
+        assert_eq!(client.stats().contexts, 1, "what was never counted has no context");
+        assert_eq!(flushed(), []);
+        assert_eq!(flushed(), [("door.forced".to_owned(), 1.0)]);
+        assert_eq!(flushed(), []);
+        assert_eq!(client.stats().contexts, 0, "it is over");
+    }
 }

@@ -271,6 +271,33 @@ fn what_a_probe_holds_is_let_go_after_its_watch_and_at_the_end() {
 }
 
 #[test]
+fn what_is_gone_is_watched_no_more_and_leaves_nothing_behind() {
+    let (guard, capture, clock) = started();
+    let pool = Arc::new(AtomicU64::new(3));
+    let (watched, asked) = (Arc::downgrade(&pool), Arc::new(AtomicU64::new(0)));
+    let counting = Arc::downgrade(&asked);
+    let probe = move || {
+        counting.upgrade()?.fetch_add(1, Ordering::Relaxed);
+        watched.upgrade().map(|pool| in_use(pool.load(Ordering::Relaxed)))
+    };
+    guard.client().pool("p").watch_while(probe).detach();
+    assert_eq!(
+        flushed(&guard, &capture),
+        levels([("pool.in_use#pool:p", 3.0), ("pool.in_use.max#pool:p", 3.0)])
+    );
+    pool.store(7, Ordering::Relaxed);
+    clock.advance(COLLECT_INTERVAL);
+    drop(pool);
+    let last = levels([("pool.in_use#pool:p", 7.0), ("pool.in_use.max#pool:p", 7.0)]);
+    assert_eq!(flushed(&guard, &capture), last, "what was collected before is sent");
+    assert_eq!(flushed(&guard, &capture), Levels::new());
+    assert_eq!(guard.client().stats().contexts, 0);
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "it is not asked again");
+    assert_eq!(Arc::weak_count(&asked), 0, "what it held is let go");
+    assert_eq!((guard.client().stats().probe_panics, guard.client().stats().probes_removed), (0, 0));
+}
+
+#[test]
 fn a_crossbeam_channel_can_be_watched() {
     let (guard, capture, _) = started();
     let (sender, receiver) = crossbeam_channel::bounded(8);

@@ -1,0 +1,139 @@
+//! A runtime as it is watched.
+
+use super::busy::{BusyMeter, BusyRatios};
+use super::delay::{Delay, DelayProbe};
+use crate::client::Client;
+use crate::probe::Watch;
+use crate::watch::{Count, Field, WatchBuilder, Watchable};
+use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeMetrics};
+
+/// A runtime that is about to be watched. [`WatchTokio::runtime`](super::WatchTokio::runtime) gives one.
+///
+/// | metric | what |
+/// |---|---|
+/// | `runtime.workers` | worker threads; 1 for a current-thread runtime |
+/// | `runtime.busy_ratio` | busy time of all workers, divided by their number and the time since the last collection: 0 to 1 |
+/// | `runtime.busiest_worker_ratio` | the same of the worker that was busy the longest: 1 with a low `busy_ratio` is one task that keeps a worker |
+/// | `runtime.global_queue_depth` | tasks that came from outside the runtime and wait for their poll |
+/// | `runtime.alive_tasks` | tasks that were spawned and are not over |
+/// | `runtime.scheduling_delay_seconds` | how long a task that comes from outside waits for its first poll |
+/// | `runtime.parks` | a counter: how often a worker had nothing to do |
+///
+/// All are tagged with the runtime's name, `runtime:main`. All but `workers` and `parks` have their peak since the last
+/// flush in `<name>.max`. Ratios are over at least 100 ms: a flush right after a collection repeats them. The client's own
+/// task, which measures the delay, is in neither the depth nor the number of tasks.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::integrations::tokio::WatchTokio;
+///
+/// let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+/// let _watch = client.runtime("imports").prefix("tokio").tag("role", "importer").watch(runtime.handle());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is watched until `watch` is called"]
+pub struct RuntimeBuilder<'a> {
+    watch: WatchBuilder<'a, RuntimeStatus>,
+}
+
+impl<'a> RuntimeBuilder<'a> {
+    pub(super) fn new(client: &'a Client, name: &str) -> Self {
+        Self { watch: WatchBuilder::new(client, name) }
+    }
+
+    /// What the metrics' names start with. Defaults to `runtime`.
+    pub fn prefix(self, prefix: &str) -> Self {
+        Self { watch: self.watch.prefix(prefix) }
+    }
+
+    /// Adds a tag to every metric.
+    pub fn tag(self, key: &str, value: &str) -> Self {
+        Self { watch: self.watch.tag(key, value) }
+    }
+
+    /// Has the client's worker ask the runtime at every collection, until the [`Watch`] is dropped or the runtime is shut
+    /// down.
+    pub fn watch(self, runtime: &Handle) -> Watch {
+        let mut probe = RuntimeProbe::new(runtime.clone());
+        self.watch.watch_while(move || probe.status())
+    }
+}
+
+#[derive(Debug)]
+struct RuntimeProbe {
+    runtime: Handle,
+    busy: BusyMeter,
+    delay: DelayProbe,
+    parks: u64,
+}
+
+impl RuntimeProbe {
+    fn new(runtime: Handle) -> Self {
+        let busy = BusyMeter::start(&runtime);
+        let parks = parks(&runtime.metrics());
+        Self { runtime, busy, delay: DelayProbe::new(), parks }
+    }
+
+    /// `None` once the runtime takes no tasks any more.
+    fn status(&mut self) -> Option<RuntimeStatus> {
+        let (delay, own_tasks) = match self.delay.delay() {
+            Delay::Unknown => (None, 0),
+            Delay::AtLeast(age) => (Some(age), 1),
+            Delay::Exactly(delay) => (Some(delay), 0),
+            Delay::Never => return None,
+        };
+        let metrics = self.runtime.metrics();
+        let before = std::mem::replace(&mut self.parks, parks(&metrics));
+        let status = RuntimeStatus {
+            workers: metrics.num_workers(),
+            busy: self.busy.ratios(&metrics),
+            global_queue_depth: metrics.global_queue_depth().saturating_sub(own_tasks),
+            alive_tasks: metrics.num_alive_tasks().saturating_sub(own_tasks),
+            delay,
+            parks: self.parks.saturating_sub(before),
+        };
+        if own_tasks == 0 {
+            self.delay.ask(&self.runtime);
+        }
+        // One that is shut down drops what it is given at once.
+        (self.delay.delay() != Delay::Never).then_some(status)
+    }
+}
+
+fn parks(metrics: &RuntimeMetrics) -> u64 {
+    (0..metrics.num_workers()).map(|worker| metrics.worker_park_count(worker)).fold(0, u64::wrapping_add)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RuntimeStatus {
+    workers: usize,
+    busy: Option<BusyRatios>,
+    global_queue_depth: usize,
+    alive_tasks: usize,
+    delay: Option<Duration>,
+    /// Since the last status.
+    parks: u64,
+}
+
+impl Watchable for RuntimeStatus {
+    const NOUN: &'static str = "runtime";
+
+    fn fields(&self) -> Vec<Field> {
+        let level = |name, value| Field { name, peak: true, value };
+        vec![
+            Field { name: "workers", peak: false, value: Some(self.workers as f64) },
+            level("busy_ratio", self.busy.map(|busy| busy.mean)),
+            level("busiest_worker_ratio", self.busy.map(|busy| busy.busiest)),
+            level("global_queue_depth", Some(self.global_queue_depth as f64)),
+            level("alive_tasks", Some(self.alive_tasks as f64)),
+            level("scheduling_delay_seconds", self.delay.map(|delay| delay.as_secs_f64())),
+        ]
+    }
+
+    fn counts(&self) -> Vec<Count> {
+        vec![Count { name: "parks", added: self.parks }]
+    }
+}
