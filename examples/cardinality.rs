@@ -3,6 +3,7 @@
 //! `cargo run --example cardinality -- --tasks 50 --deploys 60`
 
 use std::error::Error;
+use std::io::{self, ErrorKind, Write, stdout};
 use std::time::Duration;
 use tasktag::testing::Capture;
 use tasktag::{CardinalityReport, Client, Kind, MetricCardinality, TaskIdPool};
@@ -53,12 +54,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     use_metrics(guard.client());
     guard.client().flush(Duration::from_secs(5))?;
 
-    let report = guard.client().cardinality();
-    print_metrics(&report);
-    print_fleet(&report, &fleet);
-    print_custom_metrics(&report, &fleet);
-    print_metric_names(&report, &fleet);
-    Ok(())
+    match print(&mut stdout(), &guard.client().cardinality(), &fleet) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
 }
 
 /// The metrics of a service with two pools, three queues and ten routes. No handle is kept: the report has all contexts
@@ -84,34 +84,53 @@ fn use_metrics(client: &Client) {
     }
 }
 
-fn print_metrics(report: &CardinalityReport) {
-    println!("{:<20}{:<14}{:>9}{:>8}  the tag that multiplies most", "metric", "kind", "contexts", "series");
+fn print(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) -> io::Result<()> {
+    print_metrics(out, report)?;
+    print_fleet(out, report, fleet)?;
+    print_custom_metrics(out, report, fleet)?;
+    print_metric_names(out, report, fleet)
+}
+
+fn print_metrics(out: &mut impl Write, report: &CardinalityReport) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:<20}{:<14}{:>9}{:>8}  the tag that multiplies most",
+        "metric", "kind", "contexts", "series"
+    )?;
     for metric in report.metrics() {
         let widest = metric.widest_tag().map(|(key, values)| format!("{key}, {values} values"));
-        print!("{:<20}{:<14}", metric.name(), metric.kind());
-        println!("{:>9}{:>8}  {}", metric.contexts(), metric.series(), widest.unwrap_or_default());
+        write!(out, "{:<20}{:<14}", metric.name(), metric.kind())?;
+        writeln!(out, "{:>9}{:>8}  {}", metric.contexts(), metric.series(), widest.unwrap_or_default())?;
     }
-    println!("{:<34}{:>9}{:>8}  a task\n", "", report.contexts(), report.series());
+    writeln!(out, "{:<34}{:>9}{:>8}  a task\n", "", report.contexts(), report.series())
 }
 
 /// Time series of the ids that are drawn, and of the pods that are started.
-fn print_fleet(report: &CardinalityReport, fleet: &Fleet) {
+fn print_fleet(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) -> io::Result<()> {
     let Fleet { tasks, deploys, pool } = fleet;
     let (series, pods) = (report.series() as f64, fleet.pods());
     let (now, month) = (pool.expected_distinct(*tasks), pool.expected_distinct(pods));
-    println!("{tasks} tasks, {deploys} deploys a month, each task draws an id from 1 to {}:", pool.size());
-    let line = |when: &str, series: f64, of: &str| println!("  {when:<12}{series:>12.0} series {of}");
-    line("at a time", report.fleet_series(*tasks, *pool), &format!("of {now:.0} ids"));
-    line("", f64::from(*tasks) * series, &format!("of {tasks} pods' names"));
-    line("in a month", month * series, &format!("of {month:.0} ids"));
-    line("", f64::from(pods) * series, &format!("of {pods} pods' names"));
-    line("for ever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()));
-    println!("  {:<12}{:>12} to pods' names: each deploy adds its own", "", "no limit");
+    writeln!(
+        out,
+        "{tasks} tasks, {deploys} deploys a month, each task draws an id from 1 to {}:",
+        pool.size()
+    )?;
+    let mut line =
+        |when: &str, series: f64, of: &str| writeln!(out, "  {when:<12}{series:>12.0} series {of}");
+    line("at a time", report.fleet_series(*tasks, *pool), &format!("of {now:.0} ids"))?;
+    line("", f64::from(*tasks) * series, &format!("of {tasks} pods' names"))?;
+    line("in a month", month * series, &format!("of {month:.0} ids"))?;
+    line("", f64::from(pods) * series, &format!("of {pods} pods' names"))?;
+    line("for ever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()))?;
+    writeln!(out, "  {:<12}{:>12} to pods' names: each deploy adds its own", "", "no limit")?;
     let shared = 100.0 * pool.collision_probability(*tasks);
-    println!("The odds that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n");
+    writeln!(
+        out,
+        "The odds that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n"
+    )
 }
 
-fn print_custom_metrics(report: &CardinalityReport, fleet: &Fleet) {
+fn print_custom_metrics(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) -> io::Result<()> {
     // In the hour of a deploy there are the old tasks and the new ones.
     let share = (f64::from(fleet.deploys) / HOURS).min(1.0);
     let (alone, both) = (fleet.tasks, fleet.tasks.saturating_mul(2));
@@ -119,35 +138,37 @@ fn print_custom_metrics(report: &CardinalityReport, fleet: &Fleet) {
         report.series() as f64 * (distinct(alone) * (1.0 - share) + distinct(both) * share)
     };
     let ids = average(&|tasks| fleet.pool.expected_distinct(tasks));
-    println!("By custom metrics: the distinct series of an hour, averaged over the month. Assumed:");
-    println!("  {CUSTOM_METRICS_A_HOST} are included a host, and each task has a host of its own;");
-    println!("  each further 100 cost {DOLLARS_A_HUNDRED} dollars a month;");
-    println!("  the host is no tag (where it is one, an id counts once for each of its hosts).");
+    writeln!(out, "By custom metrics: the distinct series of an hour, averaged over the month. Assumed:")?;
+    writeln!(out, "  {CUSTOM_METRICS_A_HOST} are included a host, and each task has a host of its own;")?;
+    writeln!(out, "  each further 100 cost {DOLLARS_A_HUNDRED} dollars a month;")?;
+    writeln!(out, "  the host is no tag (where it is one, an id counts once for each of its hosts).")?;
     for (tag, average) in [("task ids", ids), ("pods' names", average(&f64::from))] {
         let paid = (average - CUSTOM_METRICS_A_HOST * f64::from(fleet.tasks)).max(0.0);
         let dollars = paid / 100.0 * DOLLARS_A_HUNDRED;
-        println!("  {tag:<12}{average:>12.0} on average{dollars:>12.0} dollars a month");
+        writeln!(out, "  {tag:<12}{average:>12.0} on average{dollars:>12.0} dollars a month")?;
     }
-    println!();
+    writeln!(out)
 }
 
-fn print_metric_names(report: &CardinalityReport, fleet: &Fleet) {
+fn print_metric_names(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) -> io::Result<()> {
     let (ids, pods) = (fleet.pool.expected_distinct(fleet.tasks), f64::from(fleet.tasks));
     let included = POINTS_A_NAME / 1e6;
-    println!("By metric names: the indexed points of a name in a month, in millions. Assumed:");
-    println!("  {included} are included a name; each series has a point every {SECONDS_A_POINT} s.");
-    println!(
+    writeln!(out, "By metric names: the indexed points of a name in a month, in millions. Assumed:")?;
+    writeln!(out, "  {included} are included a name; each series has a point every {SECONDS_A_POINT} s.")?;
+    writeln!(
+        out,
         "  {:<20}{:>8}{:>16}{:>16}",
         format!("the {LARGEST} largest"),
         "names",
         "by task ids",
         "by pods' names"
-    );
+    )?;
     for metric in report.metrics().iter().take(LARGEST) {
         let millions = |tasks: f64| points_a_name(metric, tasks) / 1e6;
-        print!("  {:<20}{:>8}", metric.name(), names(metric));
-        println!("{:>16.1}{:>16.1}  each", millions(ids), millions(pods));
+        write!(out, "  {:<20}{:>8}", metric.name(), names(metric))?;
+        writeln!(out, "{:>16.1}{:>16.1}  each", millions(ids), millions(pods))?;
     }
+    Ok(())
 }
 
 /// A distribution's five points have one name, what the others make has a name each: `pool.wait.avg`, `pool.in_use.max`.

@@ -214,7 +214,9 @@ impl Encoder {
             if key.is_empty() || clean::becomes_task_id(&key) {
                 self.refused_tags += 1;
             } else {
-                let pair = (key, self.grammar.tag_value(value));
+                let mut value = self.grammar.tag_value(value);
+                clean::fit(&key, &mut value);
+                let pair = (key, value);
                 if !cleaned.contains(&pair) {
                     cleaned.push(pair);
                 }

@@ -12,10 +12,11 @@ use tasktag::testing::{
 use tasktag::{
     Agent, AlertType, BoundedBuilder, BoundedFamily, Cardinality, CardinalityReport, Client, ClientBuilder,
     ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
-    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, MetricBuilder, MetricCardinality,
-    Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth,
-    QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, StatusClass, Tally, TaskId,
-    TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder, Weights,
+    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, MetricBuilder,
+    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority,
+    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status,
+    StatusClass, Tally, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch,
+    WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -41,6 +42,8 @@ const _: () = {
     any::<CardinalityReport>();
     any::<MetricCardinality>();
     any::<Weights>();
+    any::<LossNotice>();
+    any::<LossPhase>();
     any::<ParsedOrigin>();
     a_guard::<Guard>();
     any::<Gauge>();
@@ -102,6 +105,7 @@ const _: () = {
     any::<ParsedMetric>();
     any::<ParsedServiceCheck>();
     any::<Value>();
+    cloned::<LossNotice>();
     cloned::<Capture>();
     cloned::<ManualClock>();
     with_default::<Capture>();
@@ -126,6 +130,7 @@ const _: () = {
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
+    moved::<LossNotice>();
     moved::<Client>();
     moved::<Guard>();
     moved::<Gauge>();
@@ -146,6 +151,7 @@ const _: () = {
     a_closed_tag::<Outcome>();
     a_closed_tag::<StatusClass>();
     a_closed_tag::<HttpMethod>();
+    copied::<LossPhase>();
     copied::<AlertType>();
     copied::<Priority>();
     copied::<Status>();
@@ -161,6 +167,7 @@ const _: () = {
     copied::<PoolStatus>();
     copied::<QueueStatus>();
     copied::<FlushError>();
+    a_key::<LossPhase>();
     a_key::<Kind>();
     a_key::<Dialect>();
     a_key::<Protocol>();
@@ -169,12 +176,15 @@ const _: () = {
     a_key::<Cardinality>();
     a_key::<TaskId>();
     a_key::<TaskIdPool>();
+    compared::<LossNotice>();
     compared::<Event>();
     compared::<ServiceCheck>();
     compared::<Stats>();
     compared::<Tally>();
     compared::<Dialect>();
     compared::<Status>();
+    shown::<LossNotice>();
+    shown::<LossPhase>();
     shown::<TaskId>();
     shown::<Kind>();
     with_default::<ClientBuilder>();

@@ -529,6 +529,20 @@ fn timed(client: &Client) {
 }
 
 #[test]
+fn nothing_is_sent_and_nothing_counted_for_a_count_of_0_at_any_time() {
+    let (packets, stats) = packets(in_dialect(Dialect::DogStatsd), |client| {
+        let jobs = client.counter("jobs").register();
+        jobs.increment_at(0, at(1_658_997_712));
+        client.counter("jobs").increment_at(0, at(1_658_997_712));
+        client.counter("jobs").increment_at(0, UNIX_EPOCH);
+        jobs.increment(0);
+        client.counter("jobs").increment(0);
+    });
+    assert_eq!(packets, [""; 0]);
+    assert_eq!(stats.accepted.values, 0);
+}
+
+#[test]
 fn a_time_before_1970_and_a_level_that_is_no_number_are_refused_and_counted() {
     let (packets, stats) = packets(in_dialect(Dialect::DogStatsd), |client| {
         client.gauge("level").set_at(1.0, UNIX_EPOCH - Duration::from_secs(5));

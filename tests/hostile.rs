@@ -221,6 +221,7 @@ fn clean_tag(dialect: Dialect, key: &str, value: &str) -> Option<(String, String
     if dialect == Dialect::Graphite && key == "name" {
         key.push('_');
     }
+    value = value.chars().take(200 - 1 - key.chars().count()).collect();
     (!key.is_empty() && !key.eq_ignore_ascii_case("task_id")).then_some((key, value))
 }
 

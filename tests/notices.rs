@@ -324,7 +324,9 @@ fn clients_of_one_closure_are_told_in_turn_and_the_closure_outlives_the_first() 
     let first = builder(&captures[0], &clock).on_loss(act);
     let second = first.clone().capture(&captures[1]).build().unwrap();
     let first = first.build().unwrap();
-    captures.iter().for_each(|capture| capture.set_away(true));
+    for capture in &captures {
+        capture.set_away(true);
+    }
     for client in [first.client(), second.client()] {
         client.counter("jobs").increment(1);
         client.flush(PATIENCE).unwrap();
@@ -349,7 +351,9 @@ fn a_client_that_finds_another_at_their_closure_waits_for_nobody_and_tells_later
     let first = builder(&captures[0], &clock).on_loss(act);
     let second = first.clone().capture(&captures[1]).build().unwrap();
     let first = first.build().unwrap();
-    captures.iter().for_each(|capture| capture.set_away(true));
+    for capture in &captures {
+        capture.set_away(true);
+    }
     let (one, two) = (first.client().clone(), second.client());
     one.counter("jobs").increment(1);
     let flushing = thread::spawn(move || one.flush(PATIENCE));

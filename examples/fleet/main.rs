@@ -14,6 +14,7 @@ use crate::generator::Generator;
 use crate::source::{Names, Source, hash};
 use std::error::Error;
 use std::fs;
+use std::io::{self, ErrorKind, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tasktag::testing::Capture;
@@ -64,23 +65,35 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::read(std::env::args().skip(1))?;
+    match simulate(&mut stdout(), &options) {
+        // Whoever reads has read enough, as `head` does; a file would be missing.
+        Err(error) if is_closed_pipe(&*error) && options.csv.is_none() => Ok(()),
+        done => done,
+    }
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+fn simulate(out: &mut impl Write, options: &Options) -> Result<(), Box<dyn Error>> {
     let seed = options.seed.unwrap_or(1);
     check_hash(options.pool, seed)?;
-    report::print_model(&options);
+    report::print_model(out, options)?;
     let mut csv = report::CSV_HEAD.to_owned();
     for source in Source::ALL {
-        report::print_head(source);
+        report::print_head(out, source)?;
         for tasks in SIZES {
             let months = (TASK_MONTHS / tasks).clamp(1, MAX_MONTHS);
             let repeatable = options.seed.is_some();
             let plan = Plan { source, pool: options.pool, tasks, months, seed, repeatable };
             let found = fleet::simulate(plan)?;
-            report::print_row(&plan, &found, options.series);
+            report::print_row(out, &plan, &found, options.series)?;
             csv += &report::csv_row(&plan, &found, options.series);
         }
     }
-    report::print_foot(options.pool);
-    if let Some(path) = options.csv {
+    report::print_foot(out, options.pool)?;
+    if let Some(path) = &options.csv {
         fs::write(path, csv)?;
     }
     Ok(())

@@ -3,12 +3,13 @@
 use crate::Options;
 use crate::fleet::{Average, CRASHES_A_TASK_A_DAY, DAYS, DEPLOY_PARTS, Found, Plan};
 use crate::source::Source;
+use std::io::{self, Write};
 use tasktag::TaskIdPool;
 
 pub(crate) const CSV_HEAD: &str = "source,pool,tasks,months,measured,any,any_error,any_formula,\
     sharing,sharing_error,sharing_formula,lost,lost_error,lost_formula,starts,buckets,buckets_formula,series,series_formula,names,series_of_names\n";
 
-pub(crate) fn print_model(options: &Options) {
+pub(crate) fn print_model(out: &mut impl Write, options: &Options) -> io::Result<()> {
     let ids = options.seed.map_or_else(
         || {
             "Random ids are drawn by TaskIdPool::draw, differently each time; --seed N repeats a run."
@@ -16,38 +17,51 @@ pub(crate) fn print_model(options: &Options) {
         },
         |seed| format!("All ids and names come from the seed {seed}."),
     );
-    println!(
+    writeln!(
+        out,
         "A fleet over {DAYS} days, in a pool of {} ids, {} series a task.",
         options.pool.size(),
         options.series
-    );
-    println!("By night (20:00 to 8:00) half of the tasks are up: autoscaling stops any and starts new ones.");
-    println!(
+    )?;
+    writeln!(
+        out,
+        "By night (20:00 to 8:00) half of the tasks are up: autoscaling stops any and starts new ones."
+    )?;
+    writeln!(
+        out,
         "Deploys at 10:00 and 16:00 replace all, {DEPLOY_PARTS} parts in turn, each part's new tasks before its old"
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "ones stop. {CRASHES_A_TASK_A_DAY} crashes a task a day: the process starts anew, its pod keeps its name."
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "hashed: the pod's name, by the crate's hash. leased: a set of slots, one pool for the whole fleet,"
-    );
-    println!("instead of locked files (a directory's leases are those of one host); a slot is free at once.");
-    println!("{ids}");
-    println!(
+    )?;
+    writeln!(
+        out,
+        "instead of locked files (a directory's leases are those of one host); a slot is free at once."
+    )?;
+    writeln!(out, "{ids}")?;
+    writeln!(
+        out,
         "Tasks are compared at noon, when all are up. Right of each figure stands what TaskIdPool expects."
-    );
+    )
 }
 
-pub(crate) fn print_head(source: Source) {
+pub(crate) fn print_head(out: &mut impl Write, source: Source) -> io::Result<()> {
     let name = source.as_str();
-    println!(
+    writeln!(
+        out,
         "\n{name:<8}{:>18}{:>18}{:>18}{:>20}{:>14}",
         "any two", "tasks that", "gauges", "series", "series by"
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "{:>8}{:>18}{:>18}{:>18}{:>20}{:>14}",
         "tasks", "share", "share", "overwritten", "minted", "pods' names"
-    );
+    )
 }
 
 /// What the arithmetic says, which knows draws and no leases.
@@ -70,29 +84,36 @@ impl Formula {
     }
 }
 
-pub(crate) fn print_row(plan: &Plan, found: &Found, series: u32) {
+pub(crate) fn print_row(out: &mut impl Write, plan: &Plan, found: &Found, series: u32) -> io::Result<()> {
     let series = f64::from(series);
     let formula = Formula::of(plan, found);
     let beside = |text: fn(f64) -> String, of: fn(&Formula) -> f64, factor: f64| {
         formula.as_ref().map_or_else(|| "–".to_owned(), |formula| text(of(formula) * factor))
     };
-    print!("{:>8}", plan.tasks);
-    print!("{:>9}{:>9}", percent(found.any.mean()), beside(percent, |formula| formula.any, 1.0));
-    print!("{:>9}{:>9}", percent(found.sharing.mean()), beside(percent, |formula| formula.sharing, 1.0));
-    print!("{:>9}{:>9}", percent(found.lost.mean()), beside(percent, |formula| formula.lost, 1.0));
-    print!(
+    write!(out, "{:>8}", plan.tasks)?;
+    write!(out, "{:>9}{:>9}", percent(found.any.mean()), beside(percent, |formula| formula.any, 1.0))?;
+    write!(
+        out,
+        "{:>9}{:>9}",
+        percent(found.sharing.mean()),
+        beside(percent, |formula| formula.sharing, 1.0)
+    )?;
+    write!(out, "{:>9}{:>9}", percent(found.lost.mean()), beside(percent, |formula| formula.lost, 1.0))?;
+    write!(
+        out,
         "{:>10}{:>10}",
         short(found.buckets.mean() * series),
         beside(short, |formula| formula.buckets, series)
-    );
-    println!("{:>14}", short(found.names.mean() * series));
+    )?;
+    writeln!(out, "{:>14}", short(found.names.mean() * series))
 }
 
-pub(crate) fn print_foot(pool: TaskIdPool) {
-    println!(
+pub(crate) fn print_foot(out: &mut impl Write, pool: TaskIdPool) -> io::Result<()> {
+    writeln!(
+        out,
         "\nLeases keep all apart while there are slots for the tasks and for those that a deploy starts ahead:"
-    );
-    println!("up to {} tasks here. Beyond, a task without a slot shares until it ends.", apart(pool));
+    )?;
+    writeln!(out, "up to {} tasks here. Beyond, a task without a slot shares until it ends.", apart(pool))
 }
 
 /// The largest fleet whose deploys find a free slot for every new task.

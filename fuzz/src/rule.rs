@@ -5,8 +5,9 @@ use tasktag::Dialect;
 
 /// Bytes of a name.
 const NAME: usize = 200;
-/// Characters of a tag's key or value.
+/// Characters of a tag's key or value, and of a tag with its colon.
 const PART: usize = 100;
+const TAG: usize = 200;
 
 fn replaced(raw: &str, stays: impl Fn(char) -> bool) -> String {
     let mut clean = String::new();
@@ -75,7 +76,11 @@ impl Tags {
                 self.refused += 1;
                 continue;
             }
-            let tag = (key, value_of(dialect, value));
+            let mut value = value_of(dialect, value);
+            while key.chars().count() + 1 + value.chars().count() > TAG {
+                value.pop();
+            }
+            let tag = (key, value);
             if !clean.contains(&tag) {
                 clean.push(tag);
             }

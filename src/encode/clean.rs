@@ -4,8 +4,10 @@ use crate::task_id::TASK_ID_KEY;
 
 /// A name, in bytes; Datadog takes no longer one.
 pub(super) const MAX_NAME: usize = 200;
-/// A tag's key or value, in characters. Datadog takes 200 for both with the colon.
+/// A tag's key or value, in characters.
 pub(super) const MAX_TAG_PART: usize = 100;
+/// A tag with its colon, in characters; Datadog takes no longer one.
+const MAX_TAG: usize = 200;
 
 /// `raw` with every character that may not stay replaced by `_`.
 pub(super) fn text(raw: &str, stays: impl Fn(char) -> bool) -> String {
@@ -38,6 +40,14 @@ pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
     text(raw.get(..end).unwrap_or_default(), stays)
 }
 
+/// Cuts a value that is too long with its key, which only the longest are.
+pub(super) fn fit(key: &str, value: &mut String) {
+    let room = MAX_TAG.saturating_sub(key.chars().count() + 1);
+    if let Some((end, _)) = value.char_indices().nth(room) {
+        value.truncate(end);
+    }
+}
+
 /// Whether a backend, which writes keys in lower case, would see a second task id in this one.
 pub(super) fn becomes_task_id(key: &str) -> bool {
     // By Unicode: `K` of Kelvin is a `k`, and `İ` is an `i`, to some with a dot above it.
@@ -68,6 +78,16 @@ mod tests {
     #[test]
     fn tags_are_cut_between_characters() {
         assert_eq!(tag(&"ü".repeat(200), char::is_alphanumeric), "ü".repeat(MAX_TAG_PART));
+    }
+
+    #[test]
+    fn a_tag_is_cut_to_200_characters_with_its_colon() {
+        for (key, value, kept) in [(100, 100, 99), (100, 99, 99), (99, 100, 100), (1, 100, 100), (101, 0, 0)]
+        {
+            let mut value = "ü".repeat(value);
+            fit(&"ö".repeat(key), &mut value);
+            assert_eq!(value, "ü".repeat(kept));
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ use std::fmt;
 ///   name that does not start with a letter gets `m_` in front, prefix included. Longer than 200 bytes is cut.
 /// * **Tags** in DogStatsD: letters and digits of any script, `_`, `-`, `.`, `/` and, in values, `:` stay, every
 ///   other character becomes `_`. In the other dialects: ASCII letters, digits, `_`, `-` and `.` stay. Keys and
-///   values are cut at 100 characters each. An empty value leaves the bare key, or becomes `true` where a tag stands in
+///   values are cut at 100 characters each, and at 200 with the colon. An empty value leaves the bare key, or becomes `true` where a tag stands in
 ///   the name; an empty key, or the reserved key `task_id` in
 ///   whatever case, leaves the tag out, and that is counted. A context's own tag
 ///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key

@@ -37,7 +37,7 @@ impl Counter {
     }
 
     /// Reports that `n` were counted at a time of its own, to the second: for counts that were made elsewhere or
-    /// earlier. Those of a second are added up; the count at hand stays as it is. Crosses the channel.
+    /// earlier. Those of a second are added up; the count at hand stays as it is. Nothing is sent for 0. Crosses the channel.
     ///
     /// When it is refused is said at [`Gauge::set_at`](crate::Gauge::set_at).
     pub fn increment_at(&self, n: u64, at: SystemTime) {
@@ -46,6 +46,10 @@ impl Counter {
 }
 
 fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) {
+    // As with the count at hand, nothing is said of 0.
+    if n == 0 {
+        return;
+    }
     match unix_seconds(at) {
         seconds @ 1.. => shared.offer(Record::CountAt(Arc::clone(cell), n, seconds)),
         0 => shared.ledger.refuse(DropReason::Invalid, 1),

@@ -66,3 +66,26 @@ impl fmt::Debug for Listener {
         f.debug_struct("Listener").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::{Dropped, LossPhase};
+    use std::time::Duration;
+
+    #[test]
+    fn a_place_that_another_thread_has_locked_is_not_waited_for() {
+        let (told, notices) = std::sync::mpsc::channel();
+        let listener = Listener::new(move |_| told.send(()).unwrap());
+        let (phase, dropped) = (LossPhase::Started, Dropped::default());
+        let notice = LossNotice { phase, agent: 0, lasted: Duration::ZERO, dropped };
+        let ledger = Ledger::default();
+        // As a child finds it that was forked meanwhile, for ever.
+        let locked = listener.0.lock().unwrap();
+        assert!(!listener.tell(&notice, &ledger));
+        listener.retire();
+        drop(locked);
+        assert!(listener.tell(&notice, &ledger));
+        assert_eq!(notices.try_iter().count(), 1);
+    }
+}
