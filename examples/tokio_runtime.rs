@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     drop(held);
     drop((mail, uploads, runtime));
-    flush(client, &agent, "and all are gone")
+    flush(client, &agent, "all are gone; this was collected before")
 }
 
 /// Half a second of it: two collections.

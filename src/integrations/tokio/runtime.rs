@@ -80,10 +80,9 @@ impl RuntimeProbe {
     /// `None` once the runtime takes no tasks any more.
     fn status(&mut self) -> Option<RuntimeStatus> {
         let (delay, own_tasks) = match self.delay.delay() {
-            Delay::Unknown => (None, 0),
             Delay::AtLeast(age) => (Some(age), 1),
             Delay::Exactly(delay) => (Some(delay), 0),
-            Delay::Never => return None,
+            Delay::Unknown | Delay::Never => (None, 0),
         };
         let metrics = self.runtime.metrics();
         let before = std::mem::replace(&mut self.parks, parks(&metrics));
@@ -98,7 +97,7 @@ impl RuntimeProbe {
         if own_tasks == 0 {
             self.delay.ask(&self.runtime);
         }
-        // One that is shut down drops what it is given at once.
+        // One that is shut down drops what it is given, at once if it was before.
         (self.delay.delay() != Delay::Never).then_some(status)
     }
 }
