@@ -364,6 +364,22 @@ mod tests {
     }
 
     #[test]
+    fn anything_can_hold_a_place_and_is_made_once() {
+        let places = Places::new(2, 1);
+        places.keep("kept", |value| Ok::<_, ()>(value.len())).unwrap();
+        places.keep("kept", |_| Err("made twice")).unwrap();
+        assert_eq!(places.keep("refused", |_| Err("refused")), Err("refused"));
+        assert_eq!(places.at("a", |_| None), None);
+        // Somebody was refused: one in a thousand calls tries again.
+        let tries = (0..CALLS_PER_TRY).filter(|_| places.at("a", |_| Some(1)).is_some()).count();
+        assert_eq!(tries, 0);
+        assert_eq!(places.at("a", |value| Some(value.len())), Some(&1));
+        assert_eq!(places.at("a", |_| unreachable!()), Some(&1));
+        assert_eq!(places.at("b", |_| unreachable!()), None, "no place is left");
+        assert_eq!(places.at("kept", |_| unreachable!()), Some(&4));
+    }
+
+    #[test]
     fn long_values_are_cut_between_characters() {
         let exact = "ü".repeat(MAX_VALUE);
         assert_eq!(clip(&exact), exact);

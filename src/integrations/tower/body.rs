@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 
 pin_project! {
     /// The body of a response of an [`HttpService`](super::HttpService). The request is over when this is at its end, or
-    /// dropped; where that is before the end, the request was cancelled.
-    #[derive(Debug)]
+    /// dropped; where that is before the end, the request was cancelled. A default one is of no request.
+    #[derive(Debug, Default)]
     pub struct HttpBody<B> {
         #[pin]
         inner: B,
