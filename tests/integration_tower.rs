@@ -439,6 +439,7 @@ async fn a_body_that_is_as_long_as_it_said_is_whole_though_nobody_asks_for_its_e
     body.send(Ok(data("some")))?;
     body.send(Ok(data("more")))?;
     assert!(response(&mut client).await?.ends_with("\r\n\r\nsomemore"));
+    lab.await_in_flight(0.0)?;
     assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, ends([("/stream", "ok", "2xx", 1)])));
 
     let client = send(address, "GET", "/stream", b"").await?;
@@ -811,6 +812,8 @@ fn a_status_of_grpc_counts_in_headers_and_in_trailers() -> Result {
             response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
             match self.1 {
                 Some(status) => {
+                    // That all of the message is out says nothing yet of the call.
+                    response.headers_mut().insert("content-length", HeaderValue::from_static("7"));
                     sender.send(Ok(data("message"))).unwrap();
                     sender.send(Ok(trailers(status))).unwrap();
                 }

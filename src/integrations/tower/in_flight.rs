@@ -25,8 +25,9 @@ pub(super) struct InFlight {
     since: u64,
     // Of the processes that forks make, the one that took the request in.
     generation: u32,
-    // What the end is called if it is now.
+    // What the end is called if it is now, and between calls of others' code.
     ending: Ending,
+    at_rest: Ending,
     class: StatusClass,
     asks_for_head: bool,
     connects: bool,
@@ -40,6 +41,7 @@ impl InFlight {
             since,
             generation: fork::generation(),
             ending: Ending::Cancelled,
+            at_rest: Ending::Cancelled,
             class: StatusClass::Other,
             asks_for_head: *method == Method::HEAD,
             connects: *method == Method::CONNECT,
@@ -55,7 +57,7 @@ impl InFlight {
         }
         let done = act();
         if let Some(in_flight) = in_flight {
-            in_flight.ending = Ending::Cancelled;
+            in_flight.ending = in_flight.at_rest;
         }
         done
     }
@@ -81,9 +83,15 @@ impl InFlight {
             || status == StatusCode::NOT_MODIFIED
     }
 
+    /// All of the body is out; there may be trailers.
+    pub(super) fn complete(&mut self) {
+        self.at_rest = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
+        self.ending = self.at_rest;
+    }
+
     /// All of the response is out.
     pub(super) fn finish(mut self) {
-        self.ending = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
+        self.complete();
     }
 
     /// There is no response, or no more of it.
