@@ -894,6 +894,59 @@ fn nothing_is_allocated_for_a_request_whose_route_is_known() -> Result {
 }
 
 #[test]
+fn a_body_that_nobody_is_to_read_is_whole_unread() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|_| ready(Ok(text()))));
+    for (method, path) in [("HEAD", "/head"), ("CONNECT", "/tunnel"), ("GET", "/get")] {
+        let mut request = request(path);
+        *request.method_mut() = method.parse()?;
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request))) else { return Err("none".into()) };
+        assert_eq!(lab.in_flight()?, if method == "GET" { 1.0 } else { 0.0 }, "{method}");
+        drop(response);
+    }
+    let expected =
+        ends([("/head", "ok", "2xx", 1), ("/tunnel", "ok", "2xx", 1), ("/get", "cancelled", "2xx", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[test]
+fn a_request_is_over_with_the_last_frame_of_its_body_whoever_keeps_that() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|_| ready(Ok(text()))));
+    let Poll::Ready(Ok(response)) = poll(pin!(service.call(request("/")))) else { return Err("none".into()) };
+    let mut body = pin!(response.into_body());
+    assert_eq!((lab.in_flight()?, body.is_end_stream(), body.size_hint().exact()), (1.0, false, Some(4)));
+    assert!(body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!((lab.in_flight()?, body.is_end_stream(), body.size_hint().exact()), (0.0, true, Some(0)));
+    assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 1)]));
+    Ok(())
+}
+
+#[test]
+fn a_route_that_is_called_other_is_not_folded() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.layer().route(|_| Some("other")).routes(0).layer(Answer(|_| ready(Ok(text()))));
+    call(&mut service, "/");
+    assert_eq!(lab.ends()?, ends([("other", "ok", "2xx", 1)]));
+    assert_eq!(lab.guard.client().stats().folded_values, 0);
+    Ok(())
+}
+
+#[test]
+fn a_setting_holds_for_the_services_that_are_made_after_it() -> Result {
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path();
+    let mut before = layer.layer(Answer(|_| ready(Ok(text()))));
+    let mut after = layer.prefix("admin").layer(Answer(|_| ready(Ok(text()))));
+    call(&mut before, "/");
+    call(&mut after, "/");
+    assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 1)]));
+    assert!(lab.seen.iter().any(|metric| metric.name == "admin.requests"));
+    Ok(())
+}
+
+#[test]
 fn without_a_route_the_method_is_one() -> Result {
     let mut lab = Lab::new()?;
     let mut service = lab.layer().layer(Answer(|_| ready(Ok(text()))));
@@ -1057,7 +1110,7 @@ fn a_forked_child_has_no_part_in_its_parents_requests() -> Result {
     let mut pending = layer.layer(Answer(|_| std::future::pending()));
     let mut parents = Some(Box::pin(pending.call(request("/parents"))));
     assert_eq!(lab.in_flight()?, 1.0);
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
+    // SAFETY: the child uses what its one thread may use in a program of this C library: memory and new threads.
     let child = unsafe { libc::fork() };
     if child == 0 {
         let act = || -> Result<bool> {

@@ -363,6 +363,11 @@ mod tests {
         let lines: &[(&str, &[u8])] =
             &[("x-request-start", b"1512379167474"), ("x-request-start", b"1512379167374")];
         assert_eq!(read_at(NOW, lines), waited(200_000_000));
+        assert_eq!(
+            both(b"t=0", b"junk"),
+            refused(Refusal::TooOld),
+            "the first that is wrong is what is said"
+        );
         // One that is not to be believed is counted, and does not take the others with it.
         let mixed = both(b"t=0", b"t=1512379167474");
         assert_eq!(mixed, Reading { refused: Some(Refusal::TooOld), ..waited(100_000_000) });
