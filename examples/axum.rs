@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Asks for a path as a proxy does that let the request wait for 20 ms, and returns the status.
 async fn request(address: SocketAddr, path: &str) -> Result<String, Box<dyn Error>> {
-    let start = SystemTime::now().duration_since(UNIX_EPOCH)? - Duration::from_millis(20);
+    let start = SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(Duration::from_millis(20));
     let mut stream = TcpStream::connect(address).await?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: shop\r\nx-request-start: t={}", start.as_millis());
     stream.write_all(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).await?;

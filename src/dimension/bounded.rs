@@ -364,6 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn anything_can_hold_a_place_and_is_made_once() {
+        let places = Places::new(2, 1);
+        places.keep("kept", |value| Ok::<_, ()>(value.len())).unwrap();
+        places.keep("kept", |_| Err("made twice")).unwrap();
+        assert_eq!(places.keep("refused", |_| Err("refused")), Err("refused"));
+        assert_eq!(places.at("a", |_| None), None);
+        // It was refused: of so many calls, the last one tries again.
+        let admitted = (0..CALLS_PER_TRY).filter(|_| places.at("a", |value| Some(value.len())).is_some());
+        assert_eq!(admitted.count(), 1);
+        assert_eq!(places.at("a", |_| unreachable!()), Some(&1));
+        assert_eq!(places.at("b", |_| unreachable!()), None, "no place is left");
+        assert_eq!(places.at("kept", |_| unreachable!()), Some(&4));
+    }
+
+    #[test]
     fn long_values_are_cut_between_characters() {
         let exact = "ü".repeat(MAX_VALUE);
         assert_eq!(clip(&exact), exact);

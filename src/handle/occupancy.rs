@@ -6,7 +6,6 @@ use crate::clock::Clock;
 use crate::fork;
 use crate::shared::Shared;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How much of a capacity is in use: connections held, requests in flight, workers busy.
 ///
@@ -40,13 +39,13 @@ impl Occupancy {
     /// Takes a unit into use until the guard is dropped.
     #[inline]
     pub fn acquire(&self) -> Occupied<'_> {
-        Occupied { unit: enter(&self.cell), cell: &self.cell }
+        Occupied { cell: &self.cell, generation: enter(&self.cell) }
     }
 
     /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
     #[inline]
     pub fn acquire_owned(&self) -> OwnedOccupied {
-        OwnedOccupied { unit: Some(enter(&self.cell)), cell: Arc::clone(&self.cell) }
+        OwnedOccupied { generation: enter(&self.cell), cell: Arc::clone(&self.cell) }
     }
 
     /// Changes the capacity. It holds for the whole of the current flush interval.
@@ -55,31 +54,20 @@ impl Occupancy {
     }
 }
 
-/// What a unit's holder knows of it.
-#[derive(Clone, Copy, Debug)]
-struct Unit {
-    since: u64,
-    // Of the processes that forks make, the one that acquired it.
-    generation: u32,
-}
-
+/// Takes a unit, and says in which process of those that forks make that was.
 #[inline]
-fn enter(cell: &OccupancyCell) -> Unit {
+fn enter(cell: &OccupancyCell) -> u32 {
     fork::check();
-    let since = cell.now();
-    cell.acquire(since);
-    Unit { since, generation: fork::generation() }
+    cell.acquire(cell.now());
+    fork::generation()
 }
 
 #[inline]
-fn leave(cell: &OccupancyCell, unit: Unit) -> Option<Duration> {
+fn leave(cell: &OccupancyCell, generation: u32) {
     // A unit that was acquired before a fork is the parent's to give back.
-    if unit.generation != fork::generation() {
-        return None;
+    if generation == fork::generation() {
+        cell.release(cell.now());
     }
-    let now = cell.now();
-    cell.release(now);
-    Some(Duration::from_nanos(now.saturating_sub(unit.since)))
 }
 
 /// A unit in use. Dropping it gives the unit back, panics included.
@@ -87,12 +75,12 @@ fn leave(cell: &OccupancyCell, unit: Unit) -> Option<Duration> {
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct Occupied<'a> {
     cell: &'a OccupancyCell,
-    unit: Unit,
+    generation: u32,
 }
 
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
-        leave(self.cell, self.unit);
+        leave(self.cell, self.generation);
     }
 }
 
@@ -101,36 +89,12 @@ impl Drop for Occupied<'_> {
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct OwnedOccupied {
     cell: Arc<OccupancyCell>,
-    // `None` once it was given back.
-    unit: Option<Unit>,
-}
-
-impl OwnedOccupied {
-    /// Gives the unit back, as dropping does, and says how long it was in use. `None` in a forked child where its parent
-    /// acquired the unit, which is the parent's to give back.
-    ///
-    /// ```
-    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
-    /// # let client = guard.client();
-    /// let held = client.timing("db.held").register();
-    /// let connection = client.occupancy("db.connections", 10).register().acquire_owned();
-    /// if let Some(duration) = connection.release() {
-    ///     held.record_duration(duration);
-    /// }
-    /// # Ok::<(), tasktag::ConfigError>(())
-    /// ```
-    #[inline]
-    #[allow(clippy::must_use_candidate, reason = "it gives back, whatever becomes of the answer")]
-    pub fn release(mut self) -> Option<Duration> {
-        leave(&self.cell, self.unit.take()?)
-    }
+    generation: u32,
 }
 
 impl Drop for OwnedOccupied {
     fn drop(&mut self) {
-        if let Some(unit) = self.unit.take() {
-            leave(&self.cell, unit);
-        }
+        leave(&self.cell, self.generation);
     }
 }
 

@@ -58,6 +58,17 @@ impl ManualClock {
 
     /// The time of day that it shows: the first of January 2026, 00:00 UTC, when it is at 0. What a client reads that
     /// compares a stamp from elsewhere with its own time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::testing::ManualClock;
+    ///
+    /// let clock = ManualClock::new();
+    /// let start = clock.time_of_day();
+    /// clock.advance(Duration::from_millis(1500));
+    /// assert_eq!(clock.time_of_day().duration_since(start)?, Duration::from_millis(1500));
+    /// # Ok::<(), std::time::SystemTimeError>(())
+    /// ```
     #[must_use]
     pub fn time_of_day(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + EPOCH + Duration::from_nanos(self.nanos())

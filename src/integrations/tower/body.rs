@@ -11,14 +11,14 @@ use std::task::{Context, Poll, ready};
 
 pin_project! {
     /// The body of a response of an [`HttpService`](super::HttpService). The request is over when this is at its end, or
-    /// dropped; where that is before the end, the request was cancelled.
-    #[derive(Debug)]
+    /// dropped; where that is before the end, the request was cancelled. A default one is of no request.
+    #[derive(Debug, Default)]
     pub struct HttpBody<B> {
         #[pin]
         inner: B,
         // `None` once the request is over.
         in_flight: Option<InFlight>,
-        // Bytes to come, where that is known. Whoever sent so many may drop the body without asking for its end.
+        // Bytes to come, where that is known: a server that has sent so many does not ask for the end.
         left: Option<u64>,
     }
 }
@@ -28,12 +28,14 @@ impl<B: Body> HttpBody<B> {
         let (in_flight, left) = match in_flight {
             Some(mut in_flight) => {
                 in_flight.answer(&response);
-                let left = length(&response);
-                let is_over = in_flight.has_no_body(response.status()) || left == Some(0);
-                if is_over || response.body().is_end_stream() {
+                if in_flight.has_no_body(response.status()) || response.body().is_end_stream() {
                     in_flight.finish();
                     (None, None)
                 } else {
+                    let left = length(&response);
+                    if left == Some(0) {
+                        in_flight.complete();
+                    }
                     (Some(in_flight), left)
                 }
             }
@@ -69,13 +71,10 @@ impl<B: Body> Body for HttpBody<B> {
                 }
             }
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    *this.left = this.left.map(|left| left.saturating_sub(data.remaining() as u64));
-                } else if let (Some(trailers), Some(in_flight)) = (frame.trailers_ref(), &mut *this.in_flight)
-                {
-                    in_flight.trail(trailers);
+                if let Some(in_flight) = &mut *this.in_flight {
+                    in_flight.pass(frame, this.left);
                 }
-                if frame.is_trailers() || *this.left == Some(0) || inner.is_end_stream() {
+                if frame.is_trailers() || inner.is_end_stream() {
                     finish(this.in_flight);
                 }
             }
@@ -89,6 +88,20 @@ impl<B: Body> Body for HttpBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+impl InFlight {
+    /// Takes a part of the body into account.
+    fn pass<D: Buf>(&mut self, frame: &Frame<D>, left: &mut Option<u64>) {
+        if let Some(data) = frame.data_ref() {
+            *left = left.map(|left| left.saturating_sub(data.remaining() as u64));
+            if *left == Some(0) {
+                self.complete();
+            }
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.trail(trailers);
+        }
     }
 }
 

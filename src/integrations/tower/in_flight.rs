@@ -2,7 +2,7 @@
 
 use super::grpc;
 use super::metrics::Route;
-use crate::{OwnedOccupied, StatusClass};
+use crate::{OwnedOccupied, StatusClass, fork};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 
@@ -22,24 +22,30 @@ crate::tags! {
 #[derive(Debug)]
 pub(super) struct InFlight {
     route: Arc<Route>,
-    // `None` once it was recorded.
-    unit: Option<OwnedOccupied>,
-    // What the end is called if it is now.
+    since: u64,
+    // Of the processes that forks make, the one that took the request in.
+    generation: u32,
+    // What the end is called if it is now, and between calls of others' code.
     ending: Ending,
+    at_rest: Ending,
     class: StatusClass,
     asks_for_head: bool,
     connects: bool,
+    _unit: OwnedOccupied,
 }
 
 impl InFlight {
-    pub(super) fn new(route: &Arc<Route>, unit: OwnedOccupied, method: &Method) -> Self {
+    pub(super) fn new(route: &Arc<Route>, since: u64, unit: OwnedOccupied, method: &Method) -> Self {
         Self {
             route: Arc::clone(route),
-            unit: Some(unit),
+            since,
+            generation: fork::generation(),
             ending: Ending::Cancelled,
+            at_rest: Ending::Cancelled,
             class: StatusClass::Other,
             asks_for_head: *method == Method::HEAD,
             connects: *method == Method::CONNECT,
+            _unit: unit,
         }
     }
 
@@ -51,7 +57,7 @@ impl InFlight {
         }
         let done = act();
         if let Some(in_flight) = in_flight {
-            in_flight.ending = Ending::Cancelled;
+            in_flight.ending = in_flight.at_rest;
         }
         done
     }
@@ -77,9 +83,15 @@ impl InFlight {
             || status == StatusCode::NOT_MODIFIED
     }
 
+    /// All of the body is out; there may be trailers.
+    pub(super) fn complete(&mut self) {
+        self.at_rest = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
+        self.ending = self.at_rest;
+    }
+
     /// All of the response is out.
     pub(super) fn finish(mut self) {
-        self.ending = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
+        self.complete();
     }
 
     /// There is no response, or no more of it.
@@ -91,8 +103,8 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         // A forked child has no part in its parent's requests.
-        if let Some(duration) = self.unit.take().and_then(OwnedOccupied::release) {
-            self.route.record(self.ending, self.class, duration);
+        if self.generation == fork::generation() {
+            self.route.record(self.ending, self.class, self.since);
         }
     }
 }

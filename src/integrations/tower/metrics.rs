@@ -29,7 +29,6 @@ const USUAL: [(Ending, StatusClass); 7] = [
 /// The metrics of a layer, shared by the services that it made.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    client: Client,
     in_flight: Occupancy,
     wait: Option<Wait>,
     patterns: Arc<Patterns>,
@@ -48,6 +47,7 @@ struct Wait {
 /// What the metrics of all routes have in common.
 #[derive(Debug)]
 struct Patterns {
+    client: Client,
     requests: Pattern<Counter>,
     duration: Pattern<Distribution>,
 }
@@ -64,6 +64,7 @@ impl Metrics {
             refused: client.counter(&name("request.wait.refused")).tags(&tags).register_family(),
         });
         let patterns = Arc::new(Patterns {
+            client: client.clone(),
             requests: client.counter(&name("requests")).tags(&tags).pattern(),
             duration: client.timing(&name("request.duration")).tags(&tags).pattern(),
         });
@@ -80,12 +81,13 @@ impl Metrics {
         }
         let in_flight = client.occupancy(&name("in_flight"), settings.capacity).tags(&tags).register();
         let unmatched = route(UNMATCHED);
-        Self { client: client.clone(), in_flight, wait, patterns, routes, other, unmatched }
+        Self { in_flight, wait, patterns, routes, other, unmatched }
     }
 
     /// Takes in a request.
     pub(super) fn begin(&self, request: RequestHead<'_>, route: Option<&str>) -> InFlight {
         let unit = self.in_flight.acquire_owned();
+        let since = self.patterns.client.shared().clock.now();
         if let Some(wait) = &self.wait {
             self.read_start(request, wait);
         }
@@ -96,12 +98,12 @@ impl Metrics {
                 self.routes.at(route, make).unwrap_or_else(|| self.fold())
             }
         };
-        InFlight::new(route, unit, request.method())
+        InFlight::new(route, since, unit, request.method())
     }
 
     fn read_start(&self, request: RequestHead<'_>, wait: &Wait) {
         let reading = request_start::read(request.headers(), || {
-            let now = self.client.shared().clock.time_of_day();
+            let now = self.patterns.client.shared().clock.time_of_day();
             now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, crate::clock::nanos)
         });
         if let Some(waited) = reading.waited {
@@ -114,7 +116,7 @@ impl Metrics {
 
     #[inline(never)]
     fn fold(&self) -> &Arc<Route> {
-        self.client.shared().ledger.folded_values.add(1);
+        self.patterns.client.shared().ledger.folded_values.add(1);
         &self.other
     }
 }
@@ -149,7 +151,10 @@ impl Route {
         Arc::new(route)
     }
 
-    pub(super) fn record(&self, ending: Ending, class: StatusClass, duration: Duration) {
+    /// Records the end of a request that is there since then.
+    pub(super) fn record(&self, ending: Ending, class: StatusClass, since: u64) {
+        let now = self.patterns.client.shared().clock.now();
+        let duration = Duration::from_nanos(now.saturating_sub(since));
         let end = self.ends.get(place(ending, class));
         if let Some(end) = end.and_then(|end| end.get().or_else(|| self.make(end, ending, class))) {
             end.requests.increment(1);
