@@ -106,6 +106,7 @@ mod control;
 mod fnv;
 mod fork;
 mod index;
+mod keeper;
 mod ledger;
 mod post;
 mod recent;
