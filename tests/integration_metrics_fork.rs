@@ -1,0 +1,177 @@
+//! Macros and handles of the `metrics` facade work in a forked child, whatever the parent's threads were at.
+#![cfg(all(feature = "metrics", target_os = "linux"))]
+#![allow(unsafe_code, reason = "std can't fork")]
+
+mod support;
+
+use metrics::{counter, gauge, histogram, with_local_recorder};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use support::{Agent, PATIENCE};
+use tasktag::integrations::metrics::{Recorder, TaskIdLayer};
+use tasktag::testing::Capture;
+use tasktag::{Guard, TaskId, TaskIdPool};
+
+/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it.
+#[track_caller]
+fn in_a_child(act: impl FnOnce() -> bool) {
+    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        // What hangs is ended, and so fails the test.
+        // SAFETY: It touches no memory of ours.
+        unsafe { libc::alarm(u32::try_from(PATIENCE.as_secs()).unwrap_or(60)) };
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
+        // SAFETY: It does not return.
+        unsafe { libc::_exit(i32::from(!done)) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child's exit");
+}
+
+fn flushed(guard: &Guard) -> bool {
+    guard.client().flush(PATIENCE).is_ok()
+}
+
+#[test]
+fn fork() {
+    let agent = Agent::udp();
+    let builder = tasktag::Client::builder().agent(agent.address()).telemetry(false).origin_detection(false);
+    let pool = TaskIdPool::new(TaskIdPool::MAX_SIZE).unwrap();
+    let guard = builder.task_id_pool(pool).shutdown_timeout(PATIENCE).build().unwrap();
+    let recorder = Recorder::new(guard.client());
+    with_local_recorder(&recorder, || {
+        let (jobs, level) = (counter!("jobs"), gauge!("level"));
+        jobs.increment(100);
+        level.set(100.0);
+        counter!("told").absolute(100);
+        histogram!("wait").record(100.0);
+        assert!(flushed(&guard));
+        let parent = guard.client().task_id().tag().to_owned();
+        agent.lines_until(|lines| lines.len() >= 3);
+        in_a_child(|| {
+            // A handle from before, a known key, a new one, and one that is forgotten again.
+            jobs.increment(1);
+            counter!("jobs").increment(2);
+            counter!("new").increment(4);
+            counter!("told").absolute(108);
+            histogram!("wait").record(16.0);
+            flushed(&guard)
+        });
+        let mut lines = agent.lines_until(|lines| lines.len() >= 4);
+        lines.sort_unstable();
+        let values: Vec<&str> = lines.iter().map(|line| line.split_once("|#").unwrap().0).collect();
+        assert_eq!(values, ["jobs:3|c", "new:4|c", "told:8|c", "wait:16|d"]);
+        assert!(lines.iter().all(|line| !line.contains(&parent)), "{lines:?} under {parent}");
+        drop(level);
+    });
+}
+
+#[test]
+fn what_a_child_calls_no_more_is_forgotten_there() {
+    let guard = support::builder().capture(&Capture::new()).build().unwrap();
+    let recorder = Recorder::new(guard.client());
+    with_local_recorder(&recorder, || {
+        gauge!("level").set(1.0);
+        counter!("jobs").increment(1);
+        in_a_child(|| {
+            gauge!("level").set(2.0);
+            let known = flushed(&guard) && guard.client().stats().contexts == 2;
+            known && (0..160).all(|_| flushed(&guard)) && guard.client().stats().contexts == 0
+        });
+        assert!(flushed(&guard));
+        assert_eq!(guard.client().stats().contexts, 2);
+    });
+}
+
+#[test]
+fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
+    let guard = support::builder().capture(&Capture::new()).context_limit(300).build().unwrap();
+    let recorder = Recorder::new(guard.client()).timings_by_unit();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (recorder, client, stop) = (&recorder, guard.client(), &stop);
+            scope.spawn(move || {
+                let mut n = 0_u64;
+                while !stop.load(Ordering::Relaxed) {
+                    n += 1;
+                    with_local_recorder(recorder, || {
+                        let label = format!("{thread}-{}", n % 500);
+                        counter!("jobs", "n" => label.clone()).increment(1);
+                        gauge!("level", "n" => label.clone()).set(1.0);
+                        metrics::describe_histogram!(label.clone(), metrics::Unit::Seconds, "");
+                        histogram!("wait", "n" => label).record(1.0);
+                    });
+                    drop((n % 64 == 0).then(|| Recorder::new(client)));
+                }
+            });
+        }
+        scope.spawn(|| {
+            // What is forgotten is forgotten under the lock too.
+            while !stop.load(Ordering::Relaxed) {
+                flushed(&guard);
+            }
+        });
+        for child in 0..100 {
+            in_a_child(|| {
+                with_local_recorder(&recorder, || {
+                    for n in 0..20 {
+                        counter!("jobs", "n" => format!("child-{child}-{n}")).increment(1);
+                        gauge!("level", "n" => format!("1-{n}")).set(1.0);
+                        histogram!("wait", "n" => format!("0-{n}")).record(1.0);
+                        metrics::describe_histogram!("born", metrics::Unit::Seconds, "");
+                    }
+                    flushed(&guard) && flushed(&guard)
+                })
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_layer_adds_the_childs_own_task_id() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let parent = TaskId::current();
+    let noting = Noting::default();
+    let layer = TaskIdLayer::new(&noting);
+    with_local_recorder(&layer, || {
+        in_a_child(|| {
+            _ = counter!("jobs");
+            let seen = noting.0.lock().unwrap().clone();
+            seen == [TaskId::current().as_str()]
+        });
+        _ = counter!("jobs");
+    });
+    assert_eq!(*noting.0.lock().unwrap(), [parent.as_str()]);
+    drop(guard);
+}
+
+/// Notes the task ids that counters are registered with.
+#[derive(Default)]
+struct Noting(std::sync::Mutex<Vec<String>>);
+
+impl metrics::Recorder for Noting {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        let ids = key.labels().filter(|label| label.key() == "task_id").map(|label| label.value().to_owned());
+        self.0.lock().unwrap().extend(ids);
+        metrics::Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
