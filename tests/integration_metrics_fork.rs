@@ -5,12 +5,24 @@
 mod support;
 
 use metrics::{counter, gauge, histogram, with_local_recorder};
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 use support::{Agent, PATIENCE};
 use tasktag::integrations::metrics::{Recorder, TaskIdLayer};
 use tasktag::testing::Capture;
-use tasktag::{Guard, TaskId, TaskIdPool};
+use tasktag::{Client, Guard, TaskId, TaskIdPool};
+
+const CHILDREN: u32 = 40;
+
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it.
 #[track_caller]
@@ -39,9 +51,12 @@ fn flushed(guard: &Guard) -> bool {
 #[test]
 fn fork() {
     let agent = Agent::udp();
-    let builder = tasktag::Client::builder().agent(agent.address()).telemetry(false).origin_detection(false);
+    let never = Duration::from_secs(3600);
+    let builder = Client::builder().agent(agent.address()).telemetry(false).origin_detection(false);
+    let builder = builder.flush_interval(never).collect_interval(never).shutdown_timeout(PATIENCE);
+    // So large that no two processes draw the same by chance.
     let pool = TaskIdPool::new(TaskIdPool::MAX_SIZE).unwrap();
-    let guard = builder.task_id_pool(pool).shutdown_timeout(PATIENCE).build().unwrap();
+    let guard = builder.task_id_pool(pool).build().unwrap();
     let recorder = Recorder::new(guard.client());
     with_local_recorder(&recorder, || {
         let (jobs, level) = (counter!("jobs"), gauge!("level"));
@@ -89,10 +104,15 @@ fn what_a_child_calls_no_more_is_forgotten_there() {
 
 #[test]
 fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
-    let guard = support::builder().capture(&Capture::new()).context_limit(300).build().unwrap();
+    // Nobody reads it: what is sent is of no interest here. (A capture has a lock of its own, which a fork may cut.)
+    let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let builder = support::builder().agent(format!("udp://{}", agent.local_addr().unwrap()));
+    let guard = builder.context_limit(300).build().unwrap();
     let recorder = Recorder::new(guard.client()).timings_by_unit();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        // However this ends, the threads do.
+        let _stop = StopAtEnd(&stop);
         for thread in 0..2 {
             let (recorder, client, stop) = (&recorder, guard.client(), &stop);
             scope.spawn(move || {
@@ -116,7 +136,7 @@ fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
                 flushed(&guard);
             }
         });
-        for child in 0..100 {
+        for child in 0..CHILDREN {
             in_a_child(|| {
                 with_local_recorder(&recorder, || {
                     for n in 0..20 {
@@ -129,7 +149,6 @@ fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
                 })
             });
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
