@@ -31,8 +31,10 @@ impl Keepers {
     /// Tells each of a flush.
     pub(crate) fn tidy(&self, crowded: bool) {
         // Not under the lock: one that nobody else refers to any more is dropped here.
-        let known: Vec<_> = self.freeze().iter().filter_map(Weak::upgrade).collect();
-        known.iter().for_each(|keeper| keeper.tidy(crowded));
+        let known: Vec<_> = present(&self.freeze()).collect();
+        for keeper in known {
+            keeper.tidy(crowded);
+        }
     }
 
     /// Keeps everybody out for as long as the answer lives.

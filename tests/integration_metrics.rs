@@ -127,7 +127,9 @@ fn macros_of_several_threads_add_up() {
                 setup.guard.client().flush(PATIENCE).unwrap();
             }
         });
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         stop.store(true, Ordering::Relaxed);
     });
     setup.guard.client().flush(PATIENCE).unwrap();
@@ -694,7 +696,9 @@ fn names_that_are_forgotten_while_threads_call_them_lose_nothing() {
                 setup.guard.client().flush(PATIENCE).unwrap();
             }
         });
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         stop.store(true, Ordering::Relaxed);
     });
     setup.guard.client().flush(PATIENCE).unwrap();

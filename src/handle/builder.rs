@@ -117,9 +117,9 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         let shared = self.client.shared();
-        let cell = self.cell_or_overflow().map(|(cell, _)| cell).unwrap_or_else(|_| {
+        let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
             shared.ledger.refused_registrations.add(1);
-            M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock)
+            (M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock), false)
         });
         M::adjust(&cell, self.options);
         M::handle(cell, shared)
