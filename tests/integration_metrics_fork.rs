@@ -4,7 +4,7 @@
 
 mod support;
 
-use metrics::{counter, gauge, histogram, with_local_recorder};
+use metrics::{Key, Level, Metadata, Recorder as _, counter, gauge, histogram, with_local_recorder};
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -13,6 +13,8 @@ use support::{Agent, PATIENCE};
 use tasktag::integrations::metrics::{Recorder, TaskIdLayer};
 use tasktag::testing::Capture;
 use tasktag::{Client, Guard, TaskId, TaskIdPool, TaskIdSource};
+
+static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
 
 const CHILDREN: u32 = 40;
 
@@ -33,7 +35,7 @@ fn in_a_child(act: impl FnOnce() -> bool) {
     if child == 0 {
         // What hangs is ended, and so fails the test.
         // SAFETY: It touches no memory of ours.
-        unsafe { libc::alarm(u32::try_from(PATIENCE.as_secs()).unwrap_or(60)) };
+        unsafe { libc::alarm(20) };
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
         // SAFETY: It does not return.
         unsafe { libc::_exit(i32::from(!done)) };
@@ -150,6 +152,36 @@ fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
                     }
                     flushed(&guard) && flushed(&guard)
                 })
+            });
+        }
+    });
+}
+
+#[test]
+fn threads_that_look_keys_up_meanwhile_leave_no_lock_behind() {
+    let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let builder = support::builder().agent(format!("udp://{}", agent.local_addr().unwrap()));
+    let guard = builder.metric_context_limit(2000).build().unwrap();
+    let recorder = Recorder::new(guard.client());
+    // More than a thread remembers, so that all are looked up under the lock.
+    let keys: Vec<Key> = (0..800).map(|n| Key::from_parts("jobs", &[("n", n.to_string())])).collect();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for key in &keys {
+                        recorder.register_counter(key, &METADATA).increment(1);
+                    }
+                }
+            });
+        }
+        for child in 0..2 * CHILDREN {
+            in_a_child(|| {
+                let new = Key::from_parts("jobs", &[("child", child.to_string())]);
+                recorder.register_counter(&new, &METADATA).increment(1);
+                true
             });
         }
     });
