@@ -1,6 +1,6 @@
 //! Values become lines. Pure: no socket, clock or thread is known here.
 
-mod clean;
+pub(crate) mod clean;
 mod dialect;
 mod dogstatsd;
 mod embedded;

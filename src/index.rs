@@ -89,6 +89,12 @@ impl Index {
         }
     }
 
+    /// How many contexts there may be.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn limit(&self) -> usize {
+        self.limits.client
+    }
+
     /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]

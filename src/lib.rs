@@ -113,6 +113,7 @@ mod control;
 mod fnv;
 mod fork;
 mod index;
+mod keeper;
 mod ledger;
 mod notice;
 mod post;

@@ -5,14 +5,15 @@ use crate::cell::{Buckets, Cell, CounterCell, GaugeCell, OccupancyCell, Reading,
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::index::Index;
+use crate::keeper::Keepers;
 use crate::route::{Rendered, Route};
 use std::sync::Arc;
 
 /// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
-const IDLE_FLUSHES: u32 = 150;
+pub(crate) const IDLE_FLUSHES: u32 = 150;
 
 /// The same where there was no room for another context.
-const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
+pub(crate) const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
 
 /// All contexts, owned by the worker.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ struct Tracked {
 pub(crate) struct Flush<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) index: &'a Index,
+    pub(crate) keepers: &'a Keepers,
     pub(crate) routes: &'a mut [Route],
     pub(crate) aggregate: &'a mut Aggregate,
 }
@@ -67,7 +69,10 @@ impl Registry {
 
     /// Reports every context, and forgets those that nobody holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
-        let idle_flushes = if flush.index.take_crowded() { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES };
+        let crowded = flush.index.take_crowded();
+        // What they let go of is reported once more, and has made room by the next flush.
+        flush.keepers.tidy(crowded);
+        let idle_flushes = if crowded { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES };
         self.contexts.retain_mut(|tracked| tracked.flush(flush, idle_flushes) != Life::Gone);
     }
 

@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::ClientBuilder;
 use crate::fork::PerProcess;
 use crate::index::{Index, Limits};
+use crate::keeper::Keepers;
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::post::Post;
 use crate::probe::{Collect, Watched};
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     /// Of the other agents: what became of values on the way to them.
     pub(crate) other_ledgers: Vec<Arc<Ledger>>,
     pub(crate) index: Index,
+    pub(crate) keepers: Keepers,
     post: PerProcess<Post>,
     // From which a forked child builds its own worker.
     settings: ClientBuilder,
@@ -31,6 +33,7 @@ impl Shared {
             ledger: Arc::default(),
             other_ledgers: settings.other_agents().map(|_| Arc::default()).collect(),
             index: Index::new(limits),
+            keepers: Keepers::default(),
             post: PerProcess::new(post),
             settings,
         }

@@ -185,6 +185,7 @@ impl Worker {
         self.registry.flush(&mut Flush {
             clock: &self.shared.clock,
             index: &self.shared.index,
+            keepers: &self.shared.keepers,
             routes: &mut self.routes,
             aggregate: &mut self.aggregate,
         });

@@ -49,7 +49,7 @@ pub(super) fn fit(key: &str, value: &mut String) {
 }
 
 /// Whether a backend, which writes keys in lower case, would see a second task id in this one.
-pub(super) fn becomes_task_id(key: &str) -> bool {
+pub(crate) fn becomes_task_id(key: &str) -> bool {
     // By Unicode: `K` of Kelvin is a `k`, and `İ` is an `i`, to some with a dot above it.
     let lower = key.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}');
     lower.eq(TASK_ID_KEY.chars())

@@ -11,7 +11,7 @@ pub(super) fn install() {}
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
     use super::super::{clients, making, note_birth};
-    use crate::index::Frozen;
+    use crate::keeper::{self, Held as Locks, Keep};
     use crate::shared::Shared;
     use std::cell::RefCell;
     use std::mem;
@@ -24,8 +24,9 @@ mod linux {
     /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
     /// child, which has no other thread.
     struct Held {
-        // Dropped before the clients that they belong to.
-        _indexes: Vec<Frozen<'static>>,
+        // Dropped before the keepers and clients that they belong to.
+        _locks: Vec<Box<dyn Locks>>,
+        _keepers: Vec<Arc<dyn Keep>>,
         _clients: Vec<Arc<Shared>>,
         _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
@@ -44,18 +45,25 @@ mod linux {
         let list = clients();
         let making = making();
         let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
-        let indexes = clients
-            .iter()
-            .map(|client| {
-                let frozen = client.index.freeze();
-                // SAFETY: `Held` keeps the client, and so the index, for longer than the lock on it, and nobody else
-                // gets at either.
-                unsafe { mem::transmute::<Frozen<'_>, Frozen<'static>>(frozen) }
-            })
-            .collect();
+        let mut keepers = Vec::new();
+        let mut locks = Vec::new();
+        for client in &clients {
+            let known = client.keepers.freeze();
+            keepers.extend(keeper::present(&known));
+            locks.push(outlast(Box::new(known)));
+            locks.push(outlast(Box::new(client.index.freeze())));
+        }
+        locks.extend(keepers.iter().map(|keeper| outlast(keeper.freeze())));
         // A thread that is ending has no place for them, and forks without.
-        let held_now = Held { _indexes: indexes, _clients: clients, _making: making, _list: list };
+        let held_now =
+            Held { _locks: locks, _keepers: keepers, _clients: clients, _making: making, _list: list };
         let _ = HELD.try_with(|held| held.replace(Some(held_now)));
+    }
+
+    fn outlast(locks: Box<dyn Locks + '_>) -> Box<dyn Locks> {
+        // SAFETY: `Held` keeps the clients and the keepers, and so what is locked, for longer than the locks, and nobody
+        // else gets at either.
+        unsafe { mem::transmute::<Box<dyn Locks + '_>, Box<dyn Locks>>(locks) }
     }
 
     extern "C" fn parent() {

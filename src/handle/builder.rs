@@ -28,6 +28,15 @@ pub(crate) trait Metric: Sized {
     fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
 }
 
+/// A handle for somebody who keeps it.
+#[derive(Debug)]
+#[allow(dead_code, reason = "for bridges, each of which is optional")]
+pub(crate) struct Placed<M> {
+    pub(crate) handle: M,
+    /// It is the metric's overflow context's.
+    pub(crate) is_overflow: bool,
+}
+
 /// What a builder may ask for beyond a name and tags.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
@@ -108,16 +117,32 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         let shared = self.client.shared();
-        let cell = self.cell().or_else(|refusal| match refusal {
-            Refusal::ContextLimit(_) => self.overflow_cell(),
-            other => Err(other),
-        });
-        let cell = cell.unwrap_or_else(|_| {
+        let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
             shared.ledger.refused_registrations.add(1);
-            M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock)
+            (M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock), false)
         });
         M::adjust(&cell, self.options);
         M::handle(cell, shared)
+    }
+
+    /// As [`register`](Self::register), for those that keep handles for others: it says whose handle it is, and where
+    /// there is none why values are lost.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
+        let shared = self.client.shared();
+        match self.cell_or_overflow() {
+            Ok((cell, is_overflow)) => {
+                M::adjust(&cell, self.options);
+                Ok(Placed { handle: M::handle(cell, shared), is_overflow })
+            }
+            Err(refusal) => {
+                shared.ledger.refused_registrations.add(1);
+                Err(match refusal {
+                    Refusal::ContextLimit(_) => DropReason::ContextLimit,
+                    Refusal::EmptyName | Refusal::Kind(_) => DropReason::Invalid,
+                })
+            }
+        }
     }
 
     /// A handle, or why there is none.
@@ -129,7 +154,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     pub fn try_register(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
         let refusal = match self.cell() {
-            Ok(cell) => {
+            Ok((cell, _)) => {
                 M::adjust(&cell, self.options);
                 return Ok(M::handle(cell, shared));
             }
@@ -148,12 +173,20 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
     }
 
-    /// The cell of the context, which is made if it is new.
-    fn cell(&self) -> Result<Arc<M::Cell>, Refusal> {
+    fn cell_or_overflow(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
+        self.cell().or_else(|refusal| match refusal {
+            Refusal::ContextLimit(_) => self.overflow_cell().map(|cell| (cell, true)),
+            other => Err(other),
+        })
+    }
+
+    /// The cell of the context, which is made if it is new, and whether it is the metric's overflow context, asked for by
+    /// its tag.
+    fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
         let index = &self.client.shared().index;
         let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
         let cell = index.with_new(self.name, &self.tags, self.kind, bounded, make, |context| {
-            M::pick(&context.cell).map(Arc::clone)
+            M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
         });
         // A name has one kind, and a kind one sort of cell.
         cell?.ok_or(Refusal::Kind(self.kind))

@@ -59,6 +59,12 @@ impl Gauge {
         set_at(&self.cell, &self.shared, value, at);
     }
 
+    /// The level, if there is one.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn level(&self) -> Option<f64> {
+        self.cell.value()
+    }
+
     /// Makes the gauge absent until it is set again: for a level that is not known any more.
     pub fn unset(&self) {
         self.cell.unset();

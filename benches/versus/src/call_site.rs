@@ -2,6 +2,7 @@
 
 use crate::allocations;
 use crate::contestant::{Contestant, Entry, Operation, Setup, Sort};
+use crate::peers::metrics_tasktag::TARGETS;
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
 use crate::report::{self, Csv, Table, pair, short};
@@ -107,10 +108,9 @@ fn print_table(all: &[&Entry], samples: &Samples<Key>, allocations: &[Vec<(Opera
 
 fn print_ratios(samples: &Samples<Key>) {
     report::title("Call site: ratios round by round, median (least..most)");
-    for target in &targets::ALL {
-        let over_under = format!("tasktag/{}", target.against);
+    for target in targets::ALL.iter().chain(&TARGETS) {
         let ratio = samples.ratio(target.ours, target.other);
-        report::ratio(&target.operation(), &over_under, ratio, Some(target.at_most));
+        report::ratio(&target.operation(), &target.over_under(), ratio, Some(target.at_most));
     }
 }
 

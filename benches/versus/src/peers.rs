@@ -5,6 +5,7 @@ mod measured;
 mod metrics;
 mod metrics_exporter_dogstatsd;
 mod metrics_exporter_statsd;
+pub mod metrics_tasktag;
 mod prometheus;
 mod prometheus_client;
 mod rylv_metrics;
@@ -15,12 +16,14 @@ use crate::floor;
 
 pub const OURS: &str = "tasktag";
 pub const FLOOR: &str = "primitives";
+pub const METRICS_BRIDGED: &str = "tasktag/metrics";
 pub const PROMETHEUS: &str = "prometheus";
 
 /// Everyone, in the order of the tables.
 pub const ALL: &[Entry] = &[
     Entry { name: OURS, sort: Sort::Ours, build: tasktag::build },
     Entry { name: "cadence", sort: Sort::Push, build: cadence::build },
+    Entry { name: METRICS_BRIDGED, sort: Sort::Ours, build: metrics_tasktag::build },
     Entry { name: "metrics-exporter-statsd", sort: Sort::Push, build: metrics_exporter_statsd::build },
     Entry { name: "metrics-exporter-dogstatsd", sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
     Entry {

@@ -16,6 +16,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// What is divided by what.
+    pub fn over_under(&self) -> String {
+        let (ours, ..) = self.ours;
+        format!("{ours}/{}", self.against)
+    }
+
     pub fn operation(&self) -> String {
         let (_, operation, threads) = self.ours;
         format!("{}/{threads}", operation.name())

@@ -1,0 +1,173 @@
+//! Counters that are set rather than added to: what they grew by since they were set last.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Counters of which a thread knows what it saw last.
+const PLACES: usize = 256;
+
+thread_local! {
+    static SEEN: [Cell<Seen>; PLACES] = const { [const { Cell::new(Seen { id: 0, restarts: 0, reading: 0 }) }; PLACES] };
+}
+
+/// What a thread saw of a counter the last time it set it.
+#[derive(Clone, Copy)]
+struct Seen {
+    id: u32,
+    restarts: u32,
+    reading: u64,
+}
+
+/// A counter as it is somewhere else, told to us by any number of threads.
+///
+/// A value below the last one is either late, read before another thread told a higher one, or the counter started again.
+/// A thread knows: what it reads after it saw a higher value can't be late.
+#[derive(Debug)]
+pub(super) struct Absolute {
+    // Never 0, which is what threads know of no counter.
+    id: u32,
+    // One more than the value; 0 is none yet.
+    last: AtomicU64,
+    // Twice as many as there were, and odd while there is one: what was seen before says nothing about what comes after.
+    restarts: AtomicU32,
+}
+
+impl Absolute {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed).max(1);
+        Self { id, last: AtomicU64::new(0), restarts: AtomicU32::new(0) }
+    }
+
+    /// Whether it was ever told a value.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.last.load(Ordering::Relaxed) != 0
+    }
+
+    /// What the counter grew by. The first value is where it begins.
+    pub(super) fn growth(&self, value: u64) -> u64 {
+        let reading = value.saturating_add(1);
+        // Acquire pairs with the Release of the exchange below: who sees what came after a restart sees that there was one.
+        let last = self.last.load(Ordering::Acquire);
+        if reading < last && self.saw_more_than(reading) && self.restart(last, reading) {
+            return value;
+        }
+        let restarts = self.restarts.load(Ordering::Acquire);
+        let last = self.last.fetch_max(reading, Ordering::AcqRel);
+        self.note(restarts, last.max(reading));
+        if last == 0 { 0 } else { reading.saturating_sub(last) }
+    }
+
+    /// Whether this thread saw a higher value and no restart since.
+    fn saw_more_than(&self, reading: u64) -> bool {
+        let seen = SEEN.with(|seen| seen.get(self.place()).map(Cell::get));
+        let restarts = self.restarts.load(Ordering::Acquire);
+        seen.is_some_and(|seen| {
+            seen.id == self.id
+                && seen.restarts == restarts
+                && restarts.is_multiple_of(2)
+                && seen.reading > reading
+        })
+    }
+
+    /// `false` where another thread was faster.
+    fn restart(&self, last: u64, reading: u64) -> bool {
+        self.restarts.fetch_add(1, Ordering::AcqRel);
+        let done = self.last.compare_exchange(last, reading, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let restarts = self.restarts.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        if done {
+            self.note(restarts, reading);
+        }
+        done
+    }
+
+    fn note(&self, restarts: u32, reading: u64) {
+        SEEN.with(|seen| {
+            if let Some(place) = seen.get(self.place()) {
+                place.set(Seen { id: self.id, restarts, reading });
+            }
+        });
+    }
+
+    fn place(&self) -> usize {
+        self.id as usize % PLACES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+
+    #[test]
+    fn growth_is_counted_from_the_first_value_and_a_fall_is_a_restart() {
+        let counter = Absolute::new();
+        assert!(!counter.is_in_use());
+        let values = [1000, 1000, 1003, 2, 2, 0, 0, 7, u64::MAX, 5];
+        let growth = [0, 0, 3, 2, 0, 0, 0, 7, u64::MAX - 8, 5];
+        assert_eq!(values.map(|value| counter.growth(value)), growth);
+        assert!(counter.is_in_use());
+    }
+
+    #[test]
+    fn zero_is_a_value_to_begin_with() {
+        let counter = Absolute::new();
+        assert_eq!([0, 5].map(|value| counter.growth(value)), [0, 5]);
+    }
+
+    /// Threads that set a counter when they are told to, so that a test decides who is late.
+    fn by_threads(steps: &[(usize, u64, u64)]) {
+        let counter = Absolute::new();
+        thread::scope(|scope| {
+            let (answer, answers) = mpsc::channel();
+            let tellers: Vec<_> = (0..3)
+                .map(|_| {
+                    let (teller, told) = mpsc::channel();
+                    let (answer, counter) = (answer.clone(), &counter);
+                    scope.spawn(move || {
+                        told.iter().for_each(|value| answer.send(counter.growth(value)).unwrap())
+                    });
+                    teller
+                })
+                .collect();
+            for (step, &(thread, value, growth)) in steps.iter().enumerate() {
+                tellers[thread].send(value).unwrap();
+                assert_eq!(answers.recv().unwrap(), growth, "step {step} of {steps:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_value_that_another_thread_read_earlier_is_no_restart() {
+        by_threads(&[(0, 100, 0), (1, 99, 0), (0, 101, 1), (2, 100, 0), (1, 102, 1)]);
+        // Each has seen what was told before its own value.
+        by_threads(&[(0, 100, 0), (1, 101, 1), (0, 102, 1), (1, 101, 0), (1, 103, 1)]);
+    }
+
+    #[test]
+    fn a_restart_is_found_by_whoever_saw_more() {
+        // The thread that told the highest is gone: another sees twice that it fell.
+        by_threads(&[(0, 100, 0), (1, 3, 0), (1, 4, 4), (2, 3, 0), (0, 6, 2)]);
+        // What was seen before a restart says nothing after it: 8 is late.
+        by_threads(&[(0, 100, 0), (1, 100, 0), (0, 3, 3), (0, 9, 6), (1, 8, 0), (1, 10, 1)]);
+    }
+
+    #[test]
+    fn threads_that_race_count_every_unit_once() {
+        const EACH: u64 = 20_000;
+        let (counter, source, sum) = (Absolute::new(), AtomicU64::new(7), AtomicU64::new(0));
+        counter.growth(7);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        let value = source.fetch_add(1, Ordering::SeqCst) + 1;
+                        sum.fetch_add(counter.growth(value), Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(sum.into_inner(), 4 * EACH);
+    }
+}

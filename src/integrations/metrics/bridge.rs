@@ -1,0 +1,214 @@
+//! Between the facade and the client: finding a handle, or making one.
+
+use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept, Refused, Scale};
+use super::table::Table;
+use super::{HistogramKind, labels};
+use crate::client::Client;
+use crate::fork;
+use crate::handle::{Distribution, MetricBuilder};
+use crate::keeper::{Held, Keep};
+use crate::ledger::DropReason;
+use metrics::{Key, Unit};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+/// What is behind a recorder.
+#[derive(Debug)]
+pub(super) struct Bridge {
+    // Tells this one's handles from another's where threads remember them.
+    id: u64,
+    pub(super) client: Client,
+    settings: Settings,
+    counters: Table<CounterHandle>,
+    gauges: Table<GaugeHandle>,
+    histograms: Table<HistogramHandle>,
+    // Units of time, by the names of histograms.
+    units: RwLock<HashMap<Box<str>, Unit>>,
+    pub(super) invalid: Arc<Refused>,
+    pub(super) crowded_out: Arc<Refused>,
+}
+
+/// What a recorder was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) histograms: HistogramKind,
+    pub(super) timings_by_unit: bool,
+}
+
+/// A kind of handles, and how a bridge makes them.
+pub(super) trait Made: Handle {
+    fn table(bridge: &Bridge) -> &Table<Self>;
+    fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Self::Of>;
+    fn make(bridge: &Bridge, name: &str, handle: Self::Of, is_overflow: bool) -> Self;
+}
+
+impl Bridge {
+    pub(super) fn new(client: &Client, settings: Settings) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let refused = |reason| Arc::new(Refused { client: client.clone(), reason });
+        let bridge = Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            client: client.clone(),
+            settings,
+            counters: Table::new(),
+            gauges: Table::new(),
+            histograms: Table::new(),
+            units: RwLock::default(),
+            invalid: refused(DropReason::Invalid),
+            crowded_out: refused(DropReason::ContextLimit),
+        });
+        fork::check();
+        let weak = Arc::downgrade(&bridge);
+        client.shared().keepers.add(weak);
+        bridge
+    }
+
+    /// How many counters, gauges and histograms are kept.
+    pub(super) fn lens(&self) -> (usize, usize, usize) {
+        (self.counters.len(), self.gauges.len(), self.histograms.len())
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// The handle of a key, or why there is none.
+    #[inline]
+    pub(super) fn handle<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
+        match H::recent(|recent| recent.find(self.id, key)) {
+            Some(kept) => Ok(kept),
+            None => self.handle_slowly(key),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn handle_slowly<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
+        // Before anything that a forked child's start would find locked.
+        fork::check();
+        if let Some(kept) = H::table(self).find(key) {
+            H::recent(|recent| recent.remember(self.id, &kept));
+            return Ok(kept);
+        }
+        let Some((plain, task_ids)) = labels::plain(key) else { return self.place(key) };
+        self.client.shared().ledger.refused_tags.add(task_ids);
+        let kept = self.handle(&plain)?;
+        H::table(self).alias(key, &kept, self.client.shared().index.limit());
+        Ok(kept)
+    }
+
+    /// Registers a metric and keeps its handle, or the one that stands for all of its name for which there was no room.
+    fn place<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
+        let placed = labels::with_tags(key, |tags| H::builder(self, key.name()).tags(tags).place())?;
+        let make = || Kept::new(self.id, key, H::make(self, key.name(), placed.handle, placed.is_overflow));
+        if placed.is_overflow {
+            return Ok(H::table(self).overflow(key.name(), make));
+        }
+        let kept = H::table(self).keep(make());
+        H::recent(|recent| recent.remember(self.id, &kept));
+        Ok(kept)
+    }
+
+    pub(super) fn stand_in(&self, reason: DropReason) -> &Arc<Refused> {
+        if reason == DropReason::ContextLimit { &self.crowded_out } else { &self.invalid }
+    }
+
+    /// Notes the unit that a histogram's values have, where that makes a difference.
+    pub(super) fn describe(&self, name: &str, unit: Option<Unit>) {
+        let Some(unit) = unit.filter(|unit| self.settings.timings_by_unit && unit.is_time_based()) else {
+            return;
+        };
+        fork::check();
+        // The macros describe at every call.
+        if self.unit(name) == Some(unit) {
+            return;
+        }
+        let mut units = self.units();
+        if units.len() < self.client.shared().index.limit() || units.contains_key(name) {
+            units.insert(name.into(), unit);
+        }
+    }
+
+    fn unit(&self, name: &str) -> Option<Unit> {
+        self.units.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    fn units(&self) -> RwLockWriteGuard<'_, HashMap<Box<str>, Unit>> {
+        self.units.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What makes milliseconds of a histogram's values, where they are asked for and known to be a time.
+    fn scale(&self, name: &str) -> Option<Scale> {
+        if !self.settings.timings_by_unit {
+            return None;
+        }
+        match self.unit(name)? {
+            Unit::Seconds => Some(Scale { times: 1e3, per: 1.0 }),
+            Unit::Milliseconds => Some(Scale { times: 1.0, per: 1.0 }),
+            Unit::Microseconds => Some(Scale { times: 1.0, per: 1e3 }),
+            Unit::Nanoseconds => Some(Scale { times: 1.0, per: 1e6 }),
+            _ => None,
+        }
+    }
+}
+
+impl Keep for Bridge {
+    fn tidy(&self, crowded: bool) {
+        self.counters.tidy(crowded);
+        self.gauges.tidy(crowded);
+        self.histograms.tidy(crowded);
+    }
+
+    fn freeze(&self) -> Box<dyn Held + '_> {
+        Box::new((self.counters.freeze(), self.gauges.freeze(), self.histograms.freeze(), self.units()))
+    }
+}
+
+impl Made for CounterHandle {
+    fn table(bridge: &Bridge) -> &Table<Self> {
+        &bridge.counters
+    }
+
+    fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Self::Of> {
+        bridge.client.counter(name)
+    }
+
+    fn make(bridge: &Bridge, _: &str, handle: Self::Of, is_overflow: bool) -> Self {
+        Self::new(&bridge.client, handle, is_overflow)
+    }
+}
+
+impl Made for GaugeHandle {
+    fn table(bridge: &Bridge) -> &Table<Self> {
+        &bridge.gauges
+    }
+
+    fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Self::Of> {
+        bridge.client.gauge(name)
+    }
+
+    fn make(_: &Bridge, _: &str, handle: Self::Of, _: bool) -> Self {
+        Self::new(handle)
+    }
+}
+
+impl Made for HistogramHandle {
+    fn table(bridge: &Bridge) -> &Table<Self> {
+        &bridge.histograms
+    }
+
+    fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        let client = &bridge.client;
+        match bridge.settings.histograms {
+            _ if bridge.scale(name).is_some() => client.timing(name),
+            HistogramKind::Distribution => client.distribution(name),
+            HistogramKind::Histogram => client.histogram(name),
+            HistogramKind::Timing => client.timing(name),
+        }
+    }
+
+    fn make(bridge: &Bridge, name: &str, handle: Self::Of, _: bool) -> Self {
+        Self::new(handle, bridge.scale(name))
+    }
+}

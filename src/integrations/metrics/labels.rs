@@ -1,0 +1,113 @@
+//! Labels, which are tags everywhere else.
+
+use crate::encode::clean::becomes_task_id;
+use metrics::{Key, Label};
+
+/// Labels that need no allocation on their way in.
+const FEW: usize = 16;
+
+/// Hands the labels of a key to `then` as tags.
+pub(super) fn with_tags<T>(key: &Key, then: impl FnOnce(&[(&str, &str)]) -> T) -> T {
+    let labels = key.labels().as_slice();
+    let mut few = [("", ""); FEW];
+    if let Some(tags) = few.get_mut(..labels.len()) {
+        tags.iter_mut().zip(labels).for_each(|(tag, label)| *tag = (label.key(), label.value()));
+        return then(tags);
+    }
+    let many: Vec<_> = labels.iter().map(|label| (label.key(), label.value())).collect();
+    then(&many)
+}
+
+/// Whether two keys mean one metric: the same name and labels, in whatever order. `Key`'s own comparison sorts eight labels
+/// and more in memory that it allocates.
+#[inline]
+pub(super) fn same(a: &Key, b: &Key) -> bool {
+    if a.get_hash() != b.get_hash() || a.name() != b.name() {
+        return false;
+    }
+    let (a, b) = (a.labels().as_slice(), b.labels().as_slice());
+    a.len() == b.len() && (a == b || same_in_any_order(a, b))
+}
+
+#[cold]
+fn same_in_any_order(a: &[Label], b: &[Label]) -> bool {
+    a.iter().all(|label| b.contains(label)) && b.iter().all(|label| a.contains(label))
+}
+
+/// A key without what says nothing: labels that would be a second task id, whose number is the other half of the answer,
+/// and labels that are there already. `None` where all of them say something.
+pub(super) fn plain(key: &Key) -> Option<(Key, u64)> {
+    let labels = key.labels().as_slice();
+    let (mut kept, mut task_ids): (Vec<&Label>, u64) = (Vec::new(), 0);
+    if labels.iter().enumerate().all(|(place, label)| {
+        !becomes_task_id(label.key()) && !labels.iter().take(place).any(|earlier| earlier == label)
+    }) {
+        return None;
+    }
+    for label in labels {
+        if becomes_task_id(label.key()) {
+            task_ids += 1;
+        } else if !kept.contains(&label) {
+            kept.push(label);
+        }
+    }
+    let kept: Vec<Label> = kept.into_iter().cloned().collect();
+    Some((Key::from_parts(key.name_shared(), kept), task_ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(labels: &[(&'static str, &'static str)]) -> Key {
+        Key::from_parts("jobs", labels)
+    }
+
+    #[test]
+    fn the_order_of_labels_makes_no_other_key() {
+        let labels = [
+            ("a", "1"),
+            ("b", "2"),
+            ("c", "3"),
+            ("d", "4"),
+            ("e", "5"),
+            ("f", "6"),
+            ("g", "7"),
+            ("h", "8"),
+            ("i", "9"),
+        ];
+        for len in 0..=labels.len() {
+            let forward = key(&labels[..len]);
+            let mut turned = labels[..len].to_vec();
+            turned.reverse();
+            assert!(same(&forward, &key(&turned)), "{len}");
+            assert_eq!(same(&forward, &key(&labels[..len.saturating_sub(1)])), len == 0, "{len}");
+        }
+        assert!(!same(&key(&[("a", "1")]), &key(&[("a", "2")])));
+        assert!(!same(&key(&[]), &Key::from_name("jobz")));
+    }
+
+    #[test]
+    fn tags_are_the_labels_however_many() {
+        let texts: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        for len in [0, 1, FEW, FEW + 1, 40] {
+            let labels: Vec<Label> =
+                texts.iter().take(len).map(|text| Label::new(text.clone(), text.clone())).collect();
+            with_tags(&Key::from_parts("jobs", labels), |tags| {
+                assert_eq!(
+                    tags,
+                    texts.iter().take(len).map(|text| (text.as_str(), text.as_str())).collect::<Vec<_>>()
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_is_left_out() {
+        assert!(plain(&key(&[("a", "1"), ("a", "2")])).is_none());
+        let (kept, task_ids) =
+            plain(&key(&[("Task_ID", "7"), ("a", "1"), ("task_id", "7"), ("a", "1")])).unwrap();
+        assert_eq!(task_ids, 2);
+        assert!(same(&kept, &key(&[("a", "1")])));
+    }
+}

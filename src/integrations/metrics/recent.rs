@@ -1,0 +1,98 @@
+//! The handles that a thread found lately, so that it finds them again without a lock.
+
+use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
+use metrics::Key;
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, Weak};
+
+/// Places, each shared by two. The last one comes first.
+const PLACES: usize = 1 << PLACE_BITS;
+const PLACE_BITS: u32 = 7;
+const WAYS: usize = 2;
+
+/// Odd, and half of its bits set: digits of pi's fraction.
+const SPREAD: u64 = 0x243f_6a88_85a3_08d3;
+
+/// What is remembered. It keeps nothing alive: a thread that falls silent keeps no metric from being forgotten.
+struct Entry<H> {
+    mark: Cell<u64>,
+    // Empty while it is looked at.
+    kept: Cell<Option<Weak<Kept<H>>>>,
+}
+
+/// One thread's memory of one kind of handles. Without a destructor it costs its users nothing but the address.
+pub(super) struct Recent<H>(ManuallyDrop<[[Entry<H>; WAYS]; PLACES]>);
+
+thread_local! {
+    static END: End = const { End };
+}
+
+/// Empties what its thread remembers when the thread ends.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        CounterHandle::recent(Recent::forget);
+        GaugeHandle::recent(Recent::forget);
+        HistogramHandle::recent(Recent::forget);
+    }
+}
+
+impl<H: Handle> Recent<H> {
+    pub(super) const fn new() -> Self {
+        Self(ManuallyDrop::new(
+            [const { [const { Entry { mark: Cell::new(0), kept: Cell::new(None) } }; WAYS] }; PLACES],
+        ))
+    }
+
+    /// The handle that was found under a key, if it is still there.
+    #[inline]
+    pub(super) fn find(&self, recorder: u64, key: &Key) -> Option<Arc<Kept<H>>> {
+        let mark = mark(recorder, key);
+        let [first, second] = self.0.get(place(mark))?;
+        let entry = if first.mark.get() == mark { first } else { second };
+        if entry.mark.get() != mark {
+            return None;
+        }
+        let known = entry.kept.take()?;
+        let kept = known.upgrade()?;
+        entry.kept.set(Some(known));
+        if !kept.is(recorder, key) {
+            return None;
+        }
+        kept.call();
+        Some(kept)
+    }
+
+    /// Remembers a handle in place of the one that was remembered longest ago there.
+    pub(super) fn remember(&self, recorder: u64, kept: &Arc<Kept<H>>) {
+        // A thread that is ending remembers nothing.
+        if END.try_with(|_| ()).is_err() {
+            return;
+        }
+        let mark = mark(recorder, &kept.key);
+        let Some([first, second]) = self.0.get(place(mark)) else { return };
+        let known = first.kept.replace(Some(Arc::downgrade(kept)));
+        let earlier = first.mark.replace(mark);
+        if earlier != mark {
+            second.mark.set(earlier);
+            second.kept.set(known);
+        }
+    }
+
+    fn forget(&self) {
+        self.0.as_flattened().iter().for_each(|entry| entry.kept.set(None));
+    }
+}
+
+#[inline]
+fn mark(recorder: u64, key: &Key) -> u64 {
+    key.get_hash() ^ recorder.wrapping_mul(SPREAD)
+}
+
+/// The upper bits of a product depend on all bits of the hash, whose own lower ones may be those of one label.
+#[inline]
+fn place(mark: u64) -> usize {
+    (mark.wrapping_mul(SPREAD) >> (u64::BITS - PLACE_BITS)) as usize
+}

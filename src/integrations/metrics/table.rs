@@ -1,0 +1,177 @@
+//! From keys to the handles that are kept for them.
+
+use super::kept::{Handle, Kept};
+use super::labels;
+use crate::keeper::Held;
+use foldhash::fast::RandomState;
+use metrics::Key;
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+/// All handles of one kind that a recorder keeps.
+#[derive(Debug)]
+pub(super) struct Table<H> {
+    known: RwLock<Known<H>>,
+}
+
+#[derive(Debug)]
+struct Known<H> {
+    // By the key's own hash, which others can foresee: the map's is of its own.
+    links: HashMap<u64, Vec<Link<H>>, RandomState>,
+    // By the name of the metric whose further contexts are folded into it.
+    overflows: HashMap<Box<str>, Arc<Kept<H>>, RandomState>,
+    aliases: usize,
+}
+
+/// What a key leads to.
+#[derive(Debug)]
+enum Link<H> {
+    Own(Arc<Kept<H>>),
+    /// A handle that is kept under a plainer key.
+    Alias(Key, Weak<Kept<H>>),
+}
+
+impl<H: Handle> Link<H> {
+    fn find(&self, key: &Key) -> Option<Arc<Kept<H>>> {
+        match self {
+            Self::Own(kept) => labels::same(&kept.key, key).then(|| Arc::clone(kept)),
+            Self::Alias(alias, kept) => labels::same(alias, key).then(|| kept.upgrade()).flatten(),
+        }
+    }
+}
+
+impl<H: Handle> Table<H> {
+    pub(super) fn new() -> Self {
+        let known = Known { links: HashMap::default(), overflows: HashMap::default(), aliases: 0 };
+        Self { known: RwLock::new(known) }
+    }
+
+    /// The handle of a key, which counts as called.
+    pub(super) fn find(&self, key: &Key) -> Option<Arc<Kept<H>>> {
+        let known = self.read();
+        let kept = known.find(key)?;
+        kept.call();
+        Some(kept)
+    }
+
+    /// Keeps a handle, unless another thread was faster: then it is that one's.
+    pub(super) fn keep(&self, kept: Kept<H>) -> Arc<Kept<H>> {
+        let mut known = self.write();
+        if let Some(faster) = known.find(&kept.key) {
+            faster.call();
+            return faster;
+        }
+        let kept = Arc::new(kept);
+        known.links.entry(kept.key.get_hash()).or_default().push(Link::Own(Arc::clone(&kept)));
+        kept
+    }
+
+    /// Leads another key to a handle, where there are not as many such keys already as there may be.
+    pub(super) fn alias(&self, key: &Key, kept: &Arc<Kept<H>>, limit: usize) {
+        let mut known = self.write();
+        if known.aliases < limit && known.find(key).is_none() {
+            known.aliases += 1;
+            let alias = Link::Alias(key.to_retained(), Arc::downgrade(kept));
+            known.links.entry(key.get_hash()).or_default().push(alias);
+        }
+    }
+
+    /// The handle of a metric's overflow context, which counts as called.
+    pub(super) fn overflow(&self, name: &str, make: impl FnOnce() -> Kept<H>) -> Arc<Kept<H>> {
+        if let Some(kept) = self.read().overflows.get(name) {
+            kept.call();
+            return Arc::clone(kept);
+        }
+        let mut known = self.write();
+        let kept = known.overflows.entry(name.into()).or_insert_with(|| Arc::new(make()));
+        kept.call();
+        Arc::clone(kept)
+    }
+
+    /// Lets go of what nobody held or called for long.
+    pub(super) fn tidy(&self, crowded: bool) {
+        let known = self.read();
+        let links = known.links.values().flatten();
+        // All of them are asked: each grows older by it.
+        let old = links.filter(|link| link.grows_old(crowded)).count()
+            + known.overflows.values().filter(|kept| kept.grows_old(crowded)).count();
+        drop(known);
+        if old > 0 {
+            let gone = self.write().let_go(crowded);
+            // Not under the lock: a handle may be the last that refers to its client.
+            drop(gone);
+        }
+    }
+
+    /// Keeps everybody out for as long as the answer lives.
+    pub(super) fn freeze(&self) -> impl Held + '_ {
+        self.write()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let known = self.read();
+        known.links.values().map(Vec::len).sum::<usize>() + known.overflows.len()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known<H>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known<H>> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<H: Handle> Link<H> {
+    fn grows_old(&self, crowded: bool) -> bool {
+        match self {
+            Self::Own(kept) => kept.grows_old(crowded),
+            Self::Alias(_, kept) => kept.strong_count() == 0,
+        }
+    }
+}
+
+impl<H: Handle> Known<H> {
+    fn find(&self, key: &Key) -> Option<Arc<Kept<H>>> {
+        self.links.get(&key.get_hash())?.iter().find_map(|link| link.find(key))
+    }
+
+    fn let_go(&mut self, crowded: bool) -> Vec<Kept<H>> {
+        let mut gone = Vec::new();
+        let aliases = &mut self.aliases;
+        self.links.retain(|_, links| {
+            let stays = |link| match link {
+                Link::Own(kept) => unless_old(kept, crowded, &mut gone).map(Link::Own),
+                Link::Alias(key, kept) if kept.strong_count() > 0 => Some(Link::Alias(key, kept)),
+                Link::Alias(..) => {
+                    *aliases -= 1;
+                    None
+                }
+            };
+            *links = mem::take(links).into_iter().filter_map(stays).collect();
+            !links.is_empty()
+        });
+        let overflows = mem::take(&mut self.overflows).into_iter();
+        self.overflows = overflows
+            .filter_map(|(name, kept)| Some((name, unless_old(kept, crowded, &mut gone)?)))
+            .collect();
+        gone
+    }
+}
+
+/// Puts what is old aside. Threads that remember it may take hold of it until the moment when it is nobody's: then it
+/// stays, or is there again.
+fn unless_old<H: Handle>(kept: Arc<Kept<H>>, crowded: bool, gone: &mut Vec<Kept<H>>) -> Option<Arc<Kept<H>>> {
+    if !kept.is_old(crowded) {
+        return Some(kept);
+    }
+    match Arc::try_unwrap(kept) {
+        Err(held) => Some(held),
+        Ok(called) if called.is_called() => Some(Arc::new(called)),
+        Ok(old) => {
+            gone.push(old);
+            None
+        }
+    }
+}
