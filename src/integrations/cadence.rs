@@ -35,9 +35,14 @@
 //! The feature brings `cadence`, and nothing that is not there already. cadence's own MSRV is 1.70.
 
 mod line;
+mod refused;
 mod task_id;
+mod timer;
+mod transport_sink;
 
+pub use self::refused::Refused;
 pub use self::task_id::TaskIdExt;
+pub use self::transport_sink::{TransportSink, TransportSinkBuilder};
 
 use self::line::{Count, Line, number};
 use crate::client::Client;
@@ -46,7 +51,6 @@ use crate::kind::Kind;
 use crate::ledger::{DropReason, Stats};
 use crate::task_id::TASK_ID_KEY;
 use cadence::{MetricSink, SinkStats};
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
 
@@ -231,52 +235,5 @@ fn sink_stats(stats: &Stats) -> SinkStats {
         packets_sent: stats.sent.packets,
         bytes_dropped: stats.dropped_total().bytes,
         packets_dropped: dropped.fold(0, u64::wrapping_add),
-    }
-}
-
-/// Why a sink refused a line: what the [`io::Error`] of an `emit` holds.
-///
-/// ```
-/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
-/// use cadence::MetricSink;
-/// use tasktag::DropReason;
-/// use tasktag::integrations::cadence::{CadenceSink, Refused};
-///
-/// let sink = CadenceSink::new(guard.client());
-/// let error = sink.emit("pool.busy:NaN|g").unwrap_err();
-/// let refused = error.get_ref().and_then(|error| error.downcast_ref::<Refused>());
-/// assert_eq!(refused.map(|refused| refused.reason()), Some(DropReason::Invalid));
-/// # Ok::<(), tasktag::ConfigError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused(DropReason);
-
-impl Refused {
-    /// As it stands in the books.
-    #[must_use]
-    pub fn reason(self) -> DropReason {
-        self.0
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the line was dropped: {}", self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
-        let kind = match refused.0 {
-            DropReason::Invalid => ErrorKind::InvalidInput,
-            DropReason::Unsupported => ErrorKind::Unsupported,
-            DropReason::ChannelFull => ErrorKind::WouldBlock,
-            DropReason::ContextLimit => ErrorKind::QuotaExceeded,
-            DropReason::AfterShutdown => ErrorKind::BrokenPipe,
-            _ => ErrorKind::Other,
-        };
-        Self::new(kind, refused)
     }
 }

@@ -41,16 +41,20 @@ impl<'a> Line<'a> {
             fields.next();
             Some(found)
         };
-        let rate = field("@").map(rate);
+        // A field that is there and can't be read makes the line unreadable.
+        let rate = match field("@") {
+            Some(text) => Some(rate(text)?),
+            None => None,
+        };
         let tags = field("#").unwrap_or_default();
         field("c:");
-        let seconds = field("T").map(|text| digits(text).filter(|seconds| *seconds > 0));
+        let seconds = match field("T") {
+            Some(text) => Some(digits(text).filter(|seconds| *seconds > 0)?),
+            None => None,
+        };
         if name.is_empty() || fields.next().is_some() {
             return None;
         }
-        // A field that is there and can't be read makes the line unreadable.
-        let (rate, seconds) =
-            (rate.map_or(Some(None), |rate| rate.map(Some))?, seconds.map_or(Some(None), |at| at.map(Some))?);
         Some(Self { name, values, kind, rate, tags, seconds })
     }
 
@@ -77,19 +81,13 @@ impl<'a> Line<'a> {
     }
 
     /// What a counter's value stands for, to the nearest whole number. `None` for what is none, or too much.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within")]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^53")]
     pub(super) fn count(&self, value: &str) -> Option<Count> {
         let (is_down, amount) = match value.strip_prefix('-') {
             Some(amount) => (true, amount),
             None => (false, value.strip_prefix('+').unwrap_or(value)),
         };
-        let amount = digits(amount).or_else(|| {
-            let whole: f64 = amount.parse().ok()?;
-            // Not a second sign, which `parse` would take.
-            let is_amount =
-                whole.fract() == 0.0 && (0.0..=MAX_WEIGHT).contains(&whole) && whole.is_sign_positive();
-            is_amount.then_some(whole as u64)
-        })?;
+        let amount = digits(amount).or_else(|| whole(amount))?;
         let amount = match self.rate {
             None => amount,
             Some(rate) => {
@@ -122,7 +120,177 @@ fn rate(text: &str) -> Option<f64> {
     text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0 && 1.0 / rate <= MAX_WEIGHT)
 }
 
+/// A whole number that is written as a float.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^53")]
+fn whole(text: &str) -> Option<u64> {
+    let value = number(text).filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))?;
+    (value.fract() == 0.0 && value <= MAX_WEIGHT).then_some(value as u64)
+}
+
 /// A number without a sign, which `parse` would take.
 fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arbtest::arbitrary::{Result, Unstructured};
+    use cadence::prelude::*;
+    use cadence::{Metric, MetricBuilder, NopMetricSink, StatsdClient};
+
+    /// What a call site gives, and what is to be read back.
+    #[derive(Debug)]
+    struct Call {
+        name: String,
+        rate: Option<f64>,
+        tags: Vec<(String, String)>,
+        container: Option<String>,
+        seconds: Option<u64>,
+    }
+
+    /// Any text without those characters, which cadence would not escape.
+    fn text(u: &mut Unstructured<'_>, without: &[char]) -> Result<String> {
+        Ok(u.arbitrary::<&str>()?.replace(without, ""))
+    }
+
+    impl Call {
+        fn any(u: &mut Unstructured<'_>) -> Result<Self> {
+            let mut tags = Vec::new();
+            for _ in 0..u.int_in_range(0..=20)? {
+                let key = text(u, &[':', ',', '|'])?;
+                let tag = (key, text(u, &[',', '|'])?);
+                // cadence takes it for no tag either.
+                if tag != (String::new(), String::new()) {
+                    tags.push(tag);
+                }
+            }
+            let rates = [0.1, 0.25, 1.0 / 3.0, 1.0, 1e-9, f64::from(u.int_in_range(1..=1_000_000)?) / 1e6];
+            Ok(Self {
+                name: format!("n{}", text(u, &[':'])?),
+                rate: if u.arbitrary()? { Some(*u.choose(&rates)?) } else { None },
+                tags,
+                container: if u.arbitrary()? { Some(text(u, &['|'])?) } else { None },
+                seconds: if u.arbitrary()? { Some(u.int_in_range(1..=u64::MAX)?) } else { None },
+            })
+        }
+
+        fn line<'a, T: Metric + From<String>>(&'a self, mut metric: MetricBuilder<'a, '_, T>) -> String {
+            for (key, value) in &self.tags {
+                metric =
+                    if value.is_empty() { metric.with_tag_value(key) } else { metric.with_tag(key, value) };
+            }
+            if let Some(rate) = self.rate {
+                metric = metric.with_sampling_rate(rate);
+            }
+            if let Some(container) = &self.container {
+                metric = metric.with_container_id(container);
+            }
+            if let Some(seconds) = self.seconds {
+                metric = metric.with_timestamp(seconds);
+            }
+            metric.try_send().unwrap().as_metric_str().to_owned()
+        }
+
+        #[track_caller]
+        fn is_read(&self, line: &str, kind: Kind, values: &[String]) {
+            let read = Line::read(line).unwrap_or_else(|| panic!("{line:?} of {self:?}"));
+            assert_eq!((read.name, read.kind, read.rate), (self.name.as_str(), kind, self.rate), "{line:?}");
+            assert_eq!(
+                (read.seconds, read.values().collect::<Vec<_>>()),
+                (self.seconds, values.iter().map(String::as_str).collect())
+            );
+            let tags: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            assert_eq!(read.tags().collect::<Vec<_>>(), tags, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_cadence_writes_is_read_back_exactly() {
+        let client = StatsdClient::from_sink("", NopMetricSink);
+        arbtest::arbtest(|u| {
+            let call = Call::any(u)?;
+            let (n, signed, float): (u64, i64, f64) = u.arbitrary()?;
+            let float = if float.is_finite() { float } else { 0.5 };
+            let packed: Vec<f64> =
+                [float].into_iter().chain(u.arbitrary::<Vec<u32>>()?.into_iter().map(f64::from)).collect();
+            let shown: Vec<String> = packed.iter().map(f64::to_string).collect();
+            let name = call.name.as_str();
+            call.is_read(
+                &call.line(client.count_with_tags(name, signed)),
+                Kind::Counter,
+                &[signed.to_string()],
+            );
+            call.is_read(&call.line(client.meter_with_tags(name, n)), Kind::Counter, &[n.to_string()]);
+            call.is_read(&call.line(client.gauge_with_tags(name, float)), Kind::Gauge, &shown[..1]);
+            call.is_read(&call.line(client.time_with_tags(name, n)), Kind::Timing, &[n.to_string()]);
+            call.is_read(
+                &call.line(client.histogram_with_tags(name, packed.clone())),
+                Kind::Histogram,
+                &shown,
+            );
+            call.is_read(
+                &call.line(client.distribution_with_tags(name, packed.clone())),
+                Kind::Distribution,
+                &shown,
+            );
+            call.is_read(&call.line(client.set_with_tags(name, signed)), Kind::Set, &[signed.to_string()]);
+            assert!(packed.iter().zip(&shown).all(|(value, shown)| number(shown) == Some(*value)));
+            let plain = Line { rate: None, ..Line::read("a:1|c").unwrap() };
+            let count = if signed < 0 {
+                Count::Down(signed.unsigned_abs())
+            } else {
+                Count::Up(signed.unsigned_abs())
+            };
+            assert_eq!(
+                (plain.count(&signed.to_string()), plain.count(&n.to_string())),
+                (Some(count), Some(Count::Up(n)))
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn no_text_is_too_odd_to_be_looked_at() {
+        arbtest::arbtest(|u| {
+            // Mostly of the marks of a line, which random bytes seldom are.
+            let parts = [
+                "a", ":", "1", "-", ".", "|", "c", "g", "ms", "s", "@", "0.1", "#", ",", "T", "c:", "\n",
+                "1e999", "é", "\0",
+            ];
+            let mut line = String::new();
+            while line.len() < 60 && !u.is_empty() {
+                line.push_str(if u.ratio(9, 10)? { u.choose(&parts)? } else { u.arbitrary()? });
+            }
+            let Some(read) = Line::read(&line) else { return Ok(()) };
+            assert!(line.starts_with(read.name) && read.weight() >= 1, "{line:?}");
+            let told = read
+                .values()
+                .chain(read.tags().flat_map(|(key, value)| [key, value]))
+                .map(str::len)
+                .sum::<usize>();
+            assert!(read.name.len() + told < line.len(), "{line:?}");
+            assert!(read.values().all(|value| number(value).is_none_or(f64::is_finite)), "{line:?}");
+            assert!(read.values().filter_map(|value| read.count(value)).count() <= line.len());
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_rate_weighs_as_the_agent_has_it() {
+        for (rate, weight, count) in [
+            ("1", 1, 7),
+            ("0.3333333333333333", 3, 21),
+            ("0.333333", 3, 21),
+            ("0.1667", 5, 42),
+            ("0.001", 1000, 7000),
+        ] {
+            let text = format!("a:7|c|@{rate}");
+            let line = Line::read(&text).unwrap();
+            assert_eq!(
+                (line.weight(), line.count("7"), line.count("-7")),
+                (weight, Some(Count::Up(count)), Some(Count::Down(count)))
+            );
+        }
+    }
 }
