@@ -34,6 +34,7 @@
 //!
 //! The feature brings `cadence`, and nothing that is not there already. cadence's own MSRV is 1.70.
 
+mod desk;
 mod line;
 mod refused;
 mod task_id;

@@ -1,6 +1,6 @@
 //! One thread that flushes all transport sinks of the process in time.
 
-use super::transport_sink::Desk;
+use super::desk::Desk;
 use crate::fork;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

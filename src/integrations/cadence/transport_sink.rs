@@ -1,22 +1,19 @@
 //! Our transports under a cadence client.
 
+use super::desk::{Desk, Settings};
 use super::refused::Refused;
 use super::{sink_stats, timer};
 use crate::agent::Agent;
 use crate::config::DEFAULT_FLUSH_INTERVAL;
-use crate::encode::Lines;
 use crate::error::ConfigError;
 use crate::fork::{self, PerProcess};
-use crate::ledger::{DropReason, Ledger};
-use crate::packet::{Outbox, Sender};
-use crate::task_id::{Identity, TaskId};
-use crate::transport::{self, Address};
+use crate::ledger::DropReason;
+use crate::transport::Address;
 use cadence::{MetricSink, SinkStats};
 use std::io;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
@@ -109,28 +106,9 @@ impl TransportSinkBuilder {
         let settings = Settings { address, max_packet_size, interval: self.interval };
         fork::expect_forks();
         let _whole = fork::make_whole();
-        let desk = Arc::new(settings.desk());
+        let desk = Arc::new(Desk::new(&settings));
         timer::attend(&desk).map_err(|error| ConfigError::Thread(error.to_string()))?;
         Ok(TransportSink { owner: Arc::new(Owner { settings, desk: PerProcess::new(desk) }) })
-    }
-}
-
-#[derive(Debug)]
-struct Settings {
-    address: Address,
-    max_packet_size: usize,
-    interval: Duration,
-}
-
-impl Settings {
-    fn desk(&self) -> Desk {
-        let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
-        // Lines are not ours to put a task id on, so that there is none to be lost.
-        let sender = Sender { identity: Identity::Constant(task_id), task_id };
-        let transport = transport::connect(self.address.clone());
-        let outbox = Outbox::new(self.max_packet_size, transport, Arc::clone(&ledger), sender);
-        let packer = Packer { outbox, line: Vec::new(), due: Instant::now() + self.interval };
-        Desk { generation: fork::generation(), ledger, interval: self.interval, packer: Mutex::new(packer) }
     }
 }
 
@@ -152,7 +130,7 @@ impl Owner {
     fn desk_of_child(&self) -> &Desk {
         let _whole = fork::make_whole();
         if !self.desk.get().is_here() {
-            let desk = Arc::new(self.settings.desk());
+            let desk = Arc::new(Desk::new(&self.settings));
             // Without a thread lines leave when packets are full, by `flush`, and in the end.
             let _ = timer::attend(&desk);
             self.desk.renew(desk);
@@ -173,75 +151,6 @@ impl Drop for Owner {
     }
 }
 
-/// Where lines are packed, in one process.
-#[derive(Debug)]
-pub(super) struct Desk {
-    generation: u32,
-    ledger: Arc<Ledger>,
-    interval: Duration,
-    packer: Mutex<Packer>,
-}
-
-#[derive(Debug)]
-struct Packer {
-    outbox: Outbox,
-    // A line with its end, as it goes into a packet.
-    line: Vec<u8>,
-    due: Instant,
-}
-
-impl Desk {
-    fn is_here(&self) -> bool {
-        self.generation == fork::generation()
-    }
-
-    /// Flushes what is due, and says when it is next.
-    pub(super) fn flush_if_due(&self) -> Instant {
-        let mut packer = self.lock();
-        if packer.due <= Instant::now() {
-            packer.flush();
-            packer.due = Instant::now() + self.interval;
-        }
-        packer.due
-    }
-
-    fn put(&self, line: &str) -> Option<DropReason> {
-        if line.is_empty() || line.contains('\n') {
-            self.ledger.refuse(DropReason::Invalid, 1);
-            return Some(DropReason::Invalid);
-        }
-        let mut packer = self.lock();
-        let Packer { outbox, line: buffer, .. } = &mut *packer;
-        buffer.clear();
-        buffer.extend_from_slice(line.as_bytes());
-        buffer.push(b'\n');
-        outbox.report(Lines { bytes: buffer, count: 1 }, 1);
-        outbox.is_too_large(buffer.len()).then_some(DropReason::TooLarge)
-    }
-
-    /// Sends everything. `false` when something was lost on its way.
-    fn flush(&self) -> bool {
-        let lost = || self.ledger.stats(0).dropped(DropReason::Transport).packets;
-        let mut packer = self.lock();
-        let before = lost();
-        packer.flush();
-        lost() == before
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Packer> {
-        self.packer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Packer {
-    fn flush(&mut self) {
-        // The thread is that of the other sinks, too.
-        if catch_unwind(AssertUnwindSafe(|| self.outbox.finish())).is_err() {
-            self.outbox.write_off();
-        }
-    }
-}
-
 impl MetricSink for TransportSink {
     fn emit(&self, metric: &str) -> io::Result<usize> {
         self.owner.desk().put(metric).map_or(Ok(metric.len()), |reason| Err(Refused(reason).into()))
@@ -252,6 +161,6 @@ impl MetricSink for TransportSink {
     }
 
     fn stats(&self) -> SinkStats {
-        sink_stats(&self.owner.desk().ledger.stats(0))
+        sink_stats(&self.owner.desk().stats())
     }
 }
