@@ -22,7 +22,7 @@ fn serve() {
 
 /// Stands for the agent: what came within the last moments.
 fn show(title: &str, agent: &UdpSocket) {
-    let (mut buffer, mut lines) = ([0; 65_536], Vec::new());
+    let (mut buffer, mut lines) = ([0; 8192], Vec::new());
     while let Ok(len) = agent.recv(&mut buffer) {
         lines.extend(String::from_utf8_lossy(&buffer[..len]).lines().map(str::to_owned));
     }

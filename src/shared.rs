@@ -58,6 +58,7 @@ impl Shared {
 
     /// Books values that are dropped before they are anywhere, and says why they were.
     #[cold]
+    #[allow(clippy::unnecessary_wraps, reason = "it is what its callers answer")]
     pub(crate) fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
         crate::fork::check();
         self.ledger.refuse(reason, values);
