@@ -19,18 +19,21 @@ impl Channel {
         Self { sender, receiver, closed: AtomicBool::new(false) }
     }
 
-    /// Hands a record over, or books its values as dropped. The worker books those it takes as accepted.
-    pub(crate) fn offer(&self, record: Record, ledger: &Ledger) {
+    /// Hands a record over, or books its values as dropped and says why. The worker books those it takes as accepted.
+    pub(crate) fn offer(&self, record: Record, ledger: &Ledger) -> Option<DropReason> {
         // Relaxed: a record that slips past the closing is found by the next `take`, and booked then.
-        if self.closed.load(Ordering::Relaxed) {
-            ledger.refuse(DropReason::AfterShutdown, record.values());
-            return;
-        }
-        if let Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) =
-            self.sender.try_send(record)
-        {
-            ledger.refuse(DropReason::ChannelFull, record.values());
-        }
+        let (reason, record) = if self.closed.load(Ordering::Relaxed) {
+            (DropReason::AfterShutdown, record)
+        } else {
+            match self.sender.try_send(record) {
+                Ok(()) => return None,
+                Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) => {
+                    (DropReason::ChannelFull, record)
+                }
+            }
+        };
+        ledger.refuse(reason, record.values());
+        Some(reason)
     }
 
     pub(crate) fn take(&self) -> Option<Record> {

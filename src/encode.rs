@@ -254,6 +254,18 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 }
     }
 
+    /// A counter's difference that may be negative.
+    pub(crate) fn signed_count(&mut self, line: &Line, n: i64) -> Lines<'_> {
+        self.buffer.clear();
+        self.push(line, |out| {
+            if n < 0 {
+                out.push(b'-');
+            }
+            number::integer(n.unsigned_abs(), out);
+        });
+        Lines { bytes: &self.buffer, count: 1 }
+    }
+
     /// A gauge's level at a time, in seconds since 1970.
     pub(crate) fn gauge_at(&mut self, line: &Line, value: f64, seconds: u64) -> Lines<'_> {
         self.push_at(line, |out| number::float(value, out), seconds)

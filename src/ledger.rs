@@ -19,8 +19,8 @@ pub enum DropReason {
     /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
     /// or without a name.
     Invalid,
-    /// The agent has no such thing: an event, a service check or a time of its own in the StatsD dialects, or a time in
-    /// DogStatsD before 1.3.
+    /// The agent has no such thing: an event, a service check or a time of its own in the StatsD dialects, a time in
+    /// DogStatsD before 1.3, or a time of what is no gauge and no counter.
     Unsupported,
     /// Each value of a distribution has a line of its own with [`Weights::Repeats`](crate::Weights::Repeats), the default
     /// of some dialects; over 1000 in a flush were thinned out.

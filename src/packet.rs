@@ -151,11 +151,16 @@ impl Outbox {
         if left >= frame + MIN_VALUES { left } else { self.max_packet_size }
     }
 
+    /// Whether so many bytes fit into no packet.
+    pub(crate) fn is_too_large(&self, bytes: usize) -> bool {
+        bytes > self.max_packet_size
+    }
+
     /// Puts lines that stand for `values` on the desk into a packet, and sends the packet that they don't fit into.
     pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
         let on_wire = Tally { values: 0, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
         let tally = Tally { values, ..on_wire };
-        let too_large = lines.bytes.len() > self.max_packet_size;
+        let too_large = self.is_too_large(lines.bytes.len());
         if !too_large && self.gathered.open_len() + lines.bytes.len() > self.max_packet_size {
             self.gathered.close();
             if self.gathered.left().len() >= self.most_packets {

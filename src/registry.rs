@@ -241,7 +241,9 @@ impl Flush<'_> {
         }
         // Not before: what is out of the cell and on nobody's desk is lost unseen if the report above fails.
         let n = added(cell, counted);
-        if n != 0 {
+        if n != 0 && cell.is_lowered() {
+            self.report(lines, 1, |route, lines| route.signed_count(&lines.main, n.cast_signed()));
+        } else if n != 0 {
             self.report(lines, 1, |route, lines| route.count(&lines.main, n));
         }
     }

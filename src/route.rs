@@ -93,6 +93,10 @@ impl Route {
         self.outbox.put(self.encoder.count(line, n), 1);
     }
 
+    pub(crate) fn signed_count(&mut self, line: &Line, n: i64) {
+        self.outbox.put(self.encoder.signed_count(line, n), 1);
+    }
+
     /// How often something was folded into an overflow context: the client's own, and no value of a user's.
     pub(crate) fn folded(&mut self, lines: &Rendered, times: u64) {
         if let Some(line) = &lines.folded {

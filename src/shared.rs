@@ -52,11 +52,20 @@ impl Shared {
         self.post().identity.task_id()
     }
 
-    /// Hands a record to the worker.
+    /// Hands a record to the worker, or says why it was dropped.
     #[inline]
-    pub(crate) fn offer(&self, record: Record) {
+    pub(crate) fn offer(&self, record: Record) -> Option<DropReason> {
         crate::fork::check();
-        self.post().channel.offer(record, &self.ledger);
+        self.post().channel.offer(record, &self.ledger)
+    }
+
+    /// Books values that are dropped before they are anywhere, and says why they were.
+    #[cold]
+    #[allow(clippy::unnecessary_wraps, reason = "it is what its callers answer")]
+    pub(crate) fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
+        crate::fork::check();
+        self.ledger.refuse(reason, values);
+        Some(reason)
     }
 
     /// Hands a probe to the worker. Where there is none any more it is dropped: nobody would ask it.

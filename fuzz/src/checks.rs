@@ -5,6 +5,9 @@
 
 #![allow(dead_code, reason = "each target uses a part")]
 
+#[cfg(feature = "cadence")]
+#[path = "cadence.rs"]
+mod cadence_check;
 mod call;
 #[path = "environment.rs"]
 mod environment_check;
@@ -22,7 +25,9 @@ use tasktag::Dialect;
 pub(crate) type Check = fn(&[u8]);
 
 /// The targets by name, which is that of a folder of the corpus too.
-pub(crate) const TARGETS: [(&str, Check); 9] = [
+pub(crate) const TARGETS: &[(&str, Check)] = &[
+    #[cfg(feature = "cadence")]
+    ("cadence", cadence),
     ("dogstatsd", dogstatsd),
     ("environment", environment),
     ("graphite", graphite),
@@ -33,6 +38,11 @@ pub(crate) const TARGETS: [(&str, Check); 9] = [
     ("statsd", statsd),
     ("tagged_statsd", tagged_statsd),
 ];
+
+#[cfg(feature = "cadence")]
+pub(crate) fn cadence(input: &[u8]) {
+    cadence_check::check(input);
+}
 
 pub(crate) fn dogstatsd(input: &[u8]) {
     call::check(Dialect::DogStatsd, input);

@@ -1,7 +1,7 @@
 //! How often something happened: a word a lane, summed by the worker.
 
 use super::lane;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::Arc;
 
 /// Counters that stand side by side in a cache line of each lane.
@@ -18,9 +18,28 @@ struct Lane([AtomicU64; COLUMNS]);
 pub(crate) struct CounterCell {
     lanes: Arc<[Lane]>,
     column: usize,
+    // Whether anything was ever taken off, so that a difference may be negative.
+    lowered: AtomicBool,
 }
 
 impl CounterCell {
+    /// Takes `n` off. From then on the cell's differences have a sign.
+    #[allow(dead_code, reason = "not every build has a neighbour that counts down")]
+    pub(crate) fn lower(&self, n: u64) {
+        if !self.lowered.load(Ordering::Relaxed) {
+            self.lowered.store(true, Ordering::Relaxed);
+        }
+        // Pairs with the fence of `is_lowered`: who sees the lower sum sees that it may be one. Counting stays as it is.
+        fence(Ordering::Release);
+        self.add(n.wrapping_neg());
+    }
+
+    /// Whether a difference of sums, modulo 2^64, has a sign. Asked after the sum.
+    pub(crate) fn is_lowered(&self) -> bool {
+        fence(Ordering::Acquire);
+        self.lowered.load(Ordering::Relaxed)
+    }
+
     /// Adds; wraps at 2^64.
     #[inline]
     pub(crate) fn add(&self, n: u64) {
@@ -61,7 +80,7 @@ impl CounterBlock {
         let lanes = Arc::clone(self.lanes.get_or_insert_with(new));
         let column = self.used;
         self.used += 1;
-        CounterCell { lanes, column }
+        CounterCell { lanes, column, lowered: AtomicBool::new(false) }
     }
 }
 
@@ -77,6 +96,15 @@ mod tests {
             cell.add(n);
         }
         assert_eq!(cells.iter().map(CounterCell::sum).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_sees_a_lower_sum_sees_that_it_has_a_sign() {
+        let cell = CounterBlock::default().cell();
+        cell.add(3);
+        assert!(!cell.is_lowered());
+        cell.lower(5);
+        assert_eq!((cell.sum().cast_signed(), cell.is_lowered()), (-2, true));
     }
 
     #[test]

@@ -209,54 +209,67 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Pattern::new(self.client, self.name, &self.tags, self.kind, self.options)
     }
 
-    /// Acts on the cell by name. `values` are booked as dropped where there is no cell.
+    /// Acts on the cell by name. `values` are booked as dropped where there is no cell. Says why they were dropped, if
+    /// they were.
     ///
     /// Expanded where it stands, so that what is known there of the name and the tags is hashed and compared when it is
     /// compiled, and the rest need not be written to memory first.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
-    pub(super) fn call(self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+    pub(super) fn call(
+        self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
-        if done.flatten().is_none() {
+        done.flatten().unwrap_or_else(|| {
             // A copy: what the other calls need of the builder stays in registers.
             let Self { client, name, tags, kind, options, metric } = self;
-            Self { client, name, tags, kind, options, metric }.call_slowly(values, verb);
-        }
+            Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
+        })
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
-    fn act(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared)) -> Option<()> {
+    fn act<T>(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared) -> T) -> Option<T> {
         let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
         M::adjust(cell, self.options);
-        verb(cell, self.client.shared());
+        let done = verb(cell, self.client.shared());
         context.call();
-        Some(())
+        Some(done)
     }
 
     /// Finds the context, makes it, or books why there is none.
     #[cold]
     #[inline(never)]
-    fn call_slowly(&self, values: u64, verb: impl Fn(&Arc<M::Cell>, &Shared)) {
+    fn call_slowly(
+        &self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
         // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
         // checks for itself.
         fork::check();
         let shared = self.client.shared();
         let act = |context: &Context| self.act(context, &verb);
-        if shared.index.find(self.name, &self.tags, act).flatten().is_some() {
-            return;
+        if let Some(done) = shared.index.find(self.name, &self.tags, act).flatten() {
+            return done;
         }
         let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
         match shared.index.with_new(self.name, &self.tags, self.kind, bounded, make, act) {
-            Ok(Some(())) => {}
+            Ok(Some(done)) => done,
             Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
-            Ok(None) | Err(_) => shared.ledger.refuse(DropReason::Invalid, values),
+            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
         }
     }
 
     /// Acts on the metric's overflow context, or books why there is none.
-    fn call_overflow(&self, values: u64, act: impl FnOnce(&Context) -> Option<()>) {
+    fn call_overflow(
+        &self,
+        values: u64,
+        act: impl FnOnce(&Context) -> Option<Option<DropReason>>,
+    ) -> Option<DropReason> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
         let done = shared.index.with_overflow(self.name, self.kind, make, |context| {
@@ -264,9 +277,12 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
             act(context)
         });
         match done {
-            Ok(Some(())) => shared.ledger.folded_values.add(values),
-            Err(Refusal::ContextLimit(_)) => shared.ledger.refuse(DropReason::ContextLimit, values),
-            Ok(None) | Err(_) => shared.ledger.refuse(DropReason::Invalid, values),
+            Ok(Some(done)) => {
+                shared.ledger.folded_values.add(values);
+                done
+            }
+            Err(Refusal::ContextLimit(_)) => shared.refuse(DropReason::ContextLimit, values),
+            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
         }
     }
 }

@@ -45,14 +45,14 @@ impl Counter {
     }
 }
 
-fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) {
+fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) -> Option<DropReason> {
     // As with the count at hand, nothing is said of 0.
     if n == 0 {
-        return;
+        return None;
     }
     match unix_seconds(at) {
         seconds @ 1.. => shared.offer(Record::CountAt(Arc::clone(cell), n, seconds)),
-        0 => shared.ledger.refuse(DropReason::Invalid, 1),
+        0 => shared.refuse(DropReason::Invalid, 1),
     }
 }
 
@@ -60,12 +60,34 @@ impl MetricBuilder<'_, Counter> {
     /// Adds `n` by name.
     #[inline]
     pub fn increment(self, n: u64) {
-        self.call(1, move |cell, _| cell.add(n));
+        self.try_increment(n);
+    }
+
+    /// As [`increment`](Self::increment); says why it was dropped, if it was.
+    #[inline]
+    pub(crate) fn try_increment(self, n: u64) -> Option<DropReason> {
+        self.call(1, move |cell, _| {
+            cell.add(n);
+            None
+        })
+    }
+
+    /// Takes `n` off by name, or says why not: for neighbours that count down, too.
+    #[allow(dead_code, reason = "not every build has such a neighbour")]
+    pub(crate) fn try_decrement(self, n: u64) -> Option<DropReason> {
+        self.call(1, move |cell, _| {
+            cell.lower(n);
+            None
+        })
     }
 
     /// Reports by name what was counted at a time of its own; see [`Counter::increment_at`].
     pub fn increment_at(self, n: u64, at: SystemTime) {
-        self.call(1, |cell, shared| increment_at(cell, shared, n, at));
+        self.try_increment_at(n, at);
+    }
+
+    pub(crate) fn try_increment_at(self, n: u64, at: SystemTime) -> Option<DropReason> {
+        self.call(1, |cell, shared| increment_at(cell, shared, n, at))
     }
 }
 

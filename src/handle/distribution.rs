@@ -88,33 +88,34 @@ impl Distribution {
 }
 
 #[inline]
-fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
+fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     fork::check();
     if !is_countable(value) {
-        record_with_care(cell, shared, value, n);
-    } else if !cell.add_at_once(value, n) {
-        record_apart(cell, shared, value, n);
+        record_with_care(cell, shared, value, n)
+    } else if cell.add_at_once(value, n) {
+        None
+    } else {
+        record_apart(cell, shared, value, n)
     }
 }
 
 // Out of line, each after what is more frequent, so that no call site pays for what it does not need.
 
 #[inline(never)]
-fn record_apart(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
-    if !cell.add_apart(value, n) {
-        record_with_care(cell, shared, value, n);
-    }
+fn record_apart(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
+    if cell.add_apart(value, n) { None } else { record_with_care(cell, shared, value, n) }
 }
 
 #[cold]
 #[inline(never)]
-fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) {
+fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     let Some(value) = countable(value) else {
-        return shared.ledger.refuse(DropReason::Invalid, n);
+        return shared.refuse(DropReason::Invalid, n);
     };
-    if n != 0 && !cell.add(value, n) {
-        shared.offer(Record::Overflow(Arc::clone(cell), value, n));
+    if n == 0 || cell.add(value, n) {
+        return None;
     }
+    shared.offer(Record::Overflow(Arc::clone(cell), value, n))
 }
 
 fn ms(nanos: u64) -> f64 {
@@ -190,7 +191,19 @@ impl MetricBuilder<'_, Distribution> {
     /// Records a value by name.
     #[inline]
     pub fn record(self, value: f64) {
-        self.call(1, |cell, shared| record(cell, shared, value, 1));
+        self.try_record_many(value, 1);
+    }
+
+    /// Records a value `n` times at once, by name.
+    #[inline]
+    pub fn record_many(self, value: f64, n: u64) {
+        self.try_record_many(value, n);
+    }
+
+    /// As [`record_many`](Self::record_many); says why the value was dropped, if it was.
+    #[inline]
+    pub(crate) fn try_record_many(self, value: f64, n: u64) -> Option<DropReason> {
+        self.call(n, move |cell, shared| record(cell, shared, value, n))
     }
 
     /// Records a duration by name, in milliseconds.

@@ -72,35 +72,32 @@ impl Gauge {
 }
 
 #[inline]
-fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
+fn set(cell: &GaugeCell, shared: &Shared, value: f64) -> Option<DropReason> {
     fork::check();
     if value.is_finite() {
         cell.set(value);
+        None
     } else {
-        refuse(shared);
+        refuse(shared)
     }
 }
 
 #[inline]
-fn add(cell: &GaugeCell, shared: &Shared, delta: f64) {
+fn add(cell: &GaugeCell, shared: &Shared, delta: f64) -> Option<DropReason> {
     fork::check();
-    if cell.add(delta).is_none() {
-        refuse(shared);
-    }
+    if cell.add(delta).is_some() { None } else { refuse(shared) }
 }
 
-fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) {
+fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) -> Option<DropReason> {
     match unix_seconds(at) {
-        seconds @ 1.. if value.is_finite() => {
-            shared.offer(Record::LevelAt(Arc::clone(cell), value, seconds));
-        }
+        seconds @ 1.. if value.is_finite() => shared.offer(Record::LevelAt(Arc::clone(cell), value, seconds)),
         _ => refuse(shared),
     }
 }
 
 #[cold]
-fn refuse(shared: &Shared) {
-    shared.ledger.refuse(DropReason::Invalid, 1);
+fn refuse(shared: &Shared) -> Option<DropReason> {
+    shared.refuse(DropReason::Invalid, 1)
 }
 
 impl MetricBuilder<'_, Gauge> {
@@ -114,7 +111,13 @@ impl MetricBuilder<'_, Gauge> {
     /// Sets the level by name. Without a handle it is sent at the next flush, and not again until it is set again.
     #[inline]
     pub fn set(self, value: f64) {
-        self.call(1, move |cell, shared| set(cell, shared, value));
+        self.try_set(value);
+    }
+
+    /// As [`set`](Self::set); says why it was dropped, if it was.
+    #[inline]
+    pub(crate) fn try_set(self, value: f64) -> Option<DropReason> {
+        self.call(1, move |cell, shared| set(cell, shared, value))
     }
 
     /// Raises the level by name.
@@ -125,7 +128,11 @@ impl MetricBuilder<'_, Gauge> {
 
     /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].
     pub fn set_at(self, value: f64, at: SystemTime) {
-        self.call(1, |cell, shared| set_at(cell, shared, value, at));
+        self.try_set_at(value, at);
+    }
+
+    pub(crate) fn try_set_at(self, value: f64, at: SystemTime) -> Option<DropReason> {
+        self.call(1, |cell, shared| set_at(cell, shared, value, at))
     }
 
     /// Lowers the level by name.

@@ -3,6 +3,7 @@
 use super::builder::{Metric, MetricBuilder, Options};
 use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::clock::Clock;
+use crate::ledger::DropReason;
 use crate::record::{Member, Record};
 use crate::shared::Shared;
 use std::sync::Arc;
@@ -32,15 +33,20 @@ impl Set {
     }
 }
 
-fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) {
-    shared.offer(Record::Member(Arc::clone(cell), Member::new(member)));
+fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) -> Option<DropReason> {
+    shared.offer(Record::Member(Arc::clone(cell), Member::new(member)))
 }
 
 impl MetricBuilder<'_, Set> {
     /// Notes a member by name.
     #[inline]
     pub fn insert(self, member: &str) {
-        self.call(1, |cell, shared| insert(cell, shared, member));
+        self.try_insert(member);
+    }
+
+    /// As [`insert`](Self::insert); says why it was dropped, if it was.
+    pub(crate) fn try_insert(self, member: &str) -> Option<DropReason> {
+        self.call(1, |cell, shared| insert(cell, shared, member))
     }
 }
 

@@ -127,6 +127,8 @@ pub enum Sort {
     Ours,
     /// Sends to an agent.
     Push,
+    /// A peer's call sites, and behind them tasktag.
+    Bridge,
     /// Keeps values in memory until it is asked.
     Pull,
     /// The machine's own primitives.
@@ -138,6 +140,7 @@ impl Sort {
         match self {
             Self::Ours => "ours",
             Self::Push => "push",
+            Self::Bridge => "bridge",
             Self::Pull => "pull",
             Self::Floor => "floor",
         }
@@ -157,7 +160,7 @@ impl Entry {
     pub fn label(&self) -> String {
         match self.sort {
             Sort::Ours => format!("**{}**", self.name),
-            Sort::Push => self.name.to_owned(),
+            Sort::Push | Sort::Bridge => self.name.to_owned(),
             Sort::Pull => format!("{} (pull)", self.name),
             Sort::Floor => format!("*{}*", self.name),
         }

@@ -16,14 +16,17 @@ use crate::floor;
 
 pub const OURS: &str = "tasktag";
 pub const FLOOR: &str = "primitives";
-pub const METRICS_BRIDGED: &str = "tasktag/metrics";
+pub const CADENCE: &str = "cadence";
+pub const CADENCE_BRIDGED: &str = "cadence/tasktag";
+pub const METRICS_BRIDGED: &str = "metrics/tasktag";
 pub const PROMETHEUS: &str = "prometheus";
 
 /// Everyone, in the order of the tables.
 pub const ALL: &[Entry] = &[
     Entry { name: OURS, sort: Sort::Ours, build: tasktag::build },
-    Entry { name: "cadence", sort: Sort::Push, build: cadence::build },
-    Entry { name: METRICS_BRIDGED, sort: Sort::Ours, build: metrics_tasktag::build },
+    Entry { name: CADENCE, sort: Sort::Push, build: cadence::build },
+    Entry { name: CADENCE_BRIDGED, sort: Sort::Bridge, build: cadence::build_bridged },
+    Entry { name: METRICS_BRIDGED, sort: Sort::Bridge, build: metrics_tasktag::build },
     Entry { name: "metrics-exporter-statsd", sort: Sort::Push, build: metrics_exporter_statsd::build },
     Entry { name: "metrics-exporter-dogstatsd", sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
     Entry {

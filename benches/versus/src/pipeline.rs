@@ -9,6 +9,7 @@ use crate::pipeline::check::Received;
 use crate::pipeline::process::{Run, run};
 use crate::report::{self, Csv, Table, short};
 use crate::samples::Samples;
+use crate::targets::{BRIDGES, Bridge};
 use crate::traffic::Style;
 use std::collections::BTreeMap;
 
@@ -104,8 +105,8 @@ fn print_ratios(flows: &[Flow], cpu: &Samples<Flow>, runs: &BTreeMap<Flow, Vec<R
         for threads in [1, 2] {
             let ours = (OURS, style, threads);
             let operation = format!("traffic-cpu-{}/{threads}", style.name());
-            let is_peer =
-                |&&(name, s, t): &&Flow| name != OURS && name != FLOOR && (s, t) == (style, threads);
+            let is_push = |name| peers::find(name).is_some_and(|entry| entry.sort == Sort::Push);
+            let is_peer = |&&(name, s, t): &&Flow| is_push(name) && (s, t) == (style, threads);
             let best = flows.iter().filter(is_peer).min_by(|a, b| {
                 cpu.median(**a).unwrap_or(f64::MAX).total_cmp(&cpu.median(**b).unwrap_or(f64::MAX))
             });
@@ -123,5 +124,22 @@ fn print_ratios(flows: &[Flow], cpu: &Samples<Flow>, runs: &BTreeMap<Flow, Vec<R
             report::value(&what("inexact"), Some(inexact as f64), "runs", 0.0);
         }
     }
+    for bridge in &BRIDGES {
+        print_bridge(bridge, flows, cpu, runs);
+    }
     println!();
+}
+
+fn print_bridge(bridge: &Bridge, flows: &[Flow], cpu: &Samples<Flow>, runs: &BTreeMap<Flow, Vec<Run>>) {
+    let names = format!("{}/{}", bridge.bridged, bridge.peer);
+    for &ours @ (_, style, threads) in flows.iter().filter(|(name, ..)| *name == bridge.bridged) {
+        let peer = (bridge.peer, style, threads);
+        let what = |name| format!("bridge-{name}-{}/{threads}", style.name());
+        report::ratio(&what("cpu"), &names, cpu.ratio(ours, peer), Some(bridge.cpu_at_most));
+        let bytes = |flow| runs.get(flow).and_then(|runs| median(runs, |run| run.bytes));
+        let percent = bytes(&ours).zip(bytes(&peer)).map(|(ours, peers)| 100.0 * ours / peers);
+        report::value(&what("bytes"), percent, "% of the peer's", bridge.percent_of_bytes_at_most);
+        let inexact = runs.get(&ours).map(|runs| runs.iter().filter(|run| !run.wrong.is_exact()).count());
+        report::value(&what("inexact"), inexact.map(|n| n as f64), "runs", 0.0);
+    }
 }

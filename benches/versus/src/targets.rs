@@ -1,7 +1,7 @@
 //! What the call sites are held against.
 
 use crate::contestant::Operation;
-use crate::peers::{FLOOR, OURS, PROMETHEUS};
+use crate::peers::{CADENCE, CADENCE_BRIDGED, FLOOR, OURS, PROMETHEUS};
 
 /// Contestant, operation, threads.
 pub type Key = (&'static str, Operation, u32);
@@ -53,6 +53,17 @@ const fn ours(operation: Operation) -> Key {
 const fn prometheus(operation: Operation, threads: u32) -> Key {
     (PROMETHEUS, operation, threads)
 }
+
+/// A peer's call sites with tasktag behind them, beside what they have behind them otherwise.
+pub struct Bridge {
+    pub bridged: &'static str,
+    pub peer: &'static str,
+    pub cpu_at_most: f64,
+    pub percent_of_bytes_at_most: f64,
+}
+
+pub const BRIDGES: [Bridge; 1] =
+    [Bridge { bridged: CADENCE_BRIDGED, peer: CADENCE, cpu_at_most: 0.7, percent_of_bytes_at_most: 2.0 }];
 
 use Operation as Op;
 

@@ -1,4 +1,4 @@
-//! cadence: a line per call, through a queue to a thread that packs them.
+//! cadence: a line per call, through a queue to a thread that packs them, or into tasktag.
 
 use crate::contestant::{
     Agent, COUNTER, Contestant, GAUGE, Operation, Setup, TASK_ID, TIMING, Tags, latency, level, repeat,
@@ -14,6 +14,8 @@ use std::ops::Range;
 use std::os::unix::net::UnixDatagram;
 use std::thread;
 use std::time::Duration;
+use tasktag::integrations::cadence::CadenceSink;
+use tasktag::{Client, Guard};
 
 /// What the official clients fill; cadence's own default is 512.
 const UDP_PACKET: usize = 1432;
@@ -62,16 +64,33 @@ impl Queue {
     }
 }
 
+/// What is behind cadence's client.
+enum Behind {
+    Queue(Queue),
+    Tasktag(Guard),
+}
+
 struct Cadence {
     client: StatsdClient,
-    queue: Queue,
+    behind: Behind,
     tags: Tags,
 }
 
 pub fn build(setup: &Setup) -> Option<Box<dyn Contestant>> {
     let queue = Queue::new(&setup.agent);
     let client = StatsdClient::builder("", queue.sink()).with_tag(TASK_ID.0, TASK_ID.1).build();
-    Some(Box::new(Cadence { client, queue, tags: Tags::new() }))
+    Some(Box::new(Cadence { client, behind: Behind::Queue(queue), tags: Tags::new() }))
+}
+
+pub fn build_bridged(setup: &Setup) -> Option<Box<dyn Contestant>> {
+    let mut builder = Client::builder().agent(setup.agent.to_string());
+    if let Some(interval) = setup.interval {
+        builder = builder.flush_interval(interval);
+    }
+    let guard = builder.build().expect("the settings are usable");
+    // The task id is added by the sink's client.
+    let client = StatsdClient::from_sink("", CadenceSink::new(guard.client()));
+    Some(Box::new(Cadence { client, behind: Behind::Tasktag(guard), tags: Tags::new() }))
 }
 
 impl Contestant for Cadence {
@@ -124,11 +143,18 @@ impl Contestant for Cadence {
     }
 
     fn settle(&self) {
-        self.queue.settle();
+        if let Behind::Queue(queue) = &self.behind {
+            queue.settle();
+        }
     }
 
     fn finish(self: Box<Self>) {
-        self.queue.finish();
+        match &self.behind {
+            Behind::Queue(queue) => queue.finish(),
+            Behind::Tasktag(guard) => {
+                guard.client().flush(Duration::from_secs(10)).expect("everything is sent");
+            }
+        }
         // The client would end the queue's thread, which is of no use to anybody now.
         std::mem::forget(self);
     }

@@ -1,0 +1,48 @@
+//! A service that is instrumented with cadence: the same call sites, before and with tasktag behind them.
+//!
+//! `cargo run --example cadence --features cadence`
+
+use cadence::prelude::*;
+use cadence::{SpyMetricSink, StatsdClient};
+use std::error::Error;
+use std::time::Duration;
+use tasktag::integrations::cadence::{CadenceSink, TaskIdExt};
+use tasktag::testing::Capture;
+use tasktag::{Client, DropReason};
+
+/// What there is already, and what stays.
+fn serve(statsd: &StatsdClient) {
+    for request in 0..1000_u64 {
+        statsd.count_with_tags("requests", 1).with_tag("route", "cart").send();
+        statsd.gauge("pool.busy", request % 10).ok();
+        statsd.time("query", 10 + request % 3).ok();
+    }
+    statsd.gauge("pool.utilization", f64::NAN).ok(); // 0 of 0
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // A sink of cadence's own: a line a call. The extension adds the task id.
+    let (lines, sink) = SpyMetricSink::new();
+    let statsd = StatsdClient::builder("shop", sink).with_task_id().build();
+    serve(&statsd);
+    let before: Vec<Vec<u8>> = lines.try_iter().collect();
+    println!("before, {} lines:", before.len());
+    for line in before.iter().take(3).chain(before.last()) {
+        println!("  {}", String::from_utf8_lossy(line));
+    }
+
+    // The sink is the one thing that changes. A service leaves `capture` out and says where its agent is.
+    let capture = Capture::new();
+    let guard = Client::builder().capture(&capture).telemetry(false).from_env().build()?;
+    let statsd = StatsdClient::from_sink("shop", CadenceSink::new(guard.client()));
+    serve(&statsd);
+    statsd.flush()?; // or the timer, every 2 s
+    println!("after, all of it:");
+    for line in capture.take_lines() {
+        println!("  {line}");
+    }
+    println!("{}", guard.client().stats());
+    assert_eq!(guard.client().stats().dropped(DropReason::Invalid).values, 1);
+    guard.shutdown(Duration::from_secs(1))?;
+    Ok(())
+}

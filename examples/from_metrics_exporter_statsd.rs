@@ -1,0 +1,51 @@
+//! A service moves from metrics-exporter-statsd to tasktag: the same call sites, and what arrives before and after.
+//!
+//! `cargo run --example from_metrics_exporter_statsd --features metrics-exporter-statsd`
+
+use metrics_exporter_statsd::StatsdBuilder;
+use std::error::Error;
+use std::net::UdpSocket;
+use std::time::Duration;
+use tasktag::Client;
+use tasktag::integrations::metrics_exporter_statsd::StatsdBuilderExt;
+
+/// What there is already, and what stays.
+fn serve() {
+    let busy = metrics::gauge!("pool.busy");
+    for request in 0..60 {
+        metrics::counter!("requests", "route" => "cart").increment(1);
+        metrics::histogram!("query").record(f64::from(10 + request % 3));
+        busy.set(f64::from(request % 10));
+    }
+    busy.increment(5.0);
+}
+
+/// Stands for the agent: what came within the last moments.
+fn show(title: &str, agent: &UdpSocket) {
+    let (mut buffer, mut lines) = ([0; 8192], Vec::new());
+    while let Ok(len) = agent.recv(&mut buffer) {
+        lines.extend(String::from_utf8_lossy(&buffer[..len]).lines().map(str::to_owned));
+    }
+    println!("{title}: {} lines", lines.len());
+    lines.iter().take(4).for_each(|line| println!("  {line}"));
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let agent = UdpSocket::bind("127.0.0.1:0")?;
+    agent.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let address = agent.local_addr()?;
+
+    // Before: a line a call, and the last ones wait for others that fill their packet.
+    let recorder = StatsdBuilder::from("127.0.0.1", address.port()).build(Some("shop"))?;
+    metrics::with_local_recorder(&recorder, serve);
+    show("before", &agent);
+
+    // Step one: one call more in the set-up.
+    let client = || Client::builder().agent(format!("udp://{address}")).telemetry(false);
+    let guard = client().build()?;
+    let recorder = StatsdBuilder::from("", 0).with_client(guard.client()).build(Some("shop"))?;
+    metrics::with_local_recorder(&recorder, serve);
+    drop(guard); // the end of the service flushes, and so does the timer
+    show("step one", &agent);
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Our transports under a cadence client.
+
+use super::desk::{Desk, Settings};
+use super::refused::Refused;
+use super::{sink_stats, timer};
+use crate::agent::Agent;
+use crate::config::DEFAULT_FLUSH_INTERVAL;
+use crate::error::ConfigError;
+use crate::fork::{self, PerProcess};
+use crate::ledger::DropReason;
+use crate::transport::Address;
+use cadence::{MetricSink, SinkStats};
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Sends a cadence client's lines as they are, over one of our [transports](crate::ClientBuilder::agent): UDP over IPv4 and
+/// IPv6, Unix datagrams and streams, TCP.
+///
+/// Lines are packed into packets of the transport's size. They leave when enough of them are full for one system call (32 packets,
+/// 256 KiB at most), every 2 s, by `flush`, and when the last clone is dropped. One thread, `tasktag-sinks`, sees to the 2 s for all sinks of
+/// the process, and ends with the last of them. A connection that breaks is made again; a name is resolved again.
+///
+/// The sink waits for an agent that takes nothing for at most 200 ms in 2 s, in the call that found it so and in those that
+/// come meanwhile. [`QueuingMetricSink`](cadence::QueuingMetricSink) before it takes that from the call sites. `stats` counts what was sent
+/// and what was lost; a line with a line break in it, which would be two, is refused.
+///
+/// Nothing is aggregated and no tag is added: [`CadenceSink`](super::CadenceSink) does that, and [`TaskIdExt`](super::TaskIdExt) adds
+/// the task id alone.
+///
+/// ```
+/// use cadence::prelude::*;
+/// use cadence::{QueuingMetricSink, StatsdClient};
+/// use tasktag::integrations::cadence::{TaskIdExt, TransportSink};
+///
+/// let sink = TransportSink::to("unix:///var/run/datadog/dsd.socket")?;
+/// let queue = QueuingMetricSink::with_capacity(sink, 4096);
+/// let statsd = StatsdClient::builder("shop", queue).with_task_id().build();
+/// statsd.gauge("pool.busy", 3u64)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TransportSink {
+    owner: Arc<Owner>,
+}
+
+impl TransportSink {
+    /// A sink to an agent's address, as [`ClientBuilder::agent`](crate::ClientBuilder::agent) takes it.
+    ///
+    /// # Errors
+    ///
+    /// When the address is none, or the thread can't be started. An agent that is away is no error: it may come.
+    pub fn to(address: &str) -> Result<Self, ConfigError> {
+        Self::builder(address).build()
+    }
+
+    /// A sink with settings of its own.
+    pub fn builder(address: &str) -> TransportSinkBuilder {
+        TransportSinkBuilder {
+            agent: Agent::at(address),
+            address: address.to_owned(),
+            interval: DEFAULT_FLUSH_INTERVAL,
+        }
+    }
+}
+
+/// Sets up a [`TransportSink`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is set up until `build` is called"]
+pub struct TransportSinkBuilder {
+    agent: Agent,
+    address: String,
+    interval: Duration,
+}
+
+impl TransportSinkBuilder {
+    /// Bytes of a packet; see [`ClientBuilder::max_packet_size`](crate::ClientBuilder::max_packet_size).
+    pub fn max_packet_size(mut self, bytes: usize) -> Self {
+        self.agent = self.agent.max_packet_size(bytes);
+        self
+    }
+
+    /// The longest that a line waits for others, 1 ms to 1 h. Defaults to [`DEFAULT_FLUSH_INTERVAL`].
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// The sink.
+    ///
+    /// # Errors
+    ///
+    /// When the address or a setting is unusable, or the thread can't be started.
+    pub fn build(self) -> Result<TransportSink, ConfigError> {
+        let address = Address::parse(&self.address)
+            .map_err(|reason| ConfigError::setting("agent", &self.address, reason))?;
+        if !(MIN_INTERVAL..=MAX_INTERVAL).contains(&self.interval) {
+            let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}");
+            return Err(ConfigError::setting("flush_interval", format_args!("{:?}", self.interval), reason));
+        }
+        let max_packet_size = self.agent.packet_size(&address)?;
+        let settings = Settings { address, max_packet_size, interval: self.interval };
+        fork::expect_forks();
+        let _whole = fork::make_whole();
+        let desk = Arc::new(Desk::new(&settings));
+        timer::attend(&desk).map_err(|error| ConfigError::Thread(error.to_string()))?;
+        Ok(TransportSink { owner: Arc::new(Owner { settings, desk: PerProcess::new(desk) }) })
+    }
+}
+
+/// What the clones of a sink share. The last one flushes.
+#[derive(Debug)]
+struct Owner {
+    settings: Settings,
+    desk: PerProcess<Arc<Desk>>,
+}
+
+impl Owner {
+    fn desk(&self) -> &Desk {
+        let desk = self.desk.get();
+        if desk.is_here() { desk } else { self.desk_of_child() }
+    }
+
+    /// In a forked child: lines and connection are the parent's, and another thread may have been at work on them.
+    #[cold]
+    fn desk_of_child(&self) -> &Desk {
+        let _whole = fork::make_whole();
+        if !self.desk.get().is_here() {
+            let desk = Arc::new(Desk::new(&self.settings));
+            // Without a thread lines leave when packets are full, by `flush`, and in the end.
+            let _ = timer::attend(&desk);
+            self.desk.renew(desk);
+        }
+        self.desk.get()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let desk = self.desk.get();
+        if desk.is_here() {
+            desk.flush();
+            timer::wake();
+        } else {
+            mem::forget(Arc::clone(desk));
+        }
+    }
+}
+
+impl MetricSink for TransportSink {
+    fn emit(&self, metric: &str) -> io::Result<usize> {
+        self.owner.desk().put(metric).map_or(Ok(metric.len()), |reason| Err(Refused(reason).into()))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        if self.owner.desk().flush() { Ok(()) } else { Err(Refused(DropReason::Transport).into()) }
+    }
+
+    fn stats(&self) -> SinkStats {
+        sink_stats(&self.owner.desk().stats())
+    }
+}
