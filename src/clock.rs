@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 /// A source of monotonic nanoseconds since the client was built.
 ///
-/// The wall clock is never asked for a duration, so a jump of it changes nothing that the client measures, but the operating system's
-/// monotonic clock, as [`Instant`](std::time::Instant) does: exact to the nanosecond where there is such hardware, without
-/// a system call where it can do so, and the same on every processor, which the processor's own counter is not
-/// everywhere. A coarse clock would be five times faster and stand still for milliseconds.
+/// The wall clock is never asked for a duration, so a jump of it changes nothing that the client measures, but the
+/// operating system's monotonic clock, as [`Instant`](std::time::Instant) does: exact to the nanosecond where there is
+/// such hardware, without a system call where it can do so, and the same on every processor, which the processor's own
+/// counter is not everywhere. A coarse clock would be five times faster and stand still for milliseconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     /// The operating system's monotonic clock.
