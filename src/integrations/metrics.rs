@@ -74,6 +74,7 @@ mod kept;
 mod labels;
 mod layer;
 mod recent;
+mod refused;
 mod table;
 
 pub use self::layer::TaskIdLayer;

@@ -126,7 +126,9 @@ mod tests {
                     let (teller, told) = mpsc::channel();
                     let (answer, counter) = (answer.clone(), &counter);
                     scope.spawn(move || {
-                        told.iter().for_each(|value| answer.send(counter.growth(value)).unwrap())
+                        for value in told {
+                            answer.send(counter.growth(value)).unwrap();
+                        }
                     });
                     teller
                 })

@@ -1,6 +1,7 @@
 //! Between the facade and the client: finding a handle, or making one.
 
-use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept, Refused, Scale};
+use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept, Scale};
+use super::refused::Refused;
 use super::table::Table;
 use super::{HistogramKind, labels};
 use crate::client::Client;
