@@ -9,7 +9,7 @@ use cadence::{MetricSink, StatsdClient};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Agent, PATIENCE};
+use support::{Agent, PATIENCE, wait_until};
 use tasktag::integrations::cadence::{CadenceSink, TransportSink};
 use tasktag::{Client, ClientBuilder, TaskIdPool};
 
@@ -89,9 +89,7 @@ fn fork_gives_the_child_a_transport_and_a_timer_of_its_own() {
         drop(idle);
         timed.emit("of:1|c|#the:timer").unwrap();
         sink.emit("of:1|c|#the:child").unwrap();
-        while timed.stats().packets_sent == 0 {
-            thread::yield_now();
-        }
+        wait_until(|| timed.stats().packets_sent > 0);
         fork(|| {
             sink.emit("of:1|c|#the:grandchild").unwrap();
             drop(sink);

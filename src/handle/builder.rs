@@ -223,11 +223,12 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     ) -> Option<DropReason> {
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
-        done.flatten().unwrap_or_else(|| {
-            // A copy: what the other calls need of the builder stays in registers.
-            let Self { client, name, tags, kind, options, metric } = self;
-            Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
-        })
+        if let Some(done) = done.flatten() {
+            return done;
+        }
+        // A copy: what the other calls need of the builder stays in registers. In a closure it would not.
+        let Self { client, name, tags, kind, options, metric } = self;
+        Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
     }
 
     #[inline(always)]
