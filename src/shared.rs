@@ -2,15 +2,15 @@
 
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, make_whole};
 use crate::index::{Index, Limits};
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::post::Post;
-use crate::probe::{Collect, Watched};
+use crate::probe::{Collect, Heirloom, Probes, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) other_ledgers: Vec<Arc<Ledger>>,
     pub(crate) index: Index,
     post: PerProcess<Post>,
+    // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
+    heirlooms: Mutex<Vec<Heirloom>>,
     // From which a forked child builds its own worker.
     settings: ClientBuilder,
 }
@@ -32,6 +34,7 @@ impl Shared {
             other_ledgers: settings.other_agents().map(|_| Arc::default()).collect(),
             index: Index::new(limits),
             post: PerProcess::new(post),
+            heirlooms: Mutex::default(),
             settings,
         }
     }
@@ -63,6 +66,16 @@ impl Shared {
         let refused = self.post().watch(watched);
         // Not under the lock: what it holds may be anything.
         drop(refused);
+        watching
+    }
+
+    /// As [`watch`](Self::watch), for what a forked child's worker is to ask too.
+    pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
+        let watching = probes(false).map(|probe| self.watch(probe)).unwrap_or_default();
+        let _whole = make_whole();
+        let mut heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        heirlooms.retain(Heirloom::is_watched);
+        heirlooms.push(Heirloom::new(&watching, Box::new(probes)));
         watching
     }
 
@@ -102,6 +115,10 @@ impl Shared {
         let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
         self.note_sharing(&claim);
         self.post.renew(Post::new(&claim, self.settings.records()));
+        let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
+            drop(self.post().watch(probe));
+        }
         let worker = self.settings.worker(self, claim, registry()).ok().filter(|_| !had_ended);
         match worker.and_then(|worker| worker.spawn().ok()) {
             Some(thread) => self.post().employ(thread),

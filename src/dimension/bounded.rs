@@ -6,9 +6,8 @@ use crate::cell::{CounterBlock, CounterCell};
 use crate::error::RegisterError;
 use crate::fork::make_whole;
 use crate::handle::MetricBuilder;
-use foldhash::fast::RandomState;
+use crate::text::{self, Seed};
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -95,7 +94,7 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
         let len = 2 * (self.limit.max(self.allowed.len()) + 1);
         let mut places = Places {
             table: (0..len.next_power_of_two()).map(|_| OnceLock::new()).collect(),
-            hasher: RandomState::default(),
+            seed: Seed::random(),
             key: self.key.into(),
             other: register((self.key, OTHER))?,
             room: self.limit,
@@ -151,7 +150,7 @@ struct Shared<M> {
 /// A table of values that only grows, so that readers need no lock.
 struct Places<M> {
     table: Box<[OnceLock<Place<M>>]>,
-    hasher: RandomState,
+    seed: Seed,
     key: Box<str>,
     other: M,
     room: usize,
@@ -166,14 +165,25 @@ struct Place<M> {
 impl<M> Places<M> {
     #[inline]
     fn hash(&self, value: &str) -> u64 {
-        hash(&self.hasher, value)
+        self.seed.hash(value)
     }
 
     #[inline]
     fn find(&self, hash: u64, value: &str) -> Option<&M> {
-        for step in 0..self.table.len() {
+        // Nearly all are where they are looked for first.
+        let place = self.table.get(self.nth(hash, 0))?.get()?;
+        if place.hash == hash && text::same(value, &place.value) {
+            Some(&place.handle)
+        } else {
+            self.find_further(hash, value)
+        }
+    }
+
+    #[inline(never)]
+    fn find_further(&self, hash: u64, value: &str) -> Option<&M> {
+        for step in 1..self.table.len() {
             let place = self.table.get(self.nth(hash, step))?.get()?;
-            if place.hash == hash && *place.value == *value {
+            if place.hash == hash && text::same(value, &place.value) {
                 return Some(&place.handle);
             }
         }
@@ -210,11 +220,11 @@ impl<M> Places<M> {
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: Member> BoundedFamily<M> {
     /// The handle for a value, or that of `other`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "half as much again is spent on the call otherwise")]
     #[must_use]
     pub fn at(&self, value: &str) -> &M {
-        let value = clip(value);
-        let hash = self.shared.places.hash(value);
+        let (hash, value) = clip_and_hash(self.shared.places.seed, value);
         match self.shared.places.find(hash, value) {
             Some(handle) => handle,
             None => self.shared.admit(hash, value),
@@ -248,6 +258,8 @@ impl<M: Member> Shared<M> {
                 || self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY))
     }
 
+    #[cold]
+    #[inline(never)]
     fn take_place(&self, hash: u64, value: &str) -> Option<&M> {
         // One at a time, of all families: new values are rare.
         let _growing = make_whole();
@@ -273,11 +285,16 @@ pub(super) fn nth(hash: u64, step: usize, len: usize) -> usize {
     ((hash >> 32) as usize).wrapping_add(step) & (len - 1)
 }
 
+/// As much of a value as a line has room for, and its hash.
 #[inline]
-pub(super) fn hash(hasher: &RandomState, value: &str) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(value.as_bytes());
-    hasher.finish()
+pub(super) fn clip_and_hash(seed: Seed, value: &str) -> (u64, &str) {
+    if value.len() <= Seed::SHORT { (seed.hash(value), value) } else { clip_and_hash_long(seed, value) }
+}
+
+#[inline(never)]
+fn clip_and_hash_long(seed: Seed, value: &str) -> (u64, &str) {
+    let value = clip(value);
+    (seed.hash(value), value)
 }
 
 /// As much of a value as a line has room for.
