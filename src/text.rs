@@ -28,7 +28,7 @@ pub(crate) fn hash(hash: u64, text: &str) -> u64 {
 }
 
 /// What a hash is keyed with, so that nobody can choose texts that collide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Seed([u64; 2]);
 
 impl Seed {
@@ -42,7 +42,7 @@ impl Seed {
 
     /// A text's hash.
     #[inline]
-    pub(crate) fn hash(self, text: &str) -> u64 {
+    pub(crate) fn hash(&self, text: &str) -> u64 {
         let ([first_key, last_key], text) = (self.0, text.as_bytes());
         let (first, last) = ends(text);
         let len = (text.len() as u64) << 56;

@@ -51,11 +51,11 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         let BoundedBuilder { metric, key, limit, allowed } = self.bounded;
         let pattern = metric.pattern().for_calls(key);
         let seed = Seed::random();
-        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(seed, value).0).collect();
+        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(&seed, value).0).collect();
         pinned.sort_unstable();
         pinned.dedup();
         // Whoever calls `other` by its name is not folded.
-        let (other, _) = place_of(seed, OTHER);
+        let (other, _) = place_of(&seed, OTHER);
         pinned.retain(|allowed| *allowed != other);
         pinned.push(other);
         let places = limit.saturating_add(1).max(pinned.len());
@@ -141,10 +141,12 @@ impl<M: ByName> FrequentFamily<M> {
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
         let shared = &*self.shared;
-        let (hash, value) = place_of(shared.seed, value);
-        let (hash, value) =
-            if shared.board.keeps(hash) { (hash, value) } else { shared.admit_or_fold(hash, value) };
-        shared.pattern.call(hash, value)
+        let (hash, value) = place_of(&shared.seed, value);
+        if shared.board.keeps(hash) || shared.admits(hash) {
+            shared.pattern.call(hash, value)
+        } else {
+            shared.pattern.call(shared.other, OTHER)
+        }
     }
 
     /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
@@ -155,22 +157,22 @@ impl<M: ByName> FrequentFamily<M> {
 }
 
 impl<M: ByName> Shared<M> {
-    /// What a call for a value without a place is for.
+    /// Whether a value gets a place now. Counts the call that is folded where it does not.
     #[inline(never)]
-    fn admit_or_fold<'a>(&self, hash: u64, value: &'a str) -> (u64, &'a str) {
-        if self.board.admits(hash) {
-            return (hash, value);
+    fn admits(&self, hash: u64) -> bool {
+        let admits = self.board.admits(hash);
+        if !admits {
+            self.folded.add(1);
+            self.pattern.client().shared().ledger.folded_values.add(1);
         }
-        self.folded.add(1);
-        self.pattern.client().shared().ledger.folded_values.add(1);
-        (self.other, OTHER)
+        admits
     }
 }
 
 /// As much of a value as a line has room for, and what it is known by on the board, which is nobody's place where it is 0. Two values that met in one would share
 /// a place and no more: the call by name tells them apart.
 #[inline]
-fn place_of(seed: Seed, value: &str) -> (u64, &str) {
+fn place_of<'a>(seed: &Seed, value: &'a str) -> (u64, &'a str) {
     let (hash, value) = clip_and_hash(seed, value);
     (hash | 1, value)
 }

@@ -60,7 +60,9 @@ impl Board {
             places,
             candidates: (0..corners).map(|_| Default::default()).collect(),
         };
-        pinned.iter().for_each(|hash| board.insert(0, *hash));
+        for hash in pinned {
+            board.insert(0, *hash);
+        }
         board
     }
 
