@@ -2,6 +2,11 @@
 //!
 //! `cargo bench --bench record`. A row's time is that of a million operations, so a millisecond reads as a nanosecond
 //! an operation. `t=2` is two threads on the same metric, each doing its million.
+//!
+//! `-- --instructions` prints the instructions and allocations of handles, families and calls by name instead.
+
+#[path = "record/instructions.rs"]
+mod instructions;
 
 use divan::{Bencher, black_box};
 use std::sync::LazyLock;
@@ -231,5 +236,10 @@ mod primitive {
 }
 
 fn main() {
-    divan::main();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--one", name, turns] => instructions::one(name, turns.parse().expect("a number")),
+        [.., "--instructions"] | ["--instructions", ..] => instructions::print(),
+        _ => divan::main(),
+    }
 }

@@ -13,11 +13,13 @@ use crate::record::Record;
 use crate::shared::Shared;
 use crate::task_id::TaskId;
 use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
-use once_cell::sync::OnceCell;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-static INSTALLED: OnceCell<Client> = OnceCell::new();
+static INSTALLED: OnceLock<Client> = OnceLock::new();
+/// The process that a thread installs one in at the moment, or 0.
+static INSTALLING: AtomicU32 = AtomicU32::new(0);
 
 /// The process-wide client that the macros use, once one is [installed](ClientBuilder::install).
 #[must_use]
@@ -26,14 +28,38 @@ pub fn client() -> Option<&'static Client> {
 }
 
 pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
-    let mut owner = None;
-    INSTALLED.get_or_try_init(|| {
-        let guard = build()?;
-        let client = guard.client().clone();
-        owner = Some(guard);
-        Ok(client)
-    })?;
-    owner.ok_or(ConfigError::AlreadyInstalled)
+    let _turn = Turn::wait();
+    if INSTALLED.get().is_some() {
+        return Err(ConfigError::AlreadyInstalled);
+    }
+    let guard = build()?;
+    let _whole = fork::make_whole();
+    match INSTALLED.set(guard.client().clone()) {
+        Ok(()) => Ok(guard),
+        Err(_) => Err(ConfigError::AlreadyInstalled),
+    }
+}
+
+/// The right to install a client: one thread at a time, so that no second client is built in vain.
+///
+/// No lock of the library's: a child that is forked while another thread has one would wait for it, for ever.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let this = std::process::id();
+        let take = |installing| (installing != this).then_some(this);
+        while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        INSTALLING.store(0, Ordering::Release);
+    }
 }
 
 /// What call sites use: cheap to clone, and nothing happens when a clone is dropped.

@@ -6,6 +6,7 @@ mod declare;
 mod family;
 mod frequent;
 mod pattern;
+pub(crate) mod places;
 mod ranking;
 mod standard;
 

@@ -6,7 +6,7 @@
 
 mod hook;
 
-use crate::cell::forget_other_lanes;
+use crate::cell::{forget_other_lanes, know_lanes};
 use crate::shared::Shared;
 use crate::task_id;
 use std::mem;
@@ -75,6 +75,7 @@ pub(crate) fn expect_forks() {
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
+    be_whole();
 }
 
 /// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
@@ -83,6 +84,12 @@ pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
     // Not under it: what the child needs of its own is taken before it.
     check();
     making()
+}
+
+/// Has nothing begun that a child would wait for, and that no lock is for.
+fn be_whole() {
+    know_lanes();
+    task_id::be_whole();
 }
 
 fn making() -> MutexGuard<'static, ()> {

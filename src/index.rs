@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
@@ -78,10 +78,8 @@ struct Metric {
 
 impl Index {
     pub(crate) fn new(limits: Limits) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
-            id,
+            id: recent::new_owner(),
             hasher: RandomState::default(),
             limits,
             crowded: AtomicBool::new(false),
@@ -93,6 +91,11 @@ impl Index {
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn limit(&self) -> usize {
         self.limits.client
+    }
+
+    /// What threads remember its contexts by.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
@@ -108,22 +111,23 @@ impl Index {
         recent::with(self.id, kind, name, tags, then)
     }
 
-    /// Hands the context that is known under a name and tags to `then`. The thread will remember it.
+    /// Hands the context that is known under a name and tags to `remember`, and then to `then`.
     pub(crate) fn find<T>(
         &self,
         name: &str,
         tags: &TagList<'_>,
+        remember: impl FnOnce(&Arc<Context>),
         then: impl FnOnce(&Context) -> T,
     ) -> Option<T> {
         let hash = self.hash(name, tags.iter_once());
         let table = self.read();
         let known = table.candidates(hash).find(|context| context.is(name, tags))?;
-        recent::remember(self.id, tags, known);
+        remember(known);
         // Still under the lock: the worker can't forget the context before it is called.
         Some(then(known))
     }
 
-    /// As [`find`](Self::find), for a context that is made if it is new. One whose tags are `bounded` otherwise is no
+    /// Hands the context that is known to `then`, or one that is made if it is new. One whose tags are `bounded` otherwise is no
     /// matter of the metric's limit.
     pub(crate) fn with_new<T>(
         &self,
@@ -361,7 +365,7 @@ mod tests {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();
         }
         assert_eq!(index.len(), 1);
-        assert!(index.find("jobs", &tags(same[1]), |_| ()).is_some());
+        assert!(index.find("jobs", &tags(same[1]), |_| (), |_| ()).is_some());
         let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
         for pairs in others {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();

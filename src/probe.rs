@@ -39,6 +39,39 @@ impl Watch {
     }
 }
 
+/// What each process's worker is to ask: its own one for this process, and for a child that is to have another.
+pub(crate) trait Probes: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static {}
+
+impl<F: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static> Probes for F {}
+
+/// A probe that a forked child has too.
+pub(crate) struct Heirloom {
+    watching: Weak<()>,
+    probes: Box<dyn Probes>,
+}
+
+impl Heirloom {
+    pub(crate) fn new(watching: &Arc<()>, probes: Box<dyn Probes>) -> Self {
+        Self { watching: Arc::downgrade(watching), probes }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watching.strong_count() > 0
+    }
+
+    /// In a forked child: its own one.
+    pub(crate) fn inherit(&self) -> Option<Watched> {
+        let probe = (self.probes)(true).filter(|_| self.is_watched())?;
+        Some(Watched::for_as_long_as(Weak::clone(&self.watching), probe))
+    }
+}
+
+impl fmt::Debug for Heirloom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heirloom").field("is_watched", &self.is_watched()).finish_non_exhaustive()
+    }
+}
+
 /// A probe on the worker's side.
 pub(crate) struct Watched {
     // Gone only while this is dropped.
@@ -50,7 +83,11 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(probe: Box<dyn Collect>) -> (Self, Arc<()>) {
         let watching = Arc::new(());
-        (Self { probe: Some(probe), watching: Arc::downgrade(&watching), panics_in_a_row: 0 }, watching)
+        (Self::for_as_long_as(Arc::downgrade(&watching), probe), watching)
+    }
+
+    pub(crate) fn for_as_long_as(watching: Weak<()>, probe: Box<dyn Collect>) -> Self {
+        Self { probe: Some(probe), watching, panics_in_a_row: 0 }
     }
 
     /// Asks the probe. `false` when it is to be asked no more.

@@ -7,6 +7,7 @@ use crate::text;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
 const PLACES: usize = 256;
@@ -20,7 +21,7 @@ type Place = [Entry; WAYS];
 /// What is remembered in a place. Single cells, of which the last is empty while its context is called: the table is
 /// left at once, and the call goes on outside of what is done in it.
 struct Entry {
-    index: Cell<u64>,
+    owner: Cell<u64>,
     hash: Cell<u64>,
     order: Cell<TagOrder>,
     context: Cell<Option<Arc<Context>>>,
@@ -45,7 +46,7 @@ impl Drop for End {
 impl Entry {
     const fn new() -> Self {
         Self {
-            index: Cell::new(0),
+            owner: Cell::new(0),
             hash: Cell::new(0),
             order: Cell::new(TagOrder::NONE),
             context: Cell::new(None),
@@ -68,6 +69,46 @@ fn hash(name: &str, tags: &TagList<'_>) -> u64 {
         hash = text::hash(text::hash(hash, key), value);
     }
     hash
+}
+
+/// A number for someone whose contexts are to be told from those of others: an index, or a family. 0 is nobody's.
+pub(crate) fn new_owner() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Hands the context that this thread remembers of a family's member to `then`. All but the value of one tag is the same
+/// in all members, and need not be looked at.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `with`")]
+pub(crate) fn with_member<T>(
+    family: u64,
+    hash: u64,
+    value: &str,
+    is_large: bool,
+    then: impl FnOnce(&Context) -> T,
+) -> Option<T> {
+    let place = place_among(hash, is_large);
+    let (way, order, context) = take(family, hash, place)?;
+    if context.is_retired() {
+        return None;
+    }
+    if !context.tags.has_value(order, value) {
+        put_back(place, way, context);
+        return None;
+    }
+    let done = then(&context);
+    put_back(place, way, context);
+    Some(done)
+}
+
+/// Remembers the context of a family's member, which has this tag.
+pub(crate) fn remember_member(family: u64, hash: u64, key: &str, value: &str, context: &Arc<Context>) {
+    let mut tag = TagList::default();
+    tag.push(key, value);
+    if let Some(order) = context.tags.places_of(&tag) {
+        put(family, hash, order, context);
+    }
 }
 
 /// Hands the context that this thread remembers under a name and tags to `then`.
@@ -94,11 +135,11 @@ pub(crate) fn with<T>(
 
 /// Takes what is remembered under a hash.
 #[inline]
-fn take(index: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
+fn take(owner: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
     RECENT.with(|recent| {
         let [first, second] = recent.get(place)?;
         let (way, entry) = if first.hash.get() == hash { (0, first) } else { (1, second) };
-        if entry.hash.get() != hash || entry.index.get() != index {
+        if entry.hash.get() != hash || entry.owner.get() != owner {
             return None;
         }
         Some((way, entry.order.get(), entry.context.take()?))
@@ -116,15 +157,19 @@ fn put_back(place: usize, way: usize, context: Arc<Context>) {
 
 /// Remembers a context in place of the one that was remembered longest ago there.
 pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
-    let Some(order) = context.tags.order_of(tags) else { return };
+    if let Some(order) = context.tags.order_of(tags) {
+        put(index, hash(&context.name, tags), order, context);
+    }
+}
+
+fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
     // A thread that is ending remembers nothing, and is answered by the index.
     if END.try_with(|_| ()).is_err() {
         return;
     }
-    let hash = hash(&context.name, tags);
     RECENT.with(|recent| {
         let [first, second] = recent.get(place(hash, context.kind))?;
-        second.index.set(first.index.replace(index));
+        second.owner.set(first.owner.replace(owner));
         second.hash.set(first.hash.replace(hash));
         second.order.set(first.order.replace(order));
         second.context.set(first.context.replace(Some(Arc::clone(context))));
@@ -134,12 +179,18 @@ pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
 
 #[inline]
 fn place(hash: u64, kind: Kind) -> usize {
+    let is_large = match kind {
+        Kind::Distribution | Kind::Histogram | Kind::Timing => true,
+        Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => false,
+    };
+    place_among(hash, is_large)
+}
+
+#[inline]
+fn place_among(hash: u64, is_large: bool) -> usize {
     // The upper bits are the better mixed ones.
     let hash = (hash >> 32) as usize;
-    match kind {
-        Kind::Distribution | Kind::Histogram | Kind::Timing => PLACES + hash % LARGE_PLACES,
-        Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => hash % PLACES,
-    }
+    if is_large { PLACES + hash % LARGE_PLACES } else { hash % PLACES }
 }
 
 #[cfg(test)]
@@ -158,6 +209,10 @@ mod tests {
             _ => gauge(),
         };
         index.with_new(name, tags, kind, false, |_| cell(), |_| ()).unwrap();
+    }
+
+    fn find(index: &Index, name: &str, tags: &TagList<'_>) -> Option<()> {
+        index.find(name, tags, |context| remember(index.id(), tags, context), |_| ())
     }
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
@@ -183,7 +238,7 @@ mod tests {
             [vec![a, b, c], vec![c, a, b], vec![a, b, a, c], vec![b; 12].into_iter().chain([a, c]).collect()]
         {
             assert!(!recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is new");
-            assert!(index.find("jobs", &tags(&given), |_| ()).is_some(), "{given:?} is known");
+            assert!(find(&index, "jobs", &tags(&given)).is_some(), "{given:?} is known");
             assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is remembered");
             assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is put back");
         }
@@ -192,7 +247,7 @@ mod tests {
             [vec![a, b], vec![a, b, b], vec![a, b, c, ("c", "3")], vec![a, b, ("a long key of a tag", "")]]
         {
             assert!(!recalls(&index, "jobs", &tags(&other), Kind::Gauge), "{other:?}");
-            assert!(index.find("jobs", &tags(&other), |_| ()).is_none(), "{other:?}");
+            assert!(find(&index, "jobs", &tags(&other)).is_none(), "{other:?}");
         }
     }
 
@@ -201,7 +256,7 @@ mod tests {
         let (first, second) =
             (Index::new(Limits { client: 10, metric: 10 }), Index::new(Limits { client: 10, metric: 10 }));
         make(&first, "jobs", &tags(&[]), Kind::Gauge);
-        assert!(first.find("jobs", &tags(&[]), |_| ()).is_some());
+        assert!(find(&first, "jobs", &tags(&[])).is_some());
         assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
         assert!(!recalls(&second, "jobs", &tags(&[]), Kind::Gauge));
         assert!(!recalls(&first, "jobz", &tags(&[]), Kind::Gauge));
@@ -211,14 +266,14 @@ mod tests {
     fn a_hash_alone_recalls_nothing() {
         let index = Index::new(Limits { client: 10, metric: 10 });
         make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
-        index.find("jobs", &tags(&[("a", "1")]), |_| ()).unwrap();
+        find(&index, "jobs", &tags(&[("a", "1")])).unwrap();
         // What another key with the same hash would find.
         let forged = |name: &str, pairs: &[(&str, &str)]| {
             let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
             RECENT.with(|recent| {
                 let entry = &recent[place(from, Kind::Gauge)][0];
                 let moved = &recent[place(to, Kind::Gauge)][0];
-                moved.index.set(entry.index.get());
+                moved.owner.set(entry.owner.get());
                 moved.hash.set(to);
                 moved.order.set(entry.order.get());
                 moved.context.set(entry.context.take());
@@ -237,10 +292,29 @@ mod tests {
     }
 
     #[test]
+    fn members_of_a_family_are_told_apart_by_their_value_whatever_they_hash_to() {
+        let index = Index::new(Limits { client: 10, metric: 10 });
+        let (family, hash) = (new_owner(), 7 << 32);
+        for value in ["/a", "/b"] {
+            make(&index, "jobs", &tags(&[("route", value), ("zone", "eu")]), Kind::Gauge);
+        }
+        let find = |value| {
+            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", value, known);
+            index.find("jobs", &tags(&[("route", value), ("zone", "eu")]), remember, |_| ()).unwrap();
+        };
+        let recalls = |family, value| with_member(family, hash, value, false, |_| ()).is_some();
+        find("/a");
+        assert!(recalls(family, "/a") && recalls(family, "/a"), "it is put back");
+        assert!(!recalls(family, "/b") && !recalls(new_owner(), "/a"));
+        find("/b");
+        assert!(recalls(family, "/b"));
+    }
+
+    #[test]
     fn a_retired_context_is_let_go_and_looked_up_again() {
         let index = Index::new(Limits { client: 10, metric: 10 });
         make(&index, "jobs", &tags(&[]), Kind::Gauge);
-        index.find("jobs", &tags(&[]), |_| ()).unwrap();
+        find(&index, "jobs", &tags(&[])).unwrap();
         let mut context = index.take_arrivals().remove(0);
         assert!(index.remove(&context));
         assert!(Arc::get_mut(&mut context).is_none(), "the thread remembers it");
@@ -260,7 +334,7 @@ mod tests {
         std::thread::scope(|scope| {
             let calling = scope.spawn(|| {
                 for name in &names {
-                    index.find(name, &tags(&[]), |_| ()).unwrap();
+                    find(&index, name, &tags(&[])).unwrap();
                 }
                 let recalled = names.iter().filter(|name| recalls(&index, name, &tags(&[]), Kind::Timing));
                 (recalled.count(), remembered())

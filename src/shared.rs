@@ -2,16 +2,16 @@
 
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, make_whole};
 use crate::index::{Index, Limits};
 use crate::keeper::Keepers;
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::post::Post;
-use crate::probe::{Collect, Watched};
+use crate::probe::{Collect, Heirloom, Probes, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) keepers: Keepers,
     post: PerProcess<Post>,
+    // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
+    heirlooms: Mutex<Vec<Heirloom>>,
     // From which a forked child builds its own worker.
     settings: ClientBuilder,
 }
@@ -35,6 +37,7 @@ impl Shared {
             index: Index::new(limits),
             keepers: Keepers::default(),
             post: PerProcess::new(post),
+            heirlooms: Mutex::default(),
             settings,
         }
     }
@@ -78,6 +81,16 @@ impl Shared {
         watching
     }
 
+    /// As [`watch`](Self::watch), for what a forked child's worker is to ask too.
+    pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
+        let watching = probes(false).map(|probe| self.watch(probe)).unwrap_or_default();
+        let _whole = make_whole();
+        let mut heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        heirlooms.retain(Heirloom::is_watched);
+        heirlooms.push(Heirloom::new(&watching, Box::new(probes)));
+        watching
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         crate::fork::check();
         let post = self.post();
@@ -114,6 +127,10 @@ impl Shared {
         let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
         self.note_sharing(&claim);
         self.post.renew(Post::new(&claim, self.settings.records()));
+        let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
+            drop(self.post().watch(probe));
+        }
         let worker = self.settings.worker(self, claim, registry()).ok().filter(|_| !had_ended);
         match worker.and_then(|worker| worker.spawn().ok()) {
             Some(thread) => self.post().employ(thread),

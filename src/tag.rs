@@ -68,6 +68,15 @@ impl Tags {
         Self(pairs.into())
     }
 
+    /// Leaves out what is beyond `len`, and says how many that are.
+    pub(crate) fn truncate(&mut self, len: usize) -> usize {
+        let mut pairs = std::mem::take(&mut self.0).into_vec();
+        let left_out = pairs.len().saturating_sub(len);
+        pairs.truncate(len);
+        self.0 = pairs.into();
+        left_out
+    }
+
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -81,11 +90,23 @@ impl Tags {
 
     /// The order in which `list` has these tags, or `None` where it has others, or more than an order holds.
     pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
+        self.places_of(list).filter(|_| self.are(list))
+    }
+
+    /// Where the tags of `list` are among these, or `None` where one of them is not, or they are more than an order
+    /// holds.
+    pub(crate) fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
         let mut order = TagOrder::NONE;
         for pair in list.iter() {
             order.push(self.iter().position(|tag| tag == pair)?)?;
         }
-        self.are(list).then_some(order)
+        Some(order)
+    }
+
+    /// Whether the tag that is first in an order has this value.
+    #[inline]
+    pub(crate) fn has_value(&self, order: TagOrder, value: &str) -> bool {
+        self.0.get(order.at(0)).is_some_and(|(_, kept)| text::same(value, kept))
     }
 
     /// Whether these are the tags of `list`, which has them in this order: one comparison each.

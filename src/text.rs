@@ -2,6 +2,9 @@
 //!
 //! Expanded where they are used, so that what is known of a text there, often all of it, costs nothing.
 
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
+
 // Odd, and half of their bits set: digits of pi's fraction.
 const FIRST: u64 = 0x243f_6a88_85a3_08d3;
 const LAST: u64 = 0x1319_8a2e_0370_7345;
@@ -22,6 +25,36 @@ pub(crate) fn hash(hash: u64, text: &str) -> u64 {
     }
     // The products don't wait for each other.
     hash.rotate_left(23).wrapping_add(sum)
+}
+
+/// What a hash is keyed with, so that nobody can choose texts that collide.
+#[derive(Debug)]
+pub(crate) struct Seed([u64; 2]);
+
+impl Seed {
+    /// Bytes of a text that is hashed at once.
+    pub(crate) const SHORT: usize = 16;
+
+    pub(crate) fn random() -> Self {
+        let random = RandomState::default();
+        Self([0_u8, 1].map(|half| random.hash_one(half)))
+    }
+
+    /// A text's hash.
+    #[inline]
+    pub(crate) fn hash(&self, text: &str) -> u64 {
+        let ([first_key, last_key], text) = (self.0, text.as_bytes());
+        let (first, last) = ends(text);
+        let len = (text.len() as u64) << 56;
+        let sum = fold(first ^ len ^ first_key, last ^ last_key);
+        if text.len() > Self::SHORT { longer(sum, first_key, text) } else { sum }
+    }
+}
+
+#[inline(never)]
+fn longer(sum: u64, key: u64, text: &[u8]) -> u64 {
+    let (words, _) = text.as_chunks();
+    words.iter().fold(sum, |sum, word| fold(sum ^ u64::from_le_bytes(*word), key))
 }
 
 /// Whether two texts are the same.
@@ -82,6 +115,16 @@ mod tests {
                 assert_ne!(hash(0, &text), hash(0, &other), "{len}, byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn hashes_with_a_seed_differ_by_text_and_by_seed() {
+        let (one, other) = (Seed([1, 2]), Seed([1, 3]));
+        let texts: Vec<String> = (0..40).map(|len| "x".repeat(len)).collect();
+        let longer = (0..4096).map(|n| format!("/a/path/that/is/long/{n}/and/goes/on"));
+        let hashes: HashSet<_> = texts.iter().cloned().chain(longer).map(|text| one.hash(&text)).collect();
+        assert_eq!(hashes.len(), 40 + 4096);
+        assert!(texts.iter().all(|text| one.hash(text) != other.hash(text)));
     }
 
     #[test]

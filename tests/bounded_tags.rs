@@ -559,6 +559,48 @@ fn callers_and_a_worker_that_deals_all_the_time_lose_nothing() -> Result<(), Box
 }
 
 #[test]
+fn a_ranked_call_can_have_tags_of_its_own_and_become_a_handle() -> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = client(&capture).build()?;
+    let own =
+        [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4"), ("e", "5"), ("f", "6"), ("g", "7"), ("h", "8")];
+    let metric = guard.client().counter("ranked").tags(&own[..6]);
+    let requests = metric.bounded("route", 1).most_frequent(HALF_LIFE).register();
+    for _ in 0..2 {
+        requests.at("/a").tag("zone", "eu").increment(1);
+        requests.at("/a").tags(&[("zone", "us")]).increment(10);
+        requests.at("/b").increment(100);
+    }
+    let handle = requests.at("/a").register();
+    handle.increment(1000);
+    requests.at("/a").increment(1000);
+    let _ = requests.at("/a").bounded("shard", 1).register().at("7");
+    let metrics = flushed(&guard, &capture)?;
+    let mut found: Vec<_> = metrics
+        .iter()
+        .map(|metric| {
+            assert!(own[..6].iter().all(|(key, value)| metric.value_of(key) == *value));
+            (metric.tag("route"), metric.tag("zone"), metric.value.number())
+        })
+        .collect();
+    found.sort_by_key(|(route, zone, _)| (*route, *zone));
+    let expected = [
+        (Some("/a"), None, Some(2000.0)),
+        (Some("/a"), Some("eu"), Some(2.0)),
+        (Some("/a"), Some("us"), Some(20.0)),
+        (Some("other"), None, Some(200.0)),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(guard.client().stats().refused_tags, 0);
+    // Of nine tags one is left out, and that is said once.
+    let metric = guard.client().counter("tags").tags(&own);
+    let tags = metric.bounded("route", 1).most_frequent(HALF_LIFE).register();
+    (0..3).for_each(|_| tags.at("/a").increment(1));
+    assert_eq!(guard.client().stats().refused_tags, 1);
+    Ok(())
+}
+
+#[test]
 fn every_kind_with_calls_by_name_can_be_ranked() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let guard = client(&capture).build()?;

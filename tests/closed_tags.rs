@@ -52,6 +52,38 @@ fn expected(pairs: &[(&str, f64)]) -> BTreeMap<String, f64> {
     pairs.iter().map(|(tags, n)| ((*tags).to_owned(), *n)).collect()
 }
 
+tasktag::tags! {
+    enum Room: "room" { A, B, C, D, E, F, G, H, I, J }
+}
+
+#[test]
+fn each_member_of_a_family_of_hundreds_is_its_own() -> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = Client::builder().capture(&capture).telemetry(false).build()?;
+    let family = guard.client().counter("requests").register_family::<(HttpMethod, StatusClass, Room)>();
+    let all = || {
+        let pairs =
+            HttpMethod::ALL.iter().flat_map(|method| StatusClass::ALL.iter().map(move |c| (*method, *c)));
+        pairs.flat_map(|(method, class)| Room::ALL.iter().map(move |room| (method, class, *room)))
+    };
+    for (n, tags) in (1..).zip(all()) {
+        family.at(tags).increment(n);
+    }
+    guard.client().flush(Duration::from_secs(60))?;
+    let metrics = capture.take_metrics()?;
+    assert_eq!(metrics.len(), HttpMethod::ALL.len() * StatusClass::ALL.len() * Room::ALL.len());
+    for (n, (method, class, room)) in (1_u32..).zip(all()) {
+        let is = |metric: &&ParsedMetric| {
+            [("method", method.value()), ("status_class", class.value()), ("room", room.value())]
+                .iter()
+                .all(|(key, value)| metric.tag(key) == Some(value))
+        };
+        let found: Vec<_> = metrics.iter().filter(is).map(|metric| metric.value.number()).collect();
+        assert_eq!(found, [Some(f64::from(n))]);
+    }
+    Ok(())
+}
+
 #[test]
 fn each_combination_of_one_two_and_three_tags_is_a_context_of_its_own() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();

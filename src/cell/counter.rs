@@ -84,9 +84,66 @@ impl CounterBlock {
     }
 }
 
+/// Counts side by side, for whoever tells them apart by a number: each lane has a row of them.
+#[derive(Debug)]
+pub(crate) struct CounterGrid {
+    words: Box<[AtomicU64]>,
+    // Of a row, with as much behind it as keeps it off the lines of the next.
+    width: usize,
+}
+
+impl CounterGrid {
+    /// At least `columns` counts of 0.
+    pub(crate) fn new(columns: usize) -> Self {
+        let width = columns + COLUMNS;
+        Self { words: (0..width * lane::count()).map(|_| AtomicU64::new(0)).collect(), width }
+    }
+
+    /// Adds one; wraps at 2^64.
+    #[inline]
+    pub(crate) fn add_one(&self, column: usize) {
+        let lane = lane::current();
+        let Some(word) = self.word(lane, column) else { return };
+        if lane == lane::SHARED {
+            word.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // As in `CounterCell::add`.
+            word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// A count since the grid was made, modulo 2^64.
+    pub(crate) fn sum(&self, column: usize) -> u64 {
+        let words = (0..lane::count()).filter_map(|lane| self.word(lane, column));
+        words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+    }
+
+    #[inline]
+    fn word(&self, lane: usize, column: usize) -> Option<&AtomicU64> {
+        self.words.get(lane.wrapping_mul(self.width).wrapping_add(column))
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_of_a_grid_are_apart_whoever_counts() {
+        let grid = CounterGrid::new(20);
+        std::thread::scope(|scope| {
+            for _ in 0..lane::count() + 5 {
+                scope.spawn(|| {
+                    for column in 0..20 {
+                        (0..=column).for_each(|_| grid.add_one(column));
+                    }
+                });
+            }
+        });
+        let threads = lane::count() as u64 + 5;
+        let sums: Vec<_> = (0..20).map(|column| grid.sum(column)).collect();
+        assert_eq!(sums, (1..=20).map(|n| n * threads).collect::<Vec<_>>());
+    }
 
     #[test]
     fn counters_of_a_block_are_apart() {

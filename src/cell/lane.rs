@@ -36,6 +36,11 @@ pub(super) fn count() -> usize {
     })
 }
 
+/// Before a fork: a child would wait for another thread that is at it, for ever.
+pub(crate) fn be_whole() {
+    count();
+}
+
 /// The calling thread's lane: [`SHARED`], or one that no other thread writes for as long as this one lives.
 #[inline]
 pub(super) fn current() -> usize {

@@ -48,6 +48,8 @@ impl ClientBuilder {
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
     pub fn build(self) -> Result<Guard, ConfigError> {
         fork::after_fork();
+        // Before anything is made that a child could find half-made.
+        fork::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.limits()?;
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;

@@ -81,11 +81,16 @@ use std::sync::Arc;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 pub struct Family<M, T> {
-    members: Arc<[M]>,
-    // The first member once more: it spares an index that could panic.
-    first: M,
+    // So long for every family: where a family has no more members than that, all places are surely in it, and the
+    // compiler need not check. What is left over are clones of the first.
+    few: Arc<[M; FEW]>,
+    // All members, where they are more.
+    many: Arc<[M]>,
     tags: PhantomData<fn(T)>,
 }
+
+/// Members that are found without a check: 4 KiB of handles.
+const FEW: usize = 256;
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: Member, T: ClosedTags> Family<M, T> {
@@ -97,7 +102,19 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
     /// The handle for these tags.
     #[inline]
     pub fn at(&self, tags: T) -> &M {
-        self.members.get(tags.place()).unwrap_or(&self.first)
+        let place = tags.place();
+        let found = if const { T::COMBINATIONS <= FEW } { self.few.get(place) } else { self.many.get(place) };
+        match found {
+            Some(member) => member,
+            None => self.first(),
+        }
+    }
+
+    /// Spares an index that could panic.
+    #[cold]
+    fn first(&self) -> &M {
+        let [first, ..] = &*self.few;
+        first
     }
 
     /// Makes a member of each combination's tags.
@@ -109,12 +126,14 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
             T::push_pairs(place, &mut pairs);
             member(&pairs)
         };
-        let members = (0..T::COMBINATIONS).map(&mut at).collect::<Result<Arc<[M]>, E>>()?;
-        let first = match members.first() {
-            Some(first) => first.clone(),
-            None => at(0)?,
-        };
-        Ok(Self { members, first, tags: PhantomData })
+        let first = at(0)?;
+        let mut members = vec![first.clone()];
+        for place in 1..T::COMBINATIONS {
+            members.push(at(place)?);
+        }
+        let few = Arc::new(std::array::from_fn(|place| members.get(place).unwrap_or(&first).clone()));
+        members.truncate(if T::COMBINATIONS <= FEW { 0 } else { members.len() });
+        Ok(Self { few, many: members.into(), tags: PhantomData })
     }
 }
 
@@ -145,12 +164,12 @@ impl<M: Member> MetricBuilder<'_, M> {
 
 impl<M: Clone, T> Clone for Family<M, T> {
     fn clone(&self) -> Self {
-        Self { members: Arc::clone(&self.members), first: self.first.clone(), tags: PhantomData }
+        Self { few: Arc::clone(&self.few), many: Arc::clone(&self.many), tags: PhantomData }
     }
 }
 
-impl<M, T> fmt::Debug for Family<M, T> {
+impl<M, T: ClosedTags> fmt::Debug for Family<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Family").field("members", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("Family").field("members", &T::COMBINATIONS).finish_non_exhaustive()
     }
 }

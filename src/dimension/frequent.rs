@@ -1,13 +1,14 @@
 //! A tag with run-time values and a limit: the most frequent ones keep a place.
 
-use super::bounded::{BoundedBuilder, OTHER, clip, hash};
+use super::bounded::{BoundedBuilder, OTHER};
 use super::pattern::{Member, Pattern};
+use super::places::clip_and_hash;
 use super::ranking::{Board, Ranking};
 use crate::cell::{CounterBlock, CounterCell};
 use crate::clock::nanos;
 use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
-use crate::probe::Watch;
-use foldhash::fast::RandomState;
+use crate::probe::{Collect, Watch};
+use crate::text::Seed;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,24 +50,32 @@ impl<M: ByName> FrequentBuilder<'_, M> {
     #[must_use = "a family is what is called"]
     pub fn register(self) -> FrequentFamily<M> {
         let BoundedBuilder { metric, key, limit, allowed } = self.bounded;
-        let pattern: Pattern<M> = metric.pattern();
-        let hasher = RandomState::default();
-        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(&hasher, clip(value))).collect();
+        let pattern = metric.pattern().for_calls(key);
+        let seed = Seed::random();
+        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(&seed, value).0).collect();
         pinned.sort_unstable();
         pinned.dedup();
         // Whoever calls `other` by its name is not folded.
-        let other = place_of(&hasher, OTHER);
+        let (other, _) = place_of(&seed, OTHER);
         pinned.retain(|allowed| *allowed != other);
         pinned.push(other);
         let places = limit.saturating_add(1).max(pinned.len());
         let board = Arc::new(Board::new(places, &pinned));
         let shared = Arc::clone(pattern.client().shared());
-        let ranking =
-            Ranking::new(Arc::clone(&board), pinned, places, nanos(self.half_life), shared.clock.clone());
-        let watch = Watch::new(shared.watch(Box::new(ranking)));
+        let (ranked, half_life, clock) =
+            (Arc::downgrade(&board), nanos(self.half_life), shared.clock.clone());
+        let ranking = move |is_child: bool| {
+            let board = ranked.upgrade()?;
+            if is_child {
+                board.start_over();
+            }
+            let ranking = Ranking::new(board, pinned.clone(), places, half_life, clock.clone());
+            Some(Box::new(ranking) as Box<dyn Collect>)
+        };
+        let watch = Watch::new(shared.watch_in_every_process(ranking));
         let folded = CounterBlock::default().cell();
-        let key = key.into();
-        FrequentFamily { shared: Arc::new(Shared { pattern, key, hasher, board, folded, _watch: watch }) }
+        let shared = Shared { pattern, seed, other, board, folded, _watch: watch };
+        FrequentFamily { shared: Arc::new(shared) }
     }
 }
 
@@ -82,7 +91,9 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// How often values without a place are seen is estimated, in memory that depends on the limit alone: never too high
 /// but for calls that race, too low for one that shares its corner with several about as frequent.
 ///
-/// [`at`](Self::at) gives a call by name, and costs a little more than one: what was counted before a value lost its
+/// A forked child ranks for itself, from its parent's places and counts of 0.
+///
+/// [`at`](Self::at) gives a call by name, and costs about as much as one: what was counted before a value lost its
 /// place is sent under that value, and sums stay exact. A gauge is sent at the flush
 /// after it was set. Whether a value has a place is decided without a lock or an allocation, except for one that gets a
 /// free place. Clones share everything.
@@ -115,8 +126,9 @@ pub struct FrequentFamily<M> {
 
 struct Shared<M> {
     pattern: Pattern<M>,
-    key: Box<str>,
-    hasher: RandomState,
+    seed: Seed,
+    // What `other` is known by.
+    other: u64,
     board: Arc<Board>,
     folded: CounterCell,
     // The worker ranks for as long as this lives.
@@ -126,17 +138,16 @@ struct Shared<M> {
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: ByName> FrequentFamily<M> {
     /// A call by name for a value, or for `other`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
         let shared = &*self.shared;
-        let value = clip(value);
-        let kept = if shared.board.keeps(place_of(&shared.hasher, value)) {
-            value
+        let (hash, value) = place_of(&shared.seed, value);
+        if shared.board.keeps(hash) || shared.admits(hash) {
+            shared.pattern.call(hash, value)
         } else {
-            shared.fold();
-            OTHER
-        };
-        shared.pattern.call(&shared.key, kept)
+            shared.pattern.call(shared.other, OTHER)
+        }
     }
 
     /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
@@ -147,17 +158,24 @@ impl<M: ByName> FrequentFamily<M> {
 }
 
 impl<M: ByName> Shared<M> {
-    fn fold(&self) {
-        self.folded.add(1);
-        self.pattern.client().shared().ledger.folded_values.add(1);
+    /// Whether a value gets a place now. Counts the call that is folded where it does not.
+    #[inline(never)]
+    fn admits(&self, hash: u64) -> bool {
+        let admits = self.board.admits(hash);
+        if !admits {
+            self.folded.add(1);
+            self.pattern.client().shared().ledger.folded_values.add(1);
+        }
+        admits
     }
 }
 
-/// What a value is known by on the board, which is nobody's place where it is 0. Two values that met in one would share
+/// As much of a value as a line has room for, and what it is known by on the board, which is nobody's place where it is 0. Two values that met in one would share
 /// a place and no more: the call by name tells them apart.
 #[inline]
-fn place_of(hasher: &RandomState, value: &str) -> u64 {
-    hash(hasher, value).max(1)
+fn place_of<'a>(seed: &Seed, value: &'a str) -> (u64, &'a str) {
+    let (hash, value) = clip_and_hash(seed, value);
+    (hash | 1, value)
 }
 
 impl<M> Clone for FrequentFamily<M> {
@@ -169,7 +187,7 @@ impl<M> Clone for FrequentFamily<M> {
 impl<M> fmt::Debug for FrequentFamily<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrequentFamily")
-            .field("key", &self.shared.key)
+            .field("key", &self.shared.pattern.key())
             .field("board", &self.shared.board)
             .field("folded", &self.shared.folded.sum())
             .finish_non_exhaustive()

@@ -1,11 +1,16 @@
 //! What the contexts of a family have in common.
 
 use crate::client::Client;
+use crate::context::Context;
 use crate::error::RegisterError;
 use crate::handle::{Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Options, Set};
 use crate::kind::Kind;
-use crate::tag::{TagList, Tags};
+use crate::ledger::DropReason;
+use crate::recent;
+use crate::shared::Shared;
+use crate::tag::{MAX_SINGLE_TAGS, TagList, Tags};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// A kind of handle that families are made of.
 pub(crate) trait Member: Metric + Clone {
@@ -43,14 +48,26 @@ pub(crate) struct Pattern<M> {
     tags: Tags,
     kind: Kind,
     options: Options,
+    // The key of the tag that tells members that are called by name from each other, and what tells them from those of
+    // other families.
+    key: Box<str>,
+    family: u64,
     metric: PhantomData<fn() -> M>,
+}
+
+impl<M> Pattern<M> {
+    /// The key of the tag that members differ in, where they are called by name.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 impl<M: Metric> Pattern<M> {
     pub(crate) fn new(client: &Client, name: &str, tags: &TagList<'_>, kind: Kind, options: Options) -> Self {
         let (client, tags) = (client.clone(), tags.kept());
         let options = Options { bounded: true, ..options };
-        Self { client, name: name.into(), tags, kind, options, metric: PhantomData }
+        let (key, family) = (Box::default(), 0);
+        Self { client, name: name.into(), tags, kind, options, key, family, metric: PhantomData }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -74,10 +91,66 @@ impl<M: Metric> Pattern<M> {
         self.builder(&self.all_tags(more)).try_register()
     }
 
-    /// A builder for a call by name, with one tag more.
-    #[inline]
-    pub(crate) fn call<'a>(&'a self, key: &'a str, value: &'a str) -> MetricBuilder<'a, M> {
+    /// Has members that are called by name and told apart by a tag with this key. Keeps as many tags as such a call can
+    /// have beside it; the others are counted.
+    pub(crate) fn for_calls(mut self, key: &str) -> Self {
+        (self.key, self.family) = (key.into(), recent::new_owner());
+        let left_out = self.tags.truncate(MAX_SINGLE_TAGS - 1);
+        self.client.shared().ledger.refused_tags.add(left_out as u64);
+        self
+    }
+
+    /// A builder for a call by name of the member with this value, and its hash.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
+    pub(crate) fn call<'a>(&'a self, hash: u64, value: &'a str) -> MetricBuilder<'a, M> {
+        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).of(self, hash, value)
+    }
+
+    /// The same as one that is no member.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn spell_out<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
         let builder = MetricBuilder::new(&self.client, &self.name, self.kind, self.options);
-        self.tags.iter().fold(builder.tag(key, value), |builder, (key, value)| builder.tag(key, value))
+        let own = builder.tag(&self.key, value);
+        self.tags.iter().fold(own, |builder, (key, value)| builder.tag(key, value))
+    }
+
+    /// Acts on the cell of a member by name. What is handed on is in registers.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    pub(crate) fn act(
+        &self,
+        hash: u64,
+        value: &str,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
+        let done = recent::with_member(self.family, hash, value, M::IS_LARGE, |context| {
+            // A family's members are of one kind, and as it wants them since the thread found them.
+            let cell = M::pick(&context.cell)?;
+            let done = verb(cell, self.client.shared());
+            context.call();
+            done
+        });
+        match done {
+            Some(done) => done,
+            None => self.act_slowly(hash, value, values, verb),
+        }
+    }
+
+    /// Finds a member's context, or makes it.
+    #[cold]
+    #[inline(never)]
+    fn act_slowly(
+        &self,
+        hash: u64,
+        value: &str,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
+        let remember =
+            |known: &Arc<Context>| recent::remember_member(self.family, hash, &self.key, value, known);
+        self.spell_out(value).look_up(values, verb, remember)
     }
 }

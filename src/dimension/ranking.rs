@@ -1,8 +1,9 @@
 //! Which values of a tag are the most frequent: read by callers without a lock, ranked by the worker.
 
-use super::bounded::nth;
-use crate::cell::{CounterBlock, CounterCell};
+use super::places::nth;
+use crate::cell::CounterGrid;
 use crate::clock::Clock;
+use crate::fork::{self, PerProcess};
 use crate::probe::Collect;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -23,19 +24,19 @@ const LEAD: u64 = 2;
 /// The orderings are `Relaxed` but for the table in use. A caller that reads a table while the worker fills it for the next
 /// round may find that a value has no place, or still has one: it is sent either way.
 pub(super) struct Board {
-    // One in use, and one for the worker to fill.
-    tables: [Table; 2],
+    // Hashes in open addressing, 0 for a free place: a table in use, and one for the worker to fill.
+    words: Box<[AtomicU64]>,
+    // How often each was called.
+    calls: CounterGrid,
+    // Places of a table, less one: a power of two is.
+    mask: usize,
+    // Where the table in use begins.
     used: AtomicUsize,
     room: AtomicUsize,
     // Whoever gives away a place: callers try it and never wait.
-    growth: Mutex<()>,
+    growth: PerProcess<Mutex<()>>,
+    places: usize,
     candidates: Box<[[Candidate; CORNER]]>,
-}
-
-struct Table {
-    // Hashes in open addressing, 0 for a free place.
-    words: Box<[AtomicU64]>,
-    calls: Box<[CounterCell]>,
 }
 
 #[derive(Default)]
@@ -48,39 +49,40 @@ impl Board {
     /// A board with that many places, some of them taken.
     pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
         let len = (2 * places).next_power_of_two();
-        let mut cells = CounterBlock::default();
-        let mut table = || Table {
-            words: (0..len).map(|_| AtomicU64::new(0)).collect(),
-            calls: (0..len).map(|_| cells.cell()).collect(),
-        };
-        let tables = [table(), table()];
-        for (table, hash) in tables.iter().flat_map(|table| pinned.iter().map(move |hash| (table, hash))) {
-            table.insert(*hash);
-        }
         let corners = places.max(MIN_CORNERS).next_power_of_two();
-        Self {
-            tables,
+        let board = Self {
+            words: (0..2 * len).map(|_| AtomicU64::new(0)).collect(),
+            calls: CounterGrid::new(2 * len),
+            mask: len - 1,
             used: AtomicUsize::new(0),
             room: AtomicUsize::new(places.saturating_sub(pinned.len())),
-            growth: Mutex::new(()),
+            growth: PerProcess::new(Mutex::new(())),
+            places,
             candidates: (0..corners).map(|_| Default::default()).collect(),
+        };
+        for hash in pinned {
+            board.insert(0, *hash);
         }
+        board
     }
 
-    /// Whether a value has a place, or gets one now. Counts the call.
+    /// In a forked child, before it takes or deals a place: another thread of the parent may have been at that.
+    pub(super) fn start_over(&self) {
+        self.growth.renew(Mutex::new(()));
+        let taken = self.table(self.used()).filter(|(word, _)| word.load(Ordering::Relaxed) != 0).count();
+        self.room.store(self.places.saturating_sub(taken), Ordering::Relaxed);
+    }
+
+    /// Whether a value has a place. Counts the call then.
     #[inline]
     pub(super) fn keeps(&self, hash: u64) -> bool {
-        match self.table().find(hash) {
-            Some(calls) => {
-                calls.add(1);
-                true
-            }
-            None => self.admit(hash),
-        }
+        let found = self.find(hash);
+        found.inspect(|place| self.calls.add_one(*place)).is_some()
     }
 
-    #[inline(never)]
-    fn admit(&self, hash: u64) -> bool {
+    /// Whether a value gets a place now. Counts the call in any case.
+    pub(super) fn admits(&self, hash: u64) -> bool {
+        fork::check();
         if self.room.load(Ordering::Relaxed) > 0 && self.take_place(hash) {
             return true;
         }
@@ -88,24 +90,21 @@ impl Board {
         false
     }
 
+    #[cold]
     fn take_place(&self, hash: u64) -> bool {
         // Nothing panics under it; a poisoned one would be as good.
-        let _growing = match self.growth.try_lock() {
+        let _growing = match self.growth.get().try_lock() {
             Ok(lock) => lock,
             Err(TryLockError::Poisoned(lock)) => lock.into_inner(),
             // Someone else takes a place, or the worker deals them anew.
             Err(TryLockError::WouldBlock) => return false,
         };
-        let table = self.table();
-        if table.find(hash).is_none() {
+        if self.find(hash).is_none() {
             let Some(room) = self.room.load(Ordering::Relaxed).checked_sub(1) else { return false };
             self.room.store(room, Ordering::Relaxed);
-            table.insert(hash);
+            self.insert(self.used(), hash);
         }
-        if let Some(calls) = table.find(hash) {
-            calls.add(1);
-        }
-        true
+        self.keeps(hash)
     }
 
     /// Counts a call of a value without a place.
@@ -130,31 +129,38 @@ impl Board {
     }
 
     #[inline]
-    fn table(&self) -> &Table {
+    fn used(&self) -> usize {
         // Acquire pairs with the Release of `publish`: a caller that sees the new table sees what is in it.
-        let [first, second] = &self.tables;
-        if self.used.load(Ordering::Acquire) == 0 { first } else { second }
+        self.used.load(Ordering::Acquire)
     }
 
-    fn spare(&self) -> &Table {
-        let [first, second] = &self.tables;
-        if self.used.load(Ordering::Relaxed) == 0 { second } else { first }
+    /// Where the table that is not in use begins.
+    fn spare(&self) -> usize {
+        (self.mask + 1).saturating_sub(self.used.load(Ordering::Relaxed))
     }
 
     fn publish(&self, room: usize) {
-        let next = 1 - self.used.load(Ordering::Relaxed).min(1);
-        self.used.store(next, Ordering::Release);
+        self.used.store(self.spare(), Ordering::Release);
         self.room.store(room, Ordering::Relaxed);
     }
-}
 
-impl Table {
+    /// The place of a hash in the table in use.
     #[inline]
-    fn find(&self, hash: u64) -> Option<&CounterCell> {
-        for step in 0..self.words.len() {
-            let place = nth(hash, step, self.words.len());
+    fn find(&self, hash: u64) -> Option<usize> {
+        // Nearly all are where they are looked for first.
+        let place = self.used() + (top(hash) & self.mask);
+        match self.words.get(place)?.load(Ordering::Relaxed) {
+            found if found == hash => Some(place),
+            0 => None,
+            _ => self.find_further(hash),
+        }
+    }
+
+    #[inline(never)]
+    fn find_further(&self, hash: u64) -> Option<usize> {
+        for place in self.way(self.used(), hash) {
             match self.words.get(place)?.load(Ordering::Relaxed) {
-                found if found == hash => return self.calls.get(place),
+                found if found == hash => return Some(place),
                 0 => return None,
                 _ => {}
             }
@@ -162,14 +168,31 @@ impl Table {
         None
     }
 
+    /// Where a hash may be in the table that begins there, in the order in which it is looked for.
+    fn way(&self, table: usize, hash: u64) -> impl Iterator<Item = usize> {
+        let (first, mask) = (top(hash), self.mask);
+        (0..=mask).map(move |step| table + (first.wrapping_add(step) & mask))
+    }
+
     /// Fills the first free place on the hash's way; only ever called by one thread at a time.
-    fn insert(&self, hash: u64) {
-        let len = self.words.len();
-        let mut way = (0..len).filter_map(|step| self.words.get(nth(hash, step, len)));
+    fn insert(&self, table: usize, hash: u64) {
+        let mut way = self.way(table, hash).filter_map(|place| self.words.get(place));
         if let Some(free) = way.find(|word| [0, hash].contains(&word.load(Ordering::Relaxed))) {
             free.store(hash, Ordering::Relaxed);
         }
     }
+
+    /// All places of a table: their hashes, and how often they were called so far.
+    fn table(&self, begin: usize) -> impl Iterator<Item = (&AtomicU64, u64)> {
+        let places = self.words.iter().enumerate().skip(begin).take(self.mask + 1);
+        places.map(|(place, word)| (word, self.calls.sum(place)))
+    }
+}
+
+/// The upper bits of a hash are the better mixed ones.
+#[inline]
+fn top(hash: u64) -> usize {
+    (hash >> 32) as usize
 }
 
 impl fmt::Debug for Board {
@@ -212,16 +235,16 @@ impl Ranking {
     ) -> Self {
         pinned.sort_unstable();
         let due = clock.now().saturating_add(half_life);
-        let counted = vec![0; board.table().calls.len()];
+        let counted = board.table(board.used()).map(|(_, calls)| calls).collect();
         let room = board.room.load(Ordering::Relaxed);
         Self { board, pinned, places, half_life, clock, due, before: Vec::new(), counted, room, given_up: 0 }
     }
 
     fn deal(&mut self) {
         let board = Arc::clone(&self.board);
-        let _dealing = board.growth.lock().unwrap_or_else(PoisonError::into_inner);
+        let _dealing = board.growth.get().lock().unwrap_or_else(PoisonError::into_inner);
         let unused = self.unused(&board);
-        let mut kept = self.kept(board.table());
+        let mut kept = self.kept(&board);
         kept.retain(|value| value.seen > 0);
         let mut candidates = take_candidates(&board);
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
@@ -244,12 +267,13 @@ impl Ranking {
     }
 
     /// All values with a place of their own making, and how often they were seen.
-    fn kept(&self, table: &Table) -> Vec<Ranked> {
-        let words = table.words.iter().zip(&table.calls).zip(&self.counted);
-        words
+    fn kept(&self, board: &Board) -> Vec<Ranked> {
+        board
+            .table(board.used())
+            .zip(&self.counted)
             .filter_map(|((word, calls), counted)| {
                 let hash = word.load(Ordering::Relaxed);
-                let seen = self.seen_before(hash) / 2 + calls.sum().wrapping_sub(*counted);
+                let seen = self.seen_before(hash) / 2 + calls.wrapping_sub(*counted);
                 let is_pinned = self.pinned.binary_search(&hash).is_ok();
                 (hash != 0 && !is_pinned).then_some(Ranked { hash, seen })
             })
@@ -270,12 +294,15 @@ impl Ranking {
     /// Fills the spare table and has callers use it.
     fn show(&mut self, board: &Board, kept: &[Ranked], unused: usize) {
         let spare = board.spare();
-        for word in &spare.words {
-            word.store(0, Ordering::Relaxed);
-        }
-        self.counted = spare.calls.iter().map(CounterCell::sum).collect();
+        self.counted = board
+            .table(spare)
+            .map(|(word, calls)| {
+                word.store(0, Ordering::Relaxed);
+                calls
+            })
+            .collect();
         for hash in self.pinned.iter().copied().chain(kept.iter().map(|value| value.hash)) {
-            spare.insert(hash);
+            board.insert(spare, hash);
         }
         self.room = unused + self.given_up;
         board.publish(self.room);

@@ -10,12 +10,14 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{clients, making, note_birth};
+    use super::super::{be_whole, clients, making, note_birth};
     use crate::keeper::{self, Held as Locks, Keep};
     use crate::shared::Shared;
     use std::cell::RefCell;
     use std::mem;
-    use std::sync::{Arc, MutexGuard, Once, Weak};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, MutexGuard, Weak};
+    use std::thread;
 
     thread_local! {
         static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
@@ -32,16 +34,37 @@ mod linux {
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
     }
 
+    /// The process that a thread asks to be told in, 0 before that, and [`TOLD`] after it.
+    static TELLING: AtomicU32 = AtomicU32::new(0);
+    /// No process has this number.
+    const TOLD: u32 = u32::MAX;
+
+    /// Returns when forks are told of. No `Once`: a child that is forked while another thread is at it would wait for
+    /// that thread, for ever.
     pub(in super::super) fn install() {
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
+        let this = std::process::id();
+        let ask = |telling| (![this, TOLD].contains(&telling)).then_some(this);
+        let asked = loop {
+            match TELLING.fetch_update(Ordering::Acquire, Ordering::Acquire, ask) {
+                // Another thread is at it.
+                Err(telling) if telling == this => thread::yield_now(),
+                other => break other,
+            }
+        };
+        if asked.is_ok() {
             // SAFETY: The three functions are of the type that is asked for, live as long as the process, and do not
             // unwind. An error means that there was no memory for them: forks go unnoticed then.
             unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-        });
+            TELLING.store(TOLD, Ordering::Release);
+        }
     }
 
     extern "C" fn prepare() {
+        // A child that was forked between the two lines above asks once more, and so is told twice.
+        if HELD.try_with(|held| held.borrow().is_some()).unwrap_or_default() {
+            return;
+        }
+        be_whole();
         let list = clients();
         let making = making();
         let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();

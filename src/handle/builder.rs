@@ -10,6 +10,7 @@ use crate::fork;
 use crate::index::Refusal;
 use crate::kind::Kind;
 use crate::ledger::DropReason;
+use crate::recent;
 use crate::shared::Shared;
 use crate::tag::TagList;
 use std::fmt;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub(crate) trait Metric: Sized {
     /// The atomics that it writes.
     type Cell;
+    /// Whether that is so much that a thread remembers few of them.
+    const IS_LARGE: bool = false;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
@@ -69,28 +72,56 @@ pub struct MetricBuilder<'a, M> {
     client: &'a Client,
     name: &'a str,
     tags: TagList<'a>,
+    // A family's member: nothing else here is looked at then, so that a call need not load it.
+    member: Option<Member<'a, M>>,
     kind: Kind,
     pub(super) options: Options,
     metric: PhantomData<fn() -> M>,
+}
+
+/// A member of a family by the value of its tag, which has this hash.
+struct Member<'a, M> {
+    pattern: &'a Pattern<M>,
+    hash: u64,
+    value: &'a str,
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[inline]
     pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {
-        Self { client, name, tags: TagList::default(), kind, options, metric: PhantomData }
+        Self { client, name, tags: TagList::default(), member: None, kind, options, metric: PhantomData }
+    }
+
+    /// Makes it one of a family's member.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
+    pub(crate) fn of(self, pattern: &'a Pattern<M>, hash: u64, value: &'a str) -> Self {
+        Self { member: Some(Member { pattern, hash, value }), ..self }
+    }
+
+    /// Has the tags of a member among its own, as any builder.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "most builders are no member, and that is known where they are made"
+    )]
+    pub(super) fn spelled_out(self) -> Self {
+        if let Some(member) = self.member { member.pattern.spell_out(member.value) } else { self }
     }
 
     /// Adds a tag. The order does not matter: the same name and tags are the same cell.
     ///
     /// Up to 8 tags can be given like this; a ninth is left out and counted. [`tags`](Self::tags) takes any number.
     /// The key `task_id` is reserved: the worker adds it, and a tag with that key is left out and counted.
-    #[inline]
-    pub fn tag(mut self, key: &'a str, value: &'a str) -> Self {
-        if !self.tags.push(key, value) {
-            self.client.shared().ledger.refused_tags.add(1);
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub fn tag(self, key: &'a str, value: &'a str) -> Self {
+        let mut builder = self.spelled_out();
+        if !builder.tags.push(key, value) {
+            builder.client.shared().ledger.refused_tags.add(1);
         }
-        self
+        builder
     }
 
     /// Adds any number of tags. **Replaces** those of an earlier call of `tags`, and adds to those of `tag`.
@@ -102,10 +133,12 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// client.counter("jobs.done").tags(&[("region", region), ("queue", queue)]).increment(1);
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
-    #[inline]
-    pub fn tags(mut self, tags: &'a [(&'a str, &'a str)]) -> Self {
-        self.tags.set_slice(tags);
-        self
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub fn tags(self, tags: &'a [(&'a str, &'a str)]) -> Self {
+        let mut builder = self.spelled_out();
+        builder.tags.set_slice(tags);
+        builder
     }
 
     /// A handle. Never fails.
@@ -116,6 +149,10 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// reports nothing: its values are in no count.
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
+        self.spelled_out().into_handle()
+    }
+
+    fn into_handle(self) -> M {
         let shared = self.client.shared();
         let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
             shared.ledger.refused_registrations.add(1);
@@ -152,6 +189,10 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// When the name belongs to another kind, when it is empty, or when the client has no room for another context.
     /// The refusal is counted too.
     pub fn try_register(self) -> Result<M, RegisterError> {
+        self.spelled_out().try_into_handle()
+    }
+
+    fn try_into_handle(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
         let refusal = match self.cell() {
             Ok((cell, _)) => {
@@ -206,7 +247,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
 
     /// The same metric, to be registered more than once.
     pub(crate) fn pattern(&self) -> Pattern<M> {
-        Pattern::new(self.client, self.name, &self.tags, self.kind, self.options)
+        let spelled_out = self.member.as_ref().map(|member| member.pattern.spell_out(member.value).tags);
+        Pattern::new(self.client, self.name, &spelled_out.unwrap_or(self.tags), self.kind, self.options)
     }
 
     /// Acts on the cell by name. `values` are booked as dropped where there is no cell. Says why they were dropped, if
@@ -221,14 +263,17 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
+        if let Some(Member { pattern, hash, value }) = self.member {
+            return pattern.act(hash, value, values, verb);
+        }
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
         if let Some(done) = done.flatten() {
             return done;
         }
         // A copy: what the other calls need of the builder stays in registers. In a closure it would not.
-        let Self { client, name, tags, kind, options, metric } = self;
-        Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
+        let Self { client, name, tags, member, kind, options, metric } = self;
+        Self { client, name, tags, member, kind, options, metric }.call_slowly(values, verb)
     }
 
     #[inline(always)]
@@ -241,7 +286,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Some(done)
     }
 
-    /// Finds the context, makes it, or books why there is none.
+    /// Finds the context, or makes it.
     #[cold]
     #[inline(never)]
     fn call_slowly(
@@ -249,16 +294,35 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
+        let index = &self.client.shared().index;
+        self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
+    }
+
+    /// As [`call`](Self::call), for whoever remembers the context in a way of his own.
+    pub(crate) fn look_up(
+        &self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+        remember: impl FnOnce(&Arc<Context>),
+    ) -> Option<DropReason> {
         // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
         // checks for itself.
         fork::check();
-        let shared = self.client.shared();
+        let index = &self.client.shared().index;
         let act = |context: &Context| self.act(context, &verb);
-        if let Some(done) = shared.index.find(self.name, &self.tags, act).flatten() {
-            return done;
-        }
+        let found = index.find(self.name, &self.tags, remember, act).flatten();
+        found.unwrap_or_else(|| self.call_new(values, act))
+    }
+
+    /// Makes the context, or books why there is none.
+    fn call_new(
+        &self,
+        values: u64,
+        act: impl Fn(&Context) -> Option<Option<DropReason>>,
+    ) -> Option<DropReason> {
+        let shared = self.client.shared();
         let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
-        match shared.index.with_new(self.name, &self.tags, self.kind, bounded, make, act) {
+        match shared.index.with_new(self.name, &self.tags, self.kind, bounded, make, &act) {
             Ok(Some(done)) => done,
             Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
             Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),

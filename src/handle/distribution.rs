@@ -214,6 +214,7 @@ impl MetricBuilder<'_, Distribution> {
 
 impl Metric for Distribution {
     type Cell = Buckets;
+    const IS_LARGE: bool = true;
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())

@@ -103,9 +103,10 @@ fn refuse(shared: &Shared) -> Option<DropReason> {
 impl MetricBuilder<'_, Gauge> {
     /// Also reports `<name>.max`, the highest level since the last flush: a reading every few seconds hides the spike
     /// that mattered. Off by default.
-    pub fn peak(mut self) -> Self {
-        self.options.peak = true;
-        self
+    pub fn peak(self) -> Self {
+        let mut builder = self.spelled_out();
+        builder.options.peak = true;
+        builder
     }
 
     /// Sets the level by name. Without a handle it is sent at the next flush, and not again until it is set again.

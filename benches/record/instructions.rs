@@ -1,0 +1,244 @@
+//! Instructions and allocations of a call, counted by callgrind: exact where times are not.
+
+use divan::black_box;
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, process};
+use tasktag::testing::Capture;
+use tasktag::{
+    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, HttpMethod, Outcome,
+    StatusClass,
+};
+
+/// Set-up cancels out between the two.
+const FEW: u32 = 10_000;
+const MANY: u32 = 60_000;
+const HALF_LIFE: Duration = Duration::from_secs(60);
+const TEXTS: [&str; 8] =
+    ["primary", "replica-1", "replica-2", "/cart", "/cart/items", "/login", "/pay", "reports"];
+
+/// A call site as a function of its own: a handle is found in memory, and what it is called with is in registers. All
+/// are given the same, so that what surrounds the call cancels out, too.
+type Call = fn(&Handles, f64, Outcome, StatusClass, HttpMethod, &&str, Zone);
+
+tasktag::tags! {
+    enum Zone: "zone" { North, East, South, West }
+}
+
+/// What there is of one kind.
+struct Of<M> {
+    plain: M,
+    one: Family<M, Outcome>,
+    two: Family<M, (Outcome, StatusClass)>,
+    three: Family<M, (Outcome, StatusClass, HttpMethod)>,
+    large: Family<M, (Zone, StatusClass, HttpMethod)>,
+    bounded: BoundedFamily<M>,
+    folding: BoundedFamily<M>,
+    frequent: FrequentFamily<M>,
+    frequent_folding: FrequentFamily<M>,
+}
+
+struct Handles {
+    guard: Guard,
+    gauge: Of<Gauge>,
+    counter: Of<Counter>,
+    timing: Of<Distribution>,
+}
+
+macro_rules! of {
+    ($client:ident, $kind:ident) => {
+        Of {
+            plain: $client.$kind(concat!(stringify!($kind), ".plain")).tag("pool", "primary").register(),
+            one: $client.$kind(concat!(stringify!($kind), ".one")).register_family(),
+            two: $client.$kind(concat!(stringify!($kind), ".two")).register_family(),
+            three: $client.$kind(concat!(stringify!($kind), ".three")).register_family(),
+            large: $client.$kind(concat!(stringify!($kind), ".large")).register_family(),
+            bounded: $client.$kind(concat!(stringify!($kind), ".bounded")).bounded("pool", 50).register(),
+            folding: $client.$kind(concat!(stringify!($kind), ".folding")).bounded("pool", 0).register(),
+            frequent: $client
+                .$kind(concat!(stringify!($kind), ".frequent"))
+                .bounded("pool", 50)
+                .most_frequent(HALF_LIFE)
+                .register(),
+            frequent_folding: $client
+                .$kind(concat!(stringify!($kind), ".frequent.folding"))
+                .bounded("pool", 0)
+                .most_frequent(HALF_LIFE)
+                .register(),
+        }
+    };
+}
+
+macro_rules! calls {
+    ($kind:ident, $value:ident, $($verb:tt)+) => {
+        [
+            (concat!(stringify!($kind), ", plain handle"), |all, $value, _, _, _, _, _| all.$kind.plain.$($verb)+),
+            (concat!(stringify!($kind), ", family of one closed tag"), |all, $value, a, _, _, _, _| {
+                all.$kind.one.at(a).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", family of two"), |all, $value, a, b, _, _, _| {
+                all.$kind.two.at((a, b)).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", family of two, a literal"), |all, $value, _, _, _, _, _| {
+                all.$kind.two.at((Outcome::Error, StatusClass::ServerError)).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", family of three"), |all, $value, a, b, c, _, _| {
+                all.$kind.three.at((a, b, c)).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", family of three with 240 members"), |all, $value, _, b, c, _, zone| {
+                all.$kind.large.at((zone, b, c)).$($verb)+
+            }),
+            (concat!(stringify!($kind), " by name, one tag"), |all, $value, _, _, _, text, _| {
+                all.guard.client().$kind(concat!(stringify!($kind), ".by_name")).tag("pool", *text).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", bounded tag"), |all, $value, _, _, _, text, _| {
+                all.$kind.bounded.at(*text).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", bounded tag, folded"), |all, $value, _, _, _, text, _| {
+                all.$kind.folding.at(*text).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", most frequent"), |all, $value, _, _, _, text, _| {
+                all.$kind.frequent.at(*text).$($verb)+
+            }),
+            (concat!(stringify!($kind), ", most frequent, folded"), |all, $value, _, _, _, text, _| {
+                all.$kind.frequent_folding.at(*text).$($verb)+
+            }),
+        ]
+    };
+}
+
+const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
+
+fn calls() -> Vec<[(&'static str, Call); 11]> {
+    vec![
+        calls!(gauge, value, set(value)),
+        calls!(counter, _value, increment(1)),
+        calls!(timing, value, record(value)),
+    ]
+}
+
+impl Handles {
+    /// A client that does nothing by itself: only call sites are measured.
+    fn new() -> Self {
+        let never = Duration::from_secs(3600);
+        let builder = Client::builder()
+            .capture(&Capture::new())
+            .context_limit(10_000)
+            .flush_interval(never)
+            .collect_interval(never);
+        let guard = builder.build().expect("the settings are good");
+        let client = guard.client();
+        Self { gauge: of!(client, gauge), counter: of!(client, counter), timing: of!(client, timing), guard }
+    }
+
+    fn run(&self, call: Call, turns: u32) {
+        for i in 0..turns {
+            let outcome = Outcome::ALL[i as usize % Outcome::ALL.len()];
+            let class = StatusClass::ALL[i as usize % StatusClass::ALL.len()];
+            let method = HttpMethod::ALL[i as usize % HttpMethod::ALL.len()];
+            let text = &TEXTS[i as usize % TEXTS.len()];
+            let zone = Zone::ALL[i as usize % Zone::ALL.len()];
+            black_box(call)(self, f64::from(i % 256), outcome, class, method, text, zone);
+        }
+    }
+}
+
+/// The process that is counted.
+pub(crate) fn one(name: &str, turns: u32) {
+    let call = calls().into_iter().flatten().chain([NOTHING]).find(|(known, _)| *known == name);
+    let (_, call) = call.expect("a call's name");
+    let handles = Handles::new();
+    // A text has a context, and a timing its buckets, before it is counted.
+    handles.run(call, 256);
+    handles.run(call, turns);
+    process::exit(0);
+}
+
+/// Prints what each call costs, as the table that is in the README.
+pub(crate) fn print() {
+    let nothing = per_call(NOTHING.0);
+    println!("| operation | instructions | of a plain handle | of a call by name | allocations |");
+    println!("|---|---|---|---|---|");
+    for kind in calls() {
+        let costs = kind.map(|(name, _)| (name, per_call(name)));
+        let cost = |what: &str| {
+            let found = costs.iter().find(|(name, _)| name.contains(what)).expect("it is in the table");
+            found.1.instructions - nothing.instructions
+        };
+        let (plain, by_name) = (cost("plain"), cost("by name"));
+        for (name, Cost { instructions, allocations }) in costs {
+            let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
+            println!("| {name} | {own:.0} | {:.2} | {:.2} | {allocations:.0} |", own / plain, own / by_name);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Cost {
+    instructions: f64,
+    allocations: f64,
+}
+
+fn per_call(name: &str) -> Cost {
+    let (few, many) = (count(name, FEW), count(name, MANY));
+    let per_turn = |part: fn(&Cost) -> f64| (part(&many) - part(&few)) / f64::from(MANY - FEW);
+    assert!(few.allocations > 0.0, "setting up allocates: what counts that does not");
+    Cost { instructions: per_turn(|cost| cost.instructions), allocations: per_turn(|cost| cost.allocations) }
+}
+
+fn count(name: &str, turns: u32) -> Cost {
+    let out = env::temp_dir().join(format!("tasktag-instructions-{}", process::id()));
+    let status = Command::new("valgrind")
+        .args(["--tool=callgrind", "--separate-threads=yes", "-q"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(env::current_exe().expect("it runs"))
+        .args(["--one", name, &turns.to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .expect("valgrind is installed");
+    assert!(status.success(), "callgrind: {status}");
+    // The first thread is the one that calls.
+    let first = out.with_file_name(format!("{}-01", out.file_name().expect("it has one").display()));
+    let profile = fs::read_to_string(first).expect("callgrind wrote it");
+    remove_all(&out);
+    read(&profile)
+}
+
+/// Removes the files of all threads.
+fn remove_all(out: &Path) {
+    let name = out.file_name().expect("it has one").to_string_lossy();
+    let entries = out.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&*name)) {
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
+/// Reads the sum of all instructions, and how often the C library was asked for memory. A function is named once, and
+/// from then on by its number.
+fn read(profile: &str) -> Cost {
+    let mut cost = Cost { instructions: 0.0, allocations: 0.0 };
+    let mut names = HashMap::new();
+    let mut called = "";
+    for line in profile.lines() {
+        if let Some((what, function)) = line.split_once('=').filter(|(what, _)| ["fn", "cfn"].contains(what))
+        {
+            let (number, name) = function.split_once(' ').unwrap_or((function, ""));
+            if !name.is_empty() {
+                names.insert(number, name);
+            }
+            if what == "cfn" {
+                called = names.get(number).copied().unwrap_or_default();
+            }
+        } else if let Some(calls) = line.strip_prefix("calls=") {
+            if ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"].contains(&called) {
+                let times = calls.split(' ').next().and_then(|times| times.parse().ok());
+                cost.allocations += times.unwrap_or(0.0);
+            }
+        } else if let Some(total) = line.strip_prefix("totals:") {
+            cost.instructions = total.trim().parse().expect("a number");
+        }
+    }
+    cost
+}
