@@ -11,7 +11,7 @@ mod occupancy;
 mod table;
 
 pub(crate) use self::buckets::Buckets;
-pub(crate) use self::counter::{CounterBlock, CounterCell, CounterGrid};
+pub(crate) use self::counter::{Counted, CounterBlock, CounterCell, CounterGrid};
 pub(crate) use self::gauge::GaugeCell;
 pub(crate) use self::lane::{be_whole as know_lanes, forget_others as forget_other_lanes};
 pub(crate) use self::occupancy::{OccupancyCell, Reading};

@@ -247,21 +247,15 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 + u64::from(by_difference) }
     }
 
-    /// A counter's difference.
-    pub(crate) fn count(&mut self, line: &Line, n: u64) -> Lines<'_> {
-        self.buffer.clear();
-        self.push(line, |out| number::integer(n, out));
-        Lines { bytes: &self.buffer, count: 1 }
-    }
-
-    /// A counter's difference that may be negative.
-    pub(crate) fn signed_count(&mut self, line: &Line, n: i64) -> Lines<'_> {
+    /// A counter's difference, of less than 2^64 in size.
+    pub(crate) fn count(&mut self, line: &Line, n: impl Into<i128>) -> Lines<'_> {
+        let n = n.into();
         self.buffer.clear();
         self.push(line, |out| {
             if n < 0 {
                 out.push(b'-');
             }
-            number::integer(n.unsigned_abs(), out);
+            number::integer(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX), out);
         });
         Lines { bytes: &self.buffer, count: 1 }
     }

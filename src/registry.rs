@@ -1,12 +1,13 @@
 //! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
 
 use crate::aggregate::{Aggregate, Timed};
-use crate::cell::{Buckets, Cell, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
+use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::index::Index;
 use crate::keeper::Keepers;
 use crate::route::{Rendered, Route};
+use std::mem;
 use std::sync::Arc;
 
 /// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
@@ -28,8 +29,8 @@ struct Tracked {
     lines: Vec<Rendered>,
     // Bits of the level that was reported last.
     reported: Option<u64>,
-    // A counter's sum that was reported.
-    counted: u64,
+    // What a counter's last report spoke of.
+    counted: Counted,
     occupied: Reading,
     idle_flushes: u32,
     by_name: bool,
@@ -101,7 +102,7 @@ impl Tracked {
             context,
             lines: Vec::new(),
             reported: None,
-            counted: 0,
+            counted: Counted::default(),
             occupied,
             idle_flushes: 0,
             by_name: false,
@@ -186,9 +187,9 @@ impl Tracked {
 }
 
 /// What was counted since `counted`, which moves on.
-fn added(cell: &CounterCell, counted: &mut u64) -> u64 {
-    let sum = cell.sum();
-    sum.wrapping_sub(std::mem::replace(counted, sum))
+fn added(cell: &CounterCell, counted: &mut Counted) -> i128 {
+    let now = cell.counted();
+    now.since(mem::replace(counted, now))
 }
 
 impl Flush<'_> {
@@ -234,16 +235,14 @@ impl Flush<'_> {
         Some(level.to_bits())
     }
 
-    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, counted: &mut u64) {
+    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, counted: &mut Counted) {
         let timed = self.aggregate.counts.take(cell);
         if !timed.is_empty() {
             self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
         }
         // Not before: what is out of the cell and on nobody's desk is lost unseen if the report above fails.
         let n = added(cell, counted);
-        if n != 0 && cell.is_lowered() {
-            self.report(lines, 1, |route, lines| route.signed_count(&lines.main, n.cast_signed()));
-        } else if n != 0 {
+        if n != 0 {
             self.report(lines, 1, |route, lines| route.count(&lines.main, n));
         }
     }

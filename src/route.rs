@@ -89,12 +89,8 @@ impl Route {
         self.outbox.put(self.encoder.gauge(line, level), 1);
     }
 
-    pub(crate) fn count(&mut self, line: &Line, n: u64) {
+    pub(crate) fn count(&mut self, line: &Line, n: i128) {
         self.outbox.put(self.encoder.count(line, n), 1);
-    }
-
-    pub(crate) fn signed_count(&mut self, line: &Line, n: i64) {
-        self.outbox.put(self.encoder.signed_count(line, n), 1);
     }
 
     /// How often something was folded into an overflow context: the client's own, and no value of a user's.

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 /// Distinct buckets that fit whatever the threads: 32 octaves with every bucket in use. The Agent's own sketch keeps
 /// as many.
-const SLOTS: usize = if cfg!(loom) { 2 } else { 4096 };
+const SLOTS: usize = if cfg!(tasktag_loom) { 2 } else { 4096 };
 /// Those of a further table: 8 octaves, more than a metric's busy values span. The rest finds room in the first.
-const FURTHER_SLOTS: usize = if cfg!(loom) { 1 } else { 1024 };
+const FURTHER_SLOTS: usize = if cfg!(tasktag_loom) { 1 } else { 1024 };
 
 /// Tables beside the first, at most.
 const MAX_FURTHER: usize = 7;
@@ -133,7 +133,7 @@ fn unite(found: &mut Vec<(f64, u64)>) {
     });
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, tasktag_loom))]
 mod model {
     use super::*;
     use loom::sync::Arc;
@@ -216,7 +216,7 @@ mod model {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
     use crate::cell::countable;

@@ -1,7 +1,7 @@
 //! How often something happened: a word a lane, summed by the worker.
 
 use super::lane;
-use crate::sync::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// Counters that stand side by side in a cache line of each lane.
@@ -18,26 +18,36 @@ struct Lane([AtomicU64; COLUMNS]);
 pub(crate) struct CounterCell {
     lanes: Arc<[Lane]>,
     column: usize,
-    // Whether anything was ever taken off, so that a difference may be negative.
-    lowered: AtomicBool,
+    // Beside the lanes: two words that only grow need no order between them.
+    taken_off: AtomicU64,
+}
+
+/// How much was added to a cell and taken off it since it was made, both modulo 2^64.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    added: u64,
+    taken_off: u64,
+}
+
+impl Counted {
+    /// The difference to an earlier reading.
+    pub(crate) fn since(self, earlier: Self) -> i128 {
+        let added = self.added.wrapping_sub(earlier.added);
+        let taken_off = self.taken_off.wrapping_sub(earlier.taken_off);
+        i128::from(added) - i128::from(taken_off)
+    }
 }
 
 impl CounterCell {
-    /// Takes `n` off. From then on the cell's differences have a sign.
+    /// Takes `n` off; wraps at 2^64. A locked addition: only bridges count down.
     #[allow(dead_code, reason = "not every build has a neighbour that counts down")]
-    pub(crate) fn lower(&self, n: u64) {
-        if !self.lowered.load(Ordering::Relaxed) {
-            self.lowered.store(true, Ordering::Relaxed);
-        }
-        // Pairs with the fence of `is_lowered`: who sees the lower sum sees that it may be one. Counting stays as it is.
-        fence(Ordering::Release);
-        self.add(n.wrapping_neg());
+    pub(crate) fn take_off(&self, n: u64) {
+        self.taken_off.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Whether a difference of sums, modulo 2^64, has a sign. Asked after the sum.
-    pub(crate) fn is_lowered(&self) -> bool {
-        fence(Ordering::Acquire);
-        self.lowered.load(Ordering::Relaxed)
+    /// What the worker reports the differences of.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted { added: self.sum(), taken_off: self.taken_off.load(Ordering::Relaxed) }
     }
 
     /// Adds; wraps at 2^64.
@@ -56,7 +66,7 @@ impl CounterCell {
         }
     }
 
-    /// The count since the cell was made, modulo 2^64.
+    /// What was added since the cell was made, modulo 2^64.
     pub(crate) fn sum(&self) -> u64 {
         let words = self.lanes.iter().filter_map(|lane| lane.0.get(self.column % COLUMNS));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
@@ -80,7 +90,7 @@ impl CounterBlock {
         let lanes = Arc::clone(self.lanes.get_or_insert_with(new));
         let column = self.used;
         self.used += 1;
-        CounterCell { lanes, column, lowered: AtomicBool::new(false) }
+        CounterCell { lanes, column, taken_off: AtomicU64::new(0) }
     }
 }
 
@@ -124,7 +134,7 @@ impl CounterGrid {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
 
@@ -156,12 +166,19 @@ mod tests {
     }
 
     #[test]
-    fn who_sees_a_lower_sum_sees_that_it_has_a_sign() {
+    fn a_difference_has_a_sign_and_wraps_in_neither_direction() {
         let cell = CounterBlock::default().cell();
         cell.add(3);
-        assert!(!cell.is_lowered());
-        cell.lower(5);
-        assert_eq!((cell.sum().cast_signed(), cell.is_lowered()), (-2, true));
+        let earlier = cell.counted();
+        assert_eq!(earlier.since(Counted::default()), 3);
+        cell.take_off(5);
+        assert_eq!(cell.counted().since(earlier), -5);
+        let earlier = cell.counted();
+        cell.take_off(u64::MAX);
+        assert_eq!(cell.counted().since(earlier), -i128::from(u64::MAX));
+        let earlier = cell.counted();
+        cell.add(u64::MAX);
+        assert_eq!(cell.counted().since(earlier), i128::from(u64::MAX));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl GaugeCell {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
 

@@ -14,9 +14,9 @@ const MIN_OWNED: usize = 8;
 const MAX_OWNED: usize = 63;
 
 // Bit n stands for lane n + 1.
-#[cfg(not(loom))]
+#[cfg(not(tasktag_loom))]
 static TAKEN: AtomicU64 = AtomicU64::new(0);
-#[cfg(loom)]
+#[cfg(tasktag_loom)]
 loom::lazy_static! { static ref TAKEN: AtomicU64 = AtomicU64::new(0); }
 
 thread_local! {
@@ -119,7 +119,7 @@ fn bit_of(lane: usize) -> u64 {
     lane.checked_sub(1).map_or(0, |bit| 1 << bit)
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, tasktag_loom))]
 mod model {
     use super::*;
     use loom::sync::Arc;
@@ -149,7 +149,7 @@ mod model {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
 

@@ -12,7 +12,7 @@ const OPS_MASK: u64 = u64::MAX >> IN_USE_BITS;
 const OPS_BITS: u32 = 8;
 const NANOS_MASK: u64 = u64::MAX >> OPS_BITS;
 /// Reads that may meet an operation half done before the worker leaves the reading to its next collection.
-const TRIES: u32 = if cfg!(loom) { 1 } else { 64 };
+const TRIES: u32 = if cfg!(tasktag_loom) { 1 } else { 64 };
 
 /// Time-weighted use of a number of units.
 ///
@@ -148,7 +148,7 @@ fn entry(now: u64) -> u64 {
     now << OPS_BITS
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, tasktag_loom))]
 mod model {
     use super::*;
     use loom::sync::Arc;
@@ -181,7 +181,7 @@ mod model {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
 

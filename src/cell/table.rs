@@ -71,7 +71,7 @@ pub(super) struct Table<const SLOTS: usize> {
 
 impl<const SLOTS: usize> Table<SLOTS> {
     /// How far from its own place a bucket may stand: four cache lines of a table of 4096.
-    const PROBES: usize = if cfg!(loom) { SLOTS } else { SLOTS / 128 };
+    const PROBES: usize = if cfg!(tasktag_loom) { SLOTS } else { SLOTS / 128 };
     /// Slots that share a mark.
     const GROUP: usize = SLOTS.div_ceil(u64::BITS as usize);
     /// Where a sweep starts: at the place of 2^-12, so that the values of most metrics come in ascending order, and only
@@ -147,7 +147,7 @@ impl<const SLOTS: usize> Table<SLOTS> {
 
     #[inline]
     fn mark(&self, place: usize) {
-        #[cfg(loom)]
+        #[cfg(tasktag_loom)]
         in_one_order();
         let group = place / Self::GROUP;
         if (self.marks.load(Ordering::SeqCst) >> group) & 1 == 0 {
@@ -180,7 +180,7 @@ impl<const SLOTS: usize> Table<SLOTS> {
             return;
         }
         let marks = self.marks.swap(0, Ordering::SeqCst);
-        #[cfg(loom)]
+        #[cfg(tasktag_loom)]
         in_one_order();
         found.reserve(marks.count_ones() as usize * Self::GROUP);
         let mut ahead = marks.rotate_right(Self::FIRST_GROUP);
@@ -236,12 +236,12 @@ fn zeroes<const N: usize>() -> Box<[AtomicU64; N]> {
 }
 
 /// The model checker takes `SeqCst` operations for weaker ones, and only such fences for what they are.
-#[cfg(loom)]
+#[cfg(tasktag_loom)]
 fn in_one_order() {
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
 

@@ -76,7 +76,7 @@ impl MetricBuilder<'_, Counter> {
     #[allow(dead_code, reason = "not every build has such a neighbour")]
     pub(crate) fn try_decrement(self, n: u64) -> Option<DropReason> {
         self.call(1, move |cell, _| {
-            cell.lower(n);
+            cell.take_off(n);
             None
         })
     }
