@@ -49,28 +49,31 @@
 //! * A handle holds an atomic cell. Using it takes a few atomic instructions; it can't block, allocate or fail, and a
 //!   full channel can't lose a gauge's latest value.
 //! * What has no place in a cell crosses a bounded channel. Full means dropped and counted.
-//! * One thread, named `tasktag`, does everything else; a lease in Redis has one more, `tasktag-lease`. No call site wakes it but [`Client::flush`] and the end.
+//! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
+//!   A lease in Redis has one more thread, `tasktag-lease`; all transport sinks under cadence clients share one,
+//!   `tasktag-sinks`.
 //! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
 //! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
 //!
 //! # Task ids
 //!
 //! A random bucket does for a handful of tasks: [`TaskIdPool`] knows the odds that two share one. Where that is not
-//! enough, [`ClientBuilder::task_id_from`] takes a [`TaskIdSource`]: the ordinal that a platform gives, a lease among the
-//! processes of a host (or of all hosts, in Redis), a hash that stays the same over restarts, or the strongest that is there.
+//! enough, [`ClientBuilder::task_id_from`] takes a [`TaskIdSource`]: the ordinal that a platform gives, a lease among
+//! the processes of a host (or of all hosts, in Redis), a hash that stays the same over restarts, or the strongest that
+//! is there.
 //!
 //! # Features
 //!
 //! | feature | what | extra dependencies |
 //! |---|---|---|
-//! | `cadence` | cadence's clients report through this one: `integrations::cadence` | `cadence` |
+//! | `cadence` | cadence's clients report through this one, or over its transports: `integrations::cadence` | `cadence` |
 //! | `log` | a line when metrics start to be dropped, and one when that has ended: `integrations::log` | `log` |
-//! | `metrics` | the macros of metrics report through this client: `integrations::metrics` | `metrics` |
-//! | `metrics-exporter-statsd` | its recorder reports through this client: `integrations::metrics_exporter_statsd` | `metrics-exporter-statsd`, `cadence` |
+//! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: `integrations::metrics` | `metrics` |
+//! | `metrics-exporter-statsd` | its recorder reports through this client, or gets the task id: `integrations::metrics_exporter_statsd` | `metrics-exporter-statsd`, `cadence` |
 //! | `redis` | task ids that are leased in Redis, unique on all hosts: `TaskIdSource::leased_in_redis` | `redis` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
 //! | `tokio` | runtimes, channels and semaphores, watched: `integrations::tokio` | `tokio` |
-//! | `tower` | a layer that measures HTTP services: `integrations::tower` | `tower-layer`, `tower-service`, `http`, `http-body`, `pin-project-lite` |
+//! | `tower` | a layer that measures HTTP services: `integrations::tower` | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
 //! | `tracing` | an event when metrics start to be dropped, and one when that has ended: `integrations::tracing` | `tracing` |
 //!
 //! # Forks

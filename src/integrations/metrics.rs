@@ -15,7 +15,7 @@
 //! gauge!("cache.fill").set(0.83);
 //! histogram!("query.time").record(12.5);
 //!
-//! let done = counter!("jobs.done", "queue" => "mail");         // a handle: as cheap as one of our own
+//! let done = counter!("jobs.done", "queue" => "mail");         // a handle: one of ours, behind a pointer
 //! done.increment(1);
 //! # Ok(())
 //! # } // The guard is dropped: the last values are sent.
@@ -55,10 +55,11 @@
 //!
 //! # Cost
 //!
-//! A registered handle costs what ours costs, and one call through a pointer. A macro finds what its thread registered
-//! lately, up to 256 of each kind, without a lock, and other known keys under a read lock; neither allocates
-//! (what the macro does to make a key of labels known at run time is its own). A key that has a label `task_id` or the same
-//! label twice is found under the lock always.
+//! A registered handle is one of ours behind one call through a pointer, which is about 20 instructions more: 41 instead
+//! of 22 for a counter, and for a gauge, which also notes whether it was set or moved, 47 instead of 27. It takes no
+//! lock and allocates nothing. A macro finds what its thread registered lately, up to 256 of each kind, without a
+//! lock, and other known keys under a read lock; neither allocates (what the macro does to make a key of labels known at
+//! run time is its own). A key that has a label `task_id` or the same label twice is found under the lock always.
 //!
 //! # Forks
 //!
@@ -147,7 +148,8 @@ impl Recorder {
     /// use tasktag::integrations::metrics::Recorder;
     ///
     /// let capture = Capture::new();
-    /// let guard = Client::builder().capture(&capture).task_id(TaskIdPool::DEFAULT.id(42)?).telemetry(false).build()?;
+    /// let task_id = TaskIdPool::DEFAULT.id(42).ok_or("no such id")?;
+    /// let guard = Client::builder().capture(&capture).task_id(task_id).telemetry(false).build()?;
     /// with_local_recorder(&Recorder::new(guard.client()).timings_by_unit(), || {
     ///     describe_histogram!("query", Unit::Seconds, "How long a query takes.");
     ///     histogram!("query").record(Duration::from_millis(250));

@@ -43,7 +43,7 @@
 //! It wakes a worker at every collection: on a runtime with nothing to do these are the parks that are seen. A task
 //! that is woken on a worker, by a timer or a socket, goes through that worker's own queue and may wait less.
 //!
-//! Extra dependency: `tokio` with `rt`, `sync` and `time`.
+//! Extra dependency: `tokio` with `rt` and `sync`.
 
 mod busy;
 mod delay;
