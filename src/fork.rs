@@ -85,6 +85,13 @@ pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
     making()
 }
 
+/// Fills an empty place, unless another thread was faster. In a forked child the place is filled or empty: nobody is about
+/// to, and so nobody is waited for. In a newborn, too.
+pub(crate) fn fill<T>(place: &OnceLock<T>, value: T) {
+    let _making = making();
+    let _ = place.set(value);
+}
+
 fn making() -> MutexGuard<'static, ()> {
     MAKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
