@@ -26,14 +26,20 @@ pub fn client() -> Option<&'static Client> {
 }
 
 pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
-    let mut owner = None;
-    INSTALLED.get_or_try_init(|| {
-        let guard = build()?;
-        let client = guard.client().clone();
-        owner = Some(guard);
-        Ok(client)
-    })?;
-    owner.ok_or(ConfigError::AlreadyInstalled)
+    if INSTALLED.get().is_some() {
+        return Err(ConfigError::AlreadyInstalled);
+    }
+    // Another thread that installs meanwhile is not waited for: a forked child that installs a client of its own would
+    // wait for ever.
+    let guard = build()?;
+    let installed = {
+        let _whole = fork::make_whole();
+        INSTALLED.set(guard.client().clone())
+    };
+    match installed {
+        Ok(()) => Ok(guard),
+        Err(_) => Err(ConfigError::AlreadyInstalled),
+    }
 }
 
 /// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
