@@ -72,9 +72,18 @@ pub(crate) fn generation() -> u32 {
 
 /// From now on there is something that a fork must not share: a task id, or a client.
 pub(crate) fn expect_forks() {
+    static READY: AtomicBool = AtomicBool::new(false);
+    if READY.load(Ordering::Acquire) {
+        return;
+    }
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
+    {
+        let _whole = making();
+        task_id::prepare();
+    }
+    READY.store(true, Ordering::Release);
 }
 
 /// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what

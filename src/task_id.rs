@@ -82,6 +82,11 @@ struct Decision {
 
 static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
 
+/// Makes the place of what is decided, where it can't be made by halves: a forked child would wait for the rest.
+pub(crate) fn prepare() {
+    LazyLock::force(&CURRENT);
+}
+
 /// In a forked child: what was decided was decided for the parent. The child chooses as its parent did.
 pub(crate) fn start_over() {
     let parents = CURRENT.get();
@@ -142,9 +147,9 @@ impl TaskId {
         pool: Option<TaskIdPool>,
         variables: Variables<'_>,
     ) -> Result<Arc<TaskIdClaim>, ConfigError> {
-        let current = CURRENT.get();
         // Whoever decides before there is a client may fork before there is one.
         fork::expect_forks();
+        let current = CURRENT.get();
         let decided = current.made.get_or_try_init(|| {
             let (source, pool) = (source.or(current.source.as_ref()), pool.unwrap_or(current.pool));
             Decided::new(source, pool, variables)

@@ -15,7 +15,8 @@ mod linux {
     use crate::shared::Shared;
     use std::cell::RefCell;
     use std::mem;
-    use std::sync::{Arc, MutexGuard, Once, Weak};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, MutexGuard, Weak};
 
     thread_local! {
         static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
@@ -33,15 +34,21 @@ mod linux {
     }
 
     pub(in super::super) fn install() {
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
+        // Nobody waits here: a child that was forked before the hook was there could not be told that it need not. Where
+        // two threads come at once the hook is there twice, and finds the second time that all is done.
+        static INSTALLED: AtomicBool = AtomicBool::new(false);
+        if !INSTALLED.load(Ordering::Acquire) {
             // SAFETY: The three functions are of the type that is asked for, live as long as the process, and do not
             // unwind. An error means that there was no memory for them: forks go unnoticed then.
             unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-        });
+            INSTALLED.store(true, Ordering::Release);
+        }
     }
 
     extern "C" fn prepare() {
+        if HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
+            return;
+        }
         let list = clients();
         let making = making();
         let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
