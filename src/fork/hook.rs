@@ -27,10 +27,11 @@ mod linux {
     struct Held {
         // Dropped before the keepers and clients that they belong to.
         _locks: Vec<Box<dyn Locks>>,
-        _keepers: Vec<Arc<dyn Keep>>,
-        _clients: Vec<Arc<Shared>>,
         _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
+        // Not under a lock: this may be the last that refers to one, and what its settings hold may be anything.
+        _keepers: Vec<Arc<dyn Keep>>,
+        _clients: Vec<Arc<Shared>>,
     }
 
     pub(in super::super) fn install() {
@@ -63,7 +64,7 @@ mod linux {
         locks.extend(keepers.iter().map(|keeper| outlast(keeper.freeze())));
         // A thread that is ending has no place for them, and forks without.
         let held_now =
-            Held { _locks: locks, _keepers: keepers, _clients: clients, _making: making, _list: list };
+            Held { _locks: locks, _making: making, _list: list, _keepers: keepers, _clients: clients };
         let _ = HELD.try_with(|held| held.replace(Some(held_now)));
     }
 
