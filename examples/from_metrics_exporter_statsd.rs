@@ -1,12 +1,13 @@
-//! A service moves from metrics-exporter-statsd to tasktag: the same call sites, and what arrives before and after.
+//! A service moves from metrics-exporter-statsd to tasktag in two steps, with the same call sites: what arrives then.
 //!
-//! `cargo run --example from_metrics_exporter_statsd --features metrics-exporter-statsd`
+//! `cargo run --example from_metrics_exporter_statsd --features metrics,metrics-exporter-statsd`
 
 use metrics_exporter_statsd::StatsdBuilder;
 use std::error::Error;
 use std::net::UdpSocket;
 use std::time::Duration;
 use tasktag::Client;
+use tasktag::integrations::metrics::{HistogramKind, Recorder};
 use tasktag::integrations::metrics_exporter_statsd::StatsdBuilderExt;
 
 /// What there is already, and what stays.
@@ -47,5 +48,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     metrics::with_local_recorder(&recorder, serve);
     drop(guard); // the end of the service flushes, and so does the timer
     show("step one", &agent);
+
+    // Step two: no metrics-exporter-statsd any more, which lost what was added to the gauge. The client has the prefix.
+    let guard = client().prefix("shop").build()?;
+    let recorder = Recorder::new(guard.client()).histograms_as(HistogramKind::Histogram); // as they were
+    metrics::with_local_recorder(&recorder, serve); // in a service: `recorder.install()?`
+    drop(guard);
+    show("step two", &agent);
     Ok(())
 }

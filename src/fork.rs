@@ -6,7 +6,7 @@
 
 mod hook;
 
-use crate::cell::{forget_other_lanes, know_lanes};
+use crate::cell::forget_other_lanes;
 use crate::shared::Shared;
 use crate::task_id;
 use std::mem;
@@ -72,10 +72,18 @@ pub(crate) fn generation() -> u32 {
 
 /// From now on there is something that a fork must not share: a task id, or a client.
 pub(crate) fn expect_forks() {
+    static READY: AtomicBool = AtomicBool::new(false);
+    if READY.load(Ordering::Acquire) {
+        return;
+    }
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
-    be_whole();
+    {
+        let _whole = making();
+        task_id::prepare();
+    }
+    READY.store(true, Ordering::Release);
 }
 
 /// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
@@ -86,10 +94,11 @@ pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
     making()
 }
 
-/// Has nothing begun that a child would wait for, and that no lock is for.
-fn be_whole() {
-    know_lanes();
-    task_id::be_whole();
+/// Fills an empty place, unless another thread was faster. In a forked child the place is filled or empty: nobody is about
+/// to, and so nobody is waited for. In a newborn, too.
+pub(crate) fn fill<T>(place: &OnceLock<T>, value: T) {
+    let _making = making();
+    let _ = place.set(value);
 }
 
 fn making() -> MutexGuard<'static, ()> {

@@ -82,8 +82,8 @@ struct Decision {
 
 static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
 
-/// Before a fork: a child would wait for another thread that is at it, for ever.
-pub(crate) fn be_whole() {
+/// Makes the place of what is decided, where it can't be made by halves: a forked child would wait for the rest.
+pub(crate) fn prepare() {
     LazyLock::force(&CURRENT);
 }
 

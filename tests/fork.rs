@@ -7,6 +7,8 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -67,19 +69,41 @@ fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
+        // 1 is a promise that was not kept, 2 a panic.
+        let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)) {
+            Ok(done) => i32::from(!done),
+            Err(_) => 2,
+        };
         // SAFETY: It does not return.
-        unsafe { libc::_exit(i32::from(!done)) };
+        unsafe { libc::_exit(code) };
     }
     child
 }
 
+/// What a child's end by [`end_if_stuck`] means.
+const STUCK: &str = ", which came to a stop";
+
+/// Waits for a child, and has its end said where that is not as it should be.
 #[track_caller]
 fn assert_done(child: libc::pid_t) {
     let mut status = 0;
     // SAFETY: `status` outlives the call.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child's exit");
+    let ended = ExitStatus::from_raw(status);
+    assert!(
+        ended.success(),
+        "the child: {ended}{}",
+        if ended.signal() == Some(libc::SIGALRM) { STUCK } else { "" }
+    );
+}
+
+/// Sets a flag when it is dropped: a test that fails still has to end its threads.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn number(metric: &ParsedMetric) -> f64 {
@@ -488,6 +512,7 @@ fn whatever_other_threads_do_at_the_fork_the_child_is_whole() {
     let client = guard.client();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _done = StopAtEnd(&done);
         for thread in 0..3 {
             let done = &done;
             scope.spawn(move || {
@@ -513,7 +538,6 @@ fn whatever_other_threads_do_at_the_fork_the_child_is_whole() {
                 flushed && stats.accepted.values == 3 && stats.sent.values == 3
             }));
         }
-        done.store(true, Ordering::Relaxed);
     });
     client.flush(PATIENCE).unwrap();
     support::assert_conserved(&client.stats());

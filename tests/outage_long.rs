@@ -80,28 +80,47 @@ impl Streams {
     }
 
     /// What came over all connections: only the last line of one may be cut, and no frame that is whole.
-    fn assert_whole(&mut self) -> u64 {
+    fn assert_whole(&mut self) -> usize {
         self.keep();
-        let mut lines = 0;
-        for bytes in &self.received {
-            let (packets, rest) = if self.path.is_some() {
-                unframed(bytes)
-            } else {
-                let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
-                (vec![bytes[..end].to_vec()], bytes[end..].to_vec())
-            };
-            for line in support::lines_of(&packets) {
-                assert!(is_whole(&line), "{line:?}");
-                lines += 1;
-            }
-            assert!(!rest.ends_with(b"\n"), "only what is cut is left");
-        }
-        lines
+        self.received.iter().map(|bytes| whole_lines(bytes, self.path.is_some())).sum()
     }
 }
 
+/// How many lines are in the whole frames of what came over a connection, or in all of it where there are no frames. It
+/// may end at any byte: within the length of a frame, within a line, behind a line break.
+fn whole_lines(bytes: &[u8], is_framed: bool) -> usize {
+    let (packets, cut) = if is_framed {
+        let (packets, rest) = unframed(bytes);
+        assert!(
+            packets.iter().all(|packet| packet.ends_with(b"\n")),
+            "no frame that is whole ends within a line"
+        );
+        (packets, rest.get(size_of::<u32>()..).unwrap_or_default().to_vec())
+    } else {
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
+        (vec![bytes[..end].to_vec()], bytes[end..].to_vec())
+    };
+    let cut = String::from_utf8(cut).expect("a packet is UTF-8");
+    let (before, begun) = cut.rsplit_once('\n').unwrap_or(("", &cut));
+    assert!(is_begun(begun), "{begun:?}");
+    let lines = support::lines_of(&packets);
+    for line in lines.iter().map(String::as_str).chain(before.lines()) {
+        assert!(is_whole(line), "{line:?}");
+    }
+    lines.len()
+}
+
+const STARTS: [&str; 3] = ["level.", "calm:", "jobs:"];
+
+/// Whether a line may begin so. The length of a frame has zeros in it.
+fn is_begun(start: &str) -> bool {
+    !start.contains(char::is_control)
+        && STARTS.iter().any(|expected| start.starts_with(expected) || expected.starts_with(start))
+}
+
 fn is_whole(line: &str) -> bool {
-    (line.starts_with("level.") || line.starts_with("calm:") || line.starts_with("jobs:"))
+    is_begun(line)
+        && STARTS.iter().any(|start| line.starts_with(start))
         && line.ends_with("|#task_id:0042")
         && line.matches(':').count() == 2
 }
@@ -233,6 +252,51 @@ fn torment(name: &str, victim: &mut dyn Victim) {
         }
         assert!(start.elapsed() < PATIENCE, "the agent is back, and nothing comes");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Frames as they go over a Unix stream, the second of them with a length that begins with a line break.
+fn frames() -> [Vec<u8>; 3] {
+    let line = |value: u32| format!("level.7:{value}|g|#task_id:0042\n");
+    let second = line(1).repeat(9) + &line(1_234_567);
+    let packets = [line(1) + "jobs:1|c|#task_id:0042\n", second, line(1)];
+    packets.map(|packet| [&u32::try_from(packet.len()).unwrap().to_le_bytes(), packet.as_bytes()].concat())
+}
+
+#[test]
+fn a_stream_may_be_cut_at_any_byte() {
+    let frames = frames();
+    assert_eq!(frames[1][0], b'\n');
+    let ends = [(frames[0].len(), 2), (frames[0].len() + frames[1].len(), 12), (frames.concat().len(), 13)];
+    for end in 0..=frames.concat().len() {
+        let expected = ends.iter().rfind(|(whole, _)| *whole <= end).map_or(0, |(_, lines)| *lines);
+        assert_eq!(whole_lines(&frames.concat()[..end], true), expected, "cut at {end}");
+    }
+    // Without frames each line counts that is whole.
+    let text: Vec<u8> = frames.iter().flat_map(|frame| &frame[4..]).copied().collect();
+    for end in 0..=text.len() {
+        let expected = text[..end].split(|byte| *byte == b'\n').count() - 1;
+        assert_eq!(whole_lines(&text[..end], false), expected, "cut at {end}");
+    }
+}
+
+#[test]
+fn a_stream_that_goes_on_behind_a_cut_is_noticed() {
+    let [first, others @ ..] = frames();
+    let is_noticed = |stream: Vec<u8>| std::panic::catch_unwind(|| whole_lines(&stream, true)).is_err();
+    for end in 1..first.len() {
+        assert!(is_noticed([&first[..end], &others.concat()].concat()), "cut at {end}");
+        // Nor is it the rest of a frame whose start went elsewhere.
+        assert!(is_noticed([&first[end..], &others.concat()].concat()), "begun at {end}");
+    }
+    // With less behind the cut than what is left of the frame.
+    for end in 4..others[0].len() - first.len() {
+        for more in 4..=first.len() {
+            assert!(
+                is_noticed([&others[0][..end], &first[..more]].concat()),
+                "cut at {end}, {more} bytes more"
+            );
+        }
     }
 }
 

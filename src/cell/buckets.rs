@@ -2,6 +2,7 @@
 
 use super::lane;
 use super::table::{Table, bucket_of, rank_of};
+use crate::fork;
 use crate::sync::{AtomicUsize, Ordering};
 use std::sync::OnceLock;
 
@@ -112,8 +113,9 @@ impl Buckets {
     #[cold]
     fn widen(&self) {
         let spread = (2 * self.spread.load(Ordering::Relaxed) + 1).min(MAX_FURTHER);
-        for further in self.further.iter().take(spread) {
-            further.get_or_init(Table::new);
+        for further in self.further.iter().take(spread).filter(|further| further.get().is_none()) {
+            // A forked child's worker would wait for a parent's that was at it.
+            fork::fill(further, Table::new());
         }
         self.spread.store(spread, Ordering::Release);
     }
@@ -228,6 +230,25 @@ mod tests {
         let mut found = Vec::new();
         buckets.take(|value, n| found.push((value, n)));
         found
+    }
+
+    /// A child that finds a table half put in place has nobody who does the rest.
+    #[test]
+    fn no_table_is_put_in_place_while_a_thread_forks() {
+        let buckets = Buckets::new();
+        let (told, done) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let forking = fork::make_whole();
+            scope.spawn(|| {
+                buckets.widen();
+                told.send(()).unwrap();
+            });
+            assert!(done.recv_timeout(Duration::from_millis(50)).is_err());
+            assert!(buckets.spread() == 0 && buckets.further.iter().all(|table| table.get().is_none()));
+            drop(forking);
+            done.recv().unwrap();
+        });
+        assert!(buckets.spread() == 1 && buckets.further_of(1).is_some());
     }
 
     /// With as many tables as there can be.

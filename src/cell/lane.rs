@@ -2,7 +2,7 @@
 
 use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 /// The lane of all threads that have none of their own.
@@ -29,16 +29,16 @@ thread_local! {
 
 /// How many lanes there are: the shared one, and two for each processor.
 pub(super) fn count() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        1 + (2 * processors).clamp(MIN_OWNED, MAX_OWNED)
-    })
-}
-
-/// Before a fork: a child would wait for another thread that is at it, for ever.
-pub(crate) fn be_whole() {
-    count();
+    // 0 until it is known. Nobody waits for another thread's look at the system, which a forked child has not.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let known = COUNT.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let seen = 1 + (2 * processors).clamp(MIN_OWNED, MAX_OWNED);
+    // The first one's holds, whatever another thread saw.
+    COUNT.compare_exchange(0, seen, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|first| first, |_| seen)
 }
 
 /// The calling thread's lane: [`SHARED`], or one that no other thread writes for as long as this one lives.

@@ -10,14 +10,13 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{be_whole, clients, making, note_birth};
+    use super::super::{clients, making, note_birth};
     use crate::keeper::{self, Held as Locks, Keep};
     use crate::shared::Shared;
     use std::cell::RefCell;
     use std::mem;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, MutexGuard, Weak};
-    use std::thread;
 
     thread_local! {
         static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
@@ -28,43 +27,29 @@ mod linux {
     struct Held {
         // Dropped before the keepers and clients that they belong to.
         _locks: Vec<Box<dyn Locks>>,
-        _keepers: Vec<Arc<dyn Keep>>,
-        _clients: Vec<Arc<Shared>>,
         _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
+        // Not under a lock: this may be the last that refers to one, and what its settings hold may be anything.
+        _keepers: Vec<Arc<dyn Keep>>,
+        _clients: Vec<Arc<Shared>>,
     }
 
-    /// The process that a thread asks to be told in, 0 before that, and [`TOLD`] after it.
-    static TELLING: AtomicU32 = AtomicU32::new(0);
-    /// No process has this number.
-    const TOLD: u32 = u32::MAX;
-
-    /// Returns when forks are told of. No `Once`: a child that is forked while another thread is at it would wait for
-    /// that thread, for ever.
     pub(in super::super) fn install() {
-        let this = std::process::id();
-        let ask = |telling| (![this, TOLD].contains(&telling)).then_some(this);
-        let asked = loop {
-            match TELLING.fetch_update(Ordering::Acquire, Ordering::Acquire, ask) {
-                // Another thread is at it.
-                Err(telling) if telling == this => thread::yield_now(),
-                other => break other,
-            }
-        };
-        if asked.is_ok() {
+        // Nobody waits here: a child that was forked before the hook was there could not be told that it need not. Where
+        // two threads come at once the hook is there twice, and finds the second time that all is done.
+        static INSTALLED: AtomicBool = AtomicBool::new(false);
+        if !INSTALLED.load(Ordering::Acquire) {
             // SAFETY: The three functions are of the type that is asked for, live as long as the process, and do not
             // unwind. An error means that there was no memory for them: forks go unnoticed then.
             unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-            TELLING.store(TOLD, Ordering::Release);
+            INSTALLED.store(true, Ordering::Release);
         }
     }
 
     extern "C" fn prepare() {
-        // A child that was forked between the two lines above asks once more, and so is told twice.
-        if HELD.try_with(|held| held.borrow().is_some()).unwrap_or_default() {
+        if HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
             return;
         }
-        be_whole();
         let list = clients();
         let making = making();
         let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
@@ -79,7 +64,7 @@ mod linux {
         locks.extend(keepers.iter().map(|keeper| outlast(keeper.freeze())));
         // A thread that is ending has no place for them, and forks without.
         let held_now =
-            Held { _locks: locks, _keepers: keepers, _clients: clients, _making: making, _list: list };
+            Held { _locks: locks, _making: making, _list: list, _keepers: keepers, _clients: clients };
         let _ = HELD.try_with(|held| held.replace(Some(held_now)));
     }
 

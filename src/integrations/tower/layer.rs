@@ -3,7 +3,7 @@
 use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
 use super::service::HttpService;
-use crate::Client;
+use crate::{Client, fork};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
@@ -131,8 +131,14 @@ impl<S, R> Layer<S> for HttpLayer<R> {
     type Service = HttpService<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let metrics = self.metrics.get_or_init(|| Arc::new(Metrics::new(&self.client, &self.settings)));
-        HttpService::new(inner, Arc::clone(metrics), Arc::clone(&self.route))
+        let metrics = self.metrics.get().cloned().unwrap_or_else(|| {
+            let made = Arc::new(Metrics::new(&self.client, &self.settings));
+            // A thread that forks need not wait for all of them to be made, nor does its child. Of two that made them at
+            // once one is thrown away: what both registered is the same.
+            fork::fill(&self.metrics, Arc::clone(&made));
+            self.metrics.get().cloned().unwrap_or(made)
+        });
+        HttpService::new(inner, metrics, Arc::clone(&self.route))
     }
 }
 
