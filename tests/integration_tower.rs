@@ -911,6 +911,33 @@ fn a_body_that_nobody_is_to_read_is_whole_unread() -> Result {
 }
 
 #[test]
+fn a_failure_is_an_error_though_nobody_reads_its_body() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|request: Request<()>| {
+        let mut response = text();
+        match request.uri().path() {
+            "/down" => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+            "/gone" => *response.status_mut() = StatusCode::GONE,
+            _ => {
+                response.headers_mut().insert("grpc-status", HeaderValue::from_static("14"));
+            }
+        }
+        ready(Ok(response))
+    }));
+    for path in ["/down", "/gone", "/grpc"] {
+        // As a layer outside that has a page of its own for each error.
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else {
+            return Err("none".into());
+        };
+        drop(response);
+    }
+    let expected =
+        ends([("/down", "error", "5xx", 1), ("/gone", "cancelled", "4xx", 1), ("/grpc", "error", "5xx", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[test]
 fn a_request_is_over_with_the_last_frame_of_its_body_whoever_keeps_that() -> Result {
     let mut lab = Lab::new()?;
     let mut service = lab.by_path().layer(Answer(|_| ready(Ok(text()))));

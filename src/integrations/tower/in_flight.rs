@@ -65,6 +65,11 @@ impl InFlight {
     /// Takes the head of the response into account.
     pub(super) fn answer<B>(&mut self, response: &Response<B>) {
         self.class = grpc::class(response.headers()).unwrap_or(StatusClass::of(response.status().as_u16()));
+        // A failure is one whether or not anybody waits for its words: a layer outside may have others.
+        if self.class == StatusClass::ServerError {
+            self.at_rest = Ending::Error;
+            self.ending = self.at_rest;
+        }
     }
 
     /// Takes the trailers of the response into account.
