@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead};
@@ -933,6 +933,61 @@ fn a_failure_is_an_error_though_nobody_reads_its_body() -> Result {
     }
     let expected =
         ends([("/down", "error", "5xx", 1), ("/gone", "cancelled", "4xx", 1), ("/grpc", "error", "5xx", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+/// A body that is empty once it is told so, as one that comes from another server is, and a service whose body it is.
+#[derive(Clone)]
+struct Told(Arc<AtomicBool>);
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<Request<()>> for Told {
+    type Response = Response<Told>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Told>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(self.clone())))
+    }
+}
+
+#[test]
+fn a_body_that_said_it_is_at_its_end_is_whole_though_nobody_asks_for_more() -> Result {
+    let mut lab = Lab::new()?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let mut service = lab.by_path().layer(Told(Arc::clone(&ended)));
+    for (path, asks) in [("/asked", true), ("/unasked", false)] {
+        ended.store(false, Ordering::Relaxed);
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else {
+            return Err("none".into());
+        };
+        assert!(!response.body().is_end_stream());
+        ended.store(true, Ordering::Relaxed);
+        // What a server does that is told so: it drops the body.
+        assert!(!asks || response.body().is_end_stream());
+        drop(response);
+    }
+    let expected = ends([("/asked", "ok", "2xx", 1), ("/unasked", "cancelled", "2xx", 1)]);
     assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::metrics::Route;
 use crate::{OwnedOccupied, StatusClass, fork};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 crate::tags! {
     /// How a request ended.
@@ -29,6 +30,8 @@ pub(super) struct InFlight {
     ending: Ending,
     at_rest: Ending,
     class: StatusClass,
+    // Whoever asked the body for its end was told that it is there, and asks for nothing more.
+    told_of_end: AtomicBool,
     asks_for_head: bool,
     connects: bool,
     _unit: OwnedOccupied,
@@ -43,6 +46,7 @@ impl InFlight {
             ending: Ending::Cancelled,
             at_rest: Ending::Cancelled,
             class: StatusClass::Other,
+            told_of_end: AtomicBool::new(false),
             asks_for_head: *method == Method::HEAD,
             connects: *method == Method::CONNECT,
             _unit: unit,
@@ -94,6 +98,11 @@ impl InFlight {
         self.ending = self.at_rest;
     }
 
+    /// Whoever sends the response is told that there is no more of it.
+    pub(super) fn tell_of_end(&self) {
+        self.told_of_end.store(true, Ordering::Relaxed);
+    }
+
     /// All of the response is out.
     pub(super) fn finish(mut self) {
         self.complete();
@@ -107,6 +116,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if *self.told_of_end.get_mut() && matches!(self.ending, Ending::Cancelled) {
+            self.complete();
+        }
         // A forked child has no part in its parent's requests.
         if self.generation == fork::generation() {
             self.route.record(self.ending, self.class, self.since);
