@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead};
@@ -1211,5 +1211,42 @@ fn a_forked_child_has_no_part_in_its_parents_requests() -> Result {
     assert_eq!(lab.in_flight()?, 1.0);
     drop(parents);
     assert_eq!((lab.ends()?, lab.in_flight()?), (ends([("/parents", "cancelled", "other", 1)]), 0.0));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_forked_while_a_layer_makes_its_first_service_can_make_its_own() -> Result {
+    const LAYERS: usize = 400;
+    let lab = Lab::new()?;
+    let critical = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"];
+    let layers: Vec<_> = (0..LAYERS).map(|_| lab.by_path().critical(&critical)).collect();
+    let (at, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for layer in &layers {
+                let _ = layer.layer(Told(Arc::default()));
+                at.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while at.load(Ordering::Relaxed) < LAYERS && failed.load(Ordering::Relaxed) == 0 {
+            // SAFETY: the child uses what its one thread may use in a program of this C library: memory and new threads.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: It sets a timer and touches nothing else.
+                unsafe { libc::alarm(10) };
+                if let Some(layer) = layers.get(at.load(Ordering::Relaxed)) {
+                    call(&mut layer.layer(Answer(|_| ready(Ok(text())))), "/a");
+                }
+                // SAFETY: It does not return.
+                unsafe { libc::_exit(0) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` outlives the call.
+            let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            failed.fetch_add(usize::from(waited != child || status != 0), Ordering::Relaxed);
+        }
+    });
+    assert_eq!(failed.into_inner(), 0, "a child came to a stop");
     Ok(())
 }
