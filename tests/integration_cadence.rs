@@ -347,6 +347,30 @@ fn times_of_their_own_are_kept_where_an_agent_takes_them() {
 }
 
 #[test]
+fn values_that_are_refused_together_are_counted_one_by_one() {
+    let bridge = Bridge::new();
+    let sink = bridge.sink();
+    // Sent every so often, each stands for others.
+    for (text, values) in
+        [("a:1:2:3|h|T1700000000", 3), ("a:1:2|d|@0.1|T1700000000", 20), ("a:b:c|s|T1700000000", 1)]
+    {
+        let before = bridge.dropped(DropReason::Unsupported);
+        assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Unsupported, "{text}");
+        assert_eq!(bridge.dropped(DropReason::Unsupported) - before, values, "{text}");
+    }
+    for (text, values) in [
+        ("a:1:2|c|T18446744073709551615", 2),
+        ("b:1:2:3|ms|T18446744073709551615", 3),
+        ("c:1:x:NaN|ms|@0.5", 4),
+    ] {
+        let before = bridge.dropped(DropReason::Invalid);
+        assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Invalid, "{text}");
+        assert_eq!(bridge.dropped(DropReason::Invalid) - before, values, "{text}");
+    }
+    assert_conserved(&bridge.guard.client().stats());
+}
+
+#[test]
 fn a_name_keeps_its_first_kind() {
     let bridge = Bridge::new();
     bridge.statsd.count("jobs", 1).unwrap();
