@@ -347,6 +347,19 @@ fn times_of_their_own_are_kept_where_an_agent_takes_them() {
 }
 
 #[test]
+fn a_path_for_a_name_makes_no_metric_of_its_first_part() {
+    let bridge = Bridge::new();
+    for name in ["shop::jobs", "shop:1:jobs", "shop:2"] {
+        let _ = bridge.statsd.count(name, 1);
+        let _ = bridge.statsd.gauge(name, 1.5);
+        let _ = bridge.statsd.time(name, 1);
+    }
+    // As the Agent reads it: a text among the values is the end of the line.
+    assert_eq!(bridge.lines(), ["shop:3|c|#task_id:0042"]);
+    assert_eq!(bridge.dropped(DropReason::Invalid), 3 * 3 * 2 + 2 * 2);
+}
+
+#[test]
 fn values_that_are_refused_together_are_counted_one_by_one() {
     let bridge = Bridge::new();
     let sink = bridge.sink();
@@ -361,7 +374,7 @@ fn values_that_are_refused_together_are_counted_one_by_one() {
     for (text, values) in [
         ("a:1:2|c|T18446744073709551615", 2),
         ("b:1:2:3|ms|T18446744073709551615", 3),
-        ("c:1:x:NaN|ms|@0.5", 4),
+        ("c:1:x:NaN|ms|@0.5", 6),
     ] {
         let before = bridge.dropped(DropReason::Invalid);
         assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Invalid, "{text}");

@@ -23,12 +23,13 @@
 //! |---|---|
 //! | a meter (`m`) | a counter, as servers have it |
 //! | a sampling rate | weighs counters (to the nearest whole number) and values of distributions (by `1 / rate` without its fraction, as the Datadog Agent does); gauges and sets have none. One that is not above 0 and at most 1 makes the line unreadable |
-//! | a counter that is decremented | counted down. With a time of its own, it is refused |
+//! | a counter that is decremented | counted down, below 0 too: `statsd_exporter` drops such a line. With a time of its own, it is refused |
 //! | a time of its own | kept for gauges and counters; refused as `unsupported` for the rest, which the Agent would throw away |
 //! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
 //! | one name under two kinds | the first one stays; the other is refused as `invalid` |
 //! | a tag `task_id` | left out, and counted in `refused_tags`: the client's is added, once |
 //! | a line that can't be read, NaN, infinity | refused as `invalid` |
+//! | a name with a `:` in it, as of a Rust path | what follows is read as values: the line is refused, unless they are numbers |
 //! | tags with `,` or <code>&#124;</code> in them | cadence does not escape them. They are read as further tags, or the line is refused; no second metric comes of them |
 //! | a prefix | cadence's is part of the name. The client's is put before it, if it has one too |
 //!
@@ -122,6 +123,9 @@ impl CadenceSink {
                 at => at,
             },
         };
+        if !line.is_readable() {
+            return self.refuse(DropReason::Invalid, line.weighed_values());
+        }
         match (line.kind, at) {
             (Kind::Gauge, at) => each(line, |value| self.gauge(line.name, tags, value, at)),
             (Kind::Counter, at) => each(line, |value| self.counter(line, tags, value, at)),
