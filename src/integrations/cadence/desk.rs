@@ -92,7 +92,10 @@ impl Desk {
         bytes.push(b'\n');
         packer.act(|outbox| outbox.report(Lines { bytes: &bytes, count: 1 }, 1));
         let too_large = packer.outbox.is_too_large(bytes.len());
-        packer.line = bytes;
+        // Not kept where no packet would ever need it: a line may have any length.
+        if !too_large {
+            packer.line = bytes;
+        }
         too_large.then_some(DropReason::TooLarge)
     }
 
@@ -120,5 +123,55 @@ impl Packer {
         if catch_unwind(AssertUnwindSafe(|| act(&mut self.outbox))).is_err() {
             self.outbox.write_off();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Delivery, Packets, Transport};
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl Transport for Panics {
+        fn send(&mut self, _: Packets<'_>) -> Delivery {
+            panic!("a transport")
+        }
+
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+    }
+
+    fn desk() -> Desk {
+        let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
+        let sender = Sender { identity: Identity::Constant(task_id), task_id };
+        let outbox = Outbox::new(8, Box::new(Panics), Arc::clone(&ledger), sender);
+        let now = Instant::now();
+        let packer = Packer { outbox, line: Vec::new(), due: now, turn_ends: now };
+        Desk { generation: fork::generation(), ledger, interval: TURN, packer: Mutex::new(packer) }
+    }
+
+    #[test]
+    fn a_transport_that_panics_is_the_loss_of_what_it_had_and_no_callers_matter() {
+        let desk = desk();
+        for _ in 0..5 {
+            assert_eq!(desk.put("a:1|c"), None);
+        }
+        desk.look_after();
+        desk.flush();
+        let stats = desk.stats();
+        assert_eq!((stats.accepted.values, stats.sent.values), (5, 0));
+        assert_eq!(stats.dropped(DropReason::WorkerPanic).values, 5);
+        assert_eq!(stats.accepted, stats.dropped_total());
+    }
+
+    #[test]
+    fn a_line_that_no_packet_holds_leaves_no_buffer_of_its_size() {
+        let desk = desk();
+        assert_eq!(desk.put(&"x".repeat(1_000_000)), Some(DropReason::TooLarge));
+        assert!(desk.lock().line.capacity() < 1000);
+        assert_eq!(desk.stats().dropped(DropReason::TooLarge).bytes, 1_000_001);
     }
 }
