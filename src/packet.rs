@@ -244,6 +244,11 @@ impl Outbox {
     /// A flush ends: the last packet leaves, and the books are written.
     pub(crate) fn finish(&mut self) {
         self.write_books();
+        self.end_turn();
+    }
+
+    /// What leaves from now on is of another flush to the transport: it looks after its connection, and may wait again.
+    pub(crate) fn end_turn(&mut self) {
         self.begun = false;
     }
 

@@ -347,6 +347,43 @@ fn times_of_their_own_are_kept_where_an_agent_takes_them() {
 }
 
 #[test]
+fn a_path_for_a_name_makes_no_metric_of_its_first_part() {
+    let bridge = Bridge::new();
+    for name in ["shop::jobs", "shop:1:jobs", "shop:2"] {
+        let _ = bridge.statsd.count(name, 1);
+        let _ = bridge.statsd.gauge(name, 1.5);
+        let _ = bridge.statsd.time(name, 1);
+    }
+    // As the Agent reads it: a text among the values is the end of the line.
+    assert_eq!(bridge.lines(), ["shop:3|c|#task_id:0042"]);
+    assert_eq!(bridge.dropped(DropReason::Invalid), 3 * 3 * 2 + 2 * 2);
+}
+
+#[test]
+fn values_that_are_refused_together_are_counted_one_by_one() {
+    let bridge = Bridge::new();
+    let sink = bridge.sink();
+    // Sent every so often, each stands for others.
+    for (text, values) in
+        [("a:1:2:3|h|T1700000000", 3), ("a:1:2|d|@0.1|T1700000000", 20), ("a:b:c|s|T1700000000", 1)]
+    {
+        let before = bridge.dropped(DropReason::Unsupported);
+        assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Unsupported, "{text}");
+        assert_eq!(bridge.dropped(DropReason::Unsupported) - before, values, "{text}");
+    }
+    for (text, values) in [
+        ("a:1:2|c|T18446744073709551615", 2),
+        ("b:1:2:3|ms|T18446744073709551615", 3),
+        ("c:1:x:NaN|ms|@0.5", 6),
+    ] {
+        let before = bridge.dropped(DropReason::Invalid);
+        assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Invalid, "{text}");
+        assert_eq!(bridge.dropped(DropReason::Invalid) - before, values, "{text}");
+    }
+    assert_conserved(&bridge.guard.client().stats());
+}
+
+#[test]
 fn a_name_keeps_its_first_kind() {
     let bridge = Bridge::new();
     bridge.statsd.count("jobs", 1).unwrap();

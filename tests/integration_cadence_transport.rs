@@ -128,6 +128,49 @@ fn an_agent_that_takes_nothing_holds_a_caller_for_a_moment_and_no_more() {
 }
 
 #[test]
+fn an_agent_that_comes_is_found_without_a_flush() {
+    let directory = TempDir::new();
+    let path = directory.join("agent");
+    let address = unix_address(&path);
+    let sink = TransportSink::builder(&address).max_packet_size(64).flush_interval(NEVER).build().unwrap();
+    let emit = || {
+        for n in 0..1000 {
+            sink.emit(&format!("jobs.{n}:1|c")).unwrap();
+        }
+    };
+    emit();
+    assert!(sink.stats().packets_dropped > 0);
+    let agent = Agent::unix(&path);
+    wait_until(|| {
+        emit();
+        !agent.drain().is_empty()
+    });
+}
+
+#[test]
+fn an_agent_that_takes_nothing_holds_callers_no_longer_where_flushes_are_frequent() {
+    const BUSY: Duration = Duration::from_secs(4);
+    let directory = TempDir::new();
+    let path = directory.join("agent");
+    let _stalled = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let often = Duration::from_millis(1);
+    let sink = TransportSink::builder(&unix_address(&path)).flush_interval(often).build().unwrap();
+    wait_until(|| {
+        sink.emit("jobs:1|c").unwrap();
+        sink.stats().packets_dropped > 0
+    });
+    let (start, mut held) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < BUSY {
+        let call = Instant::now();
+        sink.emit("jobs:1|c").unwrap();
+        // What is shorter may be another thread's turn on the processor.
+        held += Some(call.elapsed()).filter(|held| held.as_millis() >= 20).unwrap_or_default();
+        std::thread::sleep(often);
+    }
+    assert!(held < BUSY / 3, "{held:?} of {BUSY:?}");
+}
+
+#[test]
 fn streams_are_made_again_when_they_broke() {
     let directory = TempDir::new();
     for agent in [StreamAgent::tcp(), StreamAgent::unix(&directory.join("agent"))] {

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead};
@@ -911,6 +911,88 @@ fn a_body_that_nobody_is_to_read_is_whole_unread() -> Result {
 }
 
 #[test]
+fn a_failure_is_an_error_though_nobody_reads_its_body() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().layer(Answer(|request: Request<()>| {
+        let mut response = text();
+        match request.uri().path() {
+            "/down" => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+            "/gone" => *response.status_mut() = StatusCode::GONE,
+            _ => {
+                response.headers_mut().insert("grpc-status", HeaderValue::from_static("14"));
+            }
+        }
+        ready(Ok(response))
+    }));
+    for path in ["/down", "/gone", "/grpc"] {
+        // As a layer outside that has a page of its own for each error.
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else {
+            return Err("none".into());
+        };
+        drop(response);
+    }
+    let expected =
+        ends([("/down", "error", "5xx", 1), ("/gone", "cancelled", "4xx", 1), ("/grpc", "error", "5xx", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+/// A body that is empty once it is told so, as one that comes from another server is, and a service whose body it is.
+#[derive(Clone)]
+struct Told(Arc<AtomicBool>);
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Service<Request<()>> for Told {
+    type Response = Response<Told>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Told>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(self.clone())))
+    }
+}
+
+#[test]
+fn a_body_that_said_it_is_at_its_end_is_whole_though_nobody_asks_for_more() -> Result {
+    let mut lab = Lab::new()?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let mut service = lab.by_path().layer(Told(Arc::clone(&ended)));
+    for (path, asks) in [("/asked", true), ("/unasked", false)] {
+        ended.store(false, Ordering::Relaxed);
+        let Poll::Ready(Ok(response)) = poll(pin!(service.call(request(path)))) else {
+            return Err("none".into());
+        };
+        assert!(!response.body().is_end_stream());
+        ended.store(true, Ordering::Relaxed);
+        // What a server does that is told so: it drops the body.
+        assert!(!asks || response.body().is_end_stream());
+        drop(response);
+    }
+    let expected = ends([("/asked", "ok", "2xx", 1), ("/unasked", "cancelled", "2xx", 1)]);
+    assert_eq!((lab.in_flight()?, lab.ends()?), (0.0, expected));
+    Ok(())
+}
+
+#[test]
 fn a_request_is_over_with_the_last_frame_of_its_body_whoever_keeps_that() -> Result {
     let mut lab = Lab::new()?;
     let mut service = lab.by_path().layer(Answer(|_| ready(Ok(text()))));
@@ -1129,5 +1211,42 @@ fn a_forked_child_has_no_part_in_its_parents_requests() -> Result {
     assert_eq!(lab.in_flight()?, 1.0);
     drop(parents);
     assert_eq!((lab.ends()?, lab.in_flight()?), (ends([("/parents", "cancelled", "other", 1)]), 0.0));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_forked_while_a_layer_makes_its_first_service_can_make_its_own() -> Result {
+    const LAYERS: usize = 400;
+    let lab = Lab::new()?;
+    let critical = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"];
+    let layers: Vec<_> = (0..LAYERS).map(|_| lab.by_path().critical(&critical)).collect();
+    let (at, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for layer in &layers {
+                let _ = layer.layer(Told(Arc::default()));
+                at.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while at.load(Ordering::Relaxed) < LAYERS && failed.load(Ordering::Relaxed) == 0 {
+            // SAFETY: the child uses what its one thread may use in a program of this C library: memory and new threads.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: It sets a timer and touches nothing else.
+                unsafe { libc::alarm(10) };
+                if let Some(layer) = layers.get(at.load(Ordering::Relaxed)) {
+                    call(&mut layer.layer(Answer(|_| ready(Ok(text())))), "/a");
+                }
+                // SAFETY: It does not return.
+                unsafe { libc::_exit(0) };
+            }
+            let mut status = 0;
+            // SAFETY: `status` outlives the call.
+            let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
+            failed.fetch_add(usize::from(waited != child || status != 0), Ordering::Relaxed);
+        }
+    });
+    assert_eq!(failed.into_inner(), 0, "a child came to a stop");
     Ok(())
 }

@@ -23,12 +23,13 @@
 //! |---|---|
 //! | a meter (`m`) | a counter, as servers have it |
 //! | a sampling rate | weighs counters (to the nearest whole number) and values of distributions (by `1 / rate` without its fraction, as the Datadog Agent does); gauges and sets have none. One that is not above 0 and at most 1 makes the line unreadable |
-//! | a counter that is decremented | counted down. With a time of its own, it is refused |
+//! | a counter that is decremented | counted down, below 0 too: `statsd_exporter` drops such a line. With a time of its own, it is refused |
 //! | a time of its own | kept for gauges and counters; refused as `unsupported` for the rest, which the Agent would throw away |
 //! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
 //! | one name under two kinds | the first one stays; the other is refused as `invalid` |
 //! | a tag `task_id` | left out, and counted in `refused_tags`: the client's is added, once |
 //! | a line that can't be read, NaN, infinity | refused as `invalid` |
+//! | a name with a `:` in it, as of a Rust path | what follows is read as values: the line is refused, unless they are numbers |
 //! | tags with `,` or <code>&#124;</code> in them | cadence does not escape them. They are read as further tags, or the line is refused; no second metric comes of them |
 //! | a prefix | cadence's is part of the name. The client's is put before it, if it has one too |
 //!
@@ -93,7 +94,7 @@ impl CadenceSink {
     }
 
     fn take(&self, text: &str) -> Option<DropReason> {
-        let Some(line) = Line::read(text) else { return self.refuse(DropReason::Invalid) };
+        let Some(line) = Line::read(text) else { return self.refuse(DropReason::Invalid, 1) };
         let (mut places, mut len, mut task_ids) = ([("", ""); TAGS_IN_PLACE], 0, 0);
         for tag in line.tags() {
             if is_task_id(tag) {
@@ -118,14 +119,17 @@ impl CadenceSink {
         let at = match line.seconds {
             None => None,
             Some(seconds) => match SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-                None => return self.refuse(DropReason::Invalid),
+                None => return self.refuse(DropReason::Invalid, line.weighed_values()),
                 at => at,
             },
         };
+        if !line.is_readable() {
+            return self.refuse(DropReason::Invalid, line.weighed_values());
+        }
         match (line.kind, at) {
             (Kind::Gauge, at) => each(line, |value| self.gauge(line.name, tags, value, at)),
             (Kind::Counter, at) => each(line, |value| self.counter(line, tags, value, at)),
-            (_, Some(_)) => self.refuse(DropReason::Unsupported),
+            (_, Some(_)) => self.refuse(DropReason::Unsupported, line.weighed_values()),
             (Kind::Set, None) => self.client.set(line.name).tags(tags).try_insert(line.member()),
             (kind, None) => {
                 let weight = line.weight();
@@ -142,7 +146,7 @@ impl CadenceSink {
         value: &str,
         at: Option<SystemTime>,
     ) -> Option<DropReason> {
-        let Some(level) = number(value) else { return self.refuse(DropReason::Invalid) };
+        let Some(level) = number(value) else { return self.refuse(DropReason::Invalid, 1) };
         let gauge = self.client.gauge(name).tags(tags);
         match at {
             None => gauge.try_set(level),
@@ -163,7 +167,7 @@ impl CadenceSink {
             (Some(Count::Up(n)), None) => counter.try_increment(n),
             (Some(Count::Down(n)), None) => counter.try_decrement(n),
             (Some(Count::Up(n)), Some(at)) => counter.try_increment_at(n, at),
-            (Some(Count::Down(_)), Some(_)) | (None, _) => self.refuse(DropReason::Invalid),
+            (Some(Count::Down(_)), Some(_)) | (None, _) => self.refuse(DropReason::Invalid, 1),
         }
     }
 
@@ -176,7 +180,7 @@ impl CadenceSink {
         value: &str,
         weight: u64,
     ) -> Option<DropReason> {
-        let Some(value) = number(value) else { return self.refuse(DropReason::Invalid) };
+        let Some(value) = number(value) else { return self.refuse(DropReason::Invalid, weight) };
         let metric = match kind {
             Kind::Timing => self.client.timing(name),
             Kind::Histogram => self.client.histogram(name),
@@ -185,8 +189,8 @@ impl CadenceSink {
         metric.tags(tags).try_record_many(value, weight)
     }
 
-    fn refuse(&self, reason: DropReason) -> Option<DropReason> {
-        self.client.shared().refuse(reason, 1)
+    fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
+        self.client.shared().refuse(reason, values)
     }
 
     /// Whether nothing that is recorded now will be sent. It is in the books all the same.

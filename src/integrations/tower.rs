@@ -36,7 +36,7 @@
 //! | `outcome` | |
 //! |---|---|
 //! | `ok` | the response is out, with a status below 500 |
-//! | `error` | a status of 500 or more, an error of the service or of the body, a panic |
+//! | `error` | a status of 500 or more, whoever read its body, an error of the service or of the body, a panic |
 //! | `cancelled` | nobody waited: dropped before there was a response (`status_class:other`) or within its body (any other) |
 //!
 //! A stream that ends when the client goes away is `cancelled`, and its duration is how long it was watched. An upgraded

@@ -1,14 +1,19 @@
 //! Where a transport sink's lines are packed.
 
+use crate::config::DEFAULT_FLUSH_INTERVAL;
 use crate::encode::Lines;
 use crate::fork;
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::packet::{Outbox, Sender};
 use crate::task_id::{Identity, TaskId};
 use crate::transport::{self, Address};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How long a transport has for what the worker has a flush for.
+const TURN: Duration = DEFAULT_FLUSH_INTERVAL;
 
 /// What a desk is made of, in each process anew.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ struct Packer {
     // A line with its end, as it goes into a packet.
     line: Vec<u8>,
     due: Instant,
+    // When the transport may look after its connection, and wait, once more.
+    turn_ends: Instant,
 }
 
 impl Desk {
@@ -42,7 +49,8 @@ impl Desk {
         let sender = Sender { identity: Identity::Constant(task_id), task_id };
         let transport = transport::connect(settings.address.clone());
         let outbox = Outbox::new(settings.max_packet_size, transport, Arc::clone(&ledger), sender);
-        let packer = Packer { outbox, line: Vec::new(), due: Instant::now() + settings.interval };
+        let now = Instant::now();
+        let packer = Packer { outbox, line: Vec::new(), due: now + settings.interval, turn_ends: now + TURN };
         Self {
             generation: fork::generation(),
             ledger,
@@ -55,14 +63,20 @@ impl Desk {
         self.generation == fork::generation()
     }
 
-    /// Flushes what is due, and says when it is next.
-    pub(super) fn flush_if_due(&self) -> Instant {
+    /// Flushes what is due, and says when to look after the desk again.
+    pub(super) fn look_after(&self) -> Instant {
         let mut packer = self.lock();
         if packer.due <= Instant::now() {
-            packer.flush();
+            packer.act(Outbox::write_books);
             packer.due = Instant::now() + self.interval;
         }
-        packer.due
+        // Not with each flush: an agent that takes nothing is waited for in each turn, and call sites wait meanwhile. Nor
+        // with a flush alone: one that came back is not to be found an hour later.
+        if packer.turn_ends <= Instant::now() {
+            packer.outbox.end_turn();
+            packer.turn_ends = Instant::now() + TURN;
+        }
+        packer.due.min(packer.turn_ends)
     }
 
     /// Takes a line in, or says why it was dropped.
@@ -72,12 +86,17 @@ impl Desk {
             return Some(DropReason::Invalid);
         }
         let mut packer = self.lock();
-        let Packer { outbox, line: buffer, .. } = &mut *packer;
-        buffer.clear();
-        buffer.extend_from_slice(line.as_bytes());
-        buffer.push(b'\n');
-        outbox.report(Lines { bytes: buffer, count: 1 }, 1);
-        outbox.is_too_large(buffer.len()).then_some(DropReason::TooLarge)
+        let mut bytes = mem::take(&mut packer.line);
+        bytes.clear();
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        packer.act(|outbox| outbox.report(Lines { bytes: &bytes, count: 1 }, 1));
+        let too_large = packer.outbox.is_too_large(bytes.len());
+        // Not kept where no packet would ever need it: a line may have any length.
+        if !too_large {
+            packer.line = bytes;
+        }
+        too_large.then_some(DropReason::TooLarge)
     }
 
     /// Sends everything. `false` when something was lost on its way.
@@ -85,7 +104,7 @@ impl Desk {
         let lost = || self.ledger.stats(0).dropped(DropReason::Transport).packets;
         let mut packer = self.lock();
         let before = lost();
-        packer.flush();
+        packer.act(Outbox::finish);
         lost() == before
     }
 
@@ -99,10 +118,60 @@ impl Desk {
 }
 
 impl Packer {
-    fn flush(&mut self) {
-        // The thread is that of the other sinks, too.
-        if catch_unwind(AssertUnwindSafe(|| self.outbox.finish())).is_err() {
+    /// The thread is that of the other sinks, or a caller's.
+    fn act(&mut self, act: impl FnOnce(&mut Outbox)) {
+        if catch_unwind(AssertUnwindSafe(|| act(&mut self.outbox))).is_err() {
             self.outbox.write_off();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Delivery, Packets, Transport};
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl Transport for Panics {
+        fn send(&mut self, _: Packets<'_>) -> Delivery {
+            panic!("a transport")
+        }
+
+        fn name(&self) -> &'static str {
+            "panics"
+        }
+    }
+
+    fn desk() -> Desk {
+        let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
+        let sender = Sender { identity: Identity::Constant(task_id), task_id };
+        let outbox = Outbox::new(8, Box::new(Panics), Arc::clone(&ledger), sender);
+        let now = Instant::now();
+        let packer = Packer { outbox, line: Vec::new(), due: now, turn_ends: now };
+        Desk { generation: fork::generation(), ledger, interval: TURN, packer: Mutex::new(packer) }
+    }
+
+    #[test]
+    fn a_transport_that_panics_is_the_loss_of_what_it_had_and_no_callers_matter() {
+        let desk = desk();
+        for _ in 0..5 {
+            assert_eq!(desk.put("a:1|c"), None);
+        }
+        desk.look_after();
+        desk.flush();
+        let stats = desk.stats();
+        assert_eq!((stats.accepted.values, stats.sent.values), (5, 0));
+        assert_eq!(stats.dropped(DropReason::WorkerPanic).values, 5);
+        assert_eq!(stats.accepted, stats.dropped_total());
+    }
+
+    #[test]
+    fn a_line_that_no_packet_holds_leaves_no_buffer_of_its_size() {
+        let desk = desk();
+        assert_eq!(desk.put(&"x".repeat(1_000_000)), Some(DropReason::TooLarge));
+        assert!(desk.lock().line.capacity() < 1000);
+        assert_eq!(desk.stats().dropped(DropReason::TooLarge).bytes, 1_000_001);
     }
 }

@@ -80,6 +80,24 @@ impl<'a> Line<'a> {
         self.rate.map_or(1, |rate| (1.0 / rate) as u64)
     }
 
+    /// Whether several values are numbers, NaN among them, or nothing, and not what stood behind a colon in a name. One alone
+    /// is looked at when it is recorded.
+    pub(super) fn is_readable(&self) -> bool {
+        self.kind == Kind::Set
+            || find(self.values.as_bytes(), b':').is_none()
+            || self.values().all(|value| value.is_empty() || value.parse::<f64>().is_ok())
+    }
+
+    /// How many values the line would be in the books, where it is refused whole.
+    pub(super) fn weighed_values(&self) -> u64 {
+        let values = || self.values().count() as u64;
+        match self.kind {
+            Kind::Set => 1,
+            Kind::Gauge | Kind::Counter | Kind::Occupancy => values(),
+            Kind::Timing | Kind::Histogram | Kind::Distribution => values().saturating_mul(self.weight()),
+        }
+    }
+
     /// What a counter's value stands for, to the nearest whole number. `None` for what is none, or too much.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^53")]
     pub(super) fn count(&self, value: &str) -> Option<Count> {

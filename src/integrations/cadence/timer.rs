@@ -48,7 +48,7 @@ pub(super) fn wake() {
 fn run() {
     loop {
         let Some(desks) = desks() else { return };
-        let due = desks.iter().filter_map(Weak::upgrade).map(|desk| desk.flush_if_due()).min();
+        let due = desks.iter().filter_map(Weak::upgrade).map(|desk| desk.look_after()).min();
         if let Some(due) = due {
             thread::park_timeout(due.saturating_duration_since(Instant::now()));
         }

@@ -25,8 +25,8 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 /// 256 KiB at most), every 2 s, by `flush`, and when the last clone is dropped. One thread, `tasktag-sinks`, sees to the 2 s for all sinks of
 /// the process, and ends with the last of them. A connection that breaks is made again; a name is resolved again.
 ///
-/// The sink waits for an agent that takes nothing for at most 200 ms in 2 s, in the call that found it so and in those that
-/// come meanwhile. [`QueuingMetricSink`](cadence::QueuingMetricSink) before it takes that from the call sites. `stats` counts what was sent
+/// The sink waits for an agent that takes nothing for at most 200 ms in 2 s, however often it flushes, and in each call of
+/// `flush`: in the call that found it so and in those that come meanwhile. One that was away is looked for as often. [`QueuingMetricSink`](cadence::QueuingMetricSink) before it takes that from the call sites. `stats` counts what was sent
 /// and what was lost; a line with a line break in it, which would be two, is refused.
 ///
 /// Nothing is aggregated and no tag is added: [`CadenceSink`](super::CadenceSink) does that, and [`TaskIdExt`](super::TaskIdExt) adds

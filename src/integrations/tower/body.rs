@@ -83,7 +83,11 @@ impl<B: Body> Body for HttpBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        let is_end = self.inner.is_end_stream();
+        if let Some(in_flight) = self.in_flight.as_ref().filter(|_| is_end) {
+            in_flight.tell_of_end();
+        }
+        is_end
     }
 
     fn size_hint(&self) -> SizeHint {

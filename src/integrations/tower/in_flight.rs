@@ -5,6 +5,7 @@ use super::metrics::Route;
 use crate::{OwnedOccupied, StatusClass, fork};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 crate::tags! {
     /// How a request ended.
@@ -29,6 +30,8 @@ pub(super) struct InFlight {
     ending: Ending,
     at_rest: Ending,
     class: StatusClass,
+    // Whoever asked the body for its end was told that it is there, and asks for nothing more.
+    told_of_end: AtomicBool,
     asks_for_head: bool,
     connects: bool,
     _unit: OwnedOccupied,
@@ -43,6 +46,7 @@ impl InFlight {
             ending: Ending::Cancelled,
             at_rest: Ending::Cancelled,
             class: StatusClass::Other,
+            told_of_end: AtomicBool::new(false),
             asks_for_head: *method == Method::HEAD,
             connects: *method == Method::CONNECT,
             _unit: unit,
@@ -65,6 +69,11 @@ impl InFlight {
     /// Takes the head of the response into account.
     pub(super) fn answer<B>(&mut self, response: &Response<B>) {
         self.class = grpc::class(response.headers()).unwrap_or(StatusClass::of(response.status().as_u16()));
+        // A failure is one whether or not anybody waits for its words: a layer outside may have others.
+        if self.class == StatusClass::ServerError {
+            self.at_rest = Ending::Error;
+            self.ending = self.at_rest;
+        }
     }
 
     /// Takes the trailers of the response into account.
@@ -89,6 +98,11 @@ impl InFlight {
         self.ending = self.at_rest;
     }
 
+    /// Whoever sends the response is told that there is no more of it.
+    pub(super) fn tell_of_end(&self) {
+        self.told_of_end.store(true, Ordering::Relaxed);
+    }
+
     /// All of the response is out.
     pub(super) fn finish(mut self) {
         self.complete();
@@ -102,6 +116,9 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        if *self.told_of_end.get_mut() && matches!(self.ending, Ending::Cancelled) {
+            self.complete();
+        }
         // A forked child has no part in its parent's requests.
         if self.generation == fork::generation() {
             self.route.record(self.ending, self.class, self.since);

@@ -3,7 +3,8 @@
 use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
 use super::service::HttpService;
-use crate::{Client, fork};
+use crate::Client;
+use crate::fork::make_whole;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
@@ -127,18 +128,23 @@ impl<R> HttpLayer<R> {
     }
 }
 
+impl<R> HttpLayer<R> {
+    #[cold]
+    fn make_metrics(&self) -> &Arc<Metrics> {
+        // Two threads may each make them, of the same contexts. Nobody waits for one that does, which a forked child
+        // would do for ever.
+        let made = Arc::new(Metrics::new(&self.client, &self.settings));
+        let _making = make_whole();
+        self.metrics.get_or_init(|| made)
+    }
+}
+
 impl<S, R> Layer<S> for HttpLayer<R> {
     type Service = HttpService<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let metrics = self.metrics.get().cloned().unwrap_or_else(|| {
-            let made = Arc::new(Metrics::new(&self.client, &self.settings));
-            // A thread that forks need not wait for all of them to be made, nor does its child. Of two that made them at
-            // once one is thrown away: what both registered is the same.
-            fork::fill(&self.metrics, Arc::clone(&made));
-            self.metrics.get().cloned().unwrap_or(made)
-        });
-        HttpService::new(inner, metrics, Arc::clone(&self.route))
+        let metrics = self.metrics.get().unwrap_or_else(|| self.make_metrics());
+        HttpService::new(inner, Arc::clone(metrics), Arc::clone(&self.route))
     }
 }
 
