@@ -48,10 +48,14 @@
 //!
 //! A macro registers at each call, and leaves no handle behind. What is registered is kept: for as long as somebody holds
 //! a handle of it, and from then on until 150 flushes have passed without a call, as for calls by name. Then its
-//! gauge is sent no more, its room is free, and nothing of it is left. Where there is no room for others, counters and histograms
+//! gauge is sent no more, and its room is free. Where there is no room for others, counters and histograms
 //! go after two. A gauge that was left by `increment` or `decrement` at something else than 0 stays
 //! as long as there is room: somebody will take away what was added. A counter that is set stays for the 150 in a crowd
-//! too: what it grew by would be lost. The worker sees to it at every flush; there is no thread of its own.
+//! too. The worker sees to it at every flush; there is no thread of its own.
+//!
+//! What is left of the forgotten is where they were: a gauge's level, from which `increment` and `decrement` go on, and the
+//! last absolute value of a counter. That is kept of as many of each as the client may have contexts, the latest ones,
+//! and of half as many for sure. Further back, a gauge goes on from 0, and a counter from its next absolute value.
 //!
 //! # Cost
 //!
@@ -70,6 +74,7 @@
 
 mod absolute;
 mod bridge;
+mod forgotten;
 mod kept;
 mod labels;
 mod layer;

@@ -39,9 +39,22 @@ impl Absolute {
         Self { id, last: AtomicU64::new(0), restarts: AtomicU32::new(0) }
     }
 
+    /// Goes on from what [`last`](Self::last) of another was. As that was long ago the calling thread has seen it: what it
+    /// tells next is not late.
+    pub(super) fn after(last: u64) -> Self {
+        let counter = Self { last: AtomicU64::new(last), ..Self::new() };
+        counter.note(0, last);
+        counter
+    }
+
+    /// What it was told last, in a form of its own.
+    pub(super) fn last(&self) -> Option<u64> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last != 0)
+    }
+
     /// Whether it was ever told a value.
     pub(super) fn is_in_use(&self) -> bool {
-        self.last.load(Ordering::Relaxed) != 0
+        self.last().is_some()
     }
 
     /// What the counter grew by. The first value is where it begins.
