@@ -26,9 +26,10 @@
 //! # What becomes of what
 //!
 //! * **Counters** are counters. [`absolute`](metrics::Counter::absolute) sends the growth since the last absolute value:
-//!   the first one is where it begins, and sends nothing. A value that is lower than one which the same thread set or saw
-//!   before is a counter that started again, and counts from 0; one that another thread overtook on its way is late, and
-//!   is left out. It takes a thread two values to tell.
+//!   the first one is where it begins, and sends nothing, as it may stand for years before this process. One that
+//!   begins with the process is told so: `absolute(0)` first. A lower value is late, overtaken on its way by another
+//!   thread or task, and is left out. One below half of what the same thread set or saw before is a counter that started
+//!   again, and counts from 0; it takes a thread two values to tell.
 //! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and sent at every flush while they are known.
 //! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are:
 //!   a `Duration` is recorded in seconds, by the facade. [`timings_by_unit`](Recorder::timings_by_unit) makes milliseconds
