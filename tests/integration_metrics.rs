@@ -642,6 +642,61 @@ fn a_gauge_that_was_moved_stays_until_it_is_moved_back() {
 }
 
 #[test]
+fn an_absolute_counter_that_is_set_now_and_then_counts_what_it_grew_by_meanwhile() {
+    let setup = setup();
+    let set_after_long = |value| {
+        setup.flush_times(IDLE_FLUSHES + 2);
+        assert_eq!((setup.contexts(), setup.kept()), (0, kept(0, 0, 0)), "it takes no room meanwhile");
+        setup.with(|| counter!("bytes", "nic" => "eth0").absolute(value));
+        setup.flush()
+    };
+    assert_eq!(set_after_long(1_000), nothing());
+    assert_eq!(set_after_long(1_400), ["bytes:400|c|#nic:eth0"]);
+    assert_eq!(set_after_long(1_400), nothing());
+    assert_eq!(set_after_long(30), ["bytes:30|c|#nic:eth0"], "it started again");
+    assert_eq!(set_after_long(31), ["bytes:1|c|#nic:eth0"]);
+}
+
+#[test]
+fn a_gauge_that_is_forgotten_is_moved_from_where_it_was() {
+    let setup = setup();
+    let level = || gauge!("workers", "queue" => "mail");
+    setup.with(|| level().set(10.0));
+    setup.flush_times(IDLE_FLUSHES + 2);
+    // Looked for, and not used: where it was is still known after that.
+    setup.with(|| drop(level()));
+    assert_eq!(setup.flush(), nothing());
+    setup.flush_times(IDLE_FLUSHES + 2);
+    assert_eq!((setup.contexts(), setup.kept()), (0, kept(0, 0, 0)));
+    setup.with(|| level().decrement(1.0));
+    assert_eq!(setup.flush(), ["workers:9|g|#queue:mail"]);
+    setup.with(|| level().set(3.0));
+    setup.with(|| level().increment(1.0));
+    assert_eq!(setup.flush(), ["workers:4|g|#queue:mail"]);
+}
+
+#[test]
+fn what_is_known_of_the_forgotten_has_a_bound() {
+    let setup = setup_with(|builder| builder.context_limit(4));
+    let count = |name: &'static str, value| setup.with(|| counter!(name).absolute(value));
+    let forget = || drop(setup.flush_times(IDLE_FLUSHES + 2));
+    for name in ["a", "b", "c", "d"] {
+        count(name, 100);
+        forget();
+    }
+    count("d", 105);
+    count("c", 103);
+    assert_eq!(setup.flush(), ["c:3|c", "d:5|c"], "the last ones are known");
+    forget();
+    for name in ["e", "f", "g", "h"] {
+        count(name, 100);
+        forget();
+    }
+    count("a", 150);
+    assert_eq!(setup.flush(), nothing(), "what is long forgotten begins anew");
+}
+
+#[test]
 fn what_is_forgotten_makes_room() {
     let setup = setup_with(|builder| builder.context_limit(3));
     setup.with(|| {

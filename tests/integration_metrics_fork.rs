@@ -108,6 +108,28 @@ fn what_a_child_calls_no_more_is_forgotten_there() {
 }
 
 #[test]
+fn what_was_forgotten_before_a_fork_is_a_level_of_the_parents_and_a_count_of_both() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let recorder = Recorder::new(guard.client());
+    with_local_recorder(&recorder, || {
+        gauge!("level").set(10.0);
+        counter!("told").absolute(100);
+        assert!((0..160).all(|_| flushed(&guard)) && guard.client().stats().contexts == 0);
+        let _ = capture.take_lines();
+        let starts = |expected: [&str; 2]| {
+            gauge!("level").increment(1.0);
+            counter!("told").absolute(108);
+            let mut lines = if flushed(&guard) { capture.take_lines() } else { Vec::new() };
+            lines.sort_unstable();
+            lines.iter().map(|line| line.split_once("|#").unwrap().0).eq(expected)
+        };
+        in_a_child(|| starts(["level:1|g", "told:8|c"]));
+        assert!(starts(["level:11|g", "told:8|c"]));
+    });
+}
+
+#[test]
 fn threads_that_register_and_forget_meanwhile_leave_no_lock_behind() {
     // Nobody reads it: what is sent is of no interest here. (A capture has a lock of its own, which a fork may cut.)
     let agent = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -47,11 +47,11 @@ impl GaugeCell {
         self.raise(value);
     }
 
-    /// Adds to the value; to 0 if it was never set. `None` when the sum is not finite: nothing is stored then.
-    pub(crate) fn add(&self, delta: f64) -> Option<f64> {
+    /// Adds to the value; to `start` if it was never set. `None` when the sum is not finite: nothing is stored then.
+    pub(crate) fn add_from(&self, start: f64, delta: f64) -> Option<f64> {
         let mut now = self.value.0.load(Ordering::Relaxed);
         loop {
-            let level = if now == UNSET { 0.0 } else { f64::from_bits(now) };
+            let level = if now == UNSET { start } else { f64::from_bits(now) };
             let sum = level + delta;
             if !sum.is_finite() {
                 return None;
@@ -118,15 +118,15 @@ mod tests {
         assert_eq!(cell.value().map(f64::to_bits), Some((-0.0_f64).to_bits()));
         cell.unset();
         assert_eq!(cell.value(), None);
-        assert_eq!(cell.add(2.5), Some(2.5));
-        assert_eq!(cell.add(-1.0), Some(1.5));
+        assert_eq!(cell.add_from(0.0, 2.5), Some(2.5));
+        assert_eq!(cell.add_from(0.0, -1.0), Some(1.5));
     }
 
     #[test]
     fn an_infinite_sum_changes_nothing() {
         let cell = GaugeCell::new();
         cell.set(f64::MAX);
-        assert_eq!(cell.add(f64::MAX), None);
+        assert_eq!(cell.add_from(0.0, f64::MAX), None);
         assert_eq!(cell.value(), Some(f64::MAX));
     }
 
@@ -142,8 +142,8 @@ mod tests {
         assert_eq!(cell.take_peak(), Some(-3.0));
         assert_eq!(cell.take_peak(), None);
         cell.set(1.0);
-        cell.add(4.0);
-        cell.add(-2.0);
+        cell.add_from(0.0, 4.0);
+        cell.add_from(0.0, -2.0);
         assert_eq!(cell.take_peak(), Some(5.0));
     }
 }

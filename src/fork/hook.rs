@@ -25,7 +25,8 @@ mod linux {
     /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
     /// child, which has no other thread.
     struct Held {
-        // Dropped before the keepers and clients that they belong to.
+        // All locks are let go before the keepers and clients that they belong to: one that nobody else has any more is
+        // dropped then, and what it held may use another client.
         _locks: Vec<Box<dyn Locks>>,
         _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,

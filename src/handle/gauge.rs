@@ -40,13 +40,19 @@ impl Gauge {
     /// Raises the level by `delta`. A gauge that was never set starts at 0.
     #[inline]
     pub fn add(&self, delta: f64) {
-        add(&self.cell, &self.shared, delta);
+        add(&self.cell, &self.shared, 0.0, delta);
+    }
+
+    /// Raises the level by `delta`, from `start` where there is none.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn add_from(&self, start: f64, delta: f64) {
+        add(&self.cell, &self.shared, start, delta);
     }
 
     /// Lowers the level by `delta`.
     #[inline]
     pub fn sub(&self, delta: f64) {
-        add(&self.cell, &self.shared, -delta);
+        add(&self.cell, &self.shared, 0.0, -delta);
     }
 
     /// Reports what the level was at a time of its own, to the second: for readings that were taken elsewhere or
@@ -83,9 +89,9 @@ fn set(cell: &GaugeCell, shared: &Shared, value: f64) -> Option<DropReason> {
 }
 
 #[inline]
-fn add(cell: &GaugeCell, shared: &Shared, delta: f64) -> Option<DropReason> {
+fn add(cell: &GaugeCell, shared: &Shared, start: f64, delta: f64) -> Option<DropReason> {
     fork::check();
-    if cell.add(delta).is_some() { None } else { refuse(shared) }
+    if cell.add_from(start, delta).is_some() { None } else { refuse(shared) }
 }
 
 fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) -> Option<DropReason> {
@@ -124,7 +130,7 @@ impl MetricBuilder<'_, Gauge> {
     /// Raises the level by name.
     #[inline]
     pub fn add(self, delta: f64) {
-        self.call(1, move |cell, shared| add(cell, shared, delta));
+        self.call(1, move |cell, shared| add(cell, shared, 0.0, delta));
     }
 
     /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].

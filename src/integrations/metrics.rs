@@ -26,9 +26,10 @@
 //! # What becomes of what
 //!
 //! * **Counters** are counters. [`absolute`](metrics::Counter::absolute) sends the growth since the last absolute value:
-//!   the first one is where it begins, and sends nothing. A value that is lower than one which the same thread set or saw
-//!   before is a counter that started again, and counts from 0; one that another thread overtook on its way is late, and
-//!   is left out. It takes a thread two values to tell.
+//!   the first one is where it begins, and sends nothing, as it may stand for years before this process. One that
+//!   begins with the process is told so: `absolute(0)` first. A lower value is late, overtaken on its way by another
+//!   thread or task, and is left out. One below half of what the same thread set or saw before is a counter that started
+//!   again, and counts from 0; it takes a thread two values to tell.
 //! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and sent at every flush while they are known.
 //! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are:
 //!   a `Duration` is recorded in seconds, by the facade. [`timings_by_unit`](Recorder::timings_by_unit) makes milliseconds
@@ -48,10 +49,14 @@
 //!
 //! A macro registers at each call, and leaves no handle behind. What is registered is kept: for as long as somebody holds
 //! a handle of it, and from then on until 150 flushes have passed without a call, as for calls by name. Then its
-//! gauge is sent no more, its room is free, and nothing of it is left. Where there is no room for others, counters and histograms
+//! gauge is sent no more, and its room is free. Where there is no room for others, counters and histograms
 //! go after two. A gauge that was left by `increment` or `decrement` at something else than 0 stays
 //! as long as there is room: somebody will take away what was added. A counter that is set stays for the 150 in a crowd
-//! too: what it grew by would be lost. The worker sees to it at every flush; there is no thread of its own.
+//! too. The worker sees to it at every flush; there is no thread of its own.
+//!
+//! What is left of the forgotten is where they were: a gauge's level, from which `increment` and `decrement` go on, and the
+//! last absolute value of a counter. That is kept of as many of each as the client may have contexts, the latest ones,
+//! and of half as many for sure. Further back, a gauge goes on from 0, and a counter from its next absolute value.
 //!
 //! # Cost
 //!
@@ -71,6 +76,7 @@
 
 mod absolute;
 mod bridge;
+mod forgotten;
 mod kept;
 mod labels;
 mod layer;

@@ -21,7 +21,8 @@ struct Seen {
 /// A counter as it is somewhere else, told to us by any number of threads.
 ///
 /// A value below the last one is either late, read before another thread told a higher one, or the counter started again.
-/// A thread knows: what it reads after it saw a higher value can't be late.
+/// A thread knows that what it reads after it saw a higher value isn't late, but not when a value was read: a task may
+/// be put aside between reading and telling. What is late is near what overtook it, and what started again is near 0.
 #[derive(Debug)]
 pub(super) struct Absolute {
     // Never 0, which is what threads know of no counter.
@@ -39,9 +40,22 @@ impl Absolute {
         Self { id, last: AtomicU64::new(0), restarts: AtomicU32::new(0) }
     }
 
+    /// Goes on from what [`last`](Self::last) of another was. As that was long ago the calling thread has seen it: what it
+    /// tells next is not late.
+    pub(super) fn after(last: u64) -> Self {
+        let counter = Self { last: AtomicU64::new(last), ..Self::new() };
+        counter.note(0, last);
+        counter
+    }
+
+    /// What it was told last, in a form of its own.
+    pub(super) fn last(&self) -> Option<u64> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last != 0)
+    }
+
     /// Whether it was ever told a value.
     pub(super) fn is_in_use(&self) -> bool {
-        self.last.load(Ordering::Relaxed) != 0
+        self.last().is_some()
     }
 
     /// What the counter grew by. The first value is where it begins.
@@ -49,7 +63,7 @@ impl Absolute {
         let reading = value.saturating_add(1);
         // Acquire pairs with the Release of the exchange below: who sees what came after a restart sees that there was one.
         let last = self.last.load(Ordering::Acquire);
-        if reading < last && self.saw_more_than(reading) && self.restart(last, reading) {
+        if value < last / 2 && self.saw_more_than(reading) && self.restart(last, reading) {
             return value;
         }
         let restarts = self.restarts.load(Ordering::Acquire);
@@ -108,6 +122,14 @@ mod tests {
         let growth = [0, 0, 3, 2, 0, 0, 0, 7, u64::MAX - 8, 5];
         assert_eq!(values.map(|value| counter.growth(value)), growth);
         assert!(counter.is_in_use());
+    }
+
+    #[test]
+    fn what_tasks_of_one_thread_tell_late_is_no_restart() {
+        // One read 990 and was put aside, the other read 1000 and told it, and then the first one went on.
+        let counter = Absolute::new();
+        let values = [1000, 990, 1001, 501, 1002, 500, 700];
+        assert_eq!(values.map(|value| counter.growth(value)), [0, 0, 1, 0, 1, 500, 200]);
     }
 
     #[test]

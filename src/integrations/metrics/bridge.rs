@@ -156,9 +156,10 @@ impl Bridge {
 
 impl Keep for Bridge {
     fn tidy(&self, crowded: bool) {
-        self.counters.tidy(crowded);
-        self.gauges.tidy(crowded);
-        self.histograms.tidy(crowded);
+        let limit = self.client.shared().index.limit();
+        self.counters.tidy(crowded, limit);
+        self.gauges.tidy(crowded, limit);
+        self.histograms.tidy(crowded, limit);
     }
 
     fn freeze(&self) -> Box<dyn Held + '_> {

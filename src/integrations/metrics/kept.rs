@@ -1,6 +1,7 @@
 //! Handles that are kept for macros, which come by name at every call.
 
 use super::absolute::Absolute;
+use super::forgotten::Trace;
 use super::recent::Recent;
 use crate::client::Client;
 use crate::handle::{Counter, Distribution, Gauge, Metric};
@@ -19,6 +20,14 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
 
     /// Flushes without a call after which it is let go; `None` is never.
     fn patience(&self, crowded: bool) -> Option<u32>;
+
+    /// What the next one of its key has to know, when this one is let go.
+    fn trace(&self) -> Option<Trace> {
+        None
+    }
+
+    /// Before it is used first.
+    fn go_on_from(&mut self, _: Trace) {}
 }
 
 /// A handle with its key.
@@ -71,6 +80,14 @@ impl<H: Handle> Kept<H> {
         self.handle.patience(crowded).is_some_and(|patience| idle >= patience)
     }
 
+    pub(super) fn trace(&self) -> Option<(Key, Trace)> {
+        self.handle.trace().map(|trace| (self.key.clone(), trace))
+    }
+
+    pub(super) fn go_on_from(&mut self, trace: Trace) {
+        self.handle.go_on_from(trace);
+    }
+
     /// Whether somebody looked for it since the last flush.
     pub(super) fn is_called(&self) -> bool {
         self.called.load(Ordering::Relaxed)
@@ -106,6 +123,14 @@ impl Handle for CounterHandle {
         let is_told = self.absolute.as_ref().is_some_and(Absolute::is_in_use);
         Some(if crowded && !is_told { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES })
     }
+
+    fn trace(&self) -> Option<Trace> {
+        self.absolute.as_ref()?.last().map(Trace::new)
+    }
+
+    fn go_on_from(&mut self, trace: Trace) {
+        self.absolute = self.absolute.take().map(|_| Absolute::after(trace.bits));
+    }
 }
 
 impl CounterFn for Kept<CounterHandle> {
@@ -128,11 +153,25 @@ pub(super) struct GaugeHandle {
     gauge: Gauge,
     // What was added is somebody's to take away again.
     moved: AtomicBool,
+    // The level at which the last one of its key was let go.
+    before: Option<Trace>,
 }
 
 impl GaugeHandle {
     pub(super) fn new(gauge: Gauge) -> Self {
-        Self { gauge, moved: AtomicBool::new(false) }
+        Self { gauge, moved: AtomicBool::new(false), before: None }
+    }
+
+    /// What a move begins with where nothing was set.
+    fn start(&self) -> f64 {
+        self.before
+            .filter(|before| before.is_of_this_process())
+            .map_or(0.0, |before| f64::from_bits(before.bits))
+    }
+
+    fn add(&self, delta: f64) {
+        self.gauge.add_from(self.start(), delta);
+        self.note(true);
     }
 
     #[inline]
@@ -156,17 +195,24 @@ impl Handle for GaugeHandle {
             self.moved.load(Ordering::Relaxed) && self.gauge.level().is_some_and(|level| level != 0.0);
         (crowded || !is_owed).then_some(IDLE_FLUSHES)
     }
+
+    fn trace(&self) -> Option<Trace> {
+        let level = self.gauge.level().unwrap_or_else(|| self.start());
+        (level != 0.0).then(|| Trace::new(level.to_bits()))
+    }
+
+    fn go_on_from(&mut self, trace: Trace) {
+        self.before = Some(trace);
+    }
 }
 
 impl GaugeFn for Kept<GaugeHandle> {
     fn increment(&self, value: f64) {
-        self.handle.gauge.add(value);
-        self.handle.note(true);
+        self.handle.add(value);
     }
 
     fn decrement(&self, value: f64) {
-        self.handle.gauge.sub(value);
-        self.handle.note(true);
+        self.handle.add(-value);
     }
 
     #[inline]

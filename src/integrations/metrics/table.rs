@@ -1,5 +1,6 @@
 //! From keys to the handles that are kept for them.
 
+use super::forgotten::Forgotten;
 use super::kept::{Handle, Kept};
 use super::labels;
 use crate::keeper::Held;
@@ -22,6 +23,7 @@ struct Known<H> {
     // By the name of the metric whose further contexts are folded into it.
     overflows: HashMap<Box<str>, Arc<Kept<H>>, RandomState>,
     aliases: usize,
+    forgotten: Forgotten,
 }
 
 /// What a key leads to.
@@ -43,8 +45,8 @@ impl<H: Handle> Link<H> {
 
 impl<H: Handle> Table<H> {
     pub(super) fn new() -> Self {
-        let known = Known { links: HashMap::default(), overflows: HashMap::default(), aliases: 0 };
-        Self { known: RwLock::new(known) }
+        let (links, overflows) = (HashMap::default(), HashMap::default());
+        Self { known: RwLock::new(Known { links, overflows, aliases: 0, forgotten: Forgotten::default() }) }
     }
 
     /// The handle of a key, which counts as called.
@@ -55,12 +57,16 @@ impl<H: Handle> Table<H> {
         Some(kept)
     }
 
-    /// Keeps a handle, unless another thread was faster: then it is that one's.
-    pub(super) fn keep(&self, kept: Kept<H>) -> Arc<Kept<H>> {
+    /// Keeps a handle, unless another thread was faster: then it is that one's. It goes on from where the last one of its
+    /// key was let go.
+    pub(super) fn keep(&self, mut kept: Kept<H>) -> Arc<Kept<H>> {
         let mut known = self.write();
         if let Some(faster) = known.find(&kept.key) {
             faster.call();
             return faster;
+        }
+        if let Some(trace) = known.forgotten.take(&kept.key) {
+            kept.go_on_from(trace);
         }
         let kept = Arc::new(kept);
         known.links.entry(kept.key.get_hash()).or_default().push(Link::Own(Arc::clone(&kept)));
@@ -89,8 +95,8 @@ impl<H: Handle> Table<H> {
         Arc::clone(kept)
     }
 
-    /// Lets go of what nobody held or called for long.
-    pub(super) fn tidy(&self, crowded: bool) {
+    /// Lets go of what nobody held or called for long. What has to be known of it later is kept, for as many as `limit`.
+    pub(super) fn tidy(&self, crowded: bool, limit: usize) {
         let known = self.read();
         let links = known.links.values().flatten();
         // All of them are asked: each grows older by it.
@@ -98,7 +104,7 @@ impl<H: Handle> Table<H> {
             + known.overflows.values().filter(|kept| kept.grows_old(crowded)).count();
         drop(known);
         if old > 0 {
-            let gone = self.write().let_go(crowded);
+            let gone = self.write().let_go(crowded, limit);
             // Not under the lock: a handle may be the last that refers to its client.
             drop(gone);
         }
@@ -137,7 +143,7 @@ impl<H: Handle> Known<H> {
         self.links.get(&key.get_hash())?.iter().find_map(|link| link.find(key))
     }
 
-    fn let_go(&mut self, crowded: bool) -> Vec<Kept<H>> {
+    fn let_go(&mut self, crowded: bool, limit: usize) -> Vec<Kept<H>> {
         let mut gone = Vec::new();
         let aliases = &mut self.aliases;
         self.links.retain(|_, links| {
@@ -152,6 +158,10 @@ impl<H: Handle> Known<H> {
             *links = mem::take(links).into_iter().filter_map(stays).collect();
             !links.is_empty()
         });
+        // Not of the overflows that follow: what many keys were one in says nothing of any.
+        for (key, trace) in gone.iter().filter_map(Kept::trace) {
+            self.forgotten.note(key, trace, limit);
+        }
         let overflows = mem::take(&mut self.overflows).into_iter();
         self.overflows = overflows
             .filter_map(|(name, kept)| Some((name, unless_old(kept, crowded, &mut gone)?)))
