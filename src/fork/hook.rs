@@ -30,7 +30,6 @@ mod linux {
         _locks: Vec<Box<dyn Locks>>,
         _making: MutexGuard<'static, ()>,
         _list: MutexGuard<'static, Vec<Weak<Shared>>>,
-        // Not under a lock: this may be the last that refers to one, and what its settings hold may be anything.
         _keepers: Vec<Arc<dyn Keep>>,
         _clients: Vec<Arc<Shared>>,
     }
