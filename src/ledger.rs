@@ -1,6 +1,9 @@
 //! What became of every value: accepted, sent, or dropped for a reason.
 
-use crate::cell::{CounterBlock, CounterCell};
+mod striped;
+
+pub(crate) use self::striped::{Share, StripedCount};
+
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -251,34 +254,6 @@ impl Count {
 
     fn clear(&self) {
         self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-/// A number that only grows, and that many threads add to at once.
-#[derive(Debug)]
-pub(crate) struct StripedCount {
-    cell: CounterCell,
-    // What is counted from.
-    start: AtomicU64,
-}
-
-impl Default for StripedCount {
-    fn default() -> Self {
-        Self { cell: CounterBlock::default().cell(), start: AtomicU64::new(0) }
-    }
-}
-
-impl StripedCount {
-    pub(crate) fn add(&self, n: u64) {
-        self.cell.add(n);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.cell.sum().wrapping_sub(self.start.load(Ordering::Relaxed))
-    }
-
-    fn clear(&self) {
-        self.start.store(self.cell.sum(), Ordering::Relaxed);
     }
 }
 

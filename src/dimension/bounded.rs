@@ -3,9 +3,9 @@
 use super::frequent::FrequentBuilder;
 use super::pattern::{Member, Pattern};
 use super::places::Places;
-use crate::cell::{CounterBlock, CounterCell};
 use crate::error::RegisterError;
 use crate::handle::MetricBuilder;
+use crate::ledger::Share;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,18 +129,16 @@ struct Shared<M> {
     key: Box<str>,
     other: M,
     pattern: Pattern<M>,
-    folded: CounterCell,
-}
-
-impl<M> BoundedFamily<M> {
-    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
-        let folded = CounterBlock::default().cell();
-        Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
-    }
+    folded: Share,
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: Member> BoundedFamily<M> {
+    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
+        let folded = pattern.client().shared().ledger.folded_values.share();
+        Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
+    }
+
     /// The handle for a value, or that of `other`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "half as much again is spent on the call otherwise")]
@@ -156,7 +154,7 @@ impl<M: Member> BoundedFamily<M> {
     /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
     #[must_use]
     pub fn folded(&self) -> u64 {
-        self.shared.folded.sum()
+        self.shared.folded.get()
     }
 }
 
@@ -167,8 +165,7 @@ impl<M: Member> Shared<M> {
         if let Some(handle) = self.places.admit(hash, value, register) {
             return handle;
         }
-        self.folded.add(1);
-        self.pattern.client().shared().ledger.folded_values.add(1);
+        self.folded.add_one();
         &self.other
     }
 }
@@ -184,7 +181,7 @@ impl<M> fmt::Debug for BoundedFamily<M> {
         f.debug_struct("BoundedFamily")
             .field("key", &self.shared.key)
             .field("places", &self.shared.places)
-            .field("folded", &self.shared.folded.sum())
+            .field("folded", &self.shared.folded.get())
             .finish_non_exhaustive()
     }
 }

@@ -13,11 +13,21 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 const CORNER: usize = 4;
 /// Corners: one for each place, and not fewer than these.
 const MIN_CORNERS: usize = 64;
+/// Places of a table that are a quarter of it.
+const FEW_PLACES: usize = 1024;
+const MIN_LEN: usize = 32;
 /// One in so many places may get another value in a half-life: each is a context more, for as long as the one before
 /// is not forgotten.
 const CHANGED: usize = 4;
 /// A candidate takes the place of a value that was seen less than one time in so many of its own.
 const LEAD: u64 = 2;
+/// Calls for each corner that are all noted in a half-life. Of those that come after them, one in `STANDS_FOR` is.
+const NOTED: usize = 64;
+const STANDS_FOR: u64 = 8;
+/// Every call is noted.
+const ALL: u64 = u64::MAX;
+/// The golden ratio's fraction: its multiples are spread evenly, whatever rhythm values come in.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What callers see: which values, known by their hashes, have a place.
 ///
@@ -37,6 +47,9 @@ pub(super) struct Board {
     growth: PerProcess<Mutex<()>>,
     places: usize,
     candidates: Box<[[Candidate; CORNER]]>,
+    // How many calls were noted since the worker dealt, and which ones are from here on.
+    noted: AtomicU64,
+    heard: AtomicU64,
 }
 
 #[derive(Default)]
@@ -48,7 +61,8 @@ struct Candidate {
 impl Board {
     /// A board with that many places, some of them taken.
     pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
-        let len = (2 * places).next_power_of_two();
+        // Few of those without a place are looked for twice; a large table has the same room at half the memory.
+        let len = (2 * places).max(4 * places.min(FEW_PLACES)).max(MIN_LEN).next_power_of_two();
         let corners = places.max(MIN_CORNERS).next_power_of_two();
         let board = Self {
             words: (0..2 * len).map(|_| AtomicU64::new(0)).collect(),
@@ -59,6 +73,8 @@ impl Board {
             growth: PerProcess::new(Mutex::new(())),
             places,
             candidates: (0..corners).map(|_| Default::default()).collect(),
+            noted: AtomicU64::new(0),
+            heard: AtomicU64::new(ALL),
         };
         for hash in pinned {
             board.insert(0, *hash);
@@ -71,6 +87,7 @@ impl Board {
         self.growth.renew(Mutex::new(()));
         let taken = self.table(self.used()).filter(|(word, _)| word.load(Ordering::Relaxed) != 0).count();
         self.room.store(self.places.saturating_sub(taken), Ordering::Relaxed);
+        self.hear_all();
     }
 
     /// Whether a value has a place. Counts the call then.
@@ -80,18 +97,21 @@ impl Board {
         found.inspect(|place| self.calls.add_one(*place)).is_some()
     }
 
-    /// Whether a value gets a place now. Counts the call in any case.
-    pub(super) fn admits(&self, hash: u64) -> bool {
-        fork::check();
-        if self.room.load(Ordering::Relaxed) > 0 && self.take_place(hash) {
-            return true;
-        }
-        self.note(hash);
-        false
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.room.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the `nth` call without a place is to be noted.
+    #[inline]
+    pub(super) fn hears(&self, nth: u64) -> bool {
+        nth.wrapping_mul(SPREAD) <= self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether a value gets a place now. Counts the call then.
     #[cold]
-    fn take_place(&self, hash: u64) -> bool {
+    pub(super) fn take_place(&self, hash: u64) -> bool {
+        fork::check();
         // Nothing panics under it; a poisoned one would be as good.
         let _growing = match self.growth.get().try_lock() {
             Ok(lock) => lock,
@@ -107,25 +127,54 @@ impl Board {
         self.keeps(hash)
     }
 
-    /// Counts a call of a value without a place.
+    /// Counts a call of a value without a place, or as many as it stands for.
     ///
     /// Of two threads in one corner one may be counted for the other's value, or not at all: it is an estimate.
-    fn note(&self, hash: u64) {
+    #[inline(never)]
+    pub(super) fn note(&self, hash: u64) {
+        let calls = self.stands_for();
         let Some(corner) = self.candidates.get(nth(hash, 0, self.candidates.len())) else { return };
-        if let Some(known) = corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
-            known.seen.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
         // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
-        let turn = corner.iter().cycle().skip(nth(hash.rotate_left(32), 0, CORNER)).take(CORNER);
-        let Some(least) = turn.min_by_key(|known| known.seen.load(Ordering::Relaxed)) else { return };
+        let chance = hash.rotate_left(32) >> 32;
+        let mut least = None;
+        for (known, spot) in corner.iter().zip(chance..) {
+            let seen = known.seen.load(Ordering::Relaxed);
+            if known.hash.load(Ordering::Relaxed) == hash {
+                known.seen.fetch_add(calls, Ordering::Relaxed);
+                return;
+            }
+            let rank = (seen, spot % CORNER as u64);
+            if least.is_none_or(|(least, _)| rank < least) {
+                least = Some((rank, known));
+            }
+        }
+        let Some(((seen, _), least)) = least else { return };
         // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
         // drive each other out, and not those that come again.
-        let seen = least.seen.load(Ordering::Relaxed);
         if seen == 0 {
             least.hash.store(hash, Ordering::Relaxed);
         }
-        least.seen.store(if seen == 0 { 1 } else { seen - 1 }, Ordering::Relaxed);
+        // Seen once is known of a new one, and no more: none that came once stands where eight calls would.
+        least.seen.store(if seen == 0 { 1 } else { seen.saturating_sub(calls) }, Ordering::Relaxed);
+    }
+
+    /// How many calls the one at hand stands for.
+    #[inline]
+    fn stands_for(&self) -> u64 {
+        // Asked once, so that whoever comes while the worker deals is taken for what it is or for less.
+        let calls = if self.heard.load(Ordering::Relaxed) == ALL { 1 } else { STANDS_FOR };
+        let noted = self.noted.load(Ordering::Relaxed) + 1;
+        self.noted.store(noted, Ordering::Relaxed);
+        if noted >= (NOTED * self.candidates.len()) as u64 && calls == 1 {
+            self.heard.store(ALL / STANDS_FOR, Ordering::Relaxed);
+        }
+        calls
+    }
+
+    /// A half-life begins.
+    fn hear_all(&self) {
+        self.noted.store(0, Ordering::Relaxed);
+        self.heard.store(ALL, Ordering::Relaxed);
     }
 
     #[inline]
@@ -247,6 +296,7 @@ impl Ranking {
         let mut kept = self.kept(&board);
         kept.retain(|value| value.seen > 0);
         let mut candidates = take_candidates(&board);
+        board.hear_all();
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
         let given_up = self.places.saturating_sub(self.pinned.len() + kept.len() + unused);
         let mut changes = (self.places / CHANGED).max(1);
@@ -390,5 +440,50 @@ mod tests {
         assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&board, hash)), [10, 20, 30, 4, 0]);
         (0..5).for_each(|_| board.note(5));
         assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&board, hash)), [10, 20, 30, 0, 1]);
+    }
+
+    #[test]
+    fn of_many_calls_one_in_eight_is_heard_and_stands_for_all_whatever_their_rhythm() {
+        for rhythm in [2, 3, 5, 8, 13, 16, 64] {
+            let board = Board::new(1, &[]);
+            let calls = 200_000;
+            let mut heard = 0;
+            for nth in 0..calls {
+                if board.hears(nth) {
+                    heard += 1;
+                    // One candidate a corner: none drives another out.
+                    board.note((nth % rhythm) << 32);
+                }
+            }
+            assert!((calls / 8..calls / 8 + 4_500).contains(&heard), "{heard}");
+            for value in 1..rhythm {
+                let (seen, due) = (seen(&board, value << 32), calls / rhythm);
+                assert!(
+                    (due * 9 / 10..=due * 11 / 10).contains(&seen),
+                    "{value} of {rhythm}: {seen} of {due}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_half_life_begins_with_every_call() {
+        let board = Board::new(1, &[]);
+        (0..4096).for_each(|_| board.note(1));
+        let heard = |board: &Board| (0..1000).filter(|nth| board.hears(*nth)).count();
+        assert!((120..=130).contains(&heard(&board)), "{}", heard(&board));
+        let board = Arc::new(board);
+        Ranking::new(Arc::clone(&board), Vec::new(), 1, 1, Clock::monotonic()).deal();
+        assert_eq!(heard(&board), 1000);
+    }
+
+    #[test]
+    fn one_that_was_heard_once_stands_for_one_call() {
+        let board = Board::new(1, &[]);
+        (0..4096).for_each(|_| board.note(1));
+        board.note(2 << 32);
+        board.note(3 << 32);
+        board.note(3 << 32);
+        assert_eq!([2, 3].map(|value| seen(&board, value << 32)), [1, 9]);
     }
 }
