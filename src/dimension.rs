@@ -5,6 +5,7 @@ mod closed;
 mod declare;
 mod family;
 mod frequent;
+mod hearing;
 mod pattern;
 pub(crate) mod places;
 mod ranking;

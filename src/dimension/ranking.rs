@@ -1,5 +1,6 @@
 //! Which values of a tag are the most frequent: read by callers without a lock, ranked by the worker.
 
+use super::hearing::Hearing;
 use super::places::nth;
 use crate::cell::CounterGrid;
 use crate::clock::Clock;
@@ -21,13 +22,6 @@ const MIN_LEN: usize = 32;
 const CHANGED: usize = 4;
 /// A candidate takes the place of a value that was seen less than one time in so many of its own.
 const LEAD: u64 = 2;
-/// Calls for each corner that are all noted in a half-life. Of those that come after them, one in `STANDS_FOR` is.
-const NOTED: usize = 64;
-const STANDS_FOR: u64 = 8;
-/// Every call is noted.
-const ALL: u64 = u64::MAX;
-/// The golden ratio's fraction: its multiples are spread evenly, whatever rhythm values come in.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What callers see: which values, known by their hashes, have a place.
 ///
@@ -47,9 +41,7 @@ pub(super) struct Board {
     growth: PerProcess<Mutex<()>>,
     places: usize,
     candidates: Box<[[Candidate; CORNER]]>,
-    // How many calls were noted since the worker dealt, and which ones are from here on.
-    noted: AtomicU64,
-    heard: AtomicU64,
+    hearing: Hearing,
 }
 
 #[derive(Default)]
@@ -73,8 +65,7 @@ impl Board {
             growth: PerProcess::new(Mutex::new(())),
             places,
             candidates: (0..corners).map(|_| Default::default()).collect(),
-            noted: AtomicU64::new(0),
-            heard: AtomicU64::new(ALL),
+            hearing: Hearing::new(corners),
         };
         for hash in pinned {
             board.insert(0, *hash);
@@ -87,7 +78,7 @@ impl Board {
         self.growth.renew(Mutex::new(()));
         let taken = self.table(self.used()).filter(|(word, _)| word.load(Ordering::Relaxed) != 0).count();
         self.room.store(self.places.saturating_sub(taken), Ordering::Relaxed);
-        self.hear_all();
+        self.hearing.start_over();
     }
 
     /// Whether a value has a place. Counts the call then.
@@ -105,7 +96,7 @@ impl Board {
     /// Whether the `nth` call without a place is to be noted.
     #[inline]
     pub(super) fn hears(&self, nth: u64) -> bool {
-        nth.wrapping_mul(SPREAD) <= self.heard.load(Ordering::Relaxed)
+        self.hearing.hears(nth)
     }
 
     /// Whether a value gets a place now. Counts the call then.
@@ -132,7 +123,7 @@ impl Board {
     /// Of two threads in one corner one may be counted for the other's value, or not at all: it is an estimate.
     #[inline(never)]
     pub(super) fn note(&self, hash: u64) {
-        let calls = self.stands_for();
+        let calls = self.hearing.note();
         let Some(corner) = self.candidates.get(nth(hash, 0, self.candidates.len())) else { return };
         // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
         let chance = hash.rotate_left(32) >> 32;
@@ -156,25 +147,6 @@ impl Board {
         }
         // Seen once is known of a new one, and no more: none that came once stands where eight calls would.
         least.seen.store(if seen == 0 { 1 } else { seen.saturating_sub(calls) }, Ordering::Relaxed);
-    }
-
-    /// How many calls the one at hand stands for.
-    #[inline]
-    fn stands_for(&self) -> u64 {
-        // Asked once, so that whoever comes while the worker deals is taken for what it is or for less.
-        let calls = if self.heard.load(Ordering::Relaxed) == ALL { 1 } else { STANDS_FOR };
-        let noted = self.noted.load(Ordering::Relaxed) + 1;
-        self.noted.store(noted, Ordering::Relaxed);
-        if noted >= (NOTED * self.candidates.len()) as u64 && calls == 1 {
-            self.heard.store(ALL / STANDS_FOR, Ordering::Relaxed);
-        }
-        calls
-    }
-
-    /// A half-life begins.
-    fn hear_all(&self) {
-        self.noted.store(0, Ordering::Relaxed);
-        self.heard.store(ALL, Ordering::Relaxed);
     }
 
     #[inline]
@@ -296,7 +268,7 @@ impl Ranking {
         let mut kept = self.kept(&board);
         kept.retain(|value| value.seen > 0);
         let mut candidates = take_candidates(&board);
-        board.hear_all();
+        board.hearing.start_over();
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
         let given_up = self.places.saturating_sub(self.pinned.len() + kept.len() + unused);
         let mut changes = (self.places / CHANGED).max(1);
