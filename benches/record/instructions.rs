@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{env, fs, process};
 use tasktag::testing::Capture;
 use tasktag::{
-    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, HttpMethod, Outcome,
-    StatusClass,
+    BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gauge, Guard,
+    HttpMethod, Outcome, StatusClass,
 };
 
 /// Set-up cancels out between the two.
@@ -27,6 +27,21 @@ tasktag::tags! {
     enum Zone: "zone" { North, East, South, West }
 }
 
+/// A fifth value beside the zones, and so a family of 300 members.
+#[derive(Clone, Copy)]
+struct Area(Zone);
+
+impl ClosedTag for Area {
+    const KEY: &'static str = "area";
+    const VALUES: &'static [&'static str] = &["north", "east", "south", "west", "middle"];
+
+    fn index(self) -> usize {
+        self.0.index()
+    }
+}
+
+type Many<M> = Family<M, (Area, StatusClass, HttpMethod)>;
+
 /// What there is of one kind.
 struct Of<M> {
     plain: M,
@@ -43,6 +58,8 @@ struct Of<M> {
 struct Handles {
     guard: Guard,
     gauge: Of<Gauge>,
+    many_gauges: Many<Gauge>,
+    many_counters: Many<Counter>,
     counter: Of<Counter>,
     timing: Of<Distribution>,
 }
@@ -111,12 +128,19 @@ macro_rules! calls {
 
 const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
 
-fn calls() -> Vec<[(&'static str, Call); 11]> {
-    vec![
-        calls!(gauge, value, set(value)),
-        calls!(counter, _value, increment(1)),
-        calls!(timing, value, record(value)),
-    ]
+fn calls() -> [Vec<(&'static str, Call)>; 3] {
+    let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
+    let counters: [(_, Call); 11] = calls!(counter, _value, increment(1));
+    let timings: [(_, Call); 11] = calls!(timing, value, record(value));
+    let [mut gauges, mut counters, timings] = [gauges, counters, timings].map(Vec::from);
+    // Timings can't be so many.
+    gauges.push(("gauge, family of three with 300 members", |all, value, _, b, c, _, zone| {
+        all.many_gauges.at((Area(zone), b, c)).set(value);
+    }));
+    counters.push(("counter, family of three with 300 members", |all, _, _, b, c, _, zone| {
+        all.many_counters.at((Area(zone), b, c)).increment(1);
+    }));
+    [gauges, counters, timings]
 }
 
 impl Handles {
@@ -130,7 +154,16 @@ impl Handles {
             .collect_interval(never);
         let guard = builder.build().expect("the settings are good");
         let client = guard.client();
-        Self { gauge: of!(client, gauge), counter: of!(client, counter), timing: of!(client, timing), guard }
+        let many_gauges = client.gauge("gauge.many").register_family();
+        let many_counters = client.counter("counter.many").register_family();
+        Self {
+            many_gauges,
+            many_counters,
+            gauge: of!(client, gauge),
+            counter: of!(client, counter),
+            timing: of!(client, timing),
+            guard,
+        }
     }
 
     fn run(&self, call: Call, turns: u32) {
@@ -162,7 +195,7 @@ pub(crate) fn print() {
     println!("| operation | instructions | of a plain handle | of a call by name | allocations |");
     println!("|---|---|---|---|---|");
     for kind in calls() {
-        let costs = kind.map(|(name, _)| (name, per_call(name)));
+        let costs: Vec<_> = kind.into_iter().map(|(name, _)| (name, per_call(name))).collect();
         let cost = |what: &str| {
             let found = costs.iter().find(|(name, _)| name.contains(what)).expect("it is in the table");
             found.1.instructions - nothing.instructions

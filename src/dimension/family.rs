@@ -81,16 +81,14 @@ use std::sync::Arc;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 pub struct Family<M, T> {
-    // So long for every family: where a family has no more members than that, all places are surely in it, and the
-    // compiler need not check. What is left over are clones of the first.
-    few: Arc<[M; FEW]>,
-    // All members, where they are more.
-    many: Arc<[M]>,
+    // So long for every family: all places are surely in it, and the compiler need not check. What is left over are
+    // clones of the first.
+    members: Arc<[M; PLACES]>,
     tags: PhantomData<fn(T)>,
 }
 
-/// Members that are found without a check: 4 KiB of handles.
-const FEW: usize = 256;
+/// As many as the largest family has members: 16 KiB of handles.
+const PLACES: usize = 1024;
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: Member, T: ClosedTags> Family<M, T> {
@@ -102,9 +100,7 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
     /// The handle for these tags.
     #[inline]
     pub fn at(&self, tags: T) -> &M {
-        let place = tags.place();
-        let found = if const { T::COMBINATIONS <= FEW } { self.few.get(place) } else { self.many.get(place) };
-        match found {
+        match self.members.get(tags.place()) {
             Some(member) => member,
             None => self.first(),
         }
@@ -113,7 +109,7 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
     /// Spares an index that could panic.
     #[cold]
     fn first(&self) -> &M {
-        let [first, ..] = &*self.few;
+        let [first, ..] = &*self.members;
         first
     }
 
@@ -131,9 +127,8 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
         for place in 1..T::COMBINATIONS {
             members.push(at(place)?);
         }
-        let few = Arc::new(std::array::from_fn(|place| members.get(place).unwrap_or(&first).clone()));
-        members.truncate(if T::COMBINATIONS <= FEW { 0 } else { members.len() });
-        Ok(Self { few, many: members.into(), tags: PhantomData })
+        let members = std::array::from_fn(|place| members.get(place).unwrap_or(&first).clone());
+        Ok(Self { members: Arc::new(members), tags: PhantomData })
     }
 }
 
@@ -164,7 +159,7 @@ impl<M: Member> MetricBuilder<'_, M> {
 
 impl<M: Clone, T> Clone for Family<M, T> {
     fn clone(&self) -> Self {
-        Self { few: Arc::clone(&self.few), many: Arc::clone(&self.many), tags: PhantomData }
+        Self { members: Arc::clone(&self.members), tags: PhantomData }
     }
 }
 
