@@ -57,7 +57,7 @@ Contestant = namedtuple("Contestant", "name sort times")
 
 
 def read(path):
-    """The contestants that have any of the panels, in the file's order of sorts: ours, push, pull, floor."""
+    """The contestants that have any of the panels, in the file's order of sorts: ours, bridge, push, pull, floor."""
     contestants = {}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -66,7 +66,7 @@ def read(path):
                 continue
             contestant = contestants.setdefault(row["contestant"], Contestant(row["contestant"], row["sort"], {}))
             contestant.times[row["operation"], int(row["threads"])] = float(row["median"])
-    order = ["ours", "push", "pull", "floor"]
+    order = ["ours", "bridge", "push", "pull", "floor"]
     shown = [c for c in contestants.values() if any((panel, 1) in c.times for panel, _ in PANELS)]
     return sorted(shown, key=lambda c: (order.index(c.sort), typical(c)))
 
@@ -83,7 +83,7 @@ def number(nanos):
 
 
 def label(contestant):
-    name = FLOOR if contestant.sort == "floor" else contestant.name.replace("/", ", ")
+    name = FLOOR if contestant.sort == "floor" else contestant.name.replace("/", " over " if contestant.sort == "bridge" else ", ")
     return f"{name} (pull)" if contestant.sort == "pull" else name
 
 
