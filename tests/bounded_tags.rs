@@ -1,9 +1,9 @@
 //! Bounded tags: values known at run time, a limit, and exact sums whatever comes.
 
-#![allow(unsafe_code, reason = "an allocator that counts is one")]
+#[path = "support/allocations.rs"]
+mod allocations;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use allocations::allocations;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Barrier;
@@ -17,38 +17,6 @@ use tasktag::{
 const PATIENCE: Duration = Duration::from_secs(60);
 const HALF_LIFE: Duration = Duration::from_secs(60);
 const MILLION: usize = 1_000_000;
-
-/// The system's allocator, which counts what each thread asks of it and what the process holds.
-struct Counting;
-
-thread_local! {
-    // Without an initializer or a destructor, so that counting itself allocates nothing.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often this thread allocated while it acted.
-fn allocations(act: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    act();
-    ALLOCATIONS.get() - before
-}
 
 fn client(capture: &Capture) -> ClientBuilder {
     Client::builder().capture(capture).clock(&ManualClock::new()).telemetry(false)

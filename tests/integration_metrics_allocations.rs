@@ -1,67 +1,20 @@
 //! A macro of the `metrics` facade that names a known key allocates nothing, and neither does a handle.
 #![cfg(feature = "metrics")]
-#![allow(unsafe_code, reason = "an allocator that counts is one")]
 
+#[path = "support/allocations.rs"]
+mod allocations;
 mod support;
 
+use allocations::allocations;
 use metrics::{
     Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _, counter, gauge, histogram,
     with_local_recorder,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::thread;
 use tasktag::integrations::metrics::Recorder;
 use tasktag::testing::Capture;
 
 static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
-
-/// The system's allocator, which counts what each thread asks of it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
-}
-
-// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often this thread allocated while it acted.
-fn allocations(act: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
-    act();
-    ALLOCATIONS.get() - before
-}
 
 fn use_macros() {
     counter!("jobs").increment(1);

@@ -1,15 +1,17 @@
 //! The layer for tower: what it reports of real requests to a real server, and of services that misbehave.
 #![cfg(feature = "tower")]
-#![allow(unsafe_code, reason = "an allocator that counts is one")]
+#![allow(unsafe_code, reason = "std can't fork")]
 
+#[path = "support/allocations.rs"]
+mod allocations;
+
+use allocations::allocations;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::MatchedPath;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::routing::{any, get};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::error::Error;
@@ -35,31 +37,6 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const MS: Duration = Duration::from_millis(1);
-
-/// The system's allocator, which counts what each thread asks of it.
-struct Counting;
-
-thread_local! {
-    // Without an initializer or a destructor, so that counting itself allocates nothing.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|allocations| allocations.set(allocations.get() + 1));
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A client whose agent is in memory and whose time is moved by hand, and all that it reported.
 struct Lab {
@@ -879,13 +856,12 @@ fn nothing_is_allocated_for_a_request_whose_route_is_known() -> Result {
     };
     for path in ["/known", "/folded"] {
         let request = stamped(path);
-        let before = ALLOCATIONS.get();
-        {
+        let allocated = allocations(|| {
             let mut future = pin!(service.call(request));
-            let Poll::Ready(Ok(response)) = poll(future.as_mut()) else { return Err("no answer".into()) };
+            let Poll::Ready(Ok(response)) = poll(future.as_mut()) else { panic!("no answer") };
             assert_eq!(read(response), 1);
-        }
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{path}");
+        });
+        assert_eq!(allocated, 0, "{path}");
     }
     assert_eq!(lab.values("http.request.wait")?, [100.0, 100.0]);
     let expected = ends([("/known", "ok", "2xx", 2), ("other", "ok", "2xx", 2)]);
