@@ -25,7 +25,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::{PATIENCE, wait_until};
 use tasktag::testing::{Capture, ManualClock};
-use tasktag::{Client, DropReason, QueueStatus, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
+use tasktag::{
+    Client, DropReason, Guard, QueueStatus, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind,
+};
 
 /// The long form.
 const SECONDS: &str = "LEASES_REDIS_SECONDS";
@@ -295,26 +297,29 @@ fn a_restart_of_the_server_is_outlived_under_the_same_id() {
     assert!(holders.iter().all(|claim| kind(claim) == TaskIdSourceKind::Leased));
 }
 
+/// As a flush told it.
+fn losses_of(guard: &Guard) -> u64 {
+    guard.client().flush(PATIENCE).unwrap();
+    guard.client().stats().lost_task_ids
+}
+
 #[test]
 fn what_the_server_gave_to_another_is_lost_at_the_next_renewal_and_stays_the_others() {
     let Some(redis) = Redis::start() else { return };
     let (lease, capture) = (Duration::from_secs(6), Capture::new());
     let guard = client(&redis, &capture, 2, lease);
     let before = guard.client().task_id().number();
-    let () = redis.call(&["DEL", KEY]);
-    redis.take(before);
+    redis.take_all_and_leave(&[before]);
+    // A change that is seen at all is seen whole.
     wait_until(|| guard.client().task_id().number() != before);
     assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
-    guard.client().flush(PATIENCE).unwrap();
+    wait_until(|| losses_of(&guard) > 0);
     assert_eq!((guard.client().stats().lost_task_ids, redis.held()), (1, vec![1, 2]));
 
     // The other one is gone, too, and there is no third.
-    let () = redis.call(&["DEL", KEY]);
-    for number in [1, 2] {
-        redis.take(number);
-    }
+    redis.take_all_and_leave(&[1, 2]);
     wait_until(|| guard.client().task_id().source() == TaskIdSourceKind::Shared);
-    guard.client().flush(PATIENCE).unwrap();
+    wait_until(|| losses_of(&guard) > 1);
     let stats = guard.client().stats();
     assert_eq!(
         (stats.lost_task_ids, stats.shared_task_ids, stats.dropped(DropReason::LeaseLost).values),
@@ -351,8 +356,7 @@ fn a_change_of_the_id_repeats_nothing_of_what_the_client_says_of_itself() {
         clock.advance(Duration::from_secs(11));
     };
     report();
-    let () = redis.call(&["DEL", KEY]);
-    redis.take(before);
+    redis.take_all_and_leave(&[before]);
     wait_until(|| client.task_id().number() != before);
     report();
     let lines = capture.take_lines();

@@ -20,8 +20,8 @@ fn usable(lease: Duration) -> Duration {
 /// Which id a process has, and until when.
 ///
 /// Whoever asks for the id gives it up if its time is over: that takes no thread, no server and no lock, so that nothing
-/// which hangs can keep an id for too long, and a forked child can ask as well. All orderings are `Relaxed`: the word
-/// publishes nothing but itself.
+/// which hangs can keep an id for too long, and a forked child can ask as well. The word is `Relaxed`: it publishes
+/// nothing but itself. Whoever sees a loss counted sees the id that came of it.
 #[derive(Debug)]
 pub(crate) struct Term {
     pool: TaskIdPool,
@@ -97,7 +97,7 @@ impl Term {
         let number = if drawn == lost { lost % self.pool.size() + 1 } else { drawn };
         let shared = Standing::shared(number).pack();
         if self.standing.compare_exchange(word, shared, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.losses.fetch_add(1, Ordering::Relaxed);
+            self.losses.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -107,14 +107,23 @@ impl Term {
     }
 
     fn hold_at(&self, number: u32, asked: Instant, lease: Duration, now: Instant) {
+        // Gives up what is over by now.
         let before = self.standing_at(now);
-        if before.until != 0 && before.number != number {
+        let until = self.millis(asked + usable(lease));
+        if self.millis(now) < until {
+            let held = Standing { number, until }.pack();
+            // In one step: no moment of the change is one of a shared bucket.
+            self.count_loss_of(Standing::unpack(self.standing.swap(held, Ordering::Relaxed)), number);
+        } else if before.number != number {
             // Another process has it already.
             self.lose();
         }
-        let until = self.millis(asked + usable(lease));
-        if self.millis(now) < until {
-            self.standing.store(Standing { number, until }.pack(), Ordering::Relaxed);
+    }
+
+    /// Counts what was had until now, if it was a lease of another bucket than the next.
+    fn count_loss_of(&self, before: Standing, next: u32) {
+        if before.until != 0 && before.number != next {
+            self.losses.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -143,7 +152,7 @@ impl Term {
 
     /// How often a lease was lost.
     pub(super) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Relaxed)
+        self.losses.load(Ordering::Acquire)
     }
 
     /// Whole milliseconds since the origin, one more so that it is never 0.
@@ -219,6 +228,24 @@ mod tests {
         assert_ne!(id.number(), 7);
         term.lose();
         assert_eq!(term.losses(), 2);
+    }
+
+    #[test]
+    fn who_has_a_new_lease_for_one_that_was_lost_has_a_lease_at_every_moment() {
+        const CHANGES: u64 = 20_000;
+        let (term, start) = term(1000);
+        term.hold_at(1, start, LEASE, start);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..CHANGES)
+                    .for_each(|change| term.hold_at(2 - u32::from(change % 2 == 1), start, LEASE, start));
+            });
+            while term.losses() < CHANGES {
+                let (losses, id) = (term.losses(), term.task_id_at(start));
+                assert_eq!(id.source(), TaskIdSourceKind::Leased, "after {losses} losses");
+            }
+        });
+        assert_eq!((term.task_id_at(start).number(), term.losses()), (1, CHANGES));
     }
 
     #[test]

@@ -140,10 +140,30 @@ impl Redis {
 
     /// Takes a number for a holder that there is not.
     pub(crate) fn take(&self, number: u32) {
-        let [seconds, _]: [u64; 2] = self.call::<Vec<u64>>(&["TIME"]).try_into().unwrap();
-        let expiry = ((seconds + 3600) * 1000).to_string();
-        let () = self.call(&["ZADD", KEY, &expiry, &format!("{number}:{:032x}", u128::from(number))]);
+        let () = self.call(&["ZADD", KEY, &self.expiry(), &stranger(number)]);
     }
+
+    /// Takes all numbers from all who hold them, and these for holders that there are not: in one step, which no
+    /// renewal can come between.
+    pub(crate) fn take_all_and_leave(&self, numbers: &[u32]) {
+        const SCRIPT: &str = "redis.call('DEL', KEYS[1]) redis.call('ZADD', KEYS[1], unpack(ARGV))";
+        let expiry = self.expiry();
+        let members = numbers.iter().flat_map(|number| [expiry.clone(), stranger(*number)]);
+        let words: Vec<_> =
+            ["EVAL", SCRIPT, "1", KEY].map(str::to_owned).into_iter().chain(members).collect();
+        let () = self.call(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// An hour from now, by the server's clock.
+    fn expiry(&self) -> String {
+        let [seconds, _]: [u64; 2] = self.call::<Vec<u64>>(&["TIME"]).try_into().unwrap();
+        ((seconds + 3600) * 1000).to_string()
+    }
+}
+
+/// The member of a holder that there is not.
+fn stranger(number: u32) -> String {
+    format!("{number}:{:032x}", u128::from(number))
 }
 
 fn spawn(program: &Path, directory: &Path, port: u16) -> Child {
