@@ -78,13 +78,13 @@ pub(crate) fn new_owner() -> u64 {
 }
 
 /// Hands the context that this thread remembers of a family's member to `then`. All but the value of one tag is the same
-/// in all members, and need not be looked at; nor need that where no other member is remembered under the hash.
+/// in all members, and need not be looked at.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `with`")]
-pub(crate) fn with_member_or_lone<T>(
+pub(crate) fn with_member<T>(
     family: u64,
     hash: u64,
-    (value, is_lone): (&str, bool),
+    value: &str,
     is_large: bool,
     then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
@@ -93,7 +93,7 @@ pub(crate) fn with_member_or_lone<T>(
     if context.is_retired() {
         return None;
     }
-    if !is_lone && !context.tags.has_value(order, value) {
+    if !context.tags.has_value(order, value) {
         put_back(place, way, context);
         return None;
     }
@@ -198,10 +198,6 @@ mod tests {
     use super::*;
     use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
     use crate::index::{Index, Limits};
-
-    fn with_member(family: u64, hash: u64, value: &str, is_large: bool, then: fn(&Context)) -> Option<()> {
-        with_member_or_lone(family, hash, (value, false), is_large, then)
-    }
 
     fn gauge() -> MetricCell {
         MetricCell::Gauge(Arc::new(GaugeCell::new()))

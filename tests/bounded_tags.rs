@@ -569,6 +569,45 @@ fn a_ranked_call_can_have_tags_of_its_own_and_become_a_handle() -> Result<(), Bo
 }
 
 #[test]
+fn a_ranked_gauge_is_sent_when_it_was_set_and_that_of_other_from_then_on() -> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = client(&capture).build()?;
+    let gauge = guard.client().gauge("ranked").bounded("route", 1).most_frequent(HALF_LIFE).register();
+    gauge.at("/a").set(1.0);
+    assert_eq!(by_route(&flushed(&guard, &capture)?, "ranked"), routes(&[("/a", 1.0)]));
+    gauge.at("/b").set(2.0);
+    for _ in 0..200 {
+        assert_eq!(by_route(&flushed(&guard, &capture)?, "ranked"), routes(&[("other", 2.0)]));
+    }
+    drop(gauge);
+    flushed(&guard, &capture)?;
+    assert_eq!(flushed(&guard, &capture)?, [], "the family is gone");
+    Ok(())
+}
+
+#[test]
+fn what_is_folded_while_there_is_no_room_for_other_is_in_the_overflow_context() -> Result<(), Box<dyn Error>>
+{
+    let capture = Capture::new();
+    let guard = client(&capture).context_limit(1).build()?;
+    let last = guard.client().gauge("last").register();
+    let requests = ranked(&guard, 0, &[]);
+    (0..10).for_each(|_| requests.at("/a").increment(1));
+    let metrics = flushed(&guard, &capture)?;
+    let ranked = metrics.iter().filter(|metric| metric.name == "ranked");
+    let found: Vec<_> =
+        ranked.map(|metric| (metric.tag("tasktag_overflow"), metric.value.number())).collect();
+    assert_eq!(found, [(Some("true"), Some(10.0))]);
+    assert_eq!(requests.folded(), 10);
+
+    drop(last);
+    flushed(&guard, &capture)?;
+    (0..3_000).for_each(|_| requests.at("/a").increment(1));
+    assert_eq!(by_route(&flushed(&guard, &capture)?, "ranked"), routes(&[("other", 3_000.0)]));
+    Ok(())
+}
+
+#[test]
 fn every_kind_with_calls_by_name_can_be_ranked() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let guard = client(&capture).build()?;

@@ -126,15 +126,10 @@ impl CounterGrid {
         Self { words: (0..width * lane::count()).map(|_| AtomicU64::new(0)).collect(), width }
     }
 
-    /// Adds one; wraps at 2^64.
+    /// Adds one; wraps at 2^64. Of threads without a lane of their own, two that count at once may count as one.
     #[inline]
     pub(crate) fn add_one(&self, column: usize) {
-        let lane = lane::current();
-        let Some(word) = self.word(lane, column) else { return };
-        if lane == lane::SHARED {
-            word.fetch_add(1, Ordering::Relaxed);
-        } else {
-            // As in `CounterCell::add`.
+        if let Some(word) = self.word(lane::current(), column) {
             word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
     }

@@ -1,16 +1,18 @@
 //! A tag with run-time values and a limit: the most frequent ones keep a place.
 
 use super::bounded::{BoundedBuilder, OTHER};
-use super::pattern::{Member, Pattern, lone, one_of_many};
-use super::places::clip_and_hash;
+use super::pattern::{Member, Pattern};
+use super::places::{CALLS_PER_TRY, clip_and_hash};
 use super::ranking::{Board, Ranking};
 use crate::clock::nanos;
+use crate::fork;
 use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
 use crate::ledger::Share;
 use crate::probe::{Collect, Watch};
 use crate::text::Seed;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The shortest half-life: places that changed hands faster would leave more contexts behind than they are.
@@ -52,11 +54,11 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         let BoundedBuilder { metric, key, limit, allowed } = self.bounded;
         let pattern = metric.pattern().for_calls(key);
         let seed = Seed::random();
-        let mut pinned: Vec<u64> = allowed.iter().map(|value| place_of(&seed, value).0).collect();
+        let mut pinned: Vec<u64> = allowed.iter().map(|value| clip_and_hash(&seed, value).0).collect();
         pinned.sort_unstable();
         pinned.dedup();
         // Whoever calls `other` by its name is not folded.
-        let (other, _) = place_of(&seed, OTHER);
+        let (other, _) = clip_and_hash(&seed, OTHER);
         pinned.retain(|allowed| *allowed != other);
         pinned.push(other);
         let places = limit.saturating_add(1).max(pinned.len());
@@ -74,7 +76,8 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         };
         let watch = Watch::new(shared.watch_in_every_process(ranking));
         let folded = shared.ledger.folded_values.share();
-        let shared = Shared { pattern, seed, other: lone(other), board, folded, _watch: watch };
+        let (other, misses) = (OnceLock::new(), AtomicUsize::new(0));
+        let shared = Shared { pattern, seed, other, misses, board, folded, _watch: watch };
         FrequentFamily { shared: Arc::new(shared) }
     }
 }
@@ -94,10 +97,11 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 ///
 /// A forked child ranks for itself, from its parent's places and counts of 0.
 ///
-/// [`at`](Self::at) gives a call by name, and costs about as much as one: what was counted before a value lost its
-/// place is sent under that value, and sums stay exact. A gauge is sent at the flush
-/// after it was set. Whether a value has a place is decided without a lock or an allocation, except for one that gets a
-/// free place. Clones share everything.
+/// [`at`](Self::at) gives a call by name, and costs no more than one: what was counted before a value lost its place is
+/// sent under that value, and sums stay exact. A gauge is sent at the flush after it was set; that of `other`, of which the
+/// family keeps a handle once there is one, at every flush from then on. Whether a value has a place is decided without a
+/// lock or an allocation, except for one that gets a free place, and for the first that is folded. Clones share
+/// everything.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -128,8 +132,9 @@ pub struct FrequentFamily<M> {
 struct Shared<M> {
     pattern: Pattern<M>,
     seed: Seed,
-    // What `other` is known by, where it stands for others.
-    other: u64,
+    // Since something was folded, if there was room for its context. Until then, how often it was missed.
+    other: OnceLock<M>,
+    misses: AtomicUsize,
     board: Arc<Board>,
     folded: Share,
     // The worker ranks for as long as this lives.
@@ -143,11 +148,14 @@ impl<M: ByName> FrequentFamily<M> {
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
         let shared = &*self.shared;
-        let (hash, value) = place_of(&shared.seed, value);
-        if shared.board.keeps(hash) || shared.admits(hash) {
-            shared.pattern.call(hash, value)
-        } else {
-            shared.pattern.call(shared.other, OTHER)
+        let (hash, value) = clip_and_hash(&shared.seed, value);
+        if shared.board.keeps(hash) {
+            return shared.pattern.call(hash, value);
+        }
+        match shared.admit_or_fold(hash) {
+            Place::Own => shared.pattern.call(hash, value),
+            Place::Other(handle) => shared.pattern.call_handle(handle, OTHER),
+            Place::OtherByName => shared.pattern.call(clip_and_hash(&shared.seed, OTHER).0, OTHER),
         }
     }
 
@@ -158,47 +166,60 @@ impl<M: ByName> FrequentFamily<M> {
     }
 }
 
-impl<M: ByName> Shared<M> {
-    /// Whether a value gets a place now. Counts the call that is folded where it does not.
-    // All that it does not do itself it ends with, so that nothing is saved on the stack.
-    #[inline(never)]
-    fn admits(&self, hash: u64) -> bool {
-        if self.board.has_room() {
-            return self.admits_or_folds(hash);
-        }
-        match self.folded.add_one_at_once() {
-            Some(nth) if !self.board.hears(nth) => false,
-            Some(_) => self.note(hash),
-            None => self.fold(hash),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn admits_or_folds(&self, hash: u64) -> bool {
-        self.board.take_place(hash) || self.fold(hash)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fold(&self, hash: u64) -> bool {
-        let nth = self.folded.add_one();
-        self.board.hears(nth) && self.note(hash)
-    }
-
-    #[inline(never)]
-    fn note(&self, hash: u64) -> bool {
-        self.board.note(hash);
-        false
-    }
+/// Where a call of a value that had no place goes.
+#[derive(Clone, Copy)]
+enum Place<'a, M> {
+    /// There was one left.
+    Own,
+    Other(&'a M),
+    OtherByName,
 }
 
-/// As much of a value as a line has room for, and what it is known by on the board, which is nobody's place where it is 0. Two values that met in one would share
-/// a place and no more: the call by name tells them apart.
-#[inline]
-fn place_of<'a>(seed: &Seed, value: &'a str) -> (u64, &'a str) {
-    let (hash, value) = clip_and_hash(seed, value);
-    (one_of_many(hash), value)
+// What these do not do themselves they end with, so that nothing is saved on the stack.
+impl<M: ByName> Shared<M> {
+    /// Finds a place for a value that has none. Counts the call that is folded.
+    #[inline(never)]
+    fn admit_or_fold(&self, hash: u64) -> Place<'_, M> {
+        let Some(other) = self.other.get().filter(|_| !self.board.has_room()) else {
+            return self.admit_or_fold_slowly(hash);
+        };
+        match self.folded.add_one_at_once() {
+            Some(nth) if !self.board.hears(nth) => Place::Other(other),
+            Some(_) => self.note(hash, Place::Other(other)),
+            None => self.fold(hash, Place::Other(other)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_or_fold_slowly(&self, hash: u64) -> Place<'_, M> {
+        if self.board.has_room() && self.board.take_place(hash) {
+            return Place::Own;
+        }
+        self.fold(hash, self.make_other().map_or(Place::OtherByName, Place::Other))
+    }
+
+    /// The handle of `other`, where there is room for it.
+    fn make_other(&self) -> Option<&M> {
+        let must_try = || self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY);
+        if self.other.get().is_none() && must_try() {
+            fork::fill(&self.other, self.pattern.spell_out(OTHER).own_handle()?);
+        }
+        self.other.get()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fold<'a>(&'a self, hash: u64, place: Place<'a, M>) -> Place<'a, M> {
+        let nth = self.folded.add_one();
+        if self.board.hears(nth) { self.note(hash, place) } else { place }
+    }
+
+    #[inline(never)]
+    fn note<'a>(&'a self, hash: u64, place: Place<'a, M>) -> Place<'a, M> {
+        self.board.note(hash);
+        place
+    }
 }
 
 impl<M> Clone for FrequentFamily<M> {

@@ -14,7 +14,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Debug)]
 pub(super) struct Hearing {
     enough: u64,
-    // How many calls were noted in this half-life, and which ones are from here on.
+    // How many calls were noted in this half-life while all are, and which ones are from here on.
     noted: AtomicU64,
     heard: AtomicU64,
 }
@@ -34,13 +34,15 @@ impl Hearing {
     #[inline]
     pub(super) fn note(&self) -> u64 {
         // Asked once, so that whoever comes while the worker deals is taken for what it is or for less.
-        let calls = if self.heard.load(Ordering::Relaxed) == ALL { 1 } else { STANDS_FOR };
+        if self.heard.load(Ordering::Relaxed) != ALL {
+            return STANDS_FOR;
+        }
         let noted = self.noted.load(Ordering::Relaxed) + 1;
         self.noted.store(noted, Ordering::Relaxed);
-        if noted >= self.enough && calls == 1 {
+        if noted >= self.enough {
             self.heard.store(ALL / STANDS_FOR, Ordering::Relaxed);
         }
-        calls
+        1
     }
 
     /// A half-life begins.

@@ -107,6 +107,13 @@ impl<M: Metric> Pattern<M> {
         MetricBuilder::new(&self.client, &self.name, self.kind, self.options).of(self, hash, value)
     }
 
+    /// A builder for a call by name of the member with this value, whose handle is at hand.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub(crate) fn call_handle<'a>(&'a self, handle: &'a M, value: &'a str) -> MetricBuilder<'a, M> {
+        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).with(self, handle, value)
+    }
+
     /// The same as one that is no member.
     #[cold]
     #[inline(never)]
@@ -126,8 +133,7 @@ impl<M: Metric> Pattern<M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
-        let value_or_lone = (value, is_lone(hash));
-        let done = recent::with_member_or_lone(self.family, hash, value_or_lone, M::IS_LARGE, |context| {
+        let done = recent::with_member(self.family, hash, value, M::IS_LARGE, |context| {
             // A family's members are of one kind, and as it wants them since the thread found them.
             let cell = M::pick(&context.cell)?;
             let done = verb(cell, self.client.shared());
@@ -154,20 +160,4 @@ impl<M: Metric> Pattern<M> {
             |known: &Arc<Context>| recent::remember_member(self.family, hash, &self.key, value, known);
         self.spell_out(value).look_up(values, verb, remember)
     }
-}
-
-/// What one value of a family is known by instead of its hash: nothing else is, so that it need not be compared.
-pub(super) const fn lone(hash: u64) -> u64 {
-    hash & !1
-}
-
-/// What a value is known by that others may meet.
-#[inline]
-pub(super) const fn one_of_many(hash: u64) -> u64 {
-    hash | 1
-}
-
-#[inline]
-const fn is_lone(hash: u64) -> bool {
-    hash & 1 == 0
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Characters of a value: what a line has room for. The rest is cut, so that a place's size has a limit too.
 const MAX_VALUE: usize = 100;
 /// Calls from one try to the next, when the last one was refused.
-const CALLS_PER_TRY: usize = 1024;
+pub(super) const CALLS_PER_TRY: usize = 1024;
 
 /// What holds a place for each of a limited number of values.
 pub(crate) struct Places<T> {

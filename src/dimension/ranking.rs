@@ -28,7 +28,9 @@ const LEAD: u64 = 2;
 /// The orderings are `Relaxed` but for the table in use. A caller that reads a table while the worker fills it for the next
 /// round may find that a value has no place, or still has one: it is sent either way.
 pub(super) struct Board {
-    // Hashes in open addressing, 0 for a free place: a table in use, and one for the worker to fill.
+    // Hashes in open addressing, 0 for a free place: a table in use, and one for the worker to fill. A value that has 0 for
+    // its own, one in 2^64, needs no place to be let through. Two values of one hash would share a place and no more:
+    // the call by name tells them apart.
     words: Box<[AtomicU64]>,
     // How often each was called.
     calls: CounterGrid,
@@ -121,32 +123,16 @@ impl Board {
     /// Counts a call of a value without a place, or as many as it stands for.
     ///
     /// Of two threads in one corner one may be counted for the other's value, or not at all: it is an estimate.
-    #[inline(never)]
+    #[inline]
     pub(super) fn note(&self, hash: u64) {
         let calls = self.hearing.note();
         let Some(corner) = self.candidates.get(nth(hash, 0, self.candidates.len())) else { return };
-        // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
-        let chance = hash.rotate_left(32) >> 32;
-        let mut least = None;
-        for (known, spot) in corner.iter().zip(chance..) {
-            let seen = known.seen.load(Ordering::Relaxed);
-            if known.hash.load(Ordering::Relaxed) == hash {
-                known.seen.fetch_add(calls, Ordering::Relaxed);
-                return;
+        match corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
+            Some(known) => {
+                known.seen.store(known.seen.load(Ordering::Relaxed).wrapping_add(calls), Ordering::Relaxed);
             }
-            let rank = (seen, spot % CORNER as u64);
-            if least.is_none_or(|(least, _)| rank < least) {
-                least = Some((rank, known));
-            }
+            None => challenge(corner, hash, calls),
         }
-        let Some(((seen, _), least)) = least else { return };
-        // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
-        // drive each other out, and not those that come again.
-        if seen == 0 {
-            least.hash.store(hash, Ordering::Relaxed);
-        }
-        // Seen once is known of a new one, and no more: none that came once stands where eight calls would.
-        least.seen.store(if seen == 0 { 1 } else { seen.saturating_sub(calls) }, Ordering::Relaxed);
     }
 
     #[inline]
@@ -169,17 +155,18 @@ impl Board {
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
         // Nearly all are where they are looked for first.
-        let place = self.used() + (top(hash) & self.mask);
+        let table = self.used();
+        let place = table + (top(hash) & self.mask);
         match self.words.get(place)?.load(Ordering::Relaxed) {
             found if found == hash => Some(place),
             0 => None,
-            _ => self.find_further(hash),
+            _ => self.find_further(table, hash),
         }
     }
 
     #[inline(never)]
-    fn find_further(&self, hash: u64) -> Option<usize> {
-        for place in self.way(self.used(), hash) {
+    fn find_further(&self, table: usize, hash: u64) -> Option<usize> {
+        for place in self.way(table, hash).skip(1) {
             match self.words.get(place)?.load(Ordering::Relaxed) {
                 found if found == hash => return Some(place),
                 0 => return None,
@@ -208,6 +195,26 @@ impl Board {
         let places = self.words.iter().enumerate().skip(begin).take(self.mask + 1);
         places.map(|(place, word)| (word, self.calls.sum(place)))
     }
+}
+
+/// A value that is new in a corner takes from the least seen candidate there, and its spot where nothing is left.
+#[cold]
+#[inline(never)]
+fn challenge(corner: &[Candidate; CORNER], hash: u64, calls: u64) {
+    // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
+    let chance = hash.rotate_left(32) >> 32;
+    let ranked = corner.iter().zip(chance..).map(|(known, spot)| {
+        let seen = known.seen.load(Ordering::Relaxed);
+        ((seen, spot % CORNER as u64), known)
+    });
+    let Some(((seen, _), least)) = ranked.min_by_key(|(rank, _)| *rank) else { return };
+    // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
+    // drive each other out, and not those that come again.
+    if seen == 0 {
+        least.hash.store(hash, Ordering::Relaxed);
+    }
+    // Seen once is known of a new one, and no more: none that came once stands where eight calls would.
+    least.seen.store(if seen == 0 { 1 } else { seen.saturating_sub(calls) }, Ordering::Relaxed);
 }
 
 /// The upper bits of a hash are the better mixed ones.

@@ -29,6 +29,7 @@ pub(crate) trait Metric: Sized {
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
     fn adjust(_cell: &Self::Cell, _options: Options) {}
     fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
+    fn cell(&self) -> &Arc<Self::Cell>;
 }
 
 /// A handle for somebody who keeps it.
@@ -79,11 +80,19 @@ pub struct MetricBuilder<'a, M> {
     metric: PhantomData<fn() -> M>,
 }
 
-/// A member of a family by the value of its tag, which has this hash.
+/// A member of a family by the value of its tag.
 struct Member<'a, M> {
     pattern: &'a Pattern<M>,
-    hash: u64,
     value: &'a str,
+    known_by: KnownBy<'a, M>,
+}
+
+/// What a member is found by.
+enum KnownBy<'a, M> {
+    /// Its value's hash.
+    Hash(u64),
+    /// A handle that the family keeps.
+    Handle(&'a M),
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
@@ -93,11 +102,18 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Self { client, name, tags: TagList::default(), member: None, kind, options, metric: PhantomData }
     }
 
-    /// Makes it one of a family's member.
+    /// Makes it one of a family's members, found by its value's hash.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub(crate) fn of(self, pattern: &'a Pattern<M>, hash: u64, value: &'a str) -> Self {
-        Self { member: Some(Member { pattern, hash, value }), ..self }
+        Self { member: Some(Member { pattern, value, known_by: KnownBy::Hash(hash) }), ..self }
+    }
+
+    /// Makes it the member of a family that has this handle.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `of`")]
+    pub(crate) fn with(self, pattern: &'a Pattern<M>, handle: &'a M, value: &'a str) -> Self {
+        Self { member: Some(Member { pattern, value, known_by: KnownBy::Handle(handle) }), ..self }
     }
 
     /// Has the tags of a member among its own, as any builder.
@@ -160,6 +176,13 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         });
         M::adjust(&cell, self.options);
         M::handle(cell, shared)
+    }
+
+    /// A handle where there is room for a context, and nothing booked where there is none.
+    pub(crate) fn own_handle(self) -> Option<M> {
+        let (cell, _) = self.cell().ok()?;
+        M::adjust(&cell, self.options);
+        Some(M::handle(cell, self.client.shared()))
     }
 
     /// As [`register`](Self::register), for those that keep handles for others: it says whose handle it is, and where
@@ -263,8 +286,11 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
-        if let Some(Member { pattern, hash, value }) = self.member {
-            return pattern.act(hash, value, values, verb);
+        if let Some(Member { pattern, value, known_by }) = self.member {
+            return match known_by {
+                KnownBy::Hash(hash) => pattern.act(hash, value, values, verb),
+                KnownBy::Handle(handle) => verb(handle.cell(), pattern.client().shared()),
+            };
         }
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));

@@ -109,4 +109,8 @@ impl Metric for Counter {
     fn handle(cell: Arc<CounterCell>, shared: &Arc<Shared>) -> Self {
         Self { cell, shared: Arc::clone(shared) }
     }
+
+    fn cell(&self) -> &Arc<CounterCell> {
+        &self.cell
+    }
 }

@@ -231,4 +231,8 @@ impl Metric for Distribution {
     fn handle(cell: Arc<Buckets>, shared: &Arc<Shared>) -> Self {
         Self { cell, shared: Arc::clone(shared) }
     }
+
+    fn cell(&self) -> &Arc<Buckets> {
+        &self.cell
+    }
 }

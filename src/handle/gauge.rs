@@ -175,4 +175,8 @@ impl Metric for Gauge {
     fn handle(cell: Arc<GaugeCell>, shared: &Arc<Shared>) -> Self {
         Self { cell, shared: Arc::clone(shared) }
     }
+
+    fn cell(&self) -> &Arc<GaugeCell> {
+        &self.cell
+    }
 }

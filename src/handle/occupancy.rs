@@ -122,4 +122,8 @@ impl Metric for Occupancy {
     fn handle(cell: Arc<OccupancyCell>, _: &Arc<Shared>) -> Self {
         Self { cell }
     }
+
+    fn cell(&self) -> &Arc<OccupancyCell> {
+        &self.cell
+    }
 }

@@ -68,4 +68,8 @@ impl Metric for Set {
     fn handle(cell: Arc<SetCell>, shared: &Arc<Shared>) -> Self {
         Self { cell, shared: Arc::clone(shared) }
     }
+
+    fn cell(&self) -> &Arc<SetCell> {
+        &self.cell
+    }
 }
