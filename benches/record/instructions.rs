@@ -19,6 +19,17 @@ const HALF_LIFE: Duration = Duration::from_secs(60);
 const TEXTS: [&str; 8] =
     ["primary", "replica-1", "replica-2", "/cart", "/cart/items", "/login", "/pay", "reports"];
 
+/// With these each place of a bounded tag is taken.
+const NEVER_CALLED: [&str; 42] = {
+    let mut texts = ["/never/called/.."; 42];
+    let mut at = 0;
+    while at < texts.len() {
+        (texts[at], _) = "/never/called/but/there/are/42/of/these/that/differ".split_at(at + 1);
+        at += 1;
+    }
+    texts
+};
+
 /// A call site as a function of its own: a handle is found in memory, and what it is called with is in registers. All
 /// are given the same, so that what surrounds the call cancels out, too.
 type Call = fn(&Handles, f64, Outcome, StatusClass, HttpMethod, &&str, Zone);
@@ -72,11 +83,16 @@ macro_rules! of {
             two: $client.$kind(concat!(stringify!($kind), ".two")).register_family(),
             three: $client.$kind(concat!(stringify!($kind), ".three")).register_family(),
             large: $client.$kind(concat!(stringify!($kind), ".large")).register_family(),
-            bounded: $client.$kind(concat!(stringify!($kind), ".bounded")).bounded("pool", 50).register(),
+            bounded: $client
+                .$kind(concat!(stringify!($kind), ".bounded"))
+                .bounded("pool", 50)
+                .allow(&NEVER_CALLED)
+                .register(),
             folding: $client.$kind(concat!(stringify!($kind), ".folding")).bounded("pool", 0).register(),
             frequent: $client
                 .$kind(concat!(stringify!($kind), ".frequent"))
                 .bounded("pool", 50)
+                .allow(&NEVER_CALLED)
                 .most_frequent(HALF_LIFE)
                 .register(),
             frequent_folding: $client

@@ -154,11 +154,16 @@ impl Board {
     /// The place of a hash in the table in use.
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
-        // Nearly all are where they are looked for first.
+        // Nearly all are in one of the two places where they are looked for first.
         let table = self.used();
         let place = table + (top(hash) & self.mask);
         match self.words.get(place)?.load(Ordering::Relaxed) {
-            found if found == hash => Some(place),
+            found if found == hash => return Some(place),
+            0 => return None,
+            _ => {}
+        }
+        match self.words.get(place ^ 1)?.load(Ordering::Relaxed) {
+            found if found == hash => Some(place ^ 1),
             0 => None,
             _ => self.find_further(table, hash),
         }
@@ -166,7 +171,7 @@ impl Board {
 
     #[inline(never)]
     fn find_further(&self, table: usize, hash: u64) -> Option<usize> {
-        for place in self.way(table, hash).skip(1) {
+        for place in self.way(table, hash).skip(2) {
             match self.words.get(place)?.load(Ordering::Relaxed) {
                 found if found == hash => return Some(place),
                 0 => return None,
@@ -176,10 +181,11 @@ impl Board {
         None
     }
 
-    /// Where a hash may be in the table that begins there, in the order in which it is looked for.
+    /// Where a hash may be in the table that begins there, in the order in which it is looked for: by twos that share a
+    /// cache line.
     fn way(&self, table: usize, hash: u64) -> impl Iterator<Item = usize> {
         let (first, mask) = (top(hash), self.mask);
-        (0..=mask).map(move |step| table + (first.wrapping_add(step) & mask))
+        (0..=mask).map(move |step| table + (first.wrapping_add(step & !1) & mask ^ (step & 1)))
     }
 
     /// Fills the first free place on the hash's way; only ever called by one thread at a time.
@@ -394,6 +400,18 @@ mod tests {
     /// Hashes that meet in one corner, in whatever order.
     fn strangers() -> impl Iterator<Item = u64> {
         (1..=u64::from(u32::MAX)).map(|n| n.wrapping_mul(2_654_435_761) & u64::from(u32::MAX))
+    }
+
+    #[test]
+    fn hashes_that_begin_at_one_place_are_all_found_and_fill_the_table_to_the_last() {
+        for first in [0, 5, 30, 31] {
+            let hashes: Vec<u64> = (1..=MIN_LEN as u64).map(|n| first << 32 | n).collect();
+            let board = Board::new(1, &hashes);
+            assert_eq!(board.mask + 1, MIN_LEN);
+            assert!(hashes.iter().all(|hash| board.keeps(*hash)), "{first}");
+            assert!(!board.keeps(first << 32 | 99));
+            assert!(board.table(0).all(|(_, calls)| calls == 1) && board.table(MIN_LEN).all(|(_, n)| n == 0));
+        }
     }
 
     #[test]
