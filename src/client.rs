@@ -210,6 +210,10 @@ impl Client {
 
 /// Owns the worker. Dropping it flushes and stops the worker, within the
 /// [shutdown timeout](ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
+///
+/// Keep it in `main`, or wherever the program ends by returning or panicking. `std::process::exit`, an abort and a signal
+/// that nobody handles, as `SIGTERM` at the end of a container, drop nothing, and a `static` is never dropped: what came
+/// since the last flush is lost then, and nobody is left to count it. Call [`shutdown`](Self::shutdown) before.
 #[derive(Debug)]
 #[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
 pub struct Guard {

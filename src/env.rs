@@ -5,6 +5,7 @@ use crate::origin::Cardinality;
 use crate::task_id::TASK_ID_VARIABLE;
 use crate::transport::{Address, DEFAULT_PORT};
 use std::collections::HashMap;
+use std::fmt;
 
 const DD_DOGSTATSD_URL: &str = "DD_DOGSTATSD_URL";
 const HOSTS_AND_PORTS: [(&str, &str); 2] =
@@ -22,7 +23,7 @@ const SERVICE_TAGS: [(&str, &str); 3] =
 const ENTITY_ID_TAG: &str = "dd.internal.entity_id";
 
 /// Variables and their values; the empty ones are left out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Environment {
     vars: HashMap<String, String>,
 }
@@ -102,6 +103,13 @@ impl Environment {
     pub(crate) fn cardinality(&self) -> Result<Option<Cardinality>, ConfigError> {
         let found = CARDINALITIES.into_iter().find_map(|variable| Some((variable, self.get(variable)?)));
         found.map(|(variable, text)| usable(variable, text, Cardinality::parse(text))).transpose()
+    }
+}
+
+/// Variables hold passwords, and what has a client in it is printed into logs.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("len", &self.vars.len()).finish_non_exhaustive()
     }
 }
 

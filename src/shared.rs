@@ -11,9 +11,9 @@ use crate::probe::{Collect, Heirloom, Probes, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) ledger: Arc<Ledger>,
@@ -149,5 +149,12 @@ impl Shared {
         self.post().channel.close();
         self.post().leave(registry);
         self.post().control.end();
+    }
+}
+
+/// All contexts are behind it: too much for whoever prints a handle.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("task_id", &self.task_id()).finish_non_exhaustive()
     }
 }

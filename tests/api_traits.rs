@@ -312,6 +312,38 @@ fn errors_say_what_is_wrong_in_one_line_and_convert_to_boxes() {
 }
 
 #[test]
+fn what_is_printed_while_debugging_is_short_and_tells_no_variable() {
+    // As of a program whose state has a client and derives `Debug`, and is printed at every request.
+    fn assert_short(what: &impl Debug) {
+        let text = format!("{what:?}");
+        let all = format!("{text} {what:#?}");
+        assert!(!all.contains("hunter2") && !all.contains("DATABASE"), "{all}");
+        assert!(text.len() < 400, "{} bytes: {text:.1000}", text.len());
+    }
+    let set_up = || Client::builder().from_vars([("DATABASE_PASSWORD", "hunter2"), ("DD_ENV", "prod")]);
+    let builder = format!("{:?}", set_up());
+    assert!(!builder.contains("hunter2") && !builder.contains("DATABASE"), "{builder}");
+    let guard = set_up().build().unwrap();
+    let client = guard.client();
+    for user in 0..200 {
+        client.counter("logins").tag("user", &user.to_string()).increment(1);
+    }
+    let took = client.timing("took").register();
+    took.record(12.5);
+    assert_short(&guard);
+    assert_short(client);
+    assert_short(&client.counter("done").register());
+    assert_short(&client.gauge("fill").peak().register());
+    assert_short(&client.set("users").register());
+    assert_short(&took.start());
+    assert_short(&took);
+    assert_short(&client.occupancy("connections", 3).register());
+    assert_short(&client.counter("jobs").register_family::<Outcome>());
+    assert_short(&client.counter("requests").bounded("route", 50).register());
+    assert_short(&client.pool("primary"));
+}
+
+#[test]
 fn names_are_shown_within_a_width_that_is_asked_for() {
     assert_eq!(format!("[{:>8}] [{:<8}]", Kind::Gauge, Kind::Set), "[   gauge] [set     ]");
 }

@@ -206,6 +206,8 @@ fn the_changelog_has_a_heading_for_this_version() {
 fn the_readme_and_the_crate_name_the_manifests_facts() {
     let version = concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"));
     assert!(README.contains(version), "{version}");
+    let (minor, _) = env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap();
+    assert!(README.contains(&format!("tasktag = \"{minor}\"")), "{minor}");
     assert!(features().contains_key("testing"));
     for feature in features().keys() {
         assert!(CRATE_ROOT.contains(&format!("//! | `{feature}` |")), "{feature}");

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -17,6 +18,7 @@ use tasktag::__macros::Site;
 use tasktag::testing::{Parsed, ParsedMetric, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
+    TaskIdSourceKind,
 };
 
 const CHILDREN: u64 = 20;
@@ -439,6 +441,27 @@ fn a_child_that_gets_no_lease_shares_its_stand_in_with_no_child_of_its_own() {
         }
         drawn.iter().any(|path| *path != own)
     }));
+}
+
+#[test]
+fn a_child_that_went_to_another_directory_leases_where_its_parent_does() {
+    let agent = Agent::new();
+    let directory = std::env::temp_dir().join(format!("tasktag-fork-elsewhere-{}", std::process::id()));
+    let up = std::env::current_dir().unwrap().components().count() - 1;
+    // So deep that the way up from here ends in it, too.
+    let elsewhere = directory.join("d/".repeat(up + 1));
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    let relative = PathBuf::from("../".repeat(up)).join(directory.strip_prefix("/").unwrap());
+    let builder = agent.builder().task_id_pool(TaskIdPool::DEFAULT);
+    let guard = builder.task_id_from(TaskIdSource::leased(relative)).build().unwrap();
+    let id = guard.client().task_id();
+    let child = fork(|| {
+        std::env::set_current_dir(&elsewhere).unwrap();
+        let own = guard.client().task_id();
+        own != id && own.source() == TaskIdSourceKind::Leased
+    });
+    assert_done(child);
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

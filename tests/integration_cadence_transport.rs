@@ -248,3 +248,11 @@ fn a_sink_may_cross_threads_and_panics() {
     statsd.flush().unwrap();
     assert_eq!(agent.lines(400).len(), 400);
 }
+
+#[test]
+fn what_is_printed_of_a_sink_while_debugging_is_short() {
+    let sink = sink("udp://127.0.0.1:9");
+    sink.emit("jobs.done:1|c").unwrap();
+    let text = format!("{sink:?}");
+    assert!(text.len() < 400 && text.contains("127.0.0.1"), "{text:.1000}");
+}

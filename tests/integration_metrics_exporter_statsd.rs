@@ -88,6 +88,56 @@ fn a_lone_gauge_is_sent_by_the_timer() {
     assert_eq!(capture.take_lines(), ["level:7.5|g|#task_id:0042"]);
 }
 
+/// What the module's table of the second step says.
+#[cfg(feature = "metrics")]
+#[test]
+fn the_second_step_changes_no_line_where_what_was_set_goes_with_it() {
+    use tasktag::integrations::metrics::{HistogramKind, Recorder};
+
+    fn serve(recorder: &impl metrics::Recorder, guard: &Guard, capture: &Capture) -> Vec<String> {
+        metrics::with_local_recorder(recorder, || {
+            metrics::describe_histogram!("query", metrics::Unit::Seconds, "How long a query takes.");
+            metrics::counter!("jobs", "queue" => "mail").increment(2);
+            metrics::gauge!("level").set(7.5);
+            metrics::histogram!("query").record(0.25);
+        });
+        lines(guard, capture)
+    }
+
+    /// A client's tags come behind the metric's own, the recorder's before them.
+    fn with_sorted_tags(lines: &[String]) -> Vec<(&str, Vec<&str>)> {
+        lines
+            .iter()
+            .map(|line| line.split_once('#').unwrap())
+            .map(|(head, tags)| {
+                let mut tags: Vec<_> = tags.split(',').collect();
+                tags.sort_unstable();
+                (head, tags)
+            })
+            .collect()
+    }
+
+    type Before = fn(StatsdBuilder) -> StatsdBuilder;
+    type After = fn(Recorder) -> Recorder;
+    let settings: [(Before, After, &str); 3] = [
+        (|builder| builder, |recorder| recorder.histograms_as(HistogramKind::Histogram), "0.25|h"),
+        (StatsdBuilder::histogram_is_distribution, |recorder| recorder, "0.25|d"),
+        (StatsdBuilder::histogram_is_timer, Recorder::timings_by_unit, "250|ms"),
+    ];
+    for (before, after, sent) in settings {
+        let (guard, capture) = client();
+        let set = before(StatsdBuilder::from("", 0).with_default_tag("env", "prod"));
+        let recorder = set.with_client(guard.client()).build(Some("shop")).unwrap();
+        let first = serve(&recorder, &guard, &capture);
+        assert_eq!(first[2], format!("shop.query:{sent}|#env:prod,task_id:0042"));
+
+        let capture = Capture::new();
+        let guard = builder().capture(&capture).prefix("shop").tag("env", "prod").build().unwrap();
+        let second = serve(&after(Recorder::new(guard.client())), &guard, &capture);
+        assert_eq!(with_sorted_tags(&second), with_sorted_tags(&first));
+    }
+}
+
 #[test]
 fn what_the_recorder_can_not_say_is_refused_and_counted() {
     let (guard, capture) = client();

@@ -347,6 +347,20 @@ fn a_directory_that_can_not_lease_is_an_error_that_names_it() -> Result<(), Box<
 }
 
 #[test]
+fn an_empty_name_is_no_directory_to_lease_from() {
+    let error = try_id(TaskIdSource::leased(""), &[]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        r#"setting task_id_from is "leased()": a lease needs a directory, and this names none"#
+    );
+    // Nor is what stands before a colon with nothing before it.
+    assert_eq!(
+        id(TaskIdSource::detect(), &[("RUNTIME_DIRECTORY", ":/run/shop")]).1,
+        TaskIdSourceKind::Random
+    );
+}
+
+#[test]
 fn each_lease_is_another_id_until_the_pool_is_full_and_then_a_bucket_is_shared() {
     for size in [1, 2, 10, 40] {
         let directory = Directory::new(&format!("full-{size}"));

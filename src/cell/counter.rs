@@ -2,6 +2,7 @@
 
 use super::lane;
 use crate::sync::{AtomicU64, Ordering};
+use std::fmt;
 use std::sync::Arc;
 
 /// Counters that stand side by side in a cache line of each lane.
@@ -14,7 +15,6 @@ const COLUMNS: usize = 8;
 struct Lane([AtomicU64; COLUMNS]);
 
 /// What was counted since the cell was made, in lanes that only grow: the worker reads and never writes them.
-#[derive(Debug)]
 pub(crate) struct CounterCell {
     lanes: Arc<[Lane]>,
     column: usize,
@@ -87,6 +87,13 @@ impl CounterCell {
     pub(crate) fn sum(&self) -> u64 {
         let words = self.lanes.iter().filter_map(|lane| lane.0.get(self.column % COLUMNS));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+    }
+}
+
+/// Not all lanes of its block, of which there are as many as threads may have.
+impl fmt::Debug for CounterCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CounterCell").field("sum", &self.sum()).finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! * [`CadenceSink`] takes the place of cadence's own sinks: each line is read where it is emitted and recorded by its name, so that a
-//!   million updates are a hundred lines at a flush, nobody waits, and what is lost is counted.
+//!   million updates are a hundred lines at a flush, nobody waits, and what is lost is counted. That is so of a
+//!   `QueuingMetricSink` too: around this one it only adds a thread, whose `flush` does not wait for what is in its queue.
 //! * [`TransportSink`] sends lines as they are, over our transports, and flushes in time.
 //! * [`TaskIdExt`] adds the task id to a client with other sinks.
 //!

@@ -16,6 +16,16 @@
 //! and counted. What the recorder itself throws away does not come so far: `increment` and `decrement` of a gauge and `absolute`
 //! of a counter. The second step is the feature `metrics`, whose recorder has them and costs a call site less.
 //!
+//! What is set goes with the second step, so that dashboards find what they found before:
+//!
+//! | metrics-exporter-statsd | with [`metrics::Recorder`](https://docs.rs/tasktag/latest/tasktag/integrations/metrics/struct.Recorder.html) |
+//! |---|---|
+//! | `.build(Some("shop"))` | [`ClientBuilder::prefix`](crate::ClientBuilder::prefix), of the client |
+//! | `.with_default_tag(key, value)` | [`ClientBuilder::tag`](crate::ClientBuilder::tag), of the client |
+//! | histograms are `h`, unless `.histogram_is_distribution()` | they are `d`, unless `.histograms_as(HistogramKind::Histogram)` |
+//! | `.histogram_is_timer()`: seconds are sent as milliseconds | `.timings_by_unit()`, for those that are described in seconds; `HistogramKind::Timing` converts nothing |
+//! | a label `histogram` says which of them one is | it is a tag like any other, and arrives: take it out |
+//!
 //! How lines become our metrics is said at [`cadence`](super::cadence). The feature brings `metrics-exporter-statsd` with
 //! `cadence`, `metrics` and `thiserror`.
 

@@ -47,6 +47,10 @@ impl TaskIdClaim {
 
     /// Leases a slot, or shares a bucket where all are taken. `Err` says what is wrong with the directory.
     pub(super) fn lease(directory: &Path, pool: TaskIdPool) -> Result<Self, String> {
+        // Joined with a file's name, it would be the directory that the program happens to be in.
+        if directory.as_os_str().is_empty() {
+            return Err("a lease needs a directory, and this names none".to_owned());
+        }
         let directory = Directory::new(directory, pool);
         let start = pool.draw().map_err(|error| error.to_string())?;
         let slot = lease::take(&directory, start.number())?;

@@ -26,13 +26,13 @@ const TRIES: u32 = 30;
 #[derive(Debug)]
 pub(super) struct RedisLease {
     term: Arc<Term>,
-    desk: Arc<Desk>,
+    progress: Arc<Progress>,
     holder: u32,
 }
 
-/// What the thread and whoever claimed the lease tell each other.
+/// How far the thread is, and is to go: what it and whoever claimed the lease tell each other.
 #[derive(Debug)]
-struct Desk {
+struct Progress {
     stage: Mutex<Stage>,
     changed: Condvar,
 }
@@ -58,21 +58,21 @@ impl RedisLease {
     pub(super) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let term = Arc::new(Term::new(start, Instant::now()));
-        let desk = Arc::new(Desk { stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
+        let progress = Arc::new(Progress { stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
         let waits = !fork::is_newborn();
         let renewal = Renewal {
             server: Server::new(place, pool)?,
             term: Arc::clone(&term),
-            desk: Arc::clone(&desk),
+            progress: Arc::clone(&progress),
             lease: place.lease,
             wish: Wish::Number(None),
         };
         let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
-        // Its end is told by the desk: a forked child has a handle of no thread.
+        // Its end is told there: a forked child has a handle of no thread.
         thread.spawn(move || renewal.live(waits)).map_err(|error| error.to_string())?;
-        let lease = Self { term, desk, holder: std::process::id() };
+        let lease = Self { term, progress, holder: std::process::id() };
         if waits {
-            lease.desk.wait_for_start()?;
+            lease.progress.wait_for_start()?;
         }
         Ok(lease)
     }
@@ -84,7 +84,7 @@ impl RedisLease {
     /// Gives the lease back. A forked child has nothing to give back.
     pub(super) fn give_back(&self) {
         if self.holder == std::process::id() {
-            self.desk.leave();
+            self.progress.leave();
         }
     }
 }
@@ -95,7 +95,7 @@ impl Drop for RedisLease {
     }
 }
 
-impl Desk {
+impl Progress {
     /// Nothing panics while it holds the lock; a poisoned one would be as good.
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,7 +149,7 @@ impl Desk {
 struct Renewal {
     server: Server,
     term: Arc<Term>,
-    desk: Arc<Desk>,
+    progress: Arc<Progress>,
     lease: Duration,
     wish: Wish,
 }
@@ -159,14 +159,14 @@ impl Renewal {
     fn live(mut self, must_start: bool) {
         let mut tried = self.try_once();
         if let (Err(reason), true) = (&tried, must_start) {
-            self.desk.reach(Stage::Failed(reason.clone()));
+            self.progress.reach(Stage::Failed(reason.clone()));
             return;
         }
-        self.desk.reach(Stage::Running);
+        self.progress.reach(Stage::Running);
         loop {
             let pause = self.lease / if tried.is_ok() { RENEWALS } else { TRIES };
-            drop(self.desk.wait(jittered(pause), |stage| *stage != Stage::Leaving));
-            if self.desk.is_left() {
+            drop(self.progress.wait(jittered(pause), |stage| *stage != Stage::Leaving));
+            if self.progress.is_left() {
                 break;
             }
             tried = self.try_once();
@@ -176,7 +176,7 @@ impl Renewal {
         if let Wish::Number(Some(number)) = self.wish {
             let _ = catch_unwind(AssertUnwindSafe(|| self.server.give_back(number)));
         }
-        self.desk.reach(Stage::Ended);
+        self.progress.reach(Stage::Ended);
     }
 
     fn try_once(&mut self) -> Result<(), String> {

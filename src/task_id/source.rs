@@ -143,6 +143,7 @@ impl TaskIdSource {
     /// cleaner deletes from it: `/run/shop`, what systemd makes for `RuntimeDirectory=shop`, rather than `/tmp`. Containers share a
     /// host's slots when they mount one directory. A file system that can't lock files is an error, as is one that is full; on a network file system
     /// that can, a lease is as good as its locks. Pools of several sizes in one directory don't mix well: use one size.
+    /// A relative path is taken from where the program is when this is called; an empty one is an error.
     ///
     /// A start tries the slot whose holder was not seen for longest, and then those that are free, each at most once. Where
     /// all are taken it does not wait or try again: it shares a bucket, and says so. A slot counts as taken while its
@@ -156,7 +157,10 @@ impl TaskIdSource {
     /// program. The child is not its owner, and gives nothing back that the parent holds.
     #[must_use]
     pub fn leased(directory: impl Into<PathBuf>) -> Self {
-        Self::one(Choice::Leased(directory.into()))
+        let named = directory.into();
+        // A daemon goes elsewhere once it has started, and its children lease anew. Only an empty name, and a program
+        // that is nowhere, have no such path: they are told of it when they lease.
+        Self::one(Choice::Leased(std::path::absolute(&named).unwrap_or(named)))
     }
 
     /// A bucket that no other live process has, on any host: a lease in Redis, or in what speaks its protocol and scripts,

@@ -10,6 +10,7 @@ use crate::fork::{self, PerProcess};
 use crate::ledger::DropReason;
 use crate::transport::Address;
 use cadence::{MetricSink, SinkStats};
+use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -113,7 +114,6 @@ impl TransportSinkBuilder {
 }
 
 /// What the clones of a sink share. The last one flushes.
-#[derive(Debug)]
 struct Owner {
     settings: Settings,
     desk: PerProcess<Arc<Desk>>,
@@ -148,6 +148,12 @@ impl Drop for Owner {
         } else {
             mem::forget(Arc::clone(desk));
         }
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
