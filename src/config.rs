@@ -7,7 +7,7 @@ use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
 use crate::kind::Kind;
 use crate::notice::{Listener, LossNotice};
-use crate::origin::{Cardinality, OriginSettings};
+use crate::origin::{OriginSettings, TagCardinality};
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
 use crate::transport;
@@ -168,7 +168,8 @@ impl ClientBuilder {
     }
 
     /// What every metric's name starts with; a `.` is put behind it. Events and service checks have none.
-    /// Up to 100 bytes with [`task_id_in_names`](Self::task_id_in_names); in all, a name is cut after 200. Defaults to nothing.
+    /// Up to 150 bytes, 100 with [`task_id_in_names`](Self::task_id_in_names); in all, a name is cut after 200. Defaults to
+    /// nothing.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -332,7 +333,7 @@ impl ClientBuilder {
     }
 
     /// How many of its own tags the Agent adds (DogStatsD only). Defaults to what the Agent is set to.
-    pub fn cardinality(mut self, cardinality: Cardinality) -> Self {
+    pub fn tag_cardinality(mut self, cardinality: TagCardinality) -> Self {
         self.origin.cardinality = Some(cardinality);
         self
     }

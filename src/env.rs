@@ -1,7 +1,7 @@
 //! What the environment says about the agent and the tags.
 
 use crate::error::ConfigError;
-use crate::origin::Cardinality;
+use crate::origin::TagCardinality;
 use crate::task_id::TASK_ID_VARIABLE;
 use crate::transport::{Address, DEFAULT_PORT};
 use std::collections::HashMap;
@@ -100,9 +100,9 @@ impl Environment {
         self.get(DD_EXTERNAL_ENV)
     }
 
-    pub(crate) fn cardinality(&self) -> Result<Option<Cardinality>, ConfigError> {
+    pub(crate) fn cardinality(&self) -> Result<Option<TagCardinality>, ConfigError> {
         let found = CARDINALITIES.into_iter().find_map(|variable| Some((variable, self.get(variable)?)));
-        found.map(|(variable, text)| usable(variable, text, Cardinality::parse(text))).transpose()
+        found.map(|(variable, text)| usable(variable, text, TagCardinality::parse(text))).transpose()
     }
 }
 

@@ -173,7 +173,7 @@ pub use crate::handle::{
 pub use crate::kind::Kind;
 pub use crate::ledger::{DropReason, Stats, Tally};
 pub use crate::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
-pub use crate::origin::Cardinality;
+pub use crate::origin::TagCardinality;
 pub use crate::probe::Watch;
 pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};

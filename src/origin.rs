@@ -10,7 +10,7 @@ mod id;
 mod mountinfo;
 mod settings;
 
-pub use self::cardinality::Cardinality;
+pub use self::cardinality::TagCardinality;
 
 pub(crate) use self::settings::OriginSettings;
 
@@ -27,7 +27,7 @@ pub(crate) struct Origin {
     container: Option<Container>,
     // Empty where there is none.
     external_data: String,
-    cardinality: Option<Cardinality>,
+    cardinality: Option<TagCardinality>,
 }
 
 impl Origin {
@@ -56,7 +56,7 @@ impl Origin {
         self
     }
 
-    fn with_cardinality(mut self, cardinality: Option<Cardinality>) -> Self {
+    fn with_cardinality(mut self, cardinality: Option<TagCardinality>) -> Self {
         self.cardinality = cardinality;
         self
     }
@@ -126,7 +126,7 @@ mod tests {
     fn an_agent_gets_no_field_that_came_after_it() {
         let origin = of(Container::Id("4f1d".to_owned()))
             .with_external_data("it-false,cn-web,pu-77")
-            .with_cardinality(Some(Cardinality::Low));
+            .with_cardinality(Some(TagCardinality::Low));
         let expected = [
             "",
             "",

@@ -10,13 +10,13 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, BoundedBuilder, BoundedFamily, Cardinality, CardinalityReport, Client, ClientBuilder,
-    ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
-    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, MetricBuilder,
-    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority,
-    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status,
-    StatusClass, Tally, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch,
-    WatchBuilder, Weights,
+    Agent, AlertType, BoundedBuilder, BoundedFamily, CardinalityReport, Client, ClientBuilder, ClosedTag,
+    ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError, FrequentBuilder,
+    FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, MetricBuilder, MetricCardinality,
+    Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth,
+    QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, StatusClass, TagCardinality,
+    Tally, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder,
+    Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -81,7 +81,7 @@ const _: () = {
     any::<Priority>();
     any::<Status>();
     any::<Dialect>();
-    any::<Cardinality>();
+    any::<TagCardinality>();
     any::<Kind>();
     any::<DropReason>();
     any::<Stats>();
@@ -158,7 +158,7 @@ const _: () = {
     copied::<Dialect>();
     copied::<Protocol>();
     copied::<Weights>();
-    copied::<Cardinality>();
+    copied::<TagCardinality>();
     copied::<Kind>();
     copied::<DropReason>();
     copied::<Tally>();
@@ -173,7 +173,7 @@ const _: () = {
     a_key::<Protocol>();
     a_key::<Weights>();
     a_key::<DropReason>();
-    a_key::<Cardinality>();
+    a_key::<TagCardinality>();
     a_key::<TaskId>();
     a_key::<TaskIdPool>();
     compared::<LossNotice>();

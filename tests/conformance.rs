@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::{PATIENCE, TempDir};
 use tasktag::testing::Capture;
 use tasktag::{
-    AlertType, Cardinality, Client, ClientBuilder, ConfigError, DropReason, Event, Priority, ServiceCheck,
-    Stats, Status,
+    AlertType, Client, ClientBuilder, ConfigError, DropReason, Event, Priority, ServiceCheck, Stats, Status,
+    TagCardinality,
 };
 
 /// Why a line of ours is another than theirs.
@@ -119,7 +119,7 @@ fn metrics_of_datadog_go() {
         ("go 10, an origin",
             || sent(
                 |b| b.prefix("namespace").origin_detection(true).container_id("container-id")
-                    .from_vars([("DD_EXTERNAL_ENV", "external-env")]).cardinality(Cardinality::Low),
+                    .from_vars([("DD_EXTERNAL_ENV", "external-env")]).tag_cardinality(TagCardinality::Low),
                 |c| c.gauge("metric").tag("tag", "tag").set(1.0)),
             "namespace.metric:1|g|#tag:tag|c:container-id|e:external-env|card:low",
             "namespace.metric:1|g|#tag:tag,task_id:0042|c:container-id|e:external-env|card:low", ""),
@@ -359,7 +359,7 @@ fn metrics_of_dogstatsd_ruby() {
             "somecount:42|c|e:cn-SomeKindOfContainerName",
             "somecount:42|c|#task_id:0042|e:cn-SomeKindOfContainerName", ""),
         ("ruby 32, a cardinality",
-            || sent(|b| b.cardinality(Cardinality::High), |c| c.counter("somecount").increment(42)),
+            || sent(|b| b.tag_cardinality(TagCardinality::High), |c| c.counter("somecount").increment(42)),
             "somecount:42|c|card:high",
             "somecount:42|c|#task_id:0042|card:high", ""),
         ("ruby 33, marks in tags",

@@ -750,6 +750,21 @@ fn a_prefix_that_would_cut_the_task_id_out_of_names_is_refused_by_name() {
 }
 
 #[test]
+fn a_prefix_that_would_make_one_name_of_all_is_refused_by_name() {
+    let (longest, too_long) = ("p".repeat(150), "p".repeat(151));
+    for dialect in DIALECTS {
+        let (setting, value, reason) = refusal(in_dialect(dialect).prefix(&too_long));
+        assert_eq!((setting, value), ("prefix", too_long.clone()));
+        assert!(reason.contains("150"), "{reason}");
+        assert!(in_dialect(dialect).prefix(&longest).build().is_ok());
+    }
+    let name = "n".repeat(60);
+    let line =
+        sent(in_dialect(Dialect::Statsd).prefix(&longest), |client| client.counter(&name).increment(1));
+    assert_eq!(line, format!("{longest}.{}:1|c\n", &name[..49]));
+}
+
+#[test]
 fn distributions_as_something_else_are_refused_by_name() {
     for dialect in DIALECTS.into_iter().skip(1) {
         for kind in [Kind::Gauge, Kind::Counter, Kind::Distribution, Kind::Set, Kind::Occupancy] {

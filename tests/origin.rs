@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use support::{PATIENCE, TempDir};
 use tasktag::testing::Capture;
-use tasktag::{Cardinality, Client, ClientBuilder, ConfigError, Dialect, Event, ServiceCheck, Status};
+use tasktag::{Client, ClientBuilder, ConfigError, Dialect, Event, ServiceCheck, Status, TagCardinality};
 
 const HOST_NAMESPACE: &str = "cgroup:[4026531835]";
 const PRIVATE_NAMESPACE: &str = "cgroup:[4026532711]";
@@ -225,8 +225,10 @@ fn the_container_is_looked_for_once() {
 #[test]
 fn events_and_service_checks_say_where_they_come_from_too() {
     let capture = Capture::new();
-    let (client, vars) =
-        (builder().container_id("in-23").cardinality(Cardinality::High), [("DD_EXTERNAL_ENV", "cn-web")]);
+    let (client, vars) = (
+        builder().container_id("in-23").tag_cardinality(TagCardinality::High),
+        [("DD_EXTERNAL_ENV", "cn-web")],
+    );
     let guard = client.from_vars(vars).capture(&capture).build().unwrap();
     guard.client().send_event(Event::new("deploy", "v42"));
     guard.client().send_service_check(ServiceCheck::new("db", Status::Ok).message("fine"));
@@ -303,21 +305,21 @@ fn external_data_comes_from_the_environment_and_forges_nothing() {
 fn the_cardinality_is_the_programs_then_the_first_variables() {
     let with = |vars: &[(&str, &str)]| fields(builder().from_vars(vars.to_vec()));
     for (level, name) in [
-        (Cardinality::None, "none"),
-        (Cardinality::Low, "low"),
-        (Cardinality::Orchestrator, "orchestrator"),
-        (Cardinality::High, "high"),
+        (TagCardinality::None, "none"),
+        (TagCardinality::Low, "low"),
+        (TagCardinality::Orchestrator, "orchestrator"),
+        (TagCardinality::High, "high"),
     ] {
         let expected = format!("|card:{name}");
-        assert_eq!(fields(builder().cardinality(level)), expected);
+        assert_eq!(fields(builder().tag_cardinality(level)), expected);
         assert_eq!(with(&[("DD_CARDINALITY", name)]), expected);
         assert_eq!(with(&[("DATADOG_CARDINALITY", &name.to_uppercase())]), expected);
     }
     let both = [("DATADOG_CARDINALITY", "high"), ("DD_CARDINALITY", "Low")];
     assert_eq!(with(&both), "|card:low");
     assert_eq!(with(&[("DATADOG_CARDINALITY", "high"), ("DD_CARDINALITY", "")]), "|card:high");
-    assert_eq!(fields(builder().cardinality(Cardinality::None).from_vars(both)), "|card:none");
-    assert_eq!(fields(builder().from_vars(both).cardinality(Cardinality::None)), "|card:none");
+    assert_eq!(fields(builder().tag_cardinality(TagCardinality::None).from_vars(both)), "|card:none");
+    assert_eq!(fields(builder().from_vars(both).tag_cardinality(TagCardinality::None)), "|card:none");
 }
 
 #[test]
@@ -333,7 +335,7 @@ fn an_unknown_cardinality_is_an_error_that_names_the_variable_and_the_value() {
     let unused = [("DD_CARDINALITY", "low"), ("DATADOG_CARDINALITY", "potato")];
     assert_eq!(fields(builder().from_vars(unused)), "|card:low");
     let overruled = [("DD_CARDINALITY", "potato")];
-    assert_eq!(fields(builder().cardinality(Cardinality::High).from_vars(overruled)), "|card:high");
+    assert_eq!(fields(builder().tag_cardinality(TagCardinality::High).from_vars(overruled)), "|card:high");
     assert!(builder().dialect(Dialect::Statsd).from_vars(overruled).build().is_ok());
 }
 
@@ -356,7 +358,7 @@ fn servers_that_know_no_origin_are_told_none() {
         let capture = Capture::new();
         let client = builder().dialect(dialect).system_root(machine("docker")).from_vars(vars);
         let guard =
-            client.container_id("77").cardinality(Cardinality::Low).capture(&capture).build().unwrap();
+            client.container_id("77").tag_cardinality(TagCardinality::Low).capture(&capture).build().unwrap();
         guard.client().counter("jobs").increment(1);
         guard.client().flush(PATIENCE).unwrap();
         assert_eq!(capture.take_lines(), [line]);

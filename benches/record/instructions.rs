@@ -14,7 +14,7 @@ use tasktag::{
 
 /// Set-up cancels out between the two.
 const FEW: u32 = 10_000;
-const MANY: u32 = 60_000;
+const MANY: u32 = 210_000;
 const HALF_LIFE: Duration = Duration::from_secs(60);
 const TEXTS: [&str; 8] =
     ["primary", "replica-1", "replica-2", "/cart", "/cart/items", "/login", "/pay", "reports"];

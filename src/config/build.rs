@@ -37,6 +37,7 @@ const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 
 /// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
+const MAX_PREFIX: usize = 150;
 const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
 
 impl ClientBuilder {
@@ -154,10 +155,7 @@ impl ClientBuilder {
         ledger: &Arc<Ledger>,
     ) -> Result<Route, ConfigError> {
         let (tags, format) = (self.global_tags(agent), agent.format()?);
-        if format.task_id_in_names && self.prefix.len() > MAX_PREFIX_BEFORE_TASK_ID {
-            let reason = format!("before a task id it must have up to {MAX_PREFIX_BEFORE_TASK_ID} bytes");
-            return Err(ConfigError::setting("prefix", &self.prefix, reason));
-        }
+        self.check_prefix(format.task_id_in_names)?;
         let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
         let mut encoder = Encoder::new(format, globals);
         let telemetry = self
@@ -165,6 +163,20 @@ impl ClientBuilder {
             .unwrap_or(true)
             .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
         Ok(Route { encoder, outbox, telemetry, taken: Taken::default(), ledger: Arc::clone(ledger) })
+    }
+
+    /// A name is cut at its end: a prefix that leaves no room would make one name of all.
+    fn check_prefix(&self, is_before_task_id: bool) -> Result<(), ConfigError> {
+        let (most, place) = if is_before_task_id {
+            (MAX_PREFIX_BEFORE_TASK_ID, "before a task id ")
+        } else {
+            (MAX_PREFIX, "")
+        };
+        if self.prefix.len() <= most {
+            return Ok(());
+        }
+        let reason = format!("{place}it must have up to {most} bytes");
+        Err(ConfigError::setting("prefix", &self.prefix, reason))
     }
 
     /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a

@@ -30,7 +30,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Adds `n`.
+    /// Adds `n`. What comes to 2^64 or more from one flush to the next wraps.
     #[inline]
     pub fn increment(&self, n: u64) {
         self.cell.add(n);

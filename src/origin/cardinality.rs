@@ -6,7 +6,7 @@
 /// <https://docs.datadoghq.com/getting_started/tagging/assigning_tags/#tags-cardinality>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Cardinality {
+pub enum TagCardinality {
     /// No tag.
     None,
     /// Tags of hosts, clusters and images, but of nothing that comes and goes.
@@ -17,7 +17,7 @@ pub enum Cardinality {
     High,
 }
 
-impl Cardinality {
+impl TagCardinality {
     const ALL: [Self; 4] = [Self::None, Self::Low, Self::Orchestrator, Self::High];
 
     pub(super) fn as_str(self) -> &'static str {
@@ -42,12 +42,12 @@ mod tests {
 
     #[test]
     fn a_level_reads_back_from_its_name_in_capitals_or_not() {
-        for level in Cardinality::ALL {
-            assert_eq!(Cardinality::parse(level.as_str()), Ok(level));
-            assert_eq!(Cardinality::parse(&level.as_str().to_uppercase()), Ok(level));
+        for level in TagCardinality::ALL {
+            assert_eq!(TagCardinality::parse(level.as_str()), Ok(level));
+            assert_eq!(TagCardinality::parse(&level.as_str().to_uppercase()), Ok(level));
         }
         for unknown in ["", "potato", "low ", "lo", "not_set"] {
-            assert!(Cardinality::parse(unknown).is_err(), "{unknown:?}");
+            assert!(TagCardinality::parse(unknown).is_err(), "{unknown:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the program and the environment say of the origin.
 
-use super::{Cardinality, Origin, clean};
+use super::{Origin, TagCardinality, clean};
 use crate::env::Environment;
 use crate::error::ConfigError;
 use std::path::Path;
@@ -13,7 +13,7 @@ const MAX_CONTAINER_ID: usize = 256;
 pub(crate) struct OriginSettings {
     pub(crate) detection: Option<bool>,
     pub(crate) container_id: Option<String>,
-    pub(crate) cardinality: Option<Cardinality>,
+    pub(crate) cardinality: Option<TagCardinality>,
 }
 
 impl OriginSettings {

@@ -5,8 +5,8 @@ use crate::support::{self, Agent, PATIENCE};
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 use tasktag::{
-    AlertType, Cardinality, Client, ClientBuilder, Distribution, Event, MetricBuilder, Priority,
-    ServiceCheck, Status,
+    AlertType, Client, ClientBuilder, Distribution, Event, MetricBuilder, Priority, ServiceCheck, Status,
+    TagCardinality,
 };
 
 const VARIABLE: &str = "TASKTAG_TEST_DATADOG_PYTHON";
@@ -194,7 +194,7 @@ fn send_with_origin(builder: ClientBuilder) {
     let guard = builder
         .origin_detection(true)
         .container_id(format!("ci-{}", "0123456789abcdef".repeat(4)))
-        .cardinality(Cardinality::Low)
+        .tag_cardinality(TagCardinality::Low)
         .from_vars([("DD_EXTERNAL_ENV", external)])
         .build()
         .unwrap();
