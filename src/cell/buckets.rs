@@ -238,8 +238,8 @@ mod tests {
         let buckets = Buckets::new();
         thread::scope(|scope| {
             let forking = fork::make_whole();
-            scope.spawn(|| buckets.widen());
-            thread::sleep(Duration::from_millis(50));
+            let widening = scope.spawn(|| buckets.widen());
+            fork::waiting::wait_for(&widening);
             assert!(buckets.spread() == 0 && buckets.further.iter().all(|table| table.get().is_none()));
             drop(forking);
         });
