@@ -95,6 +95,8 @@ const CHILD: &str = "TRANSPORTS_CHILD";
 #[test]
 fn child_writes_to_standard_output() {
     if std::env::var_os(CHILD).is_some() {
+        // Where tests run one at a time, the harness leaves its own line unfinished.
+        println!();
         let guard = client_of("stdout:".to_owned());
         send_two(&guard);
         let stats = guard.client().stats();
