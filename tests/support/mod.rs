@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod fork;
 pub(crate) mod stream_agent;
 
 use std::io;
