@@ -1,9 +1,6 @@
 //! A forked child tells of its own losses, by its copy of what its parent was given.
 #![cfg(target_os = "linux")]
-#![allow(
-    unsafe_code,
-    reason = "a child drops what its parent keeps"
-)]
+#![allow(unsafe_code, reason = "a child drops what its parent keeps")]
 
 mod support;
 

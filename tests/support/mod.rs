@@ -4,6 +4,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
+pub(crate) mod held;
 pub(crate) mod stream_agent;
 
 use std::io;
