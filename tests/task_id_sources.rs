@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
     Client, ClientBuilder, ConfigError, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind,
@@ -442,14 +442,15 @@ fn a_client_holds_its_lease_until_its_worker_has_ended() -> Result<(), Box<dyn E
     let start = || builder(directory.source(), &[]).task_id_pool(pool(1)).build().unwrap();
     let is_free = || {
         // What another test starts has a copy of every open file for a moment, until it runs its own program.
-        let wait = || std::thread::sleep(Duration::from_millis(5));
+        let start = Instant::now();
         let freed = |claim: &TaskIdClaim| claim.task_id().source() == TaskIdSourceKind::Leased;
-        (0..200).any(|_| {
-            freed(&directory.source().claim(pool(1)).unwrap()) || {
-                wait();
-                false
+        while !freed(&directory.source().claim(pool(1)).unwrap()) {
+            if start.elapsed() > PATIENCE {
+                return false;
             }
-        })
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     };
     let guard = start();
     assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
