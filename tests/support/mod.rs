@@ -64,6 +64,18 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Does what ends well where the worker had time enough: where the machine stands still for longer than the worker waits, it
+/// counts as lost what an agent that is there would have taken, and `act` returns `None`. Then there is another try.
+#[track_caller]
+pub(crate) fn in_time<T>(mut act: impl FnMut() -> Option<T>) -> T {
+    let mut done = None;
+    wait_until(|| {
+        done = act();
+        done.is_some()
+    });
+    done.expect("it is done")
+}
+
 /// The lines of packets, without their line breaks.
 pub(crate) fn lines_of(packets: &[Vec<u8>]) -> Vec<String> {
     let text = |packet: &Vec<u8>| String::from_utf8(packet.clone()).expect("a packet is UTF-8");
