@@ -77,8 +77,8 @@ mod tests {
         let since = |start: Instant| u64::try_from(start.elapsed().as_nanos()).unwrap();
         let mut last = 0;
         while last < NANOS_PER_SEC / 50 {
-            let (least, now, most) = (since(after), clock.elapsed(), since(before));
-            assert!(now >= last && (least..=most).contains(&now), "{least} {now} {most}, after {last}");
+            let (from, now, to) = (since(after), clock.elapsed(), since(before));
+            assert!(now >= last && (from..=to).contains(&now), "{from} {now} {to}, after {last}");
             last = now;
         }
     }
