@@ -530,15 +530,18 @@ fn all_packets_of_a_long_flush_are_refused_where_nobody_listens() {
     let (_held, address) = closed_udp_port();
     let guard = client_of(format!("udp://{address}"));
     let _gauges = gauges(&guard, 2000);
-    for flush in 1..=20 {
+    let mut flush = 0;
+    wait_until(|| {
         guard.client().flush(PATIENCE).unwrap();
+        flush += 1;
         let stats = guard.client().stats();
         assert_conserved(&stats);
         assert_eq!(stats.accepted.lines, 2000 * flush);
-        // The kernel may be interrupted before it has refused a packet; then it refuses it too late to be told of.
+        // The kernel may be interrupted before it has refused a packet; then it refuses it too late to be told of. That
+        // may go for all of a flush, but not for a tenth of many.
         let looks_sent = stats.sent.packets as f64 / stats.accepted.packets as f64;
-        assert!(!cfg!(target_os = "linux") || looks_sent < 0.1, "{looks_sent}");
-    }
+        flush >= 20 && (!cfg!(target_os = "linux") || looks_sent < 0.1)
+    });
 }
 
 #[test]
