@@ -102,7 +102,33 @@ pub(crate) fn fill<T>(place: &OnceLock<T>, value: T) {
 }
 
 fn making() -> MutexGuard<'static, ()> {
+    #[cfg(all(test, not(tasktag_loom)))]
+    match MAKING.try_lock() {
+        Ok(making) => return making,
+        Err(_) => waiting::note(),
+    }
     MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Which threads found that another one makes something or forks: a test need not guess how long they take to get there.
+#[cfg(all(test, not(tasktag_loom)))]
+pub(crate) mod waiting {
+    use std::sync::{Mutex, PoisonError};
+    use std::thread::{self, ScopedJoinHandle, ThreadId};
+
+    static NOTED: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+    pub(super) fn note() {
+        NOTED.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
+    }
+
+    /// Until the thread stands at the lock, and gets no further, or has ended without it.
+    pub(crate) fn wait_for<T>(waits: &ScopedJoinHandle<'_, T>) {
+        let is_noted = || NOTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&waits.thread().id());
+        while !is_noted() && !waits.is_finished() {
+            thread::yield_now();
+        }
+    }
 }
 
 /// Takes a client into account for the forks to come.

@@ -7,13 +7,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
+use support::fork::{assert_done, fork};
 use tasktag::__macros::Site;
 use tasktag::testing::{Parsed, ParsedMetric, parse};
 use tasktag::{
@@ -63,40 +62,6 @@ impl Agent {
         let metric = |parsed| if let Parsed::Metric(metric) = parsed { Some(metric) } else { None };
         self.read().into_iter().filter_map(metric).collect()
     }
-}
-
-/// Runs `act` in a forked child, which ends without running anything of the parent's.
-fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        // 1 is a promise that was not kept, 2 a panic.
-        let code = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)) {
-            Ok(done) => i32::from(!done),
-            Err(_) => 2,
-        };
-        // SAFETY: It does not return.
-        unsafe { libc::_exit(code) };
-    }
-    child
-}
-
-/// What a child's end by [`end_if_stuck`] means.
-const STUCK: &str = ", which came to a stop";
-
-/// Waits for a child, and has its end said where that is not as it should be.
-#[track_caller]
-fn assert_done(child: libc::pid_t) {
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    let ended = ExitStatus::from_raw(status);
-    assert!(
-        ended.success(),
-        "the child: {ended}{}",
-        if ended.signal() == Some(libc::SIGALRM) { STUCK } else { "" }
-    );
 }
 
 /// Sets a flag when it is dropped: a test that fails still has to end its threads.
@@ -285,12 +250,6 @@ fn a_child_whose_other_threads_count_first_loses_no_count() {
     assert_eq!(counts, [1.0, 7.0 * EACH as f64]);
 }
 
-/// Ends the child if it comes to a stop: nobody waits for it longer than that.
-fn end_if_stuck() {
-    // SAFETY: It sets a timer and touches nothing else.
-    unsafe { libc::alarm(10) };
-}
-
 #[test]
 fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     let agent = Agent::new();
@@ -314,7 +273,6 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
         });
         while done.load(Ordering::Relaxed) < 2 {
             assert_done(fork(|| {
-                end_if_stuck();
                 family.at("a child's").increment(1);
                 sites.iter().all(|site| site.get(|client| client.counter("site").register()).is_some())
             }));
@@ -354,7 +312,6 @@ fn a_child_that_was_born_while_its_parent_wrote_counts_what_it_can_not_write() {
         support::wait_until(|| WRITES.load(Ordering::SeqCst) == n);
     }
     assert_done(fork(|| {
-        end_if_stuck();
         for _ in 0..3 {
             client.counter("jobs").increment(1);
             if client.flush(PATIENCE).is_err() {
@@ -377,7 +334,6 @@ fn a_probe_may_fork_and_its_child_may_use_metrics() {
     let (in_probe, also_done) = (client.clone(), std::sync::Arc::clone(&done));
     let _watch = client.watch_pool("db", move || {
         assert_done(fork(|| {
-            end_if_stuck();
             in_probe.counter("child").increment(1);
             in_probe.flush(PATIENCE).is_ok() && in_probe.stats().sent.values == 1
         }));
@@ -396,10 +352,8 @@ fn a_child_that_forks_before_it_used_a_metric_and_lets_its_guard_go_hands_nothin
     jobs.increment(3);
     let id = guard.client().task_id();
     assert_done(fork(|| {
-        end_if_stuck();
         // Its child is born of a newborn.
         assert_done(fork(|| {
-            end_if_stuck();
             jobs.increment(4);
             guard.client().task_id() != id && guard.client().flush(PATIENCE).is_ok()
         }));

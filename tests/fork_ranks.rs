@@ -1,6 +1,5 @@
 //! A forked child ranks a tag's values for itself, whatever its parent was at.
 #![cfg(target_os = "linux")]
-#![allow(unsafe_code, reason = "std can't fork")]
 
 mod support;
 
@@ -9,28 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
+use support::fork::holds_in_child;
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, Counter, FrequentFamily, Guard};
 
 const HALF_LIFE: Duration = Duration::from_secs(60);
-
-/// Whether `act` is true in a forked child, which is ended if it comes to a stop.
-fn holds_in_child(act: impl FnOnce() -> bool) -> bool {
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        // SAFETY: It sets a timer and touches nothing else.
-        unsafe { libc::alarm(10) };
-        let held = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
-        // SAFETY: It does not return.
-        unsafe { libc::_exit(i32::from(!held)) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status == 0
-}
 
 fn ranked(limit: usize) -> (Capture, ManualClock, Guard, FrequentFamily<Counter>) {
     let (capture, clock) = (Capture::new(), ManualClock::new());

@@ -1,6 +1,5 @@
 //! A forked child's cadence client works, and sends nothing of its parent's.
 #![cfg(all(feature = "cadence", target_os = "linux"))]
-#![allow(unsafe_code, reason = "std can't fork")]
 
 mod support;
 
@@ -9,25 +8,18 @@ use cadence::{MetricSink, StatsdClient};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+use support::fork::{assert_done, fork};
 use support::{Agent, PATIENCE, wait_until};
 use tasktag::integrations::cadence::{CadenceSink, TransportSink};
 use tasktag::{Client, ClientBuilder, TaskIdPool};
 
-/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it.
+/// Runs `act` in a forked child.
 #[track_caller]
-fn fork(act: impl FnOnce()) {
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).is_err();
-        // SAFETY: It does not return.
-        unsafe { libc::_exit(i32::from(failed)) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child's exit");
+fn in_a_child(act: impl FnOnce()) {
+    assert_done(fork(|| {
+        act();
+        true
+    }));
 }
 
 fn builder(agent: &Agent) -> ClientBuilder {
@@ -47,7 +39,7 @@ fn fork_gives_the_child_a_worker_and_a_task_id_of_its_own() {
     statsd.count("jobs", 5).unwrap();
     statsd.gauge("level", 5_u64).unwrap();
     statsd.set("users", 5).unwrap();
-    fork(|| {
+    in_a_child(|| {
         for _ in 0..100 {
             statsd.count("jobs", 1).unwrap();
         }
@@ -85,12 +77,12 @@ fn fork_gives_the_child_a_transport_and_a_timer_of_its_own() {
         TransportSink::builder(&agent.address()).flush_interval(Duration::from_millis(5)).build().unwrap();
     let idle = sink.clone();
     sink.emit("of:1|c|#the:parent").unwrap();
-    fork(|| {
+    in_a_child(|| {
         drop(idle);
         timed.emit("of:1|c|#the:timer").unwrap();
         sink.emit("of:1|c|#the:child").unwrap();
         wait_until(|| timed.stats().packets_sent > 0);
-        fork(|| {
+        in_a_child(|| {
             sink.emit("of:1|c|#the:grandchild").unwrap();
             drop(sink);
         });
@@ -118,7 +110,7 @@ fn a_child_forked_while_others_send_is_not_held_up() {
             }
         });
         for _ in 0..50 {
-            fork(|| {
+            in_a_child(|| {
                 sink.emit("child:1|c").unwrap();
                 sink.flush().unwrap();
             });

@@ -1,6 +1,5 @@
 //! Macros and handles of the `metrics` facade work in a forked child, whatever the parent's threads were at.
 #![cfg(all(feature = "metrics", target_os = "linux"))]
-#![allow(unsafe_code, reason = "std can't fork")]
 
 mod support;
 
@@ -9,6 +8,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
+use support::fork::assert_done;
 use support::{Agent, PATIENCE};
 use tasktag::integrations::metrics::{Recorder, TaskIdLayer};
 use tasktag::testing::Capture;
@@ -26,24 +26,10 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it.
+/// Whether `act` is true in a forked child.
 #[track_caller]
 fn in_a_child(act: impl FnOnce() -> bool) {
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        // What hangs is ended, and so fails the test.
-        // SAFETY: It touches no memory of ours.
-        unsafe { libc::alarm(20) };
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_or(false);
-        // SAFETY: It does not return.
-        unsafe { libc::_exit(i32::from(!done)) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child's exit");
+    assert_done(support::fork::fork(act));
 }
 
 /// So large that no two processes draw the same by chance. One for all tests: a process has one.

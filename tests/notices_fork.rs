@@ -1,6 +1,6 @@
 //! A forked child tells of its own losses, by its copy of what its parent was given.
 #![cfg(target_os = "linux")]
-#![allow(unsafe_code, reason = "std can't fork")]
+#![allow(unsafe_code, reason = "a child drops what its parent keeps")]
 
 mod support;
 
@@ -8,24 +8,17 @@ use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::mem::ManuallyDrop;
 use std::sync::mpsc;
 use std::thread;
+use support::fork::{assert_done, fork};
 use support::{PATIENCE, TempDir, assert_conserved, unix_address};
 use tasktag::{ClientBuilder, LossNotice};
 
-/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it.
+/// Runs `act` in a forked child.
 #[track_caller]
 fn in_a_child(act: impl FnOnce()) {
-    // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).is_ok();
-        // SAFETY: It does not return.
-        unsafe { libc::_exit(i32::from(!done)) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` outlives the call.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    assert_eq!(status, 0, "the child's exit");
+    assert_done(fork(|| {
+        act();
+        true
+    }));
 }
 
 /// Writes who is told what.

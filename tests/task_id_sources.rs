@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
     Client, ClientBuilder, ConfigError, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind,
@@ -456,14 +456,15 @@ fn a_client_holds_its_lease_until_its_worker_has_ended() -> Result<(), Box<dyn E
     let start = || builder(directory.source(), &[]).task_id_pool(pool(1)).build().unwrap();
     let is_free = || {
         // What another test starts has a copy of every open file for a moment, until it runs its own program.
-        let wait = || std::thread::sleep(Duration::from_millis(5));
+        let start = Instant::now();
         let freed = |claim: &TaskIdClaim| claim.task_id().source() == TaskIdSourceKind::Leased;
-        (0..200).any(|_| {
-            freed(&directory.source().claim(pool(1)).unwrap()) || {
-                wait();
-                false
+        while !freed(&directory.source().claim(pool(1)).unwrap()) {
+            if start.elapsed() > PATIENCE {
+                return false;
             }
-        })
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     };
     let guard = start();
     assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
@@ -484,13 +485,17 @@ fn a_client_that_could_not_be_built_leases_nothing() {
     let directory = Directory::new("unbuilt");
     let refused = builder(directory.source(), &[]).task_id_pool(pool(40)).max_packet_size(1).build();
     assert!(refused.is_err());
-    let ids: BTreeSet<_> = (0..40)
-        .map(|_| directory.source().claim(pool(40)).unwrap())
-        .collect::<Vec<_>>()
-        .iter()
-        .map(|claim| (claim.task_id().source(), claim.task_id().number()))
-        .collect();
-    assert_eq!(ids.len(), 40);
+    let leased = || {
+        let claims: Vec<_> = (0..40).map(|_| directory.source().claim(pool(40)).unwrap()).collect();
+        let leased = claims.iter().filter(|claim| claim.task_id().source() == TaskIdSourceKind::Leased);
+        leased.map(|claim| claim.task_id().number()).collect::<BTreeSet<_>>().len()
+    };
+    // What another test starts has a copy of every open file for a moment, until it runs its own program.
+    let start = Instant::now();
+    while leased() < 40 {
+        assert!(start.elapsed() < PATIENCE, "a slot is taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 // The process's own id.

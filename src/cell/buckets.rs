@@ -238,8 +238,8 @@ mod tests {
         let buckets = Buckets::new();
         thread::scope(|scope| {
             let forking = fork::make_whole();
-            scope.spawn(|| buckets.widen());
-            thread::sleep(Duration::from_millis(50));
+            let widening = scope.spawn(|| buckets.widen());
+            fork::waiting::wait_for(&widening);
             assert!(buckets.spread() == 0 && buckets.further.iter().all(|table| table.get().is_none()));
             drop(forking);
         });
@@ -352,10 +352,10 @@ mod tests {
         let mut total = 0;
         let added: u64 = thread::scope(|scope| {
             let writers = [(); 2].map(|()| scope.spawn(record));
-            while spread() == 0 && Instant::now() < deadline {
+            while !buckets.first.is_crowded() && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(1));
-                buckets.take(|_, n| total += n);
             }
+            buckets.take(|_, n| total += n);
             stop.store(true, Ordering::Relaxed);
             writers.into_iter().map(|writer| writer.join().unwrap()).sum()
         });

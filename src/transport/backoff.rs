@@ -19,7 +19,10 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Whether an attempt may be made now. If so, the next one may not before the time is over.
     pub(super) fn take_turn(&mut self) -> bool {
-        let now = Instant::now();
+        self.take_turn_at(Instant::now())
+    }
+
+    fn take_turn_at(&mut self, now: Instant) -> bool {
         if !self.is_over(now) {
             return false;
         }
@@ -54,24 +57,21 @@ fn jittered(delay: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// As if the time were over.
-    fn wait(backoff: &mut Backoff) -> Duration {
-        let delay = backoff.until.take().unwrap().saturating_duration_since(Instant::now());
-        backoff.until = Some(Instant::now());
-        delay
+    /// Goes on to when the time is over, and says how long that takes.
+    fn wait(backoff: &Backoff, now: &mut Instant) -> Duration {
+        let over = backoff.until.unwrap();
+        over.duration_since(std::mem::replace(now, over))
     }
 
     #[test]
     fn attempts_are_ever_farther_apart_up_to_a_limit() {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
         for expected in [25, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000] {
-            assert!(backoff.take_turn());
-            assert!(!backoff.take_turn(), "one attempt at a time");
-            let (longest, delay) = (Duration::from_millis(expected), wait(&mut backoff));
-            assert!(
-                delay <= longest && delay + Duration::from_millis(10) > longest / 2,
-                "{delay:?} of {longest:?}"
-            );
+            assert!(backoff.take_turn_at(now));
+            assert!(!backoff.take_turn_at(now), "one attempt at a time");
+            let (longest, delay) = (Duration::from_millis(expected), wait(&backoff, &mut now));
+            assert!((longest / 2..=longest).contains(&delay), "{delay:?} of {longest:?}");
+            assert!(!backoff.take_turn_at(now.checked_sub(Duration::from_nanos(1)).unwrap()), "not too soon");
         }
     }
 
@@ -84,16 +84,16 @@ mod tests {
 
     #[test]
     fn behind_a_connection_that_was_of_use_the_time_is_short_but_not_nothing() {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
         for _ in 0..5 {
-            assert!(backoff.take_turn());
-            wait(&mut backoff);
+            assert!(backoff.take_turn_at(now));
+            wait(&backoff, &mut now);
         }
-        assert!(backoff.take_turn());
+        assert!(backoff.take_turn_at(now));
         backoff.succeed();
-        assert!(!backoff.take_turn());
-        wait(&mut backoff);
-        assert!(backoff.take_turn());
-        assert!(wait(&mut backoff) <= SHORTEST);
+        assert!(!backoff.take_turn_at(now));
+        wait(&backoff, &mut now);
+        assert!(backoff.take_turn_at(now));
+        assert!(wait(&backoff, &mut now) <= SHORTEST);
     }
 }

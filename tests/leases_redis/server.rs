@@ -52,28 +52,16 @@ impl Redis {
         let place = STARTED.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("tasktag-redis-{}-{place}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let child = spawn(&program, &directory, port);
-        let server = Self { program, directory, port, child };
-        server.wait();
-        Some(server)
-    }
-
-    fn wait(&self) {
-        wait_until(|| {
-            thread::sleep(Duration::from_millis(5));
-            self.try_call::<String>(&["PING"]).is_ok()
-        });
+        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, child) = serve(&program, &directory, free_port);
+        Some(Self { program, directory, port, child })
     }
 
     /// Kills the server and starts it again, with nothing in it.
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.program, &self.directory, self.port);
-        self.wait();
+        self.child = serve(&self.program, &self.directory, || self.port).1;
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -81,7 +69,7 @@ impl Redis {
     }
 
     pub(crate) fn socket_url(&self) -> String {
-        format!("unix://{}?pass={PASSWORD}", self.directory.join("socket").display())
+        socket_url(&self.directory)
     }
 
     pub(crate) fn port_url(&self) -> String {
@@ -115,18 +103,9 @@ impl Redis {
         self.source(lease).claim(TaskIdPool::new(size).unwrap()).unwrap()
     }
 
-    fn try_call<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
-        let client = redis::Client::open(self.socket_url())?;
-        let mut connection = client.get_connection_with_timeout(PATIENCE)?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        command.query(&mut connection)
-    }
-
     /// What this process has the server do, past the library.
     pub(crate) fn call<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        self.try_call(words).unwrap()
+        ask(&self.socket_url(), words).unwrap()
     }
 
     /// The numbers that the server has down as held, expired or not.
@@ -166,6 +145,37 @@ fn stranger(number: u32) -> String {
     format!("{number}:{:032x}", u128::from(number))
 }
 
+fn socket_url(directory: &Path) -> String {
+    format!("unix://{}?pass={PASSWORD}", directory.join("socket").display())
+}
+
+fn ask<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> redis::RedisResult<T> {
+    let client = redis::Client::open(url)?;
+    let mut connection = client.get_connection_with_timeout(PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    let mut command = redis::Cmd::new();
+    command.arg(words);
+    command.query(&mut connection)
+}
+
+/// A server that answers, and its port. One whose port somebody else got meanwhile ends at once: another try.
+fn serve(program: &Path, directory: &Path, port: impl Fn() -> u16) -> (u16, Child) {
+    let mut served = None;
+    wait_until(|| {
+        let port = port();
+        let mut child = spawn(program, directory, port);
+        let mut answers = false;
+        wait_until(|| {
+            thread::sleep(Duration::from_millis(5));
+            answers = ask::<String>(&socket_url(directory), &["PING"]).is_ok();
+            answers || child.try_wait().unwrap().is_some()
+        });
+        served = Some((port, child));
+        answers
+    });
+    served.unwrap()
+}
+
 fn spawn(program: &Path, directory: &Path, port: u16) -> Child {
     let mut command = Command::new(program);
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD]);
@@ -199,7 +209,8 @@ pub(crate) fn nanos() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
-/// A time at which a process had a bucket. It may have had it for longer.
+/// A time at which a process had a bucket. It may have had it for longer. Where it looked only once, nobody knows when between
+/// `to` and `from` that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Held {
     pub(crate) number: u32,
@@ -220,19 +231,21 @@ pub(crate) struct Diary {
 }
 
 impl Diary {
-    /// Reads `<nanoseconds> <source> <number> <losses>`. The process looked at the time before it looked at its id.
+    /// Reads `<nanoseconds> <source> <number> <losses> <nanoseconds>`. The process looked at the time before it looked at
+    /// its id, and after.
     fn write(&mut self, line: &str, process: u32) {
         let words: Vec<&str> = line.split(' ').collect();
-        let &[at, source, number, losses] = words.as_slice() else { return };
-        let (Ok(at), Ok(number), Ok(losses)) = (at.parse(), number.parse(), losses.parse()) else { return };
+        let &[before, source, number, losses, after] = words.as_slice() else { return };
+        let (Ok(before), Ok(after)) = (before.parse(), after.parse()) else { return };
+        let (Ok(number), Ok(losses)) = (number.parse(), losses.parse()) else { return };
         let was_leased = std::mem::replace(&mut self.is_leased, source == "leased");
         self.entries += 1;
         self.losses = losses;
         self.shared += u64::from(!self.is_leased);
         match self.held.last_mut() {
             _ if !self.is_leased => {}
-            Some(last) if was_leased && last.number == number => last.to = at,
-            _ => self.held.push(Held { number, from: at, to: at, process }),
+            Some(last) if was_leased && last.number == number => last.to = before,
+            _ => self.held.push(Held { number, from: after, to: before, process }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::process::{Process, free_tcp_port, free_udp_port, program, start};
 use crate::program::{LEVELS, Program, RECORDS, UTILIZATION};
-use crate::support::{self, PATIENCE, TempDir};
+use crate::support::{self, PATIENCE, TempDir, in_time};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -187,9 +187,15 @@ impl Captured {
 
 fn show_every_kind(address: impl Fn(&Statsd) -> String, dialect: Dialect, tags: &str) {
     let Some(package) = program(VARIABLE) else { return };
-    let mut server = Statsd::start(&package);
-    let address = address(&server);
-    let program = Program::at(&address, dialect);
+    let (mut server, address, program) = in_time(|| {
+        let server = Statsd::start(&package);
+        let address = address(&server);
+        let program = Program::at(&address, dialect);
+        // TCP is connected to by another thread.
+        program.set_balance(LEVELS[0]);
+        (program.client().stats().dropped(DropReason::Transport).lines == 0)
+            .then_some((server, address, program))
+    });
     for level in LEVELS {
         program.set_balance(level);
         server.settle_with(program.client().stats().sent.lines);
@@ -257,17 +263,23 @@ fn of_fifty_thousand_lines_over_tcp_statsd_misses_none() {
     const SETS: u64 = 50;
     const MEMBERS: u64 = 1000;
     let Some(package) = program(VARIABLE) else { return };
-    let mut server = Statsd::start(&package);
-    let guard = support::builder().dialect(Dialect::TaggedStatsd).agent(tcp(&server)).build().unwrap();
+    let (mut server, guard) = in_time(|| {
+        let server = Statsd::start(&package);
+        let guard = support::builder().dialect(Dialect::TaggedStatsd).agent(tcp(&server)).build().unwrap();
+        // It is connected to by another thread.
+        guard.client().counter("first").increment(1);
+        guard.client().flush(PATIENCE).unwrap();
+        (guard.client().stats().sent.lines == 1).then_some((server, guard))
+    });
     for set in 0..SETS {
         let users = guard.client().set(&format!("users.{set}")).register();
         (0..MEMBERS).for_each(|member| users.insert(&format!("{set}-{member}")));
         guard.client().flush(PATIENCE).unwrap();
-        server.settle_with((set + 1) * MEMBERS);
+        server.settle_with(1 + (set + 1) * MEMBERS);
     }
     let stats = guard.client().stats();
     support::assert_conserved(&stats);
-    assert_eq!((stats.sent.lines, stats.dropped_total().values), (SETS * MEMBERS, 0));
+    assert_eq!((stats.sent.lines, stats.dropped_total().values), (1 + SETS * MEMBERS, 0));
     let captured = server.end();
     for set in 0..SETS {
         // A member that was changed on the way would be another, or that of a set of another name.
@@ -288,9 +300,9 @@ fn what_statsd_is_spared_of_a_distribution_is_counted_and_its_quantiles_stay() {
     let query = guard.client().timing("query").register();
     (1..=1000_u32).for_each(|value| query.record_many(f64::from(value), 30));
     guard.client().flush(PATIENCE).unwrap();
-    server.settle();
     let stats = guard.client().stats();
     support::assert_conserved(&stats);
+    server.settle_with(stats.sent.lines);
     let captured = server.end();
     let statistic = |name: &str| captured.get(&format!("timer query;task_id=0042 {name}"));
     let spared = stats.dropped(DropReason::Sampled).values as f64;

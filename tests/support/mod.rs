@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod fork;
+pub(crate) mod held;
 pub(crate) mod stream_agent;
 
 use std::io;
@@ -59,6 +62,18 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "it never happened");
         thread::yield_now();
     }
+}
+
+/// Does what ends well where the worker had time enough: where the machine stands still for longer than the worker waits, it
+/// counts as lost what an agent that is there would have taken, and `act` returns `None`. Then there is another try.
+#[track_caller]
+pub(crate) fn in_time<T>(mut act: impl FnMut() -> Option<T>) -> T {
+    let mut done = None;
+    wait_until(|| {
+        done = act();
+        done.is_some()
+    });
+    done.expect("it is done")
 }
 
 /// The lines of packets, without their line breaks.
