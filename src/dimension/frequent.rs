@@ -153,9 +153,9 @@ impl<M: ByName> FrequentFamily<M> {
             return shared.pattern.call(hash, value);
         }
         match shared.admit_or_fold(hash) {
-            Place::Own => shared.pattern.call(hash, value),
-            Place::Other(handle) => shared.pattern.call_handle(handle, OTHER),
-            Place::OtherByName => shared.pattern.call(clip_and_hash(&shared.seed, OTHER).0, OTHER),
+            Target::Own => shared.pattern.call(hash, value),
+            Target::Other(handle) => shared.pattern.call_handle(handle, OTHER),
+            Target::OtherByName => shared.pattern.call(clip_and_hash(&shared.seed, OTHER).0, OTHER),
         }
     }
 
@@ -168,7 +168,7 @@ impl<M: ByName> FrequentFamily<M> {
 
 /// Where a call of a value that had no place goes.
 #[derive(Clone, Copy)]
-enum Place<'a, M> {
+enum Target<'a, M> {
     /// There was one left.
     Own,
     Other(&'a M),
@@ -179,24 +179,24 @@ enum Place<'a, M> {
 impl<M: ByName> Shared<M> {
     /// Finds a place for a value that has none. Counts the call that is folded.
     #[inline(never)]
-    fn admit_or_fold(&self, hash: u64) -> Place<'_, M> {
+    fn admit_or_fold(&self, hash: u64) -> Target<'_, M> {
         let Some(other) = self.other.get().filter(|_| !self.board.has_room()) else {
             return self.admit_or_fold_slowly(hash);
         };
         match self.folded.add_one_at_once() {
-            Some(nth) if !self.board.hears(nth) => Place::Other(other),
-            Some(_) => self.note(hash, Place::Other(other)),
-            None => self.fold(hash, Place::Other(other)),
+            Some(nth) if !self.board.hears(nth) => Target::Other(other),
+            Some(_) => self.note(hash, Target::Other(other)),
+            None => self.fold(hash, Target::Other(other)),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn admit_or_fold_slowly(&self, hash: u64) -> Place<'_, M> {
+    fn admit_or_fold_slowly(&self, hash: u64) -> Target<'_, M> {
         if self.board.has_room() && self.board.take_place(hash) {
-            return Place::Own;
+            return Target::Own;
         }
-        self.fold(hash, self.make_other().map_or(Place::OtherByName, Place::Other))
+        self.fold(hash, self.make_other().map_or(Target::OtherByName, Target::Other))
     }
 
     /// The handle of `other`, where there is room for it.
@@ -210,15 +210,15 @@ impl<M: ByName> Shared<M> {
 
     #[cold]
     #[inline(never)]
-    fn fold<'a>(&'a self, hash: u64, place: Place<'a, M>) -> Place<'a, M> {
+    fn fold<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
         let nth = self.folded.add_one();
-        if self.board.hears(nth) { self.note(hash, place) } else { place }
+        if self.board.hears(nth) { self.note(hash, target) } else { target }
     }
 
     #[inline(never)]
-    fn note<'a>(&'a self, hash: u64, place: Place<'a, M>) -> Place<'a, M> {
+    fn note<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
         self.board.note(hash);
-        place
+        target
     }
 }
 
