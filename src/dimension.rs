@@ -1,6 +1,8 @@
 //! Tags that can't explode: closed ones, whose values are types, and bounded ones, whose values have a limit.
 
+mod board;
 pub(crate) mod bounded;
+mod candidates;
 mod closed;
 mod declare;
 mod family;

@@ -1,9 +1,10 @@
 //! A tag with run-time values and a limit: the most frequent ones keep a place.
 
+use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
 use super::pattern::{Member, Pattern};
 use super::places::{CALLS_PER_TRY, clip_and_hash};
-use super::ranking::{Board, Ranking};
+use super::ranking::Ranking;
 use crate::clock::nanos;
 use crate::fork;
 use crate::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
@@ -184,7 +185,7 @@ impl<M: ByName> Shared<M> {
             return self.admit_or_fold_slowly(hash);
         };
         match self.folded.add_one_at_once() {
-            Some(nth) if !self.board.hears(nth) => Target::Other(other),
+            Some(nth) if !self.board.candidates.hears(nth) => Target::Other(other),
             Some(_) => self.note(hash, Target::Other(other)),
             None => self.fold(hash, Target::Other(other)),
         }
@@ -212,12 +213,12 @@ impl<M: ByName> Shared<M> {
     #[inline(never)]
     fn fold<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
         let nth = self.folded.add_one();
-        if self.board.hears(nth) { self.note(hash, target) } else { target }
+        if self.board.candidates.hears(nth) { self.note(hash, target) } else { target }
     }
 
     #[inline(never)]
     fn note<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
-        self.board.note(hash);
+        self.board.candidates.note(hash);
         target
     }
 }
