@@ -6,12 +6,8 @@ mod lease;
 mod platform;
 mod pool;
 #[cfg(feature = "redis")]
-mod renewal;
-#[cfg(feature = "redis")]
-mod server;
+mod redis;
 mod source;
-#[cfg(feature = "redis")]
-mod term;
 
 pub use self::claim::TaskIdClaim;
 pub use self::pool::TaskIdPool;

@@ -2,9 +2,9 @@
 
 use super::identity::Identity;
 use super::lease::{self, Directory, Slot};
-use super::{TaskId, TaskIdPool, TaskIdSourceKind};
 #[cfg(feature = "redis")]
-use super::{renewal::RedisLease, server::Place};
+use super::redis::{Place, RedisLease};
+use super::{TaskId, TaskIdPool, TaskIdSourceKind};
 use std::path::Path;
 #[cfg(feature = "redis")]
 use std::sync::Arc;

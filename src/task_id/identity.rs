@@ -2,7 +2,7 @@
 
 use super::TaskId;
 #[cfg(feature = "redis")]
-use super::term::Term;
+use super::redis::Term;
 #[cfg(feature = "redis")]
 use std::sync::Arc;
 

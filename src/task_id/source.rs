@@ -4,7 +4,7 @@ use super::TaskIdPool;
 use super::claim::TaskIdClaim;
 use super::platform::{self, Variables};
 #[cfg(feature = "redis")]
-use super::server::Place;
+use super::redis::Place;
 use crate::error::ConfigError;
 use crate::fork;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
 
-use super::TaskIdPool;
 use super::server::{Place, Server, Wish};
 use super::term::Term;
 use crate::fork;
+use crate::task_id::TaskIdPool;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ const TRIES: u32 = 30;
 
 /// A lease in Redis. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct RedisLease {
+pub(in crate::task_id) struct RedisLease {
     term: Arc<Term>,
     progress: Arc<Progress>,
     holder: u32,
@@ -55,7 +55,7 @@ impl RedisLease {
     /// Takes a lease, or shares a bucket where the pool is full. `Err` says why the server can't be asked.
     ///
     /// A forked child that is about to get what it needs does not wait: it shares a bucket until it has a lease.
-    pub(super) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
+    pub(in crate::task_id) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let term = Arc::new(Term::new(start, Instant::now()));
         let progress = Arc::new(Progress { stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
@@ -77,12 +77,12 @@ impl RedisLease {
         Ok(lease)
     }
 
-    pub(super) fn term(&self) -> &Arc<Term> {
+    pub(in crate::task_id) fn term(&self) -> &Arc<Term> {
         &self.term
     }
 
     /// Gives the lease back. A forked child has nothing to give back.
-    pub(super) fn give_back(&self) {
+    pub(in crate::task_id) fn give_back(&self) {
         if self.holder == std::process::id() {
             self.progress.leave();
         }

@@ -1,6 +1,6 @@
 //! A Redis server as a place of leases: one sorted set, each holder a member with the time at which its lease expires.
 
-use super::TaskIdPool;
+use crate::task_id::TaskIdPool;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::fmt;
@@ -47,19 +47,19 @@ return {0, live}
 
 /// Where to lease: a server, a key of it, and for how long at a time.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(in crate::task_id) struct Place {
     url: String,
     key: String,
-    pub(super) lease: Duration,
+    pub(in crate::task_id) lease: Duration,
 }
 
 impl Place {
-    pub(super) fn new(url: String, key: String) -> Self {
+    pub(in crate::task_id) fn new(url: String, key: String) -> Self {
         Self { url, key, lease: DEFAULT_LEASE }
     }
 
     /// What is wrong with the time of a lease.
-    pub(super) fn check_lease(&self) -> Result<(), String> {
+    pub(in crate::task_id) fn check_lease(&self) -> Result<(), String> {
         if (MIN_LEASE..=MAX_LEASE).contains(&self.lease) {
             Ok(())
         } else {

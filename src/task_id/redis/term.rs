@@ -1,6 +1,6 @@
 //! The id of a process that leases in Redis: it changes when a lease is lost or won.
 
-use super::{TaskId, TaskIdPool, TaskIdSourceKind};
+use crate::task_id::{TaskId, TaskIdPool, TaskIdSourceKind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -146,12 +146,12 @@ impl Term {
     }
 
     /// How many tasks held a lease when Redis was last asked; `None` while it does not answer.
-    pub(super) fn live(&self) -> Option<u32> {
+    pub(in crate::task_id) fn live(&self) -> Option<u32> {
         Some(self.live.load(Ordering::Relaxed)).filter(|live| *live != UNKNOWN)
     }
 
     /// How often a lease was lost.
-    pub(super) fn losses(&self) -> u64 {
+    pub(in crate::task_id) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }
 

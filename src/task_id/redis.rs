@@ -1,0 +1,10 @@
+//! Leases in Redis, for tasks of more than one host: the server's side of one, who renews it, and which id a process has
+//! meanwhile.
+
+mod renewal;
+mod server;
+mod term;
+
+pub(super) use self::renewal::RedisLease;
+pub(super) use self::server::Place;
+pub(super) use self::term::Term;
