@@ -133,11 +133,23 @@ impl CounterGrid {
         Self { words: (0..width * lane::count()).map(|_| AtomicU64::new(0)).collect(), width }
     }
 
-    /// Adds one; wraps at 2^64. Of threads without a lane of their own, two that count at once may count as one.
+    /// Adds one; wraps at 2^64.
     #[inline]
     pub(crate) fn add_one(&self, column: usize) {
+        match lane::known().filter(|lane| *lane != lane::SHARED).and_then(|lane| self.word(lane, column)) {
+            // As in `CounterCell::add`.
+            Some(word) => word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed),
+            None => self.add_one_slowly(column),
+        }
+    }
+
+    /// For a thread that has no lane of its own, or does not know it yet. Not a load and a store: one that is put off
+    /// between the two would undo what all others counted meanwhile.
+    #[cold]
+    #[inline(never)]
+    fn add_one_slowly(&self, column: usize) {
         if let Some(word) = self.word(lane::current(), column) {
-            word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            word.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -172,6 +184,24 @@ mod tests {
         let threads = lane::count() as u64 + 5;
         let sums: Vec<_> = (0..20).map(|column| grid.sum(column)).collect();
         assert_eq!(sums, (1..=20).map(|n| n * threads).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn threads_without_a_lane_of_their_own_undo_nothing_of_each_others_counts() {
+        let (grid, calls) = (CounterGrid::new(1), 50_000);
+        let threads = lane::count() + 20;
+        // All are there before any counts, so that some must share a lane.
+        let met = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    lane::current();
+                    met.wait();
+                    (0..calls).for_each(|_| grid.add_one(0));
+                });
+            }
+        });
+        assert_eq!(grid.sum(0), threads as u64 * calls);
     }
 
     #[test]
