@@ -49,9 +49,8 @@ impl Candidates {
         let calls = self.hearing.note();
         let Some(corner) = self.corner(hash) else { return };
         match corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
-            Some(known) => {
-                known.seen.store(known.seen.load(Ordering::Relaxed).wrapping_add(calls), Ordering::Relaxed);
-            }
+            // Not a load and a store: a thread that is put off between the two would undo what others counted meanwhile.
+            Some(known) => drop(known.seen.fetch_add(calls, Ordering::Relaxed)),
             None => challenge(corner, hash, calls),
         }
     }
@@ -100,12 +99,14 @@ fn challenge(corner: &[Candidate; CORNER], hash: u64, calls: u64) {
     });
     let Some(((seen, _), least)) = ranked.min_by_key(|(rank, _)| *rank) else { return };
     // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
-    // drive each other out, and not those that come again.
-    if seen == 0 {
+    // drive each other out, and not those that come again. Seen once is known of a new one, and no more: none that came
+    // once stands where eight calls would.
+    let left = if seen == 0 { 1 } else { seen.saturating_sub(calls) };
+    // One that was called meanwhile is spared, so that nothing which others counted is undone.
+    let paid = least.seen.compare_exchange(seen, left, Ordering::Relaxed, Ordering::Relaxed);
+    if seen == 0 && paid.is_ok() {
         least.hash.store(hash, Ordering::Relaxed);
     }
-    // Seen once is known of a new one, and no more: none that came once stands where eight calls would.
-    least.seen.store(if seen == 0 { 1 } else { seen.saturating_sub(calls) }, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -146,6 +147,19 @@ mod tests {
         assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&candidates, hash)), [10, 20, 30, 4, 0]);
         (0..5).for_each(|_| candidates.note(5));
         assert_eq!([1, 2, 3, 4, 5].map(|hash| seen(&candidates, hash)), [10, 20, 30, 0, 1]);
+    }
+
+    #[test]
+    fn threads_that_note_one_value_undo_nothing_of_each_others_counts() {
+        // So many that all calls are noted, each for itself.
+        let (candidates, threads, calls) = (Candidates::new(10_000), 8, 100_000);
+        candidates.note(7);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| (0..calls).for_each(|_| candidates.note(7)));
+            }
+        });
+        assert_eq!(seen(&candidates, 7), 1 + threads * calls);
     }
 
     #[test]
