@@ -10,8 +10,8 @@ use std::sync::Barrier;
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
 use tasktag::{
-    BoundedFamily, Client, ClientBuilder, Counter, Distribution, FrequentFamily, Gauge, Guard, Occupancy,
-    RegisterError, Set,
+    BoundedFamily, Client, ClientBuilder, Counter, Distribution, DropReason, FrequentFamily, Gauge, Guard,
+    Occupancy, RegisterError, Set,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -601,6 +601,25 @@ fn what_is_folded_while_there_is_no_room_for_other_is_in_the_overflow_context() 
     assert_eq!(requests.folded(), 10);
 
     drop(last);
+    flushed(&guard, &capture)?;
+    (0..3_000).for_each(|_| requests.at("/a").increment(1));
+    assert_eq!(by_route(&flushed(&guard, &capture)?, "ranked"), routes(&[("other", 3_000.0)]));
+    Ok(())
+}
+
+#[test]
+fn what_is_folded_under_a_name_of_another_kind_is_dropped_as_invalid() -> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = client(&capture).build()?;
+    let gauge = guard.client().gauge("ranked").register();
+    gauge.set(7.0);
+    let requests = ranked(&guard, 0, &[]);
+    (0..3_000).for_each(|_| requests.at("/a").increment(1));
+    let stats = guard.client().stats();
+    assert_eq!((stats.dropped(DropReason::Invalid).values, stats.refused_registrations), (3_000, 0));
+    assert_eq!((requests.folded(), stats.folded_values), (3_000, 3_000));
+    // Once the name is free again it is the family's.
+    drop(gauge);
     flushed(&guard, &capture)?;
     (0..3_000).for_each(|_| requests.at("/a").increment(1));
     assert_eq!(by_route(&flushed(&guard, &capture)?, "ranked"), routes(&[("other", 3_000.0)]));

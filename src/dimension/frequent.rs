@@ -247,3 +247,51 @@ impl<M> fmt::Debug for FrequentBuilder<'_, M> {
             .finish()
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::client::Guard;
+    use crate::testing::Capture;
+    use crate::{Client, Counter};
+    use std::thread;
+    use std::time::Instant;
+
+    fn ranked() -> (Guard, FrequentFamily<Counter>) {
+        let guard = Client::builder().capture(&Capture::new()).build().unwrap();
+        let half_life = Duration::from_secs(60);
+        let family = guard.client().counter("ranked").bounded("route", 0).most_frequent(half_life).register();
+        (guard, family)
+    }
+
+    #[test]
+    fn the_handle_of_other_is_made_while_nobody_forks() {
+        let (_guard, family) = ranked();
+        thread::scope(|scope| {
+            let forking = fork::make_whole();
+            let folding = scope.spawn(|| family.at("/a").increment(1));
+            fork::waiting::wait_for(&folding);
+            assert!(family.shared.other.get().is_none());
+            drop(forking);
+        });
+        assert!(family.shared.other.get().is_some());
+    }
+
+    #[test]
+    fn a_family_that_keeps_other_keeps_nothing_that_keeps_it() {
+        let (guard, family) = ranked();
+        family.at("/a").increment(1);
+        let (client, board) = (Arc::downgrade(guard.client().shared()), Arc::downgrade(&family.shared.board));
+        drop(guard);
+        family.at("/b").increment(1);
+        assert_eq!(family.shared.pattern.client().stats().folded_values, 2);
+        drop(family);
+        // Another test's thread that forks just now holds all clients for that long.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let is_kept = || client.strong_count() + board.strong_count() > 0;
+        while is_kept() && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        assert!(!is_kept());
+    }
+}
