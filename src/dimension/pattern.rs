@@ -57,7 +57,7 @@ pub(crate) struct Pattern<M> {
 
 impl<M> Pattern<M> {
     /// The key of the tag that members differ in, where they are called by name.
-    pub(crate) fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         &self.key
     }
 }
@@ -87,13 +87,13 @@ impl<M: Metric> Pattern<M> {
         self.builder(&self.all_tags(more)).register()
     }
 
-    pub(crate) fn try_register(&self, more: &[(&str, &str)]) -> Result<M, RegisterError> {
+    pub(super) fn try_register(&self, more: &[(&str, &str)]) -> Result<M, RegisterError> {
         self.builder(&self.all_tags(more)).try_register()
     }
 
     /// Has members that are called by name and told apart by a tag with this key. Keeps as many tags as such a call can
     /// have beside it; the others are counted.
-    pub(crate) fn for_calls(mut self, key: &str) -> Self {
+    pub(super) fn for_calls(mut self, key: &str) -> Self {
         (self.key, self.family) = (key.into(), recent::new_owner());
         let left_out = self.tags.truncate(MAX_SINGLE_TAGS - 1);
         self.client.shared().ledger.refused_tags.add(left_out as u64);
@@ -103,14 +103,14 @@ impl<M: Metric> Pattern<M> {
     /// A builder for a call by name of the member with this value, and its hash.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
-    pub(crate) fn call<'a>(&'a self, hash: u64, value: &'a str) -> MetricBuilder<'a, M> {
+    pub(super) fn call<'a>(&'a self, hash: u64, value: &'a str) -> MetricBuilder<'a, M> {
         MetricBuilder::new(&self.client, &self.name, self.kind, self.options).of(self, hash, value)
     }
 
     /// A builder for a call by name of the member with this value, whose handle is at hand.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
-    pub(crate) fn call_handle<'a>(&'a self, handle: &'a M, value: &'a str) -> MetricBuilder<'a, M> {
+    pub(super) fn call_handle<'a>(&'a self, handle: &'a M, value: &'a str) -> MetricBuilder<'a, M> {
         MetricBuilder::new(&self.client, &self.name, self.kind, self.options).with(self, handle, value)
     }
 

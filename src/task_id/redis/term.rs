@@ -67,7 +67,7 @@ impl Term {
     }
 
     /// The id at this moment.
-    pub(crate) fn task_id(&self) -> TaskId {
+    pub(in crate::task_id) fn task_id(&self) -> TaskId {
         self.task_id_at(Instant::now())
     }
 
