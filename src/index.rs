@@ -237,6 +237,14 @@ impl Index {
         if self.read().arrivals.is_empty() { Vec::new() } else { mem::take(&mut self.write().arrivals) }
     }
 
+    /// All contexts, in no order, of which none is an arrival any more. In one step: what another thread registers in between
+    /// would be both.
+    pub(crate) fn take_over(&self) -> Vec<Arc<Context>> {
+        let mut table = self.write();
+        table.arrivals.clear();
+        table.contexts.values().flatten().cloned().collect()
+    }
+
     /// All contexts, in no order.
     pub(crate) fn contexts(&self) -> Vec<Arc<Context>> {
         self.read().contexts.values().flatten().cloned().collect()

@@ -119,8 +119,7 @@ impl Shared {
         let ledgers = self.other_ledgers.iter().chain([&self.ledger]);
         ledgers.for_each(|ledger| ledger.clear());
         // All contexts are known anew, and what is in their cells is the parent's to report.
-        drop(self.index.take_arrivals());
-        let registry = || Registry::inherited(self.index.contexts(), &self.clock);
+        let registry = || Registry::inherited(self.index.take_over(), &self.clock);
         self.post().disclaim();
         // What could be had in the parent may be out of reach here: a full pool, a directory that is gone.
         let claim = self.settings.claimed_task_id();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use support::PATIENCE;
 use support::fork::{assert_done, fork};
 use tasktag::__macros::Site;
-use tasktag::testing::{Parsed, ParsedMetric, parse};
+use tasktag::testing::{Capture, Parsed, ParsedMetric, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
     TaskIdSourceKind,
@@ -518,4 +518,25 @@ fn whatever_other_threads_do_at_the_fork_the_child_is_whole() {
     });
     client.flush(PATIENCE).unwrap();
     support::assert_conserved(&client.stats());
+}
+
+#[test]
+fn what_one_thread_of_a_child_registers_while_another_starts_it_over_is_counted_once() {
+    const REGISTERED: usize = 500;
+    let capture = Capture::new();
+    let guard = Client::builder().capture(&capture).telemetry(false).build().unwrap();
+    for _ in 0..CHILDREN {
+        assert_done(fork(|| {
+            let handles: Vec<Counter> = thread::scope(|scope| {
+                let register = |n| guard.client().counter(&format!("jobs.{n}")).register();
+                let registering = scope.spawn(move || (0..REGISTERED).map(register).collect());
+                scope.spawn(tasktag::after_fork);
+                registering.join().unwrap()
+            });
+            handles.iter().for_each(|handle| handle.increment(1));
+            guard.client().flush(PATIENCE).unwrap();
+            let sent = capture.take_metrics().unwrap();
+            sent.len() == REGISTERED && sent.iter().all(|metric| metric.value.number() == Some(1.0))
+        }));
+    }
 }
