@@ -533,7 +533,9 @@ fn what_one_thread_of_a_child_registers_while_another_starts_it_over_is_counted_
                 scope.spawn(tasktag::after_fork);
                 registering.join().unwrap()
             });
-            handles.iter().for_each(|handle| handle.increment(1));
+            for handle in &handles {
+                handle.increment(1);
+            }
             guard.client().flush(PATIENCE).unwrap();
             let sent = capture.take_metrics().unwrap();
             sent.len() == REGISTERED && sent.iter().all(|metric| metric.value.number() == Some(1.0))

@@ -248,7 +248,7 @@ impl<M> fmt::Debug for FrequentBuilder<'_, M> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(all(test, feature = "testing", not(tasktag_loom)))]
 mod tests {
     use super::*;
     use crate::client::Guard;
