@@ -136,7 +136,7 @@ impl CounterGrid {
     /// Adds one; wraps at 2^64.
     #[inline]
     pub(crate) fn add_one(&self, column: usize) {
-        match lane::known().filter(|lane| *lane != lane::SHARED).and_then(|lane| self.word(lane, column)) {
+        match self.word(lane::own(), column) {
             // As in `CounterCell::add`.
             Some(word) => word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed),
             None => self.add_one_slowly(column),
@@ -148,20 +148,24 @@ impl CounterGrid {
     #[cold]
     #[inline(never)]
     fn add_one_slowly(&self, column: usize) {
-        if let Some(word) = self.word(lane::current(), column) {
+        lane::current();
+        let row = lane::own().min(lane::count() - 1);
+        if let Some(word) = self.word(row, column) {
             word.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// A count since the grid was made, modulo 2^64.
     pub(crate) fn sum(&self, column: usize) -> u64 {
-        let words = (0..lane::count()).filter_map(|lane| self.word(lane, column));
+        let words = (0..lane::count()).filter_map(|row| self.word(row, column));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
     }
 
+    /// Rows are those of the owned lanes, and the shared one's behind them. There is none beyond, so that a thread without
+    /// a lane of its own is told by the same check as any index.
     #[inline]
-    fn word(&self, lane: usize, column: usize) -> Option<&AtomicU64> {
-        self.words.get(lane.wrapping_mul(self.width).wrapping_add(column))
+    fn word(&self, row: usize, column: usize) -> Option<&AtomicU64> {
+        self.words.get(row.wrapping_mul(self.width).wrapping_add(column))
     }
 }
 

@@ -54,6 +54,12 @@ pub(super) fn known() -> Option<usize> {
     Some(LANE.get()).filter(|lane| *lane != UNCLAIMED)
 }
 
+/// The calling thread's place among the owned lanes; beyond all of them where it has none, or did not ask yet.
+#[inline]
+pub(super) fn own() -> usize {
+    LANE.get().wrapping_sub(SHARED + 1)
+}
+
 /// Claims a lane on a thread's first use, once.
 #[cold]
 fn claim() -> usize {
