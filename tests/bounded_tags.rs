@@ -598,7 +598,7 @@ fn what_is_folded_while_there_is_no_room_for_other_is_in_the_overflow_context() 
     let found: Vec<_> =
         ranked.map(|metric| (metric.tag("tasktag_overflow"), metric.value.number())).collect();
     assert_eq!(found, [(Some("true"), Some(10.0))]);
-    assert_eq!(requests.folded(), 10);
+    assert_eq!((requests.folded(), guard.client().stats().folded_values), (10, 10), "once each");
 
     drop(last);
     flushed(&guard, &capture)?;

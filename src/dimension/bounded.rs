@@ -151,7 +151,8 @@ impl<M: Member> BoundedFamily<M> {
         }
     }
 
-    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
+    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`. A forked child goes on from its
+    /// parent's count.
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.shared.folded.get()

@@ -96,6 +96,9 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// that shares its corner with several about as frequent. Of such calls in a half-life the first 4,096 are looked at, or
 /// 64 for each place where that is more; of those beyond, one in eight is, and stands for eight. Sums are exact all the same.
 ///
+/// Calls of the values that have a place are counted in words of each thread's own, as a counter's are: about 750 bytes a
+/// place on up to 4 processors, 5 KiB on 32 and more. With a limit of 10,000 that is 33 MB there.
+///
 /// A forked child ranks for itself, from its parent's places and counts of 0.
 ///
 /// [`at`](Self::at) gives a call by name, and costs no more than one: what was counted before a value lost its place is
@@ -156,11 +159,12 @@ impl<M: ByName> FrequentFamily<M> {
         match shared.admit_or_fold(hash) {
             Target::Own => shared.pattern.call(hash, value),
             Target::Other(handle) => shared.pattern.call_handle(handle, OTHER),
-            Target::OtherByName => shared.pattern.call(clip_and_hash(&shared.seed, OTHER).0, OTHER),
+            Target::OtherByName => shared.pattern.call_folded(OTHER),
         }
     }
 
-    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`.
+    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`. A forked child goes on from its
+    /// parent's count.
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.shared.folded.get()

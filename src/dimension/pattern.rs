@@ -114,6 +114,13 @@ impl<M: Metric> Pattern<M> {
         MetricBuilder::new(&self.client, &self.name, self.kind, self.options).with(self, handle, value)
     }
 
+    /// A builder for a call that stands for a folded value, where there is no handle for it.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub(super) fn call_folded<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
+        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).folded(self, value)
+    }
+
     /// The same as one that is no member.
     #[cold]
     #[inline(never)]
@@ -144,6 +151,20 @@ impl<M: Metric> Pattern<M> {
             Some(done) => done,
             None => self.act_slowly(hash, value, values, verb),
         }
+    }
+
+    /// Acts for a value that was folded, and is counted as that, where its family has no handle for it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fold(
+        &self,
+        value: &str,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
+        let mut builder = self.spell_out(value);
+        builder.options.folded = true;
+        builder.look_up(values, verb, |_| ())
     }
 
     /// Finds a member's context, or makes it.

@@ -48,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) capacity: Option<u32>,
     /// The tags' values are limited elsewhere: the metric's limit is not for them.
     pub(crate) bounded: bool,
+    /// The call stands for a value that was folded, and is counted as that.
+    pub(crate) folded: bool,
 }
 
 /// A metric that is about to be registered, or called by name once.
@@ -76,7 +78,7 @@ pub struct MetricBuilder<'a, M> {
     // A family's member: nothing else here is looked at then, so that a call need not load it.
     member: Option<Member<'a, M>>,
     kind: Kind,
-    pub(super) options: Options,
+    pub(crate) options: Options,
     metric: PhantomData<fn() -> M>,
 }
 
@@ -93,6 +95,19 @@ enum KnownBy<'a, M> {
     Hash(u64),
     /// A handle that the family keeps.
     Handle(&'a M),
+    /// Its name and tags: it stands for a value that was folded, and there was no room for a handle.
+    Name,
+}
+
+impl<'a, M: Metric> Member<'a, M> {
+    /// The same as one that is no member.
+    #[cold]
+    #[inline(never)]
+    fn spell_out(self) -> MetricBuilder<'a, M> {
+        let mut builder = self.pattern.spell_out(self.value);
+        builder.options.folded = !matches!(self.known_by, KnownBy::Hash(_));
+        builder
+    }
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
@@ -109,6 +124,13 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Self { member: Some(Member { pattern, value, known_by: KnownBy::Hash(hash) }), ..self }
     }
 
+    /// Makes it the member of a family that stands for a folded value, and has no handle.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `of`")]
+    pub(crate) fn folded(self, pattern: &'a Pattern<M>, value: &'a str) -> Self {
+        Self { member: Some(Member { pattern, value, known_by: KnownBy::Name }), ..self }
+    }
+
     /// Makes it the member of a family that has this handle.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `of`")]
@@ -123,7 +145,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         reason = "most builders are no member, and that is known where they are made"
     )]
     pub(super) fn spelled_out(self) -> Self {
-        if let Some(member) = self.member { member.pattern.spell_out(member.value) } else { self }
+        if let Some(member) = self.member { member.spell_out() } else { self }
     }
 
     /// Adds a tag. The order does not matter: the same name and tags are the same cell.
@@ -290,6 +312,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
             return match known_by {
                 KnownBy::Hash(hash) => pattern.act(hash, value, values, verb),
                 KnownBy::Handle(handle) => verb(handle.cell(), pattern.client().shared()),
+                KnownBy::Name => pattern.fold(value, values, verb),
             };
         }
         let index = &self.client.shared().index;
@@ -369,7 +392,9 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         });
         match done {
             Ok(Some(done)) => {
-                shared.ledger.folded_values.add(values);
+                if !self.options.folded {
+                    shared.ledger.folded_values.add(values);
+                }
                 done
             }
             Err(Refusal::ContextLimit(_)) => shared.refuse(DropReason::ContextLimit, values),
