@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// Places of a table that are a quarter of it.
+/// Places of a table that are an eighth of it.
 const FEW_PLACES: usize = 1024;
 const MIN_LEN: usize = 32;
 
@@ -20,7 +20,7 @@ pub(super) struct Board {
     // its own, one in 2^64, needs no place to be let through. Two values of one hash would share a place and no more:
     // the call by name tells them apart.
     words: Box<[AtomicU64]>,
-    // How often each was called.
+    // How often each was called, whichever table is in use: a value that keeps its place is mostly where it was.
     calls: CounterGrid,
     // Places of a table, less one: a power of two is.
     mask: usize,
@@ -38,10 +38,10 @@ impl Board {
     /// A board with that many places, some of them taken.
     pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
         // Few of those without a place are looked for twice; a large table has the same room at half the memory.
-        let len = (2 * places).max(4 * places.min(FEW_PLACES)).max(MIN_LEN).next_power_of_two();
+        let len = (2 * places).max(8 * places.min(FEW_PLACES)).max(MIN_LEN).next_power_of_two();
         let board = Self {
             words: (0..2 * len).map(|_| AtomicU64::new(0)).collect(),
-            calls: CounterGrid::new(2 * len),
+            calls: CounterGrid::new(len),
             mask: len - 1,
             used: AtomicUsize::new(0),
             room: AtomicUsize::new(places.saturating_sub(pinned.len())),
@@ -107,23 +107,18 @@ impl Board {
 
     /// The places of the table in use: hashes, 0 for a free one, and how often each was called so far.
     pub(super) fn values(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.table(self.used()).map(|(word, calls)| (word.load(Ordering::Relaxed), calls))
+        let words = self.table(self.used()).enumerate();
+        words.map(|(place, word)| (word.load(Ordering::Relaxed), self.calls.sum(place)))
     }
 
-    /// Gives the places to these, while it is [held](Self::hold): fills the spare table and has callers use it. Says how often
-    /// each place of it was called so far.
-    pub(super) fn deal(&self, hashes: impl Iterator<Item = u64>, room: usize) -> Vec<u64> {
+    /// Gives the places to these, while it is [held](Self::hold): fills the spare table and has callers use it.
+    pub(super) fn deal(&self, hashes: impl Iterator<Item = u64>, room: usize) {
         let spare = (self.mask + 1).saturating_sub(self.used.load(Ordering::Relaxed));
-        let free = |(word, calls): (&AtomicU64, u64)| {
-            word.store(0, Ordering::Relaxed);
-            calls
-        };
-        let counted = self.table(spare).map(free).collect();
+        self.table(spare).for_each(|word| word.store(0, Ordering::Relaxed));
         hashes.for_each(|hash| self.insert(spare, hash));
         // Release: whoever sees the new table sees what is in it.
         self.used.store(spare, Ordering::Release);
         self.room.store(room, Ordering::Relaxed);
-        counted
     }
 
     #[inline]
@@ -136,14 +131,13 @@ impl Board {
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
         // Nearly all are in one of the two places where they are looked for first.
-        let table = self.used();
-        let place = table + (top(hash) & self.mask);
-        match self.words.get(place)?.load(Ordering::Relaxed) {
+        let (table, place) = (self.used(), top(hash) & self.mask);
+        match self.words.get(table + place)?.load(Ordering::Relaxed) {
             found if found == hash => return Some(place),
             0 => return None,
             _ => {}
         }
-        match self.words.get(place ^ 1)?.load(Ordering::Relaxed) {
+        match self.words.get(table + (place ^ 1))?.load(Ordering::Relaxed) {
             found if found == hash => Some(place ^ 1),
             0 => None,
             _ => self.find_further(table, hash),
@@ -152,8 +146,8 @@ impl Board {
 
     #[inline(never)]
     fn find_further(&self, table: usize, hash: u64) -> Option<usize> {
-        for place in self.way(table, hash).skip(2) {
-            match self.words.get(place)?.load(Ordering::Relaxed) {
+        for place in self.way(hash).skip(2) {
+            match self.words.get(table + place)?.load(Ordering::Relaxed) {
                 found if found == hash => return Some(place),
                 0 => return None,
                 _ => {}
@@ -162,25 +156,23 @@ impl Board {
         None
     }
 
-    /// Where a hash may be in the table that begins there, in the order in which it is looked for: by twos that share a
-    /// cache line.
-    fn way(&self, table: usize, hash: u64) -> impl Iterator<Item = usize> {
+    /// The places where a hash may be, in the order in which it is looked for: by twos that share a cache line.
+    fn way(&self, hash: u64) -> impl Iterator<Item = usize> {
         let (first, mask) = (top(hash), self.mask);
-        (0..=mask).map(move |step| table + (first.wrapping_add(step & !1) & mask ^ (step & 1)))
+        (0..=mask).map(move |step| first.wrapping_add(step & !1) & mask ^ (step & 1))
     }
 
     /// Fills the first free place on the hash's way; only ever called by one thread at a time.
     fn insert(&self, table: usize, hash: u64) {
-        let mut way = self.way(table, hash).filter_map(|place| self.words.get(place));
+        let mut way = self.way(hash).filter_map(|place| self.words.get(table + place));
         if let Some(free) = way.find(|word| [0, hash].contains(&word.load(Ordering::Relaxed))) {
             free.store(hash, Ordering::Relaxed);
         }
     }
 
     /// The places of the table that begins there.
-    fn table(&self, begin: usize) -> impl Iterator<Item = (&AtomicU64, u64)> {
-        let places = self.words.iter().enumerate().skip(begin).take(self.mask + 1);
-        places.map(|(place, word)| (word, self.calls.sum(place)))
+    fn table(&self, begin: usize) -> impl Iterator<Item = &AtomicU64> {
+        self.words.iter().skip(begin).take(self.mask + 1)
     }
 }
 
@@ -208,7 +200,7 @@ mod tests {
             assert_eq!(board.mask + 1, MIN_LEN);
             assert!(hashes.iter().all(|hash| board.keeps(*hash)), "{first}");
             assert!(!board.keeps(first << 32 | 0xff));
-            assert!(board.table(0).all(|(_, calls)| calls == 1) && board.table(MIN_LEN).all(|(_, n)| n == 0));
+            assert!(board.values().all(|(_, calls)| calls == 1));
         }
     }
 }

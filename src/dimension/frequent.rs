@@ -97,7 +97,7 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// 64 for each place where that is more; of those beyond, one in eight is, and stands for eight. Sums are exact all the same.
 ///
 /// Calls of the values that have a place are counted in words of each thread's own, as a counter's are: about 750 bytes a
-/// place on up to 4 processors, 5 KiB on 32 and more. With a limit of 10,000 that is 33 MB there.
+/// place on up to 4 processors, 5 KiB on 32 and more. With a limit of 10,000 that is 17 MB there.
 ///
 /// A forked child ranks for itself, from its parent's places and counts of 0.
 ///

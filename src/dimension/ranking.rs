@@ -21,7 +21,7 @@ pub(super) struct Ranking {
     half_life: u64,
     clock: Clock,
     due: u64,
-    // Of the table in use: what was seen before, sorted by hash, and where each place's count stood.
+    // What was seen before, sorted by hash, and where each place's count stood.
     before: Vec<Ranked>,
     counted: Vec<u64>,
     // Free places when they were dealt last, and how many of them were given up by a value.
@@ -47,7 +47,8 @@ impl Ranking {
         let board = Arc::clone(&self.board);
         let _dealing = board.hold();
         let unused = self.unused(&board);
-        let mut kept = self.kept(&board);
+        let values: Vec<_> = board.values().collect();
+        let mut kept = self.kept(&values);
         kept.retain(|value| value.seen > 0);
         let mut candidates = board.candidates.take_all();
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
@@ -66,17 +67,18 @@ impl Ranking {
         }
         self.room = unused + self.given_up;
         let holders = self.pinned.iter().copied().chain(kept.iter().map(|value| value.hash));
-        self.counted = board.deal(holders, self.room);
+        board.deal(holders, self.room);
+        self.counted = values.into_iter().map(|(_, calls)| calls).collect();
         kept.sort_unstable_by_key(|value| value.hash);
         self.before = kept;
     }
 
     /// All values with a place of their own making, and how often they were seen.
-    fn kept(&self, board: &Board) -> Vec<Ranked> {
-        board
-            .values()
+    fn kept(&self, values: &[(u64, u64)]) -> Vec<Ranked> {
+        values
+            .iter()
             .zip(&self.counted)
-            .filter_map(|((hash, calls), counted)| {
+            .filter_map(|(&(hash, calls), counted)| {
                 let seen = self.seen_before(hash) / 2 + calls.wrapping_sub(*counted);
                 let is_pinned = self.pinned.binary_search(&hash).is_ok();
                 (hash != 0 && !is_pinned).then_some(Ranked { hash, seen })
