@@ -104,10 +104,8 @@ pub(crate) fn with_member<T>(
 
 /// Remembers the context of a family's member, which has this tag.
 pub(crate) fn remember_member(family: u64, hash: u64, key: &str, value: &str, context: &Arc<Context>) {
-    let mut tag = TagList::default();
-    tag.push(key, value);
-    if let Some(order) = context.tags.places_of(&tag) {
-        put(family, hash, order, context);
+    if let Some(place) = context.tags.place_of((key, value)) {
+        put(family, hash, place, context);
     }
 }
 

@@ -95,7 +95,7 @@ impl Tags {
 
     /// Where the tags of `list` are among these, or `None` where one of them is not, or they are more than an order
     /// holds.
-    pub(crate) fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
+    fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
         let mut order = TagOrder::NONE;
         for pair in list.iter() {
             order.push(self.iter().position(|tag| tag == pair)?)?;
@@ -103,10 +103,17 @@ impl Tags {
         Some(order)
     }
 
-    /// Whether the tag that is first in an order has this value.
+    /// Where a tag is among these: the place of one, and not an order of several.
+    pub(crate) fn place_of(&self, tag: (&str, &str)) -> Option<TagOrder> {
+        let place = self.iter().position(|kept| kept == tag)?;
+        Some(TagOrder(place as u64))
+    }
+
+    /// Whether the tag at the [place of one](Self::place_of) has this value.
     #[inline]
-    pub(crate) fn has_value(&self, order: TagOrder, value: &str) -> bool {
-        self.0.get(order.at(0)).is_some_and(|(_, kept)| text::same(value, kept))
+    pub(crate) fn has_value(&self, place: TagOrder, value: &str) -> bool {
+        let kept = usize::try_from(place.0).ok().and_then(|place| self.0.get(place));
+        kept.is_some_and(|(_, kept)| text::same(value, kept))
     }
 
     /// Whether these are the tags of `list`, which has them in this order: one comparison each.
