@@ -4,6 +4,7 @@ mod builder;
 mod counter;
 mod distribution;
 mod gauge;
+mod member;
 mod occupancy;
 mod set;
 
@@ -15,3 +16,4 @@ pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;
 
 pub(crate) use self::builder::{Metric, Options};
+pub(crate) use self::member::MemberCall;

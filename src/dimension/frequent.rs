@@ -158,8 +158,7 @@ impl<M: ByName> FrequentFamily<M> {
         }
         match shared.admit_or_fold(hash) {
             Target::Own => shared.pattern.call(hash, value),
-            Target::Other(handle) => shared.pattern.call_handle(handle, OTHER),
-            Target::OtherByName => shared.pattern.call_folded(OTHER),
+            Target::Other(handle) => shared.pattern.call_folded(OTHER, handle),
         }
     }
 
@@ -176,8 +175,8 @@ impl<M: ByName> FrequentFamily<M> {
 enum Target<'a, M> {
     /// There was one left.
     Own,
-    Other(&'a M),
-    OtherByName,
+    /// There is none: by the handle of `other`, if there is one.
+    Other(Option<&'a M>),
 }
 
 // What these do not do themselves they end with, so that nothing is saved on the stack.
@@ -189,9 +188,9 @@ impl<M: ByName> Shared<M> {
             return self.admit_or_fold_slowly(hash);
         };
         match self.folded.add_one_at_once() {
-            Some(nth) if !self.board.candidates.hears(nth) => Target::Other(other),
-            Some(_) => self.note(hash, Target::Other(other)),
-            None => self.fold(hash, Target::Other(other)),
+            Some(nth) if !self.board.candidates.hears(nth) => Target::Other(Some(other)),
+            Some(_) => self.note(hash, Target::Other(Some(other))),
+            None => self.fold(hash, Target::Other(Some(other))),
         }
     }
 
@@ -201,7 +200,7 @@ impl<M: ByName> Shared<M> {
         if self.board.has_room() && self.board.take_place(hash) {
             return Target::Own;
         }
-        self.fold(hash, self.make_other().map_or(Target::OtherByName, Target::Other))
+        self.fold(hash, Target::Other(self.make_other()))
     }
 
     /// The handle of `other`, where there is room for it.

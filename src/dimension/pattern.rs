@@ -3,7 +3,9 @@
 use crate::client::Client;
 use crate::context::Context;
 use crate::error::RegisterError;
-use crate::handle::{Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Options, Set};
+use crate::handle::{
+    Counter, Distribution, Gauge, MemberCall, Metric, MetricBuilder, Occupancy, Options, Set,
+};
 use crate::kind::Kind;
 use crate::ledger::DropReason;
 use crate::recent;
@@ -104,21 +106,16 @@ impl<M: Metric> Pattern<M> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub(super) fn call<'a>(&'a self, hash: u64, value: &'a str) -> MetricBuilder<'a, M> {
-        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).of(self, hash, value)
+        let builder = MetricBuilder::new(&self.client, &self.name, self.kind, self.options);
+        builder.of(MemberCall::by_hash(self, value, hash))
     }
 
-    /// A builder for a call by name of the member with this value, whose handle is at hand.
+    /// A builder for a call that stands for a folded value: by a handle where there is one, else by name.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
-    pub(super) fn call_handle<'a>(&'a self, handle: &'a M, value: &'a str) -> MetricBuilder<'a, M> {
-        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).with(self, handle, value)
-    }
-
-    /// A builder for a call that stands for a folded value, where there is no handle for it.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "see `call`")]
-    pub(super) fn call_folded<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
-        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).folded(self, value)
+    pub(super) fn call_folded<'a>(&'a self, value: &'a str, handle: Option<&'a M>) -> MetricBuilder<'a, M> {
+        let builder = MetricBuilder::new(&self.client, &self.name, self.kind, self.options);
+        builder.of(MemberCall::folded(self, value, handle))
     }
 
     /// The same as one that is no member.

@@ -1,5 +1,6 @@
 //! From a name and tags to a handle, or to one call by name.
 
+use super::member::MemberCall;
 use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -76,38 +77,10 @@ pub struct MetricBuilder<'a, M> {
     name: &'a str,
     tags: TagList<'a>,
     // A family's member: nothing else here is looked at then, so that a call need not load it.
-    member: Option<Member<'a, M>>,
+    member: Option<MemberCall<'a, M>>,
     kind: Kind,
     pub(crate) options: Options,
     metric: PhantomData<fn() -> M>,
-}
-
-/// A member of a family by the value of its tag.
-struct Member<'a, M> {
-    pattern: &'a Pattern<M>,
-    value: &'a str,
-    known_by: KnownBy<'a, M>,
-}
-
-/// What a member is found by.
-enum KnownBy<'a, M> {
-    /// Its value's hash.
-    Hash(u64),
-    /// A handle that the family keeps.
-    Handle(&'a M),
-    /// Its name and tags: it stands for a value that was folded, and there was no room for a handle.
-    Name,
-}
-
-impl<'a, M: Metric> Member<'a, M> {
-    /// The same as one that is no member.
-    #[cold]
-    #[inline(never)]
-    fn spell_out(self) -> MetricBuilder<'a, M> {
-        let mut builder = self.pattern.spell_out(self.value);
-        builder.options.folded = !matches!(self.known_by, KnownBy::Hash(_));
-        builder
-    }
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
@@ -117,25 +90,11 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Self { client, name, tags: TagList::default(), member: None, kind, options, metric: PhantomData }
     }
 
-    /// Makes it one of a family's members, found by its value's hash.
+    /// Makes it a call of a family's member.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
-    pub(crate) fn of(self, pattern: &'a Pattern<M>, hash: u64, value: &'a str) -> Self {
-        Self { member: Some(Member { pattern, value, known_by: KnownBy::Hash(hash) }), ..self }
-    }
-
-    /// Makes it the member of a family that stands for a folded value, and has no handle.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "see `of`")]
-    pub(crate) fn folded(self, pattern: &'a Pattern<M>, value: &'a str) -> Self {
-        Self { member: Some(Member { pattern, value, known_by: KnownBy::Name }), ..self }
-    }
-
-    /// Makes it the member of a family that has this handle.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "see `of`")]
-    pub(crate) fn with(self, pattern: &'a Pattern<M>, handle: &'a M, value: &'a str) -> Self {
-        Self { member: Some(Member { pattern, value, known_by: KnownBy::Handle(handle) }), ..self }
+    pub(crate) fn of(self, member: MemberCall<'a, M>) -> Self {
+        Self { member: Some(member), ..self }
     }
 
     /// Has the tags of a member among its own, as any builder.
@@ -292,7 +251,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
 
     /// The same metric, to be registered more than once.
     pub(crate) fn pattern(&self) -> Pattern<M> {
-        let spelled_out = self.member.as_ref().map(|member| member.pattern.spell_out(member.value).tags);
+        let spelled_out = self.member.as_ref().map(|member| member.spell_out().tags);
         Pattern::new(self.client, self.name, &spelled_out.unwrap_or(self.tags), self.kind, self.options)
     }
 
@@ -308,12 +267,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
-        if let Some(Member { pattern, value, known_by }) = self.member {
-            return match known_by {
-                KnownBy::Hash(hash) => pattern.act(hash, value, values, verb),
-                KnownBy::Handle(handle) => verb(handle.cell(), pattern.client().shared()),
-                KnownBy::Name => pattern.fold(value, values, verb),
-            };
+        if let Some(member) = self.member {
+            return member.act(values, verb);
         }
         let index = &self.client.shared().index;
         let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
