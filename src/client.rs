@@ -183,7 +183,7 @@ impl Client {
     /// When that takes longer than `timeout`, or when the client was shut down.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         fork::check();
-        self.shared.post().control.flush(timeout)
+        self.shared.post().flush(timeout)
     }
 
     /// What was accepted, sent and dropped so far.

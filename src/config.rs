@@ -287,7 +287,8 @@ impl ClientBuilder {
     /// dropped between two flushes is told after the second; what is open, or dropped with the last flush, at the
     /// shutdown; what comes after it, to nobody. Defaults to none.
     ///
-    /// The worker calls it, with no lock held, and waits for it, so it should be quick. It may use the client; a
+    /// It is called on the thread `tasktag-probes`, with no lock held. If it does not return, it is left behind like a
+    /// watched closure ([`WatchBuilder::watch`](crate::WatchBuilder::watch)). It may use the client; a
     /// [`flush`](crate::Client::flush) in it is refused as [`OnWorker`](crate::FlushError::OnWorker). One that panics is
     /// called no more, counted as [`notice_panics`](crate::Stats::notice_panics). It is dropped when the worker ends,
     /// unless a clone of the builder has it too; of several clients with one closure, one that finds another

@@ -125,16 +125,23 @@ pub enum FlushError {
     TimedOut(Duration),
     /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
     Stopped,
-    /// Called by the worker itself, from a watched closure or that of [`on_loss`](crate::ClientBuilder::on_loss): it
-    /// can't wait for itself. A shutdown takes effect after what is under way.
+    /// Called on a thread of the client's own, in a watched closure or the one of
+    /// [`on_loss`](crate::ClientBuilder::on_loss): it can't wait for itself. A shutdown takes effect all the same.
     OnWorker,
+}
+
+impl FlushError {
+    /// The same where the caller gave all of `timeout`, of which a part was left for the worker.
+    pub(crate) fn after(self, timeout: Duration) -> Self {
+        if let Self::TimedOut(_) = self { Self::TimedOut(timeout) } else { self }
+    }
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut(after) => write!(f, "the worker did not finish within {after:?}"),
-            Self::OnWorker => write!(f, "the worker can't wait for itself"),
+            Self::OnWorker => write!(f, "a thread of the client can't wait for itself"),
             Self::Stopped => write!(f, "there is no worker any more"),
         }
     }

@@ -134,6 +134,10 @@ pub struct Stats {
     pub probe_panics: u64,
     /// Probes taken out after three panics in a row.
     pub probes_removed: u64,
+    /// Times that a watched closure, or the one of [`on_loss`](crate::ClientBuilder::on_loss), had not returned after 1 s.
+    pub probes_late: u64,
+    /// Those that have not returned yet, by the tag that their gauges have, `pool:primary`, or as `on_loss`.
+    pub late_probes: Vec<String>,
     /// Times that the closure of [`on_loss`](crate::ClientBuilder::on_loss) panicked: it is called no more.
     pub notice_panics: u64,
     /// Times the worker died and was started again.
@@ -193,6 +197,8 @@ impl fmt::Debug for Stats {
             .field("contexts", &self.contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
+            .field("probes_late", &self.probes_late)
+            .field("late_probes", &self.late_probes)
             .field("notice_panics", &self.notice_panics)
             .field("worker_restarts", &self.worker_restarts)
             .field("shared_task_ids", &self.shared_task_ids)
@@ -229,6 +235,7 @@ pub(crate) struct Ledger {
     pub(crate) folded_registrations: Count,
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
+    pub(crate) probes_late: Count,
     pub(crate) notice_panics: Count,
     pub(crate) worker_restarts: Count,
     pub(crate) shared_task_ids: Count,
@@ -315,6 +322,7 @@ impl Ledger {
             &self.refused_tags,
             &self.probe_panics,
             &self.probes_removed,
+            &self.probes_late,
             &self.notice_panics,
             &self.worker_restarts,
             &self.flushes,
@@ -339,6 +347,8 @@ impl Ledger {
             contexts: contexts as u64,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),
+            probes_late: self.probes_late.get(),
+            late_probes: Vec::new(),
             notice_panics: self.notice_panics.get(),
             worker_restarts: self.worker_restarts.get(),
             shared_task_ids: self.shared_task_ids.get(),

@@ -26,6 +26,8 @@ pub enum LossPhase {
     Ended,
     /// The client has ended, and the losses had not, or its last flush made some.
     AtShutdown,
+    /// A watched closure has not returned for 1 s. Nothing is lost: its gauges are absent until it returns.
+    ProbeLate,
 }
 
 impl LossPhase {
@@ -37,6 +39,7 @@ impl LossPhase {
             Self::Ongoing => "ongoing",
             Self::Ended => "ended",
             Self::AtShutdown => "at_shutdown",
+            Self::ProbeLate => "probe_late",
         }
     }
 }
@@ -57,6 +60,8 @@ pub struct LossNotice {
     pub agent: usize,
     /// Time between the flush that found the first loss and the one that found the latest.
     pub lasted: Duration,
+    /// What is late, by the tag that its gauges have: `pool:primary`. Only of [`ProbeLate`](LossPhase::ProbeLate).
+    pub probe: Option<String>,
     dropped: Dropped,
 }
 
@@ -93,6 +98,12 @@ impl fmt::Display for LossNotice {
             write!(f, "agent {}: ", self.agent)?;
         }
         let seconds = self.lasted.as_secs();
+        if let Some(probe) = &self.probe {
+            return write!(
+                f,
+                "the watch of {probe} has not answered for {seconds} s: its gauges are absent until it does"
+            );
+        }
         match self.phase {
             LossPhase::Started => write!(f, "metrics are being dropped: "),
             LossPhase::Ongoing => write!(f, "metrics are still being dropped, for {seconds} s now: "),
@@ -100,6 +111,7 @@ impl fmt::Display for LossNotice {
             LossPhase::AtShutdown => {
                 write!(f, "metrics were being dropped at shutdown; over {seconds} s: ")
             }
+            LossPhase::ProbeLate => write!(f, "a watch has not answered for {seconds} s: "),
         }?;
         let total = self.dropped_total();
         write!(f, "{} values, {} lines", total.values, total.lines)?;
@@ -111,7 +123,7 @@ impl fmt::Display for LossNotice {
     }
 }
 
-/// The worker's side: what each agent's losses came to, and who is told.
+/// What each agent's losses came to, and who is told.
 #[derive(Debug)]
 pub(crate) struct Notices {
     listener: Listener,
@@ -127,6 +139,18 @@ impl Notices {
     /// A flush is over: tells what has changed.
     pub(crate) fn look<'a>(&mut self, now: u64, ledgers: impl Iterator<Item = &'a Arc<Ledger>>) {
         self.tell(ledgers, |episode, books| episode.look(now, books));
+    }
+
+    /// Tells that a probe does not answer.
+    pub(crate) fn tell_of_late(&self, probe: String, lasted: Duration, ledger: &Ledger) {
+        let (phase, dropped) = (LossPhase::ProbeLate, Dropped::default());
+        // Another client may be at the closure: then this one's stats have to do.
+        self.listener.tell(&LossNotice { phase, agent: 0, lasted, probe: Some(probe), dropped }, ledger);
+    }
+
+    /// Nobody will be told any more.
+    pub(crate) fn let_go(self) {
+        self.listener.retire();
     }
 
     /// The worker ends: tells what is open.
@@ -161,6 +185,7 @@ mod tests {
             phase: LossPhase::Started,
             agent: 0,
             lasted: Duration::ZERO,
+            probe: None,
             dropped: Dropped::default(),
         };
         notice.dropped[DropReason::Invalid as usize] = Tally::values(3);

@@ -3,12 +3,12 @@
 use crate::channel::Channel;
 use crate::control::Control;
 use crate::error::FlushError;
-use crate::probe::Watched;
+use crate::probe::{ProbeThread, Watched};
 use crate::registry::Registry;
 use crate::task_id::{Identity, TaskIdClaim};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything between the call sites and the worker that belongs to one process: a forked child gets another one.
 #[derive(Debug)]
@@ -18,7 +18,9 @@ pub(crate) struct Post {
     claim: Weak<TaskIdClaim>,
     pub(crate) channel: Channel,
     pub(crate) control: Control,
-    // `None` once nobody will ask them.
+    /// Those of users.
+    pub(crate) probes: Arc<ProbeThread>,
+    // Those of the client itself. `None` once nobody will ask them.
     arriving_probes: Mutex<Option<Vec<Watched>>>,
     // What the worker left behind when it ended.
     remains: Mutex<Option<Registry>>,
@@ -26,12 +28,13 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize) -> Self {
+    pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize, probes: Arc<ProbeThread>) -> Self {
         Self {
             identity: claim.identity(),
             claim: Arc::downgrade(claim),
             channel: Channel::new(channel_capacity),
             control: Control::default(),
+            probes,
             arriving_probes: Mutex::new(Some(Vec::new())),
             remains: Mutex::default(),
             thread: Mutex::default(),
@@ -52,13 +55,40 @@ impl Post {
 
     /// Has the worker flush and end, and waits until it has.
     pub(crate) fn stop(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.control.stop(timeout)?;
+        let start = Instant::now();
+        let left = || timeout.saturating_sub(start.elapsed());
+        // Half of the time is the worker's, whatever a probe does.
+        self.probes.ask(timeout / 2);
+        self.control.stop(left()).map_err(|error| error.after(timeout))?;
+        self.probes.finish(left());
         let thread = lock(&self.thread).take();
         // It has told its end: nothing but the thread's own exit is left to wait for.
         if let Some(thread) = thread {
             let _ = thread.join();
         }
         Ok(())
+    }
+
+    /// Has everything collected and sent, and waits until it has been.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.probes.is_own_thread() {
+            return Err(FlushError::OnWorker);
+        }
+        let start = Instant::now();
+        let left = || timeout.saturating_sub(start.elapsed());
+        self.probes.ask(timeout / 2);
+        self.control.flush(left()).map_err(|error| error.after(timeout))?;
+        self.probes.settle(left());
+        Ok(())
+    }
+
+    /// The clock was moved: has everything done that is due.
+    #[cfg(feature = "testing")]
+    pub(crate) fn look_at_clock(&self, timeout: Duration) {
+        self.probes.look_at_clock();
+        // A worker that is gone or stuck has nothing more to do.
+        let _ = self.control.look_at_clock(timeout);
+        self.probes.settle(timeout);
     }
 
     /// Hands a probe to the worker, or back where there is none any more.

@@ -1,5 +1,10 @@
 //! What is asked at every collection rather than recorded.
 
+mod state;
+mod thread;
+
+pub(crate) use self::thread::ProbeThread;
+
 use crate::ledger::Ledger;
 use std::fmt;
 use std::mem;
@@ -17,6 +22,22 @@ pub(crate) trait Collect: Send {
     fn is_over(&self) -> bool {
         false
     }
+
+    /// What it is called where it is late: the tag that its gauges have, `pool:primary`.
+    fn name(&self) -> String {
+        String::new()
+    }
+
+    /// Its gauges, for as long as it does not answer.
+    fn levels(&self) -> Option<Arc<dyn Levels>> {
+        None
+    }
+}
+
+/// The gauges of a probe.
+pub(crate) trait Levels: fmt::Debug + Send + Sync {
+    /// Has them report nothing until the probe sets them again.
+    fn make_absent(&self);
 }
 
 /// Keeps a pool or a queue watched. Dropping it ends the watching: what was collected before is sent, and then the
@@ -72,7 +93,7 @@ impl fmt::Debug for Heirloom {
     }
 }
 
-/// A probe on the worker's side.
+/// A probe, for whoever asks it.
 pub(crate) struct Watched {
     // Gone only while this is dropped.
     probe: Option<Box<dyn Collect>>,
@@ -88,6 +109,14 @@ impl Watched {
 
     pub(crate) fn for_as_long_as(watching: Weak<()>, probe: Box<dyn Collect>) -> Self {
         Self { probe: Some(probe), watching, panics_in_a_row: 0 }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.probe.as_ref().map(|probe| probe.name()).unwrap_or_default()
+    }
+
+    pub(crate) fn levels(&self) -> Option<Arc<dyn Levels>> {
+        self.probe.as_ref()?.levels()
     }
 
     /// Asks the probe. `false` when it is to be asked no more.

@@ -7,7 +7,7 @@ use crate::index::{Index, Limits};
 use crate::keeper::Keepers;
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::post::Post;
-use crate::probe::{Collect, Heirloom, Probes, Watched};
+use crate::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
@@ -29,11 +29,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, limits: Limits, post: Post, settings: ClientBuilder) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        limits: Limits,
+        claim: &Arc<TaskIdClaim>,
+        settings: ClientBuilder,
+    ) -> Self {
+        let ledger = Arc::<Ledger>::default();
+        let other_ledgers: Vec<_> = settings.other_agents().map(|_| Arc::default()).collect();
+        let ledgers = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
+        let probes = ProbeThread::new(clock.clone(), ledgers);
+        let post = Post::new(claim, settings.records(), probes);
         Self {
             clock,
-            ledger: Arc::default(),
-            other_ledgers: settings.other_agents().map(|_| Arc::default()).collect(),
+            ledger,
+            other_ledgers,
             index: Index::new(limits),
             keepers: Keepers::default(),
             post: PerProcess::new(post),
@@ -71,19 +81,25 @@ impl Shared {
         Some(reason)
     }
 
-    /// Hands a probe to the worker. Where there is none any more it is dropped: nobody would ask it.
+    /// Has a user's probe asked, on a thread of its own. After the end it is dropped: nobody would ask it.
     pub(crate) fn watch(&self, probe: Box<dyn Collect>) -> Arc<()> {
         crate::fork::check();
         let (watched, watching) = Watched::new(probe);
-        let refused = self.post().watch(watched);
+        let refused = self.post().probes.watch(watched);
         // Not under the lock: what it holds may be anything.
         drop(refused);
         watching
     }
 
-    /// As [`watch`](Self::watch), for what a forked child's worker is to ask too.
+    /// Has the worker ask a probe of the client's own, and a forked child's worker too.
     pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
-        let watching = probes(false).map(|probe| self.watch(probe)).unwrap_or_default();
+        let watching = probes(false).map(|probe| {
+            crate::fork::check();
+            let (watched, watching) = Watched::new(probe);
+            drop(self.post().watch(watched));
+            watching
+        });
+        let watching = watching.unwrap_or_default();
         let _whole = make_whole();
         let mut heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
         heirlooms.retain(Heirloom::is_watched);
@@ -102,7 +118,14 @@ impl Shared {
         if let Some(values) = late_values {
             self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
         }
-        self.ledger.stats(self.index.len())
+        let mut stats = self.ledger.stats(self.index.len());
+        stats.late_probes = post.probes.late();
+        stats
+    }
+
+    /// Of all agents, the main one's first.
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        [&self.ledger].into_iter().chain(&self.other_ledgers).cloned().collect()
     }
 
     /// The books of one agent; 0 is the main one.
@@ -116,8 +139,7 @@ impl Shared {
     /// Makes a forked child's own out of what it was born with: books, values, worker and task id.
     pub(crate) fn start_over(self: &Arc<Self>) {
         let had_ended = self.post().channel.is_closed();
-        let ledgers = self.other_ledgers.iter().chain([&self.ledger]);
-        ledgers.for_each(|ledger| ledger.clear());
+        self.ledgers().iter().for_each(|ledger| ledger.clear());
         // All contexts are known anew, and what is in their cells is the parent's to report.
         let registry = || Registry::inherited(self.index.take_over(), &self.clock);
         self.post().disclaim();
@@ -125,7 +147,8 @@ impl Shared {
         let claim = self.settings.claimed_task_id();
         let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
         self.note_sharing(&claim);
-        self.post.renew(Post::new(&claim, self.settings.records()));
+        let probes = ProbeThread::new(self.clock.clone(), self.ledgers());
+        self.post.renew(Post::new(&claim, self.settings.records(), probes));
         let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
         for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
             drop(self.post().watch(probe));
@@ -146,6 +169,7 @@ impl Shared {
     /// There is no worker.
     fn end(&self, registry: Registry) {
         self.post().channel.close();
+        self.post().probes.close(self.clock.now());
         self.post().leave(registry);
         self.post().control.end();
     }

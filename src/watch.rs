@@ -8,8 +8,9 @@ pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
 use crate::client::Client;
 use crate::handle::{Counter, Gauge};
-use crate::probe::{Collect, Watch};
+use crate::probe::{Collect, Levels, Watch};
 use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One gauge of a status.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +75,14 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         self
     }
 
-    /// Has the worker ask `status` at every collection, four times a second by default, until the [`Watch`] is
-    /// dropped.
+    /// Has `status` asked at every collection, four times a second by default, until the [`Watch`] is dropped.
     ///
-    /// The worker asks: nothing else is sent while `status` runs, so it must be quick and must not wait. A panic of it
-    /// is caught and counted; after three in a row it is asked no more.
+    /// It is asked on a thread named `tasktag-probes`, one for all watches of a client, and should be quick: the others
+    /// wait for it. If it has not returned after 1 s, it is left behind with that thread and another thread goes on with the
+    /// others: its gauges are absent until it returns, [`Stats::probes_late`](crate::Stats::probes_late) counts it, and
+    /// [`Stats::late_probes`](crate::Stats::late_probes) and a [`LossNotice`](crate::LossNotice) name it. Four threads can be
+    /// left behind; with one more such call nothing is asked until one of them returns. A panic of it is caught and
+    /// counted; after three in a row it is asked no more.
     pub fn watch(self, mut status: impl FnMut() -> S + Send + 'static) -> Watch {
         self.watch_while(move || Some(status()))
     }
@@ -104,15 +108,13 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let probe = StatusProbe {
+        let levels = StatusLevels {
             client: self.client.clone(),
             prefix: self.prefix,
             tags: self.tags,
-            status,
-            gauges: Vec::new(),
-            counters: Vec::new(),
-            over: false,
+            gauges: Mutex::default(),
         };
+        let probe = StatusProbe { levels: Arc::new(levels), status, counters: Vec::new(), over: false };
         Watch::new(self.client.shared().watch(Box::new(probe)))
     }
 }
@@ -120,18 +122,24 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
 /// Asks for a status and sets a gauge for each of its fields.
 #[derive(Debug)]
 struct StatusProbe<F> {
-    client: Client,
-    prefix: String,
-    tags: Vec<(String, String)>,
+    levels: Arc<StatusLevels>,
     status: F,
-    // In the order of the status's fields; a field that was never known has none.
-    gauges: Vec<Option<Gauge>>,
-    // The same of its counts; what was never counted has none.
+    // In the order of the status's counts; what was never counted has none.
     counters: Vec<Option<Counter>>,
     over: bool,
 }
 
-impl<F> StatusProbe<F> {
+/// What the gauges of a status have in common, and the gauges.
+#[derive(Debug)]
+struct StatusLevels {
+    client: Client,
+    prefix: String,
+    tags: Vec<(String, String)>,
+    // In the order of the status's fields; a field that was never known has none. Not locked while a status is asked for.
+    gauges: Mutex<Vec<Option<Gauge>>>,
+}
+
+impl StatusLevels {
     fn gauge(&self, field: Field) -> Gauge {
         let (name, tags) = (self.name(field.name), self.tags());
         let builder = self.client.gauge(&name).tags(&tags);
@@ -151,8 +159,8 @@ impl<F> StatusProbe<F> {
         self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
-    fn report_levels(&mut self, fields: Vec<Field>) {
-        let mut gauges = std::mem::take(&mut self.gauges);
+    fn report(&self, fields: Vec<Field>) {
+        let mut gauges = self.gauges();
         gauges.resize_with(fields.len(), || None);
         for (gauge, field) in gauges.iter_mut().zip(fields) {
             match (field.value, gauge) {
@@ -161,16 +169,25 @@ impl<F> StatusProbe<F> {
                 (None, None) => {}
             }
         }
-        self.gauges = gauges;
     }
 
+    fn gauges(&self) -> MutexGuard<'_, Vec<Option<Gauge>>> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Levels for StatusLevels {
+    fn make_absent(&self) {
+        self.gauges().iter().flatten().for_each(Gauge::unset);
+    }
+}
+
+impl<F> StatusProbe<F> {
     fn report_counts(&mut self, counts: Vec<Count>) {
-        let mut counters = std::mem::take(&mut self.counters);
-        counters.resize_with(counts.len(), || None);
-        for (counter, count) in counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
-            counter.get_or_insert_with(|| self.counter(count.name)).increment(count.added);
+        self.counters.resize_with(counts.len(), || None);
+        for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
+            counter.get_or_insert_with(|| self.levels.counter(count.name)).increment(count.added);
         }
-        self.counters = counters;
     }
 }
 
@@ -180,12 +197,21 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
             self.over = true;
             return;
         };
-        self.report_levels(status.fields());
+        self.levels.report(status.fields());
         self.report_counts(status.counts());
     }
 
     fn is_over(&self) -> bool {
         self.over
+    }
+
+    fn name(&self) -> String {
+        let first = self.levels.tags.first();
+        first.map(|(noun, name)| format!("{noun}:{name}")).unwrap_or_default()
+    }
+
+    fn levels(&self) -> Option<Arc<dyn Levels>> {
+        Some(Arc::clone(&self.levels) as Arc<dyn Levels>)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::aggregate::Aggregate;
 use crate::ledger::DropReason;
-use crate::notice::Notices;
 use crate::probe::Watched;
 use crate::record::Record;
 use crate::registry::{Flush, Registry};
@@ -10,12 +9,13 @@ use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
 use crate::telemetry::INTERVAL_NANOS;
+use crate::thread;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
@@ -49,8 +49,6 @@ pub(crate) struct Worker {
     pub(crate) losses: u64,
     /// How many task ids are leased, when that was last asked.
     pub(crate) leased: Option<u32>,
-    /// Where somebody wants to know of losses.
-    pub(crate) notices: Option<Notices>,
 }
 
 /// When what is due next.
@@ -76,7 +74,7 @@ impl Schedule {
 
 impl Worker {
     pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || self.live())
+        thread::spawn(THREAD_NAME, move || self.live())
     }
 
     /// Works until it is told to stop, whatever happens on the way.
@@ -96,9 +94,7 @@ impl Worker {
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
-        if let Some(notices) = self.notices {
-            notices.end(self.shared.clock.now(), self.routes.iter().map(|route| &route.ledger));
-        }
+        self.shared.post().probes.close(self.shared.clock.now());
         self.shared.post().leave(self.registry);
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
@@ -113,6 +109,7 @@ impl Worker {
             let (clock, post) = (&self.shared.clock, self.shared.post());
             let order = post.control.next_order(clock.until(self.schedule.collect.min(self.schedule.flush)));
             let now = clock.now();
+            post.probes.supervise(now);
             if order.stop {
                 post.channel.close();
                 self.collect(now);
@@ -130,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Asks the probes and empties the channel.
+    /// Asks the client's own probes and empties the channel. Those of users are asked on a thread of their own.
     fn collect(&mut self, now: u64) {
         // The schedule moves first, so that a collection that panics is not tried again at once.
         self.schedule.collect = now + self.intervals.collect;
@@ -196,8 +193,8 @@ impl Worker {
         }
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
         // Of the last flush the end tells, with whatever else is lost there.
-        if let Some(notices) = self.notices.as_mut().filter(|_| !last) {
-            notices.look(now, self.routes.iter().map(|route| &route.ledger));
+        if !last {
+            self.shared.post().probes.flushed(now);
         }
     }
 }

@@ -199,7 +199,7 @@ fn each_agent_has_notices_of_its_own() {
 }
 
 #[test]
-fn no_thread_but_the_worker_is_told() {
+fn only_the_second_thread_calls_the_closure() {
     let (capture, clock) = (Capture::new(), ManualClock::new());
     let (told, notices) = mpsc::channel();
     let act = move |_: &LossNotice| {
@@ -213,7 +213,7 @@ fn no_thread_but_the_worker_is_told() {
     guard.client().flush(PATIENCE).unwrap();
     let (thread, name) = notices.try_recv().unwrap();
     assert_ne!(thread, thread::current().id());
-    assert_eq!(name.as_deref(), Some("tasktag"));
+    assert_eq!(name.as_deref(), Some("tasktag-probes"));
 }
 
 #[test]

@@ -491,7 +491,7 @@ mod threads {
         clock.advance(COLLECT_INTERVAL);
         assert_eq!(flushed(&guard, &capture).len(), 40);
         let mut expected = before.clone();
-        expected.push("tasktag".to_owned());
+        expected.extend(["tasktag", "tasktag-probes"].map(ToOwned::to_owned));
         expected.sort();
         assert_eq!(names(), expected);
         drop((pools, queues, guard));

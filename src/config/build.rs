@@ -17,7 +17,6 @@ use crate::ledger::Ledger;
 use crate::notice::Notices;
 use crate::origin::Origin;
 use crate::packet::{Outbox, Sender};
-use crate::post::Post;
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
@@ -56,8 +55,7 @@ impl ClientBuilder {
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("also", self.others.len(), 0, MAX_OTHERS)?;
         let claim = self.claimed_task_id()?;
-        let post = Post::new(&claim, self.records());
-        let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));
+        let shared = Arc::new(Shared::new(self.make_clock(), limits, &claim, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
@@ -86,6 +84,7 @@ impl ClientBuilder {
         let routes = self.routes(address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
+        shared.post().probes.begin(intervals.collect, notices);
         Ok(Worker {
             shared: Arc::clone(shared),
             routes,
@@ -98,7 +97,6 @@ impl ClientBuilder {
             claim,
             task_id,
             leased: None,
-            notices,
         })
     }
 

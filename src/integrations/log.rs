@@ -11,10 +11,10 @@
 //! # Ok::<(), tasktag::ConfigError>(())
 //! ```
 //!
-//! The worker writes the line, and waits for the logger. A logger may count its lines in tasktag: losses of what it
+//! The thread `tasktag-probes` writes the line, and waits for the logger. A logger may count its lines in tasktag: losses of what it
 //! counts are told at most once a minute, like all. One that waits for [`Client::flush`](crate::Client::flush) is
-//! refused. A child that is forked while another thread is in the logger has a logger that may be locked for ever, and with it the
-//! worker, as every thread that logs; its call sites don't wait.
+//! refused. A child that is forked while another thread is in the logger has a logger that may be locked for ever. That
+//! thread is left behind in it then, and metrics go on.
 //!
 //! Extra dependency: `log`, and nothing behind it.
 

@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The client's worker asks at every collection, four times a second by default, and never waits for the answer. None of
+//! The client asks at every collection, four times a second by default, and never waits for the answer. None of
 //! the three is kept alive by being watched: a watch ends by itself once its runtime is shut down, or its channel or
 //! semaphore is closed or dropped.
 //!

@@ -13,17 +13,17 @@
 //!
 //! | field | what |
 //! |---|---|
-//! | `phase` | `started`, `ongoing`, `ended` or `at_shutdown` |
+//! | `phase` | `started`, `ongoing`, `ended`, `at_shutdown` or `probe_late` |
 //! | `agent` | 0 for the main agent, then those of `also` |
 //! | `lasted_seconds` | between the first loss that was found and the latest, whole seconds |
 //! | `values`, `lines`, `packets`, `bytes` | what was dropped since the start, for whatever reason |
 //! | `channel_full`, `transport` … | values that were dropped for each reason for which there were any, or lines of the client's own |
 //!
-//! The worker is where it happens, in no span of the program's. It waits for the subscriber, which should be
+//! The thread `tasktag-probes` is where it happens, in no span of the program's. It waits for the subscriber, which should be
 //! the process's: one that is set for a thread of the program is not seen there. A subscriber may count its events in
 //! tasktag: losses of what it counts are told at most once a minute, like all. One that waits for
 //! [`Client::flush`](crate::Client::flush) is refused. A child that is forked while another thread is in the subscriber
-//! has one that may be locked for ever, and with it the worker, as every thread that logs; its call sites don't wait.
+//! has one that may be locked for ever. That thread is left behind in it then, and metrics go on.
 //!
 //! Extra dependencies: `tracing` without its macros for attributes, with `tracing-core` and `pin-project-lite`.
 

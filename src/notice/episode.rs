@@ -90,7 +90,7 @@ impl Open {
             *tally = difference(*tally, before);
         }
         let lasted = Duration::from_nanos(self.last_loss.saturating_sub(self.first_loss));
-        LossNotice { phase, agent: 0, lasted, dropped }
+        LossNotice { phase, agent: 0, lasted, probe: None, dropped }
     }
 }
 

@@ -51,8 +51,7 @@ impl ManualClock {
         self.now.fetch_add(nanos(duration), Ordering::SeqCst);
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for shared in driven.iter().filter_map(Weak::upgrade) {
-            // A worker that is gone or stuck has nothing more to do.
-            let _ = shared.post().control.look_at_clock(PATIENCE);
+            shared.post().look_at_clock(PATIENCE);
         }
     }
 

@@ -4,7 +4,6 @@ use crate::clock::nanos;
 use crossbeam_channel::{Receiver, bounded};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long an answer is good for while packets are taken.
@@ -82,7 +81,7 @@ impl Resolver {
         self.asked = Some(Instant::now());
         let (sender, receiver) = bounded(1);
         let (host, port, look_up) = (self.host.clone(), self.port, self.look_up);
-        let started = thread::Builder::new().name("tasktag-resolve".to_owned()).spawn(move || {
+        let started = crate::thread::spawn("tasktag-resolve", move || {
             // Nobody listens any more when the worker ended meanwhile.
             let _ = sender.send(look_up(&host, port));
         });
@@ -94,6 +93,7 @@ impl Resolver {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU16, Ordering};
+    use std::thread;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -7,7 +7,6 @@ use super::stream::{Connection, Peer};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::thread;
 use std::time::Duration;
 
 /// How long one address may take to answer.
@@ -41,7 +40,7 @@ impl Tcp {
             return;
         }
         let (sender, receiver) = bounded(1);
-        let started = thread::Builder::new().name("tasktag-connect".to_owned()).spawn(move || {
+        let started = crate::thread::spawn("tasktag-connect", move || {
             // Nobody listens any more when the worker ended meanwhile.
             let _ = sender.send(dial(&addresses));
         });
@@ -105,6 +104,7 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::net::TcpListener;
+    use std::thread;
     use std::time::Instant;
 
     #[test]

@@ -7,7 +7,6 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 /// A writer. Clones are the same one.
@@ -116,7 +115,7 @@ impl WriterTransport {
     fn start(&mut self) {
         let ((jobs, to_do), (answers, done)) = (bounded::<Job>(1), bounded(1));
         let writer = self.writer.clone();
-        let started = thread::Builder::new().name("tasktag-writer".to_owned()).spawn(move || {
+        let started = crate::thread::spawn("tasktag-writer", move || {
             for job in to_do {
                 let done = if job.ends.is_empty() {
                     usize::from(writer.flush())

@@ -30,7 +30,7 @@ pub(super) fn attend(desk: &Arc<Desk>) -> io::Result<()> {
     if let Some(thread) = &timer.thread {
         thread.unpark();
     } else {
-        let thread = thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run)?;
+        let thread = crate::thread::spawn(THREAD_NAME, run)?;
         timer.thread = Some(thread.thread().clone());
     }
     Ok(())

@@ -8,7 +8,6 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
@@ -67,9 +66,8 @@ impl RedisLease {
             lease: place.lease,
             wish: Wish::Number(None),
         };
-        let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
         // Its end is told there: a forked child has a handle of no thread.
-        thread.spawn(move || renewal.live(waits)).map_err(|error| error.to_string())?;
+        crate::thread::spawn(THREAD_NAME, move || renewal.live(waits)).map_err(|error| error.to_string())?;
         let lease = Self { term, progress, holder: std::process::id() };
         if waits {
             lease.progress.wait_for_start()?;
