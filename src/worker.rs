@@ -94,8 +94,8 @@ impl Worker {
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
-        self.shared.post().probes.close(self.shared.clock.now());
         self.shared.post().leave(self.registry);
+        self.shared.post().probes.close(self.shared.clock.now());
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));

@@ -116,18 +116,11 @@ fn assert_operates(client: &Client, handles: &Handles) {
     operating.join().unwrap();
 }
 
-/// A probe that holds the worker until the sender is dropped.
-fn hold(client: &Client) -> (Sender<()>, Watch) {
-    let (enter, entered) = bounded(1);
-    let (release, released) = bounded::<()>(0);
-    let watch = client.watch_pool("hanging", move || {
-        let _ = enter.try_send(());
-        let _ = released.recv();
-        PoolStatus::default()
-    });
+/// Holds the worker at a packet until it is let go.
+fn hold(client: &Client, capture: &Capture) {
+    capture.set_stuck(true);
+    client.counter("held").increment(1);
     assert_eq!(client.flush(SHORT), Err(FlushError::TimedOut(SHORT)));
-    entered.recv_timeout(PATIENCE).unwrap();
-    (release, watch)
 }
 
 #[test]
@@ -136,13 +129,13 @@ fn nothing_waits_for_a_worker_that_hangs_or_for_a_full_channel() {
     let guard = support::builder().capture(&capture).channel_capacity(100).build().unwrap();
     let client = guard.client();
     let handles = Handles::new(client);
-    let (release, _watch) = hold(client);
+    hold(client, &capture);
     assert_operates(client, &handles);
     assert_eq!(client.flush(SHORT), Err(FlushError::TimedOut(SHORT)), "it hangs still");
     let before = client.stats();
     assert_eq!(before.sent.lines, 0);
     assert!(before.dropped(DropReason::ChannelFull).values > OPERATIONS);
-    drop(release);
+    capture.set_stuck(false);
     client.flush(PATIENCE).unwrap();
     let lines = capture.take_lines();
     for counter in ["handle.counter", "name.counter"] {
@@ -153,17 +146,47 @@ fn nothing_waits_for_a_worker_that_hangs_or_for_a_full_channel() {
 
 #[test]
 fn nothing_waits_for_a_worker_that_hangs_while_another_thread_waits_for_its_flush() {
-    let guard = support::builder().capture(&Capture::new()).channel_capacity(1).build().unwrap();
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).channel_capacity(1).build().unwrap();
     let client = guard.client();
     let handles = Handles::new(client);
-    let (release, _watch) = hold(client);
+    hold(client, &capture);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| client.flush(PATIENCE));
         assert_operates(client, &handles);
         assert!(!waiting.is_finished());
-        drop(release);
+        capture.set_stuck(false);
         assert_eq!(waiting.join().unwrap(), Ok(()));
     });
+    assert_conserved(&client.stats());
+}
+
+/// A probe that hangs until the sender is dropped.
+fn hang(client: &Client) -> (Sender<()>, Watch) {
+    let (enter, entered) = bounded(1);
+    let (release, released) = bounded::<()>(0);
+    let watch = client.watch_pool("hanging", move || {
+        let _ = enter.try_send(());
+        let _ = released.recv();
+        PoolStatus::default()
+    });
+    assert_eq!(client.flush(SHORT), Ok(()));
+    entered.recv_timeout(PATIENCE).unwrap();
+    (release, watch)
+}
+
+#[test]
+fn nothing_waits_for_a_probe_that_hangs() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let client = guard.client();
+    let handles = Handles::new(client);
+    let (release, _watch) = hang(client);
+    assert_operates(client, &handles);
+    client.flush(PATIENCE).unwrap();
+    let lines = capture.take_lines();
+    assert!(lines.contains(&format!("handle.counter:{OPERATIONS}|c|#queue:mail,task_id:0042")));
+    drop(release);
     assert_conserved(&client.stats());
 }
 

@@ -297,7 +297,7 @@ fn a_closure_may_use_the_client_and_makes_no_loop_of_it() {
     assert_eq!(client.stats().dropped_total().values, 4);
     guard.shutdown(PATIENCE).unwrap();
     // What crosses the channel is refused there by now.
-    assert_eq!(*answers.lock().unwrap(), [(refused, 1), (refused, 6)]);
+    assert_eq!(*answers.lock().unwrap(), [(refused, 1), (refused, 7)]);
     let stats = client.stats();
     assert_eq!((stats.dropped(DropReason::AfterShutdown).values, stats.notice_panics), (3, 0));
     assert_conserved(&stats);

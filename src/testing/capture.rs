@@ -63,6 +63,17 @@ impl Capture {
     pub fn panic_once(&self) {
         self.memory.panic_once();
     }
+
+    /// Panics in the worker at every packet from now on, or takes packets again.
+    pub fn set_panicking(&self, panicking: bool) {
+        self.memory.set_panicking(panicking);
+    }
+
+    /// Holds the worker at its next packet, as nothing real does for longer than 200 ms a flush, until it is called again
+    /// with `false`.
+    pub fn set_stuck(&self, stuck: bool) {
+        self.memory.set_stuck(stuck);
+    }
 }
 
 impl ClientBuilder {

@@ -1,11 +1,12 @@
 //! Packets kept in memory, and every fault that a real way to the agent can have.
 
 use super::{Delivery, Packets, Transport};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -17,7 +18,9 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Away,
-    Panic,
+    PanicOnce,
+    Panicking,
+    Stuck,
 }
 
 impl Memory {
@@ -26,27 +29,49 @@ impl Memory {
     }
 
     pub(crate) fn set_away(&self, away: bool) {
-        self.with(|state| state.fault = away.then_some(Fault::Away));
+        self.set(away.then_some(Fault::Away));
     }
 
     pub(crate) fn panic_once(&self) {
-        self.with(|state| state.fault = Some(Fault::Panic));
+        self.set(Some(Fault::PanicOnce));
+    }
+
+    pub(crate) fn set_panicking(&self, panicking: bool) {
+        self.set(panicking.then_some(Fault::Panicking));
+    }
+
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.set(stuck.then_some(Fault::Stuck));
+    }
+
+    fn set(&self, fault: Option<Fault>) {
+        self.with(|state| state.fault = fault);
+        self.changed.notify_all();
+    }
+
+    /// Waits for as long as whoever sends is to be held.
+    fn wait_while_stuck(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stuck = |state: &mut State| matches!(state.fault, Some(Fault::Stuck));
+        drop(self.changed.wait_while(state, is_stuck));
     }
 
     fn receive(&self, packet: &[u8]) -> Delivery {
+        self.wait_while_stuck();
         let fault = self.with(|state| match state.fault {
             None => {
                 state.packets.push(packet.to_vec());
                 None
             }
-            Some(Fault::Panic) => state.fault.take(),
-            away => away,
+            Some(Fault::PanicOnce) => state.fault.take(),
+            fault => fault,
         });
         match fault {
             None => Delivery::taken(1),
-            Some(Fault::Away) => Delivery::lost(1),
+            // Stuck again in between: it is away to this packet.
+            Some(Fault::Away | Fault::Stuck) => Delivery::lost(1),
             #[allow(clippy::panic, reason = "the fault that was asked for; it ends at the worker's restart")]
-            Some(Fault::Panic) => panic!("a transport that panics, as asked for"),
+            Some(Fault::PanicOnce | Fault::Panicking) => panic!("a transport that panics, as asked for"),
         }
     }
 
