@@ -106,6 +106,7 @@ fn the_doc_of_every_setter_names_its_default() {
 fn every_variable_is_in_the_readmes_table_and_every_one_in_the_table_is_read() {
     let quoted = |source: &'static str| source.split('"').skip(1).step_by(2).filter(|text| is_variable(text));
     let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/env.rs")))
+        .chain(quoted(without_tests(include_str!("../src/env/address.rs"))))
         .chain(quoted(without_tests(include_str!("../src/task_id.rs"))))
         .collect();
     assert!(read.contains("DD_TAGS") && read.contains("TASKTAG_TASK_ID"), "{read:?}");
