@@ -227,11 +227,16 @@ fn graphite_keeps_every_value_of_tagged_lines_as_the_same_series() {
 fn set_gauges_of_odd_tags(graphite: &Graphite, dialect: Dialect) {
     let guard = support::builder().dialect(dialect).agent(statsd::udp(&graphite.statsd)).build().unwrap();
     let client = guard.client();
-    let gauges = [client.gauge("level").tag("name", "a"), client.gauge("level").tag("name", "b")];
-    let gauges = gauges.map(|gauge| gauge.register());
-    let bare = client.gauge("bare").tag("canary", "").register();
-    gauges.iter().zip([1.0, 2.0]).for_each(|(gauge, level)| gauge.set(level));
-    bare.set(3.0);
+    let set = |name: &str, (key, value): (&str, &str), level: f64| {
+        let gauge = client.gauge(name).tag(key, value).register();
+        gauge.set(level);
+        gauge
+    };
+    let _gauges = [
+        set("level", ("name", "a"), 1.0),
+        set("level", ("name", "b"), 2.0),
+        set("bare", ("canary", ""), 3.0),
+    ];
     client.flush(PATIENCE).unwrap();
 }
 

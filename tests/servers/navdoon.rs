@@ -193,7 +193,9 @@ fn navdoon_computes_the_mean_and_the_upper_median_of_a_flush() {
     let mut server = Navdoon::start(&python);
     let guard = server.builder(Dialect::Statsd).build().unwrap();
     let query = guard.client().timing("query").register();
-    [10.0, 20.0, 30.0, 70.0].into_iter().for_each(|ms| query.record_many(ms, 10));
+    for ms in [10.0, 20.0, 30.0, 70.0] {
+        query.record_many(ms, 10);
+    }
     guard.client().flush(PATIENCE).unwrap();
     let stats = guard.client().stats();
     assert_eq!((stats.sent.lines, stats.sent.packets), (40, 1));
