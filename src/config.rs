@@ -87,6 +87,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `udp://host:port` | UDP |
     /// | `unix:///path/to/socket` or `unixgram://…` | Unix datagrams |
+    /// | `unix:@name` | the same on Linux, to a socket that has a name and no file |
     /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
     /// | `tcp://host:port` | TCP, a line behind the other |
     /// | `stdout:` | this process's standard output; nothing else ever writes there |
@@ -325,8 +326,9 @@ impl ClientBuilder {
         self
     }
 
-    /// The container, for the Agent's own tags (DogStatsD only), at most 256 bytes. It is sent as it is, without `|` and
-    /// what can't be printed: an id, `ci-<id>` or `in-<inode>`. Nothing is looked for then. Defaults to what
+    /// The container, for the Agent's own tags (DogStatsD only), at most 256 bytes: an id, `ci-<id>` or `in-<inode>`. A
+    /// runtime's name in front, as in `containerd://<id>`, is left out. `_` becomes `-`, and what is no ASCII letter or digit, `-`
+    /// or `,` is left out, because some Agents refuse a line with other characters there. Nothing is looked for then. Defaults to what
     /// [`origin_detection`](Self::origin_detection) finds.
     pub fn container_id(mut self, id: impl Into<String>) -> Self {
         self.origin.container_id = Some(id.into());
@@ -341,13 +343,29 @@ impl ClientBuilder {
 
     /// Reads the environment for what is not set here. An empty variable counts as absent.
     ///
-    /// The agent's address: `DD_DOGSTATSD_URL`, else `DD_AGENT_HOST` with `DD_DOGSTATSD_PORT`, else `STATSD_HOST` with
-    /// `STATSD_PORT`, else one of the ports alone on this host. Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`,
-    /// `DD_VERSION`, and in DogStatsD `DD_ENTITY_ID`. A tag set here goes before one of the same key.
+    /// The agent's address comes from the first of these that is set:
+    ///
+    /// | variable | what it may say |
+    /// |---|---|
+    /// | `DD_DOGSTATSD_URL` | an address, as in [`agent`](Self::agent) |
+    /// | `DD_AGENT_HOST` | a host, a host with its port, or an address; the port is `DD_DOGSTATSD_PORT` unless it says one |
+    /// | `DD_DOGSTATSD_SOCKET` | the path of a Unix datagram socket, or an address |
+    /// | `STATSD_ADDR`, then `STATSD_HOST` | as `DD_AGENT_HOST`, with `STATSD_PORT` |
+    /// | `DD_DOGSTATSD_PORT`, then `STATSD_PORT` | a port on this host |
+    ///
+    /// If none of them is set and the dialect is DogStatsD, the Agent's own socket, `/var/run/datadog/dsd.socket`, is
+    /// used if it is there. Otherwise the address is [`DEFAULT_AGENT`].
+    ///
+    /// A port variable that holds a URL is ignored: Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod
+    /// beside a Service named `statsd`. An IPv6 address may name its interface: `fe80::1%eth0`, or with a port
+    /// `[fe80::1%eth0]:8125`.
+    ///
+    /// Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`, `DD_VERSION`, and in
+    /// DogStatsD `DD_ENTITY_ID`. A tag that is set here takes precedence over one of the same key.
     ///
     /// In DogStatsD also: `DD_ORIGIN_DETECTION_ENABLED`, off by `0`, `f` or `false` and on by whatever else;
-    /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets and which is sent without `|` and what can't be
-    /// printed, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
+    /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets, and of which lower case ASCII letters, digits, `-` and `,`
+    /// are sent, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
     /// `orchestrator` or `high`.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.

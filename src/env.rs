@@ -1,16 +1,15 @@
 //! What the environment says about the agent and the tags.
 
+mod address;
+
+pub(crate) use self::address::agent_socket;
+
 use crate::error::ConfigError;
 use crate::origin::TagCardinality;
 use crate::task_id::TASK_ID_VARIABLE;
-use crate::transport::{Address, DEFAULT_PORT};
 use std::collections::HashMap;
 use std::fmt;
 
-const DD_DOGSTATSD_URL: &str = "DD_DOGSTATSD_URL";
-const HOSTS_AND_PORTS: [(&str, &str); 2] =
-    [("DD_AGENT_HOST", "DD_DOGSTATSD_PORT"), ("STATSD_HOST", "STATSD_PORT")];
-const LOCALHOST: &str = "127.0.0.1";
 const DD_TAGS: &str = "DD_TAGS";
 const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
@@ -40,30 +39,6 @@ impl Environment {
     /// The task id of a client that is set up from a list of variables.
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.get(TASK_ID_VARIABLE)
-    }
-
-    /// The agent's address, if any variable gives one: a host goes before a port alone.
-    pub(crate) fn address(&self) -> Result<Option<Address>, ConfigError> {
-        if let Some(url) = self.get(DD_DOGSTATSD_URL) {
-            return usable(DD_DOGSTATSD_URL, url, Address::parse(url)).map(Some);
-        }
-        for (host_variable, port_variable) in HOSTS_AND_PORTS {
-            if let Some(host) = self.get(host_variable) {
-                let port = self.port(port_variable)?.unwrap_or(DEFAULT_PORT);
-                return usable(host_variable, host, Address::udp(host, port)).map(Some);
-            }
-        }
-        for (_, port_variable) in HOSTS_AND_PORTS {
-            if let Some(port) = self.port(port_variable)? {
-                return usable(port_variable, LOCALHOST, Address::udp(LOCALHOST, port)).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {
-        let port = |text| usable(variable, text, Address::parse_port(text));
-        self.get(variable).map(port).transpose()
     }
 
     /// Global tags, in the order they are written.

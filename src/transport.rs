@@ -8,6 +8,8 @@ mod memory;
 mod packets;
 mod patience;
 mod resolve;
+#[cfg(unix)]
+mod socket_name;
 mod stream;
 #[cfg(target_os = "linux")]
 mod system;

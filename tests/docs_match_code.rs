@@ -106,6 +106,7 @@ fn the_doc_of_every_setter_names_its_default() {
 fn every_variable_is_in_the_readmes_table_and_every_one_in_the_table_is_read() {
     let quoted = |source: &'static str| source.split('"').skip(1).step_by(2).filter(|text| is_variable(text));
     let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/env.rs")))
+        .chain(quoted(without_tests(include_str!("../src/env/address.rs"))))
         .chain(quoted(without_tests(include_str!("../src/task_id.rs"))))
         .collect();
     assert!(read.contains("DD_TAGS") && read.contains("TASKTAG_TASK_ID"), "{read:?}");
@@ -150,39 +151,63 @@ fn every_kind_is_in_the_readme_with_its_code() {
     }
 }
 
-/// The rows of the table of servers: its last column says how the row is known.
-fn server_rows() -> Vec<Vec<&'static str>> {
-    let rows = SERVERS.lines().filter(|line| line.starts_with("| ")).skip(1);
-    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+/// A server's part of `SERVERS.md`, and the rows of its table: a kind, what arrives, and how that is known.
+fn servers() -> Vec<(&'static str, Vec<[&'static str; 3]>)> {
+    let parts = SERVERS.split("\n## ").skip(1).filter_map(|part| {
+        let (server, rest) = part.split_once('\n')?;
+        let table = rest.split_once("\n| kind | what arrives | how known |\n")?.1;
+        Some((server, table))
+    });
+    let cells = |row: &'static str| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        cells.try_into().unwrap_or_else(|_| panic!("three columns in {row}"))
+    };
+    parts.map(|(server, table)| (server, server_rows(table).map(cells).collect())).collect()
+}
+
+/// The rows of the table that a text begins with, behind its names of columns.
+fn server_rows(table: &'static str) -> impl Iterator<Item = &'static str> {
+    table.lines().skip(1).take_while(|line| line.starts_with("| "))
 }
 
 #[test]
 fn every_server_has_each_kind_once_and_says_how_that_is_known() {
-    let rows = server_rows();
-    assert_eq!(rows.len(), 24);
-    let mut kinds: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for row in &rows {
-        let [server, of, settings, arrives, known] = row[..] else { panic!("five columns in {row:?}") };
-        assert!(!settings.is_empty() && !arrives.is_empty(), "{row:?}");
-        assert!(known.starts_with("measured: tests/servers/") || known.starts_with("source: "), "{known}");
-        for kind in of.split(", ") {
-            assert!(kinds.insert((server, kind)), "{server} has {kind} twice");
+    let servers = servers();
+    for (server, rows) in &servers {
+        let mut kinds = BTreeSet::new();
+        for [of, arrives, known] in rows {
+            assert!(!arrives.is_empty(), "{server}: {of}");
+            let starts = ["measured: tests/servers/", "run outside CI: ", "source: "];
+            assert!(starts.iter().any(|start| known.starts_with(start)), "{server}: {known}");
+            for kind in of.split(", ") {
+                assert!(kinds.insert(kind), "{server} has {kind} twice");
+            }
+        }
+        for kind in ["gauge", "counter", "distribution", "histogram", "timing", "set"] {
+            assert!(kinds.contains(kind), "{server} has no {kind}");
         }
     }
-    let servers: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
-    for kind in ["gauge", "counter", "distribution", "histogram", "timing", "set"] {
-        for server in &servers {
-            assert!(kinds.contains(&(server, kind)), "{server} has no {kind}");
-        }
+    assert!(README.contains("of fifteen servers") && servers.len() == 15, "{servers:#?}");
+}
+
+#[test]
+fn every_server_has_its_settings_in_the_first_table() {
+    let table =
+        SERVERS.split_once("\n| server | `Dialect` | what else to set |\n").expect("a table of settings").1;
+    let named: Vec<_> =
+        server_rows(table).filter_map(|row| row.strip_prefix("| [")?.split(']').next()).collect();
+    let servers: Vec<_> = servers().into_iter().map(|(server, _)| server).collect();
+    assert_eq!(named, servers);
+    for row in server_rows(table) {
+        let anchor = row.split_once("](#").and_then(|(_, rest)| rest.split(')').next()).expect("a link");
+        assert!(servers.iter().any(|server| server.to_lowercase().replace(' ', "-") == anchor), "{anchor}");
     }
-    assert!(README.contains("of nine servers") && servers.len() == 9, "{servers:?}");
 }
 
 #[test]
 fn what_is_said_to_be_measured_names_a_test_that_there_is() {
     let mut named = 0;
-    for row in server_rows() {
-        let known = row[4];
+    for [_, _, known] in servers().into_iter().flat_map(|(_, rows)| rows) {
         let Some((_, measured)) = known.split_once("measured: ") else { continue };
         for test in measured.split(", ") {
             let (file, name) = test.split_once(' ').unwrap_or_else(|| panic!("a file and a name in {test}"));

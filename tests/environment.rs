@@ -104,6 +104,83 @@ fn a_host_goes_before_a_port_alone() {
 }
 
 #[test]
+fn a_variable_for_a_host_may_have_its_port_or_be_an_address() {
+    for variable in ["DD_AGENT_HOST", "STATSD_ADDR", "STATSD_HOST"] {
+        let (agent, other) = (Agent::new(), Agent::new());
+        for text in [format!("127.0.0.1:{}", agent.port()), agent.url()] {
+            let ports = [("DD_DOGSTATSD_PORT", other.port()), ("STATSD_PORT", other.port())];
+            let vars = ports.into_iter().chain([(variable, text)]);
+            assert_sends_to(&[&agent, &other], builder().from_vars(vars));
+        }
+        let port = if variable == "DD_AGENT_HOST" { "DD_DOGSTATSD_PORT" } else { "STATSD_PORT" };
+        let vars = [(variable, "127.0.0.1".to_owned()), (port, agent.port())];
+        assert_sends_to(&[&agent], builder().from_vars(vars));
+    }
+}
+
+#[test]
+fn every_variable_has_its_rank() {
+    let ranked = [
+        "DD_DOGSTATSD_URL",
+        "DD_AGENT_HOST",
+        "DD_DOGSTATSD_SOCKET",
+        "STATSD_ADDR",
+        "STATSD_HOST",
+        "DD_DOGSTATSD_PORT",
+        "STATSD_PORT",
+    ];
+    let agents: Vec<_> = ranked.iter().map(|_| Agent::new()).collect();
+    let text = |place: usize| {
+        let agent: &Agent = &agents[place];
+        if ranked[place].ends_with("PORT") { agent.port() } else { agent.url() }
+    };
+    for first in 0..ranked.len() {
+        let vars: Vec<_> = (first..ranked.len()).map(|place| (ranked[place], text(place))).collect();
+        let (before, after) = agents.split_at(first);
+        let agents: Vec<_> = after.iter().chain(before).collect();
+        assert_sends_to(&agents, builder().from_vars(vars));
+    }
+}
+
+#[test]
+fn the_service_links_of_kubernetes_are_no_settings() {
+    let agent = Agent::new();
+    // All of these stand in each pod beside Services with these names.
+    let links = [
+        ("STATSD_SERVICE_HOST", "10.96.0.12"),
+        ("STATSD_SERVICE_PORT", "8125"),
+        ("STATSD_PORT", "tcp://10.96.0.12:8125"),
+        ("STATSD_PORT_8125_UDP", "udp://10.96.0.12:8125"),
+        ("DD_DOGSTATSD_PORT", "udp://10.96.0.13:8125"),
+    ];
+    assert!(builder().from_vars(links).build().is_ok());
+    assert_sends_to(&[&agent], builder().from_vars(links).agent(agent.url()));
+    let url = agent.url();
+    for variable in ["DD_AGENT_HOST", "STATSD_HOST", "STATSD_ADDR"] {
+        assert_sends_to(&[&agent], builder().from_vars(links.into_iter().chain([(variable, url.as_str())])));
+        // The link is no port of a host that somebody wrote.
+        assert!(builder().from_vars(links.into_iter().chain([(variable, "127.0.0.1")])).build().is_ok());
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interface_may_stand_behind_an_ipv6_address() {
+    let agent = Agent(UdpSocket::bind("[::1]:0").unwrap());
+    agent.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    let port = agent.port();
+    // By its number: a name is for the addresses of a link, and not every machine has one.
+    for (variable, text) in [
+        ("STATSD_HOST", "::1%1".to_owned()),
+        ("STATSD_HOST", "[::1%1]".to_owned()),
+        ("STATSD_ADDR", format!("[::1%1]:{port}")),
+        ("DD_DOGSTATSD_URL", format!("udp://[::1%1]:{port}")),
+    ] {
+        assert_sends_to(&[&agent], builder().from_vars([("STATSD_PORT", port.clone()), (variable, text)]));
+    }
+}
+
+#[test]
 fn a_task_id_among_variables_from_elsewhere_is_the_clients_own() -> Result<(), Box<dyn Error>> {
     let guard = Client::builder().from_vars([("TASKTAG_TASK_ID", "7")]).build()?;
     assert_eq!(guard.client().task_id().tag(), "task_id:0007");
@@ -158,6 +235,124 @@ fn an_url_may_be_a_unix_socket() -> Result<(), Box<dyn Error>> {
     assert_eq!(&packet[..len], b"jobs:1|c|#task_id:0042\n");
     std::fs::remove_file(path)?;
     Ok(())
+}
+
+#[cfg(unix)]
+mod sockets {
+    use super::{Agent, PATIENCE, assert_sends_to, builder, send};
+    use std::os::unix::net::UnixDatagram;
+    use std::path::{Path, PathBuf};
+    use tasktag::Dialect;
+
+    /// A folder that stands for `/`, with the socket of an Agent in it.
+    struct Root(PathBuf);
+
+    impl Root {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir().join(format!("tasktag-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(root.join("var/run/datadog")).unwrap();
+            Self(root)
+        }
+
+        fn socket(&self) -> PathBuf {
+            self.0.join("var/run/datadog/dsd.socket")
+        }
+
+        fn listen(&self) -> UnixDatagram {
+            listen(&self.socket())
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn listen(path: &Path) -> UnixDatagram {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    fn receive(socket: &UnixDatagram) -> String {
+        let mut packet = [0; 1000];
+        let len = socket.recv(&mut packet).unwrap();
+        String::from_utf8(packet[..len].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn where_no_variable_gives_an_address_the_agents_own_socket_is_taken_if_it_is_there() {
+        let root = Root::new("own-socket");
+        let socket = root.listen();
+        let none: [(&str, &str); 0] = [];
+        send(builder().system_root(&root.0).from_vars(none));
+        assert_eq!(receive(&socket), "jobs:1|c|#task_id:0042\n");
+        // A variable, an address that is set, and a dialect that is no Datadog Agent's, take precedence over it.
+        let agent = Agent::new();
+        assert_sends_to(&[&agent], builder().system_root(&root.0).from_vars([("STATSD_PORT", agent.port())]));
+        assert_sends_to(&[&agent], builder().system_root(&root.0).agent(agent.url()).from_vars(none));
+        let statsd = builder().system_root(&root.0).dialect(Dialect::TaggedStatsd).from_vars(none);
+        drop(statsd.build().unwrap());
+        drop(builder().system_root(&root.0).build().unwrap());
+        socket.set_nonblocking(true).unwrap();
+        assert!(socket.recv(&mut [0; 16]).is_err(), "only from_env() and from_vars() look for it");
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_no_agent() {
+        let root = Root::new("no-socket");
+        std::fs::write(root.socket(), "").unwrap();
+        let guard = builder().system_root(&root.0).from_vars([("DD_ENV", "prod")]).build().unwrap();
+        assert!(!format!("{:?}", guard.client()).is_empty());
+        guard.client().counter("jobs").increment(1);
+        guard.client().flush(PATIENCE).unwrap();
+        // Nothing is lost for want of a socket: it went to the usual port, where nobody needs to listen.
+        assert_eq!(std::fs::read(root.socket()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_socket_is_given_by_its_path_or_its_address() {
+        let root = Root::new("by-path");
+        let socket = root.listen();
+        let path = root.socket().display().to_string();
+        for (variable, text) in [
+            ("DD_DOGSTATSD_SOCKET", path.clone()),
+            ("DD_DOGSTATSD_SOCKET", format!("unix://{path}")),
+            ("DD_AGENT_HOST", format!("unix://{path}")),
+            ("STATSD_HOST", format!("unix://{path}")),
+            ("STATSD_ADDR", format!("unixgram://{path}")),
+        ] {
+            send(builder().from_vars([(variable, text.as_str()), ("STATSD_PORT", "1")]));
+            assert_eq!(receive(&socket), "jobs:1|c|#task_id:0042\n", "{variable}={text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_without_a_file_is_a_name() {
+        use std::io::Read;
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixListener};
+        let name = format!("tasktag-environment-{}", std::process::id());
+        let datagrams = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        datagrams.set_read_timeout(Some(PATIENCE)).unwrap();
+        for (variable, text) in [
+            ("DD_DOGSTATSD_URL", format!("unix:@{name}")),
+            ("DD_DOGSTATSD_URL", format!("unix://@{name}")),
+            ("DD_AGENT_HOST", format!("unix:@{name}")),
+            ("DD_DOGSTATSD_SOCKET", format!("@{name}")),
+        ] {
+            send(builder().from_vars([(variable, text)]));
+            assert_eq!(receive(&datagrams), "jobs:1|c|#task_id:0042\n", "{variable}");
+        }
+        let stream = format!("{name}-stream");
+        let agent = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&stream).unwrap()).unwrap();
+        send(builder().agent(format!("unixstream:@{stream}")));
+        let mut bytes = Vec::new();
+        agent.accept().unwrap().0.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"\x17\0\0\0jobs:1|c|#task_id:0042\n");
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -311,9 +506,18 @@ fn an_unusable_variable_is_an_error_that_names_it_and_its_value() {
         ("DD_DOGSTATSD_URL", "unix:///run/dsd\0.socket"),
         ("DD_DOGSTATSD_URL", "udp://127.0.0.1:+8125"),
         ("DD_AGENT_HOST", "two words"),
-        ("DD_AGENT_HOST", "udp://host"),
-        ("DD_AGENT_HOST", "127.0.0.1:8125"),
-        ("DD_AGENT_HOST", "unix:///run/dsd.socket"),
+        ("DD_AGENT_HOST", "http://host"),
+        ("DD_AGENT_HOST", "127.0.0.1:81250"),
+        ("DD_AGENT_HOST", "127.0.0.1:"),
+        ("DD_AGENT_HOST", "host:1:2"),
+        ("DD_AGENT_HOST", "unix://run/dsd.socket"),
+        ("DD_AGENT_HOST", "unix:/run/dsd.socket"),
+        ("DD_AGENT_HOST", "fe80::1%"),
+        ("DD_DOGSTATSD_SOCKET", "run/dsd.socket"),
+        ("DD_DOGSTATSD_SOCKET", "host:8125"),
+        ("STATSD_ADDR", ":8125"),
+        ("STATSD_ADDR", "two words:8125"),
+        ("STATSD_ADDR", "http://host:8125"),
         ("DD_DOGSTATSD_PORT", "0"),
         ("DD_DOGSTATSD_PORT", "65536"),
         ("DD_DOGSTATSD_PORT", "-1"),

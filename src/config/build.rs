@@ -9,7 +9,7 @@ use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
 use crate::encode::{Encoder, Globals};
-use crate::env::Environment;
+use crate::env::{self, Environment};
 use crate::error::ConfigError;
 use crate::fork;
 use crate::index::Limits;
@@ -195,11 +195,14 @@ impl ClientBuilder {
         if let Some(agent) = &self.agent.address {
             return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
         }
-        let from_env = self.environment.as_ref().map_or(Ok(None), Environment::address)?;
-        let default = || Address::parse(DEFAULT_AGENT);
-        from_env
-            .map_or_else(default, Ok)
-            .map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
+        if let Some(environment) = &self.environment {
+            let socket =
+                || self.files_root().filter(|_| self.agent.is_dogstatsd()).and_then(env::agent_socket);
+            if let Some(address) = environment.address()?.or_else(socket) {
+                return Ok(address);
+            }
+        }
+        Address::parse(DEFAULT_AGENT).map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
     }
 
     /// The environment's tags, then the explicit ones; those go before the environment's of the same key.

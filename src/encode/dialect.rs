@@ -26,7 +26,7 @@ use std::fmt;
 /// refused and counted in `TaggedStatsd`, `Graphite` and `Statsd`, whose servers take them for bad lines. Sets are sent in
 /// every dialect; `statsd_exporter` knows none, and drops them.
 ///
-/// `SERVERS.md`, beside the README, says of nine servers which dialect and settings they need, and what arrives of each
+/// `SERVERS.md`, beside the README, says of fifteen servers which dialect and settings they need, and what arrives of each
 /// kind.
 ///
 /// What a user passes can't forge a line, a field or a tag, because names and tags are cleaned:

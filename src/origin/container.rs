@@ -67,14 +67,19 @@ mod linux {
     /// Inode 0 is none, 1 holds bad blocks or is a whole hierarchy's, 2 is a file system's root.
     const MAX_COMMON_INODE: u64 = 2;
 
+    /// Some runtimes write a uuid with `_`, which Agent Data Plane takes for no part of an id, and refuses the line.
+    fn without_underscores(id: &str) -> String {
+        id.replace('_', "-")
+    }
+
     pub(super) fn find(root: &Path) -> Option<Container> {
         let cgroup = read(&root.join("proc/self/cgroup"), MAX_CGROUP).unwrap_or_default();
         if let Some(id) = cgroup::container_id(&cgroup) {
-            return Some(Container::Id(id.to_owned()));
+            return Some(Container::Id(without_underscores(id)));
         }
         let mountinfo = read(&root.join("proc/self/mountinfo"), MAX_MOUNTINFO).unwrap_or_default();
         if let Some(id) = mountinfo::container_id(&mountinfo) {
-            return Some(Container::Id(id.to_owned()));
+            return Some(Container::Id(without_underscores(id)));
         }
         // There the cgroup has the whole path: a container would have been found.
         if is_in_host_namespace(root) {

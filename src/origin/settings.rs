@@ -41,7 +41,7 @@ impl OriginSettings {
     }
 
     fn container_id(&self) -> Result<Option<String>, ConfigError> {
-        let cleaned = self.container_id.as_deref().map(clean).filter(|id| !id.is_empty());
+        let cleaned = self.container_id.as_deref().map(container_id).filter(|id| !id.is_empty());
         match cleaned {
             Some(id) if id.len() > MAX_CONTAINER_ID => {
                 let reason = format_args!("it must have at most {MAX_CONTAINER_ID} bytes");
@@ -50,4 +50,10 @@ impl OriginSettings {
             usable => Ok(usable),
         }
     }
+}
+
+/// A container's id without the runtime in front, as Kubernetes writes it: `containerd://4f1d`.
+pub(super) fn container_id(raw: &str) -> String {
+    let id = raw.split_once("://").map_or(raw, |(_, id)| id);
+    clean(&id.replace('_', "-"), |c| c.is_ascii_alphabetic())
 }

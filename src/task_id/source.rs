@@ -165,8 +165,9 @@ impl TaskIdSource {
 
     /// A bucket that no other live process has, on any host: a lease in Redis, or in what speaks its protocol and scripts,
     /// under one key. Processes that give the same `key` never share, and there is nothing else that the key may be used
-    /// for. `url` is `redis://[user:password@]host[:port][/database]`, or `unix:///path/to/socket`; without TLS. It takes
-    /// Redis 5 or later, as one server: a cluster's nodes refer to each other, which is not followed.
+    /// for. `url` is `redis://[user:password@]host[:port][/database]`, `unix:///path/to/socket`, or with the feature `redis-tls`
+    /// `rediss://…`, which checks the server's certificate against those that the system trusts (`SSL_CERT_FILE` names
+    /// others). It takes Redis 5 or later, as one server: a cluster's nodes refer to each other, which is not followed.
     ///
     /// A start asks once, in one round trip, whether the pool is empty or full: it gets a bucket that is free, or shares one
     /// and says so. Redis must answer within 3 s, else it is an error, or the turn of the [next source](Self::or).

@@ -1,5 +1,7 @@
 //! Where the agent is: one syntax for every transport.
 
+#[cfg(unix)]
+use super::socket_name::SocketName;
 use std::net::Ipv6Addr;
 
 /// The port that agents listen on.
@@ -20,8 +22,8 @@ const STREAM_PACKET_SIZE: usize = 8192;
 const PIPE_PACKET_SIZE: usize = 4096;
 
 /// What an address may be.
-const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, tcp://host:port or \
-                      stdout:";
+const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, unix:@name, \
+                      tcp://host:port or stdout:";
 
 /// Where the agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +37,9 @@ pub(crate) enum Address {
         port: u16,
     },
     #[cfg(unix)]
-    Unix(std::path::PathBuf),
+    Unix(SocketName),
     #[cfg(unix)]
-    UnixStream(std::path::PathBuf),
+    UnixStream(SocketName),
     Stdout,
 }
 
@@ -47,7 +49,14 @@ impl Address {
         if text == "stdout:" {
             return Ok(Self::Stdout);
         }
-        match text.split_once("://") {
+        // `unix:@name` has no authority, and so no slashes; with them it means the same.
+        let (scheme, rest) = match text.split_once(":@") {
+            Some((scheme @ ("unix" | "unixgram" | "unixstream"), _)) => {
+                (scheme, text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')))
+            }
+            _ => text.split_once("://").map_or(("", None), |(scheme, rest)| (scheme, Some(rest))),
+        };
+        match rest.map(|rest| (scheme, rest)) {
             Some(("udp", authority)) => {
                 Self::parse_authority(authority).map(|(host, port)| Self::Udp { host, port })
             }
@@ -55,9 +64,9 @@ impl Address {
                 Self::parse_authority(authority).map(|(host, port)| Self::Tcp { host, port })
             }
             #[cfg(unix)]
-            Some(("unix" | "unixgram", path)) => socket_path(path).map(Self::Unix),
+            Some(("unix" | "unixgram", path)) => SocketName::parse(path).map(Self::Unix),
             #[cfg(unix)]
-            Some(("unixstream", path)) => socket_path(path).map(Self::UnixStream),
+            Some(("unixstream", path)) => SocketName::parse(path).map(Self::UnixStream),
             #[cfg(not(unix))]
             Some((scheme @ ("unix" | "unixgram" | "unixstream"), _)) => {
                 Err(format!("there are no {scheme}:// sockets on this system"))
@@ -67,7 +76,8 @@ impl Address {
         }
     }
 
-    fn parse_authority(authority: &str) -> Result<(String, u16), String> {
+    /// Reads a host with or without a port.
+    pub(crate) fn parse_authority(authority: &str) -> Result<(String, u16), String> {
         let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
             let (host, port) = rest.split_once(']').ok_or("an IPv6 address ends with ]")?;
             (host, port)
@@ -121,28 +131,19 @@ impl Address {
 
 fn usable_host(host: &str) -> Result<String, String> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]".contains(c);
+    let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]%".contains(c);
     let is_name = !host.is_empty() && !host.contains(ends_name);
-    if !is_name && host.parse::<Ipv6Addr>().is_err() {
+    if !is_name && !is_ipv6(host) {
         return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
     }
     Ok(host.to_owned())
 }
 
-#[cfg(unix)]
-fn socket_path(path: &str) -> Result<std::path::PathBuf, String> {
-    // Where `sun_path` ends: the shortest of the systems' limits, less the final 0.
-    const MAX_PATH: usize = 103;
-    if !path.starts_with('/') {
-        return Err("a socket's path is absolute: unix:///path/to/socket".to_owned());
-    }
-    if path.len() > MAX_PATH {
-        return Err(format!("a socket's path has at most {MAX_PATH} bytes"));
-    }
-    if path.contains('\0') {
-        return Err("no path has a zero byte in it".to_owned());
-    }
-    Ok(path.into())
+/// Whether it is an IPv6 address, perhaps with the interface that it is meant on: `fe80::1%eth0`.
+fn is_ipv6(host: &str) -> bool {
+    let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
+    let is_zone = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    is_zone && address.parse::<Ipv6Addr>().is_ok()
 }
 
 #[cfg(test)]
@@ -156,6 +157,7 @@ mod tests {
             ("udp://agent", "agent", 8125),
             ("udp://[::1]:8126", "::1", 8126),
             ("udp://[::1]", "::1", 8125),
+            ("udp://[fe80::1%eth0]:9125", "fe80::1%eth0", 9125),
         ] {
             let host = host.to_owned();
             assert_eq!(Address::parse(text), Ok(Address::Udp { host: host.clone(), port }));
@@ -178,6 +180,9 @@ mod tests {
             "udp://age\u{7f}nt:8125",
             "udp://[::1",
             "udp://[::1]8125",
+            "udp://[fe80::1%]:8125",
+            "udp://[fe80::1%a b]:8125",
+            "udp://[agent%eth0]:8125",
             "udp://a b",
             "udp://a:b:8125",
             "http://agent:8125",
@@ -187,6 +192,9 @@ mod tests {
             "unix://relative",
             "unixstream://relative",
             "unixstream://",
+            "unix:@",
+            "unix:/run/dsd.socket",
+            "unix:dsd.socket:@x",
             "stdout",
             "stdout:/",
             "stdout://",
@@ -206,6 +214,18 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_without_a_file_is_written_with_or_without_slashes() {
+        let name = SocketName::parse("@dsd").unwrap();
+        for text in ["unix:@dsd", "unix://@dsd", "unixgram:@dsd", "unixgram://@dsd"] {
+            assert_eq!(Address::parse(text), Ok(Address::Unix(name.clone())));
+        }
+        for text in ["unixstream:@dsd", "unixstream://@dsd"] {
+            assert_eq!(Address::parse(text), Ok(Address::UnixStream(name.clone())));
+        }
+    }
+
     #[cfg(not(unix))]
     #[test]
     fn a_system_without_unix_sockets_says_so() {
@@ -219,10 +239,11 @@ mod tests {
     #[test]
     fn socket_paths_are_absolute_and_short() {
         for good in ["unix:///run/dsd.socket", "unixgram:///run/dsd.socket"] {
-            assert_eq!(Address::parse(good), Ok(Address::Unix("/run/dsd.socket".into())));
+            let name = SocketName::parse("/run/dsd.socket").unwrap();
+            assert_eq!(Address::parse(good), Ok(Address::Unix(name)));
         }
         let stream = Address::parse("unixstream:///run/dsd.socket");
-        assert_eq!(stream, Ok(Address::UnixStream("/run/dsd.socket".into())));
+        assert_eq!(stream, Ok(Address::UnixStream(SocketName::parse("/run/dsd.socket").unwrap())));
         for scheme in ["unix", "unixgram", "unixstream"] {
             assert!(Address::parse(&format!("{scheme}:///{}", "x".repeat(200))).is_err());
         }

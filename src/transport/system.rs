@@ -4,13 +4,13 @@
 
 use super::MAX_PACKETS;
 use super::packets::Packets;
+use super::socket_name::SocketName;
 use std::ffi::c_int;
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::ptr;
 
 /// Sends as many of the packets as the connected socket takes without waiting, in one call, and says how many those
@@ -67,7 +67,7 @@ pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
 }
 
 /// Connects to a socket file without waiting: where the agent's queue of connections is full, that is an error.
-pub(super) fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+pub(super) fn connect_unix(name: &SocketName) -> io::Result<UnixStream> {
     // SAFETY: no pointers are passed.
     let socket = unsafe {
         libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
@@ -80,16 +80,21 @@ pub(super) fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     // SAFETY: a C struct of integers, for which all bits 0 is a value.
     let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
     address.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or_default();
-    let path = path.as_os_str().as_bytes();
-    // The last one stays 0, which ends the path.
-    if path.len() >= address.sun_path.len() || path.contains(&0) {
+    // A path ends with a 0, and a name without a file begins with one and ends with its length.
+    let (start, bytes, end) = match name {
+        SocketName::File(path) => (0, path.as_os_str().as_bytes(), 1),
+        SocketName::Abstract(name) => (1, name.as_bytes(), 0),
+    };
+    let len = start + bytes.len() + end;
+    if len > address.sun_path.len() || bytes.contains(&0) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    for (to, from) in address.sun_path.iter_mut().zip(path) {
+    for (to, from) in address.sun_path.iter_mut().skip(start).zip(bytes) {
         *to = from.cast_signed() as _;
     }
-    let size = libc::socklen_t::try_from(mem::size_of_val(&address)).unwrap_or_default();
-    // SAFETY: the pointer is to a whole `sockaddr_un`, and `size` is its size.
+    let size =
+        libc::socklen_t::try_from(mem::offset_of!(libc::sockaddr_un, sun_path) + len).unwrap_or_default();
+    // SAFETY: the pointer is to a whole `sockaddr_un`, and `size` is not more than its size.
     let connected = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), size) } == 0;
     if connected { Ok(UnixStream::from(socket)) } else { Err(io::Error::last_os_error()) }
 }
@@ -100,6 +105,7 @@ mod tests {
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
     use std::os::unix::net::{UnixDatagram, UnixListener};
+    use std::path::Path;
 
     #[test]
     fn datagrams_leave_in_one_call_until_there_is_no_room() {
@@ -132,19 +138,20 @@ mod tests {
         let path = std::env::temp_dir().join(format!("tasktag-backlog-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
+        let name = SocketName::file(&path);
         // Else whoever listens takes thousands without being asked: more than the other tests leave a process that may have
         // 1024 files, or than they can do without.
         // SAFETY: It touches no memory.
         assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 3) }, 0);
-        let connections: Vec<_> = (0..100).map_while(|_| connect_unix(&path).ok()).collect();
+        let connections: Vec<_> = (0..100).map_while(|_| connect_unix(&name).ok()).collect();
         assert!((3..100).contains(&connections.len()), "{}", connections.len());
-        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(connect_unix(&name).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop((listener, connections));
-        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect_unix(&name).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(connect_unix(&name).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(
-            connect_unix(Path::new(&"x".repeat(200))).unwrap_err().kind(),
+            connect_unix(&SocketName::file(Path::new(&"x".repeat(200)))).unwrap_err().kind(),
             io::ErrorKind::InvalidInput
         );
     }

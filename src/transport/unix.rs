@@ -2,34 +2,30 @@
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
 use super::patience::Patience;
+use super::socket_name::{FileId, SocketName};
 use super::{Delivery, MAX_PACKETS, Packets, Transport};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
 
 /// A connected Unix datagram socket, and which file it was connected to.
 #[derive(Debug)]
 pub(super) struct Unix {
-    path: PathBuf,
+    name: SocketName,
     connection: Option<(Datagram, FileId)>,
     // The agent was away in this flush.
     away: bool,
     patience: Patience,
 }
 
-/// A new file at the same path is another agent.
-pub(super) type FileId = (u64, u64);
-
 impl Unix {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, connection: None, away: false, patience: Patience::new() }
+    pub(super) fn new(name: SocketName) -> Self {
+        Self { name, connection: None, away: false, patience: Patience::new() }
     }
 
     /// Sends on the socket there is, or on a new one. `None` where there is no agent.
     fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.connection.is_none() && !self.away {
-            self.connection = connect(&self.path).ok();
+            self.connection = connect(&self.name).ok();
             self.away = self.connection.is_none();
         }
         let (socket, _) = self.connection.as_mut()?;
@@ -37,24 +33,20 @@ impl Unix {
     }
 }
 
-fn connect(path: &Path) -> io::Result<(Datagram, FileId)> {
+fn connect(name: &SocketName) -> io::Result<(Datagram, FileId)> {
     // Asked before: a file that is replaced in between is noticed at the next flush.
-    let file = file_id(path)?;
+    let file = name.file_id()?;
     let socket = UnixDatagram::unbound()?;
-    socket.connect(path)?;
+    socket.connect_addr(&name.address()?)?;
     Ok((Datagram::new(Socket::Unix(socket))?, file))
-}
-
-pub(super) fn file_id(path: &Path) -> io::Result<FileId> {
-    path.metadata().map(|file| (file.dev(), file.ino()))
 }
 
 impl Transport for Unix {
     fn begin(&mut self) {
         self.away = false;
         self.patience.renew();
-        let path = &self.path;
-        self.connection.take_if(|(_, file)| file_id(path).is_ok_and(|now| now != *file));
+        let name = &self.name;
+        self.connection.take_if(|(_, file)| name.file_id().is_ok_and(|now| now != *file));
     }
 
     fn send(&mut self, packets: Packets<'_>) -> Delivery {

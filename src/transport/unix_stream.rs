@@ -2,31 +2,30 @@
 
 use super::backoff::Backoff;
 use super::patience::Patience;
+use super::socket_name::{FileId, SocketName};
 use super::stream::{Connection, Peer};
-use super::unix::{FileId, file_id};
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 
 /// A socket file, and which one was last seen there.
 #[derive(Debug)]
 pub(super) struct UnixPeer {
-    path: PathBuf,
+    name: SocketName,
     seen: Option<FileId>,
 }
 
 impl UnixPeer {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, seen: None }
+    pub(super) fn new(name: SocketName) -> Self {
+        Self { name, seen: None }
     }
 }
 
-fn connect(path: &Path) -> io::Result<Connection> {
+fn connect(name: &SocketName) -> io::Result<Connection> {
     #[cfg(target_os = "linux")]
-    let stream = super::system::connect_unix(path)?;
+    let stream = super::system::connect_unix(name)?;
     // Where an agent's queue of connections is full, other systems refuse instead of waiting.
     #[cfg(not(target_os = "linux"))]
-    let stream = UnixStream::connect(path)?;
+    let stream = UnixStream::connect_addr(&name.address()?)?;
     UnixStream::set_nonblocking(&stream, true)?;
     Ok(Connection::Unix(stream))
 }
@@ -37,12 +36,12 @@ impl Peer for UnixPeer {
 
     fn has_moved(&mut self, _: &mut Patience) -> bool {
         // Where there is no file any more, the old connection is the only one there is.
-        let Ok(now) = file_id(&self.path) else { return false };
+        let Ok(now) = self.name.file_id() else { return false };
         // Seen before it is connected to: a file that is replaced in between is noticed at the next flush.
         self.seen.replace(now) != Some(now)
     }
 
     fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Option<Connection> {
-        if backoff.take_turn() { connect(&self.path).ok() } else { None }
+        if backoff.take_turn() { connect(&self.name).ok() } else { None }
     }
 }

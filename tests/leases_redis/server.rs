@@ -44,16 +44,29 @@ pub(crate) struct Redis {
     child: Child,
 }
 
+/// What a server over TLS is started with: its authority's certificate, its own, and its key.
+type Certificates = [PathBuf; 3];
+
 impl Redis {
+    /// A server whose port is TLS' alone, with certificates that are made in its directory.
+    pub(crate) fn start_with_tls(certify: impl Fn(&Path) -> Certificates) -> Option<Self> {
+        Self::start_in(|directory| Some(certify(directory)))
+    }
+
     /// `None` where nobody says where the program is.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_in(|_| None)
+    }
+
+    fn start_in(certify: impl Fn(&Path) -> Option<Certificates>) -> Option<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let program = program()?;
         let place = STARTED.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("tasktag-redis-{}-{place}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (port, child) = serve(&program, &directory, free_port);
+        let certificates = certify(&directory);
+        let (port, child) = serve(&program, &directory, certificates.as_ref(), free_port);
         Some(Self { program, directory, port, child })
     }
 
@@ -61,7 +74,7 @@ impl Redis {
     pub(crate) fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = serve(&self.program, &self.directory, || self.port).1;
+        self.child = serve(&self.program, &self.directory, None, || self.port).1;
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -74,6 +87,15 @@ impl Redis {
 
     pub(crate) fn port_url(&self) -> String {
         format!("redis://:{PASSWORD}@127.0.0.1:{}/0", self.port)
+    }
+
+    pub(crate) fn tls_url(&self) -> String {
+        format!("rediss://:{PASSWORD}@localhost:{}/0", self.port)
+    }
+
+    /// A file in the server's directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -159,11 +181,16 @@ fn ask<T: redis::FromRedisValue>(url: &str, words: &[&str]) -> redis::RedisResul
 }
 
 /// A server that answers, and its port. One whose port somebody else got meanwhile ends at once: another try.
-fn serve(program: &Path, directory: &Path, port: impl Fn() -> u16) -> (u16, Child) {
+fn serve(
+    program: &Path,
+    directory: &Path,
+    certificates: Option<&Certificates>,
+    port: impl Fn() -> u16,
+) -> (u16, Child) {
     let mut served = None;
     wait_until(|| {
         let port = port();
-        let mut child = spawn(program, directory, port);
+        let mut child = spawn(program, directory, certificates, port);
         let mut answers = false;
         wait_until(|| {
             thread::sleep(Duration::from_millis(5));
@@ -176,9 +203,15 @@ fn serve(program: &Path, directory: &Path, port: impl Fn() -> u16) -> (u16, Chil
     served.unwrap()
 }
 
-fn spawn(program: &Path, directory: &Path, port: u16) -> Child {
+fn spawn(program: &Path, directory: &Path, certificates: Option<&Certificates>, port: u16) -> Child {
     let mut command = Command::new(program);
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--requirepass", PASSWORD]);
+    let (plain, tls) = if certificates.is_some() { (0, port) } else { (port, 0) };
+    command.args(["--bind", "127.0.0.1", "--port", &plain.to_string(), "--requirepass", PASSWORD]);
+    if let Some([authority, certificate, key]) = certificates {
+        command.args(["--tls-port", &tls.to_string(), "--tls-auth-clients", "no"]);
+        command.arg("--tls-ca-cert-file").arg(authority).arg("--tls-cert-file").arg(certificate);
+        command.arg("--tls-key-file").arg(key);
+    }
     command.args(["--save", "", "--appendonly", "no"]).arg("--dir").arg(directory);
     command.arg("--unixsocket").arg(directory.join("socket"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()

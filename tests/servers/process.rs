@@ -92,6 +92,12 @@ impl Process {
         Ok(&self.seen)
     }
 
+    /// Writes a line to the process's standard input, one of its own pipes.
+    #[track_caller]
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().expect("it has an input"), "{line}").expect("it reads its input");
+    }
+
     /// Tells the process to end by closing its standard input, and returns everything that it printed.
     #[track_caller]
     pub(crate) fn end(mut self) -> Vec<String> {

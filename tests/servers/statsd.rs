@@ -12,19 +12,19 @@ use std::thread;
 use std::time::Instant;
 use tasktag::{Dialect, DropReason};
 
-const VARIABLE: &str = "TASKTAG_TEST_STATSD";
+pub(crate) const VARIABLE: &str = "TASKTAG_TEST_STATSD";
 const BACKEND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/statsd_capture.js");
 
 /// The tags of the program's contexts as they stand in the server's keys.
-const TAGS: &str = ";pool=primary_db;region=eu;task_id=0042";
+pub(crate) const TAGS: &str = ";pool=primary_db;region=eu;task_id=0042";
 
 /// A quantile that the client's buckets may be off by.
 const ERROR: f64 = 1.0 / 128.0;
 
-/// A running server, and its management port. It flushes when it ends and not before.
+/// A running server, and its management port. It flushes when it ends and not before, unless a backend makes it.
 #[derive(Debug)]
-struct Statsd {
-    process: Process,
+pub(crate) struct Statsd {
+    pub(crate) process: Process,
     management: TcpStream,
     udp_port: u16,
     tcp_port: u16,
@@ -39,21 +39,22 @@ struct Captured(HashMap<String, f64>);
 
 impl Statsd {
     fn start(package: &Path) -> Self {
-        start(|| Self::try_start(package))
+        start(|| Self::try_start(package, &format!("backends: [{BACKEND:?}]")))
     }
 
-    fn try_start(package: &Path) -> Result<Self, String> {
+    /// With settings of its own, the backends among them.
+    pub(crate) fn try_start(package: &Path, settings: &str) -> Result<Self, String> {
         let dir = TempDir::new();
         let (udp_port, tcp_port, management_port) = (free_udp_port(), free_tcp_port(), free_tcp_port());
         let config = dir.join("config.js");
-        let settings = format!(
+        let config_text = format!(
             "{{ servers: [
                   {{ server: './servers/udp', address: '127.0.0.1', port: {udp_port} }},
                   {{ server: './servers/tcp', address: '127.0.0.1', port: {tcp_port} }} ],
                 mgmt_address: '127.0.0.1', mgmt_port: {management_port},
-                flushInterval: 3600000, percentThreshold: [50, 90, 99], backends: [{BACKEND:?}] }}"
+                flushInterval: 3600000, percentThreshold: [50, 90, 99], {settings} }}"
         );
-        std::fs::write(&config, settings).map_err(|error| error.to_string())?;
+        std::fs::write(&config, config_text).map_err(|error| error.to_string())?;
         let mut child = Command::new("node")
             .arg(package.join("stats.js"))
             .arg(&config)
@@ -73,15 +74,18 @@ impl Statsd {
 
     /// Waits until the server has worked through every packet that was sent to it, which is when it knows of one that
     /// is sent now: packets keep their order on their way through one host.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.markers += 1;
-        let marker = format!("marker:{}|g", self.markers);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.send_to(marker.as_bytes(), ("127.0.0.1", self.udp_port)).unwrap();
+        self.send(&format!("marker:{}|g", self.markers));
         let start = Instant::now();
         while self.gauges().get("marker") != Some(&(self.markers as f64)) {
             assert!(start.elapsed() < PATIENCE, "a packet was lost on the way");
         }
+    }
+
+    pub(crate) fn send(&self, packet: &str) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(packet.as_bytes(), ("127.0.0.1", self.udp_port)).unwrap();
     }
 
     /// The same where packets may overtake each other, as they do on streams: waits for a number of lines.
@@ -228,7 +232,7 @@ fn show_every_kind(address: impl Fn(&Statsd) -> String, dialect: Dialect, tags: 
     assert_eq!(captured.sum("counter tasktag.client.values_dropped"), 3.0);
 }
 
-fn udp(server: &Statsd) -> String {
+pub(crate) fn udp(server: &Statsd) -> String {
     format!("udp://127.0.0.1:{}", server.udp_port)
 }
 
