@@ -14,7 +14,7 @@ use support::{Agent, PATIENCE, TempDir, assert_conserved, lines_of, unix_address
 use tasktag::testing::{Capture, Parsed, Value, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, Dialect, Distribution, DropReason, Event, FlushError, Gauge, Kind,
-    Occupancy, PoolStatus, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
+    Occupancy, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
 };
 
 // What an agent got.
