@@ -27,7 +27,7 @@ const RELEASED: u64 = u64::MAX;
 /// - Then to the `time` of the interval, which has all of the sum but its low 16 bits. What the operation carries
 ///   over from these is known from the first word, so that many operations add up no error. In place of the low bits
 ///   it has the units modulo 2^16. It lags behind by the operations that are half done: while these are fewer than 2^15
-///   and have taken less than 2^38 ns (275 s) together, it tells the multiple of 2^39 that the first leaves open.
+///   and have taken less than 270 s together, it tells the multiple of 2^39 ns (550 s) that the first leaves open.
 ///
 /// A reading ends an interval with the same addition that reads `cut`, and from then on operations add to the `time` of
 /// the other interval. So what the reader still has to read no longer moves, but for operations that are half done, and
@@ -74,11 +74,11 @@ impl Reading {
     pub(crate) fn take_busy(&mut self, last: Self) -> u64 {
         let most = self.at.saturating_sub(last.at).saturating_mul(self.peak);
         let busy = self.busy.wrapping_sub(last.busy);
-        let busy = match i64::try_from(most) {
-            Ok(most) => busy.cast_signed().clamp(0, most).cast_unsigned(),
-            // Less than nothing and more than 2^63 look the same. Nothing is left over that could be either.
-            Err(_) => busy.min(most),
+        let Ok(signed_most) = i64::try_from(most) else {
+            // Less than nothing and more than 2^63 look the same: nothing is left that could be either.
+            return busy.min(most);
         };
+        let busy = busy.cast_signed().clamp(0, signed_most).cast_unsigned();
         self.busy = last.busy.wrapping_add(busy);
         busy
     }
@@ -159,6 +159,17 @@ impl OccupancyCell {
 
     /// The reading after `last`. Only one thread reads.
     pub(crate) fn read(&self, last: Reading, clock: impl FnOnce() -> u64) -> Reading {
+        let ended = self.end_interval();
+        // Read last: no operation that was seen is later.
+        let at = clock();
+        let in_use = units(ended.cut);
+        // A peak that came too late for its own interval is told now, unless that one had as much to tell.
+        let late_peak = if ended.late_peak > last.peak { ended.late_peak } else { 0 };
+        let peak = in_use.max(last.in_use).max(ended.peak).max(late_peak);
+        Reading { in_use, peak, at, busy: ended.busy(at) }
+    }
+
+    fn end_interval(&self) -> Ended {
         let parity = self.cut.load(Ordering::Relaxed) & ODD;
         let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
         // Before it begins again.
@@ -167,18 +178,7 @@ impl OccupancyCell {
         let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
         let cut = self.cut.fetch_add(flip, Ordering::AcqRel);
         let time = earlier.wrapping_add(ending.time.load(Ordering::Relaxed));
-        let peak = ending.peak.swap(0, Ordering::Relaxed);
-        // Read last: no operation that was seen is later.
-        let at = clock();
-        let in_use = units(cut);
-        // A peak that came too late for its own interval is told now, unless that one had as much to tell.
-        let late_peak = if late_peak > last.peak { late_peak } else { 0 };
-        Reading {
-            in_use,
-            peak: in_use.max(last.in_use).max(peak).max(late_peak),
-            at,
-            busy: busy(cut, time, at),
-        }
+        Ended { cut, time, peak: ending.peak.swap(0, Ordering::Relaxed), late_peak }
     }
 
     pub(crate) fn capacity(&self) -> u64 {
@@ -196,17 +196,33 @@ fn units(cut: u64) -> u64 {
     (cut >> UNITS_SHIFT) & UNITS_MASK
 }
 
-/// The time that units were in use until `at`, of both words.
-fn busy(cut: u64, time: u64, at: u64) -> u64 {
-    let in_use = units(cut);
-    // Low bits of both counts of units: their difference is that of the operations that are half done.
-    let half_done = (in_use.wrapping_sub(time) << 48).cast_signed() >> 48;
-    let completed = in_use.wrapping_sub(half_done.cast_unsigned());
-    let rough = time.wrapping_sub(completed).wrapping_add(completed.wrapping_mul(at));
-    let precise = (cut >> TIME_SHIFT).wrapping_add(in_use.wrapping_mul(at));
-    // The number nearest to the rough one that is the precise one modulo 2^39.
-    let off = (precise.wrapping_sub(rough) << TIME_SHIFT).cast_signed() >> TIME_SHIFT;
-    rough.wrapping_add(off.cast_unsigned())
+/// What the words were at the end of an interval.
+#[derive(Debug)]
+struct Ended {
+    cut: u64,
+    time: u64,
+    peak: u64,
+    // Noted since the interval before this one was read.
+    late_peak: u64,
+}
+
+impl Ended {
+    /// The units whose operations are in the first word and not yet in the second.
+    fn half_done(&self) -> i64 {
+        // Both counts are right modulo 2^16.
+        (units(self.cut).wrapping_sub(self.time) << 48).cast_signed() >> 48
+    }
+
+    /// The time that units were in use until `at`.
+    fn busy(&self, at: u64) -> u64 {
+        let in_use = units(self.cut);
+        let completed = in_use.wrapping_sub(self.half_done().cast_unsigned());
+        let rough = self.time.wrapping_sub(completed).wrapping_add(completed.wrapping_mul(at));
+        let precise = (self.cut >> TIME_SHIFT).wrapping_add(in_use.wrapping_mul(at));
+        // The number nearest to the rough one that is the precise one modulo 2^39.
+        let off = (precise.wrapping_sub(rough) << TIME_SHIFT).cast_signed() >> TIME_SHIFT;
+        rough.wrapping_add(off.cast_unsigned())
+    }
 }
 
 #[cfg(all(test, tasktag_loom))]
@@ -251,26 +267,43 @@ mod model {
     }
 
     #[test]
-    fn a_peak_is_read_once_at_least() {
+    fn no_operation_of_the_next_interval_is_read() {
+        crate::sync::model(|| {
+            let cell = Arc::new(OccupancyCell::new(4, 0, Clock::monotonic()));
+            let callers = [(); 2].map(|()| {
+                let cell = Arc::clone(&cell);
+                thread::spawn(move || [1, 2].into_iter().for_each(|now| cell.acquire(now)))
+            });
+            for _ in 0..2 {
+                // All acquire: below 0, an operation is in the second word that is not in the first.
+                let half_done = cell.end_interval().half_done();
+                assert!(half_done >= 0, "{half_done}");
+            }
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            assert_eq!(cell.end_interval().half_done(), 0);
+        });
+    }
+
+    #[test]
+    fn a_peak_is_read_though_it_was_noted_late() {
         crate::sync::model(|| {
             let cell = Arc::new(OccupancyCell::new(2, 0, Clock::monotonic()));
-            // There are two at once, whatever the order.
             cell.acquire(0);
             let caller = thread::spawn({
                 let cell = Arc::clone(&cell);
-                move || {
-                    cell.acquire(1);
-                    cell.release(2);
-                }
+                move || cell.acquire(1)
             });
+            let before = cell.enter(RELEASED, 2);
+            cell.complete(before, RELEASED, 2);
             let first = cell.read(cell.first_reading(), || 10);
             let second = cell.read(first, || 20);
             caller.join().unwrap();
             let third = cell.read(second, || 30);
-            let fourth = cell.read(third, || 40);
             let peaks = [first, second, third].map(|reading| reading.peak);
-            assert_eq!(peaks.iter().max(), Some(&2), "{peaks:?}");
-            assert_eq!(fourth.peak, 1, "{peaks:?}");
+            assert_eq!(peaks.iter().max(), Some(&units(before)), "{peaks:?}");
+            assert_eq!(cell.read(third, || 40).peak, 1, "after {peaks:?}");
         });
     }
 }
@@ -398,14 +431,15 @@ mod tests {
 
     #[test]
     fn a_child_starts_with_nothing_whatever_the_fork_cut_in_two() {
+        const HOUR: u64 = 3600 * SECOND;
         let cell = cell();
-        cell.acquire(SECOND);
-        cell.read(cell.first_reading(), || 2 * SECOND);
-        cell.enter(ACQUIRED, (2 * SECOND).wrapping_neg());
-        let born = cell.start_over(3 * SECOND);
-        cell.acquire(4 * SECOND);
-        let mut reading = cell.read(born, || 6 * SECOND);
-        assert_eq!((reading.in_use, reading.peak, reading.take_busy(born)), (1, 1, 2 * SECOND));
+        cell.acquire(HOUR);
+        cell.read(cell.first_reading(), || 2 * HOUR);
+        cell.enter(ACQUIRED, (2 * HOUR).wrapping_neg());
+        let born = cell.start_over(3 * HOUR);
+        cell.acquire(4 * HOUR);
+        let mut reading = cell.read(born, || 6 * HOUR);
+        assert_eq!((reading.in_use, reading.peak, reading.take_busy(born)), (1, 1, 2 * HOUR));
     }
 
     /// The same sums, kept the simple way, of what was entered.
@@ -454,7 +488,7 @@ mod tests {
                 }
                 _ => {
                     let late: u64 = half_done.iter().map(|(.., at)| now - at).sum();
-                    let most = ((1 << 38) - 1 - late.min((1 << 38) - 1)) / (half_done.len() as u64).max(1);
+                    let most = (270 * SECOND).saturating_sub(late) / (half_done.len() as u64).max(1);
                     let is_free = !promised || half_done.is_empty();
                     now += u.int_in_range(0..=if is_free { 30 * 86_400 * SECOND } else { most })?;
                 }
