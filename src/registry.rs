@@ -141,7 +141,7 @@ impl Tracked {
             Cell::Counter(cell) => flush.counter(lines, cell, &mut self.counted),
             Cell::Distribution(cell) => flush.distribution(lines, cell),
             Cell::Set(cell) => flush.set(lines, cell),
-            Cell::Occupancy(cell) => self.occupied = flush.occupancy(lines, cell, self.occupied),
+            Cell::Occupancy(cell) => flush.occupancy(lines, cell, &mut self.occupied),
         }
         life
     }
@@ -265,21 +265,18 @@ impl Flush<'_> {
         }
     }
 
-    /// Returns the reading that the next one is held against.
-    fn occupancy(&mut self, lines: &[Rendered], cell: &OccupancyCell, last: Reading) -> Reading {
-        // Where operations kept crossing the reading, the next flush covers this interval too.
-        let Some(reading) = cell.read(last, || self.clock.now()) else { return last };
+    fn occupancy(&mut self, lines: &[Rendered], cell: &OccupancyCell, occupied: &mut Reading) {
+        let last = *occupied;
+        let mut reading = cell.read(last, || self.clock.now());
+        let busy = reading.take_busy(last);
+        // Before anything is reported: if that fails, its interval is lost with it, and the next is whole.
+        *occupied = reading;
         self.report(lines, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
-        let peak = cell.take_peak();
-        self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak as f64));
+        self.report(lines, 1, |route, lines| route.gauge(&lines.peak, reading.peak as f64));
         let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
         if room > 0.0 {
-            // A caller that was put to sleep between its look at the clock and its entry may bring time of the interval
-            // before: never more than the most units that were in use at once could have spent in this one.
-            let most = peak as f64 / cell.capacity() as f64;
-            let utilization = (reading.busy_since(last) as f64 / room).min(most);
+            let utilization = busy as f64 / room;
             self.report(lines, 1, |route, lines| route.gauge(&lines.utilization, utilization));
         }
-        reading
     }
 }

@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use tasktag::testing::Capture;
 use tasktag::{
     BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gauge, Guard,
-    HttpMethod, Outcome, StatusClass,
+    HttpMethod, Occupancy, Outcome, StatusClass,
 };
 
 /// Set-up cancels out between the two.
@@ -73,6 +73,7 @@ struct Handles {
     many_counters: Many<Counter>,
     counter: Of<Counter>,
     timing: Of<Distribution>,
+    occupancy: Occupancy,
 }
 
 macro_rules! of {
@@ -143,6 +144,9 @@ macro_rules! calls {
 }
 
 const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
+/// The two readings of the clock are in it.
+const OCCUPANCY: (&str, Call) =
+    ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire())));
 
 fn calls() -> [Vec<(&'static str, Call)>; 3] {
     let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
@@ -178,6 +182,7 @@ impl Handles {
             gauge: of!(client, gauge),
             counter: of!(client, counter),
             timing: of!(client, timing),
+            occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
             guard,
         }
     }
@@ -196,7 +201,7 @@ impl Handles {
 
 /// The process that is counted.
 pub(crate) fn one(name: &str, turns: u32) {
-    let call = calls().into_iter().flatten().chain([NOTHING]).find(|(known, _)| *known == name);
+    let call = calls().into_iter().flatten().chain([OCCUPANCY, NOTHING]).find(|(known, _)| *known == name);
     let (_, call) = call.expect("a call's name");
     let handles = Handles::new();
     // A text has a context, and a timing its buckets, before it is counted.
@@ -222,6 +227,9 @@ pub(crate) fn print() {
             println!("| {name} | {own:.0} | {:.2} | {:.2} | {allocations:.0} |", own / plain, own / by_name);
         }
     }
+    let Cost { instructions, allocations } = per_call(OCCUPANCY.0);
+    let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
+    println!("| {} | {own:.0} | – | – | {allocations:.0} |", OCCUPANCY.0);
 }
 
 #[derive(Clone, Copy)]

@@ -9,15 +9,21 @@ use std::sync::Arc;
 
 /// How much of a capacity is in use: connections held, requests in flight, workers busy.
 ///
-/// Reports three gauges: `<name>.in_use` at the flush, `<name>.in_use.max` since the last one, and
-/// `<name>.utilization`, the time that units were in use since the last flush divided by the time there was times the
-/// capacity. That is exact: nothing is sampled, and a unit held for a microsecond counts for a microsecond. Without a
-/// capacity (0) there is no utilization.
+/// Reports three gauges at every flush: `<name>.in_use` at the flush, `<name>.in_use.max`, the most units at once since
+/// the last one, and `<name>.utilization`, the time that units were in use since the last flush divided by the time
+/// there was times the capacity. Without a capacity (0) there is no utilization.
+///
+/// That is exact, however many threads and operations there are: nothing is sampled, and a unit held for a microsecond
+/// counts for a microsecond. If a thread is interrupted in the middle of an operation, after it has read the clock, and
+/// a flush comes before it goes on, then its operation counts at the next flush: time that it adds to the earlier
+/// interval, or takes off it, is part of a later utilization. So the utilizations always add up to the time in use, and
+/// none is below 0 or above `<name>.in_use.max` divided by the capacity.
 ///
 /// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), which is most of what they
 /// cost, and add to two atomics: nothing less tells how long a unit was held, whichever processor gives it back.
 ///
-/// Up to 16,777,215 units at once. Clones share one cell.
+/// Up to 16,777,215 units at once, and up to 292 years of units between two flushes: 100,000 units for a day, or all
+/// 16,777,215 for 9 minutes. Clones share one cell.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
