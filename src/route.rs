@@ -158,7 +158,7 @@ impl Route {
         }
     }
 
-    fn repeats(&mut self, line: &Line, values: &mut [(f64, u64)]) {
+    fn repeats(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
         self.outbox.refuse(DropReason::Sampled, thin(values, MAX_REPEATED));
         for &(value, n) in &*values {
             let (encoded, _) = self.encoder.values(line, &[value], 1, usize::MAX);
