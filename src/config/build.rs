@@ -24,7 +24,7 @@ use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, Transport, WriterTransport};
-use crate::worker::{Intervals, Schedule, Worker};
+use crate::worker::{Intervals, Schedule, Worker, random_phase};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,8 +89,7 @@ impl ClientBuilder {
         Ok(Worker {
             shared: Arc::clone(shared),
             routes,
-            intervals,
-            schedule: Schedule::from(shared.clock.now(), intervals),
+            schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
             registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
@@ -271,6 +270,18 @@ impl ClientBuilder {
     #[cfg(feature = "testing")]
     fn make_clock(&self) -> Clock {
         self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn phase(&self, interval: u64) -> u64 {
+        random_phase(interval)
+    }
+
+    /// When the first flush comes: in a program's tests always after a whole interval.
+    #[cfg(feature = "testing")]
+    fn phase(&self, interval: u64) -> u64 {
+        if self.memory.is_some() || self.clock.is_some() { interval } else { random_phase(interval) }
     }
 
     #[cfg(not(feature = "testing"))]
