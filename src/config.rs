@@ -8,7 +8,7 @@ use crate::env::Environment;
 use crate::kind::Kind;
 use crate::notice::{Listener, LossNotice};
 use crate::origin::{OriginSettings, TagCardinality};
-use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
+use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdOn, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
 use crate::transport;
 use crate::transport::SharedWriter;
@@ -60,6 +60,7 @@ pub struct ClientBuilder {
     task_id: Option<TaskId>,
     task_id_pool: Option<TaskIdPool>,
     task_id_source: Option<TaskIdSource>,
+    task_id_on: TaskIdOn,
     flush_interval: Option<Duration>,
     collect_interval: Option<Duration>,
     channel_capacity: Option<usize>,
@@ -216,6 +217,14 @@ impl ClientBuilder {
     /// ```
     pub fn task_id_from(mut self, source: TaskIdSource) -> Self {
         self.task_id_source = Some(source);
+        self
+    }
+
+    /// The kinds of metrics that carry the task id. Defaults to [`TaskIdOn::AllKinds`]. What is
+    /// [`without_task_id`](crate::MetricBuilder::without_task_id) never does. Events, service checks and
+    /// [telemetry](Self::telemetry) always do.
+    pub fn task_id_on(mut self, kinds: TaskIdOn) -> Self {
+        self.task_id_on = kinds;
         self
     }
 

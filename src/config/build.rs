@@ -21,7 +21,7 @@ use crate::post::Post;
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
-use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
+use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, TaskIdOn, Variables};
 use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker, random_phase};
@@ -110,6 +110,15 @@ impl ClientBuilder {
         })
     }
 
+    pub(crate) fn kinds_with_task_id(&self) -> TaskIdOn {
+        self.task_id_on
+    }
+
+    /// Whether the main agent gets distributions as summaries.
+    pub(crate) fn sends_summaries(&self) -> bool {
+        self.agent.sends_summaries()
+    }
+
     /// What the channel holds.
     pub(crate) fn records(&self) -> usize {
         self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY)
@@ -155,7 +164,13 @@ impl ClientBuilder {
     ) -> Result<Route, ConfigError> {
         let (tags, format) = (self.global_tags(agent), agent.format()?);
         self.check_prefix(format.task_id_in_names)?;
-        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
+        let globals = Globals {
+            prefix: &self.prefix,
+            tags: &tags,
+            task_id: task_id.as_str(),
+            task_id_on: self.task_id_on,
+            origin,
+        };
         let mut encoder = Encoder::new(format, globals);
         let telemetry = self
             .telemetry

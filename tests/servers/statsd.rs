@@ -323,8 +323,8 @@ fn of_4000_values_statsd_shows_what_it_shows_of_them_one_by_one() {
     let Some(package) = program(VARIABLE) else { return };
     let mut server = Statsd::start(&package);
     let mut plain = TcpStream::connect(("127.0.0.1", server.tcp_port)).unwrap();
-    let lines: String = long_tail().map(|value| format!("plain:{value}|ms\n")).collect();
-    plain.write_all(lines.as_bytes()).unwrap();
+    let lines: Vec<String> = long_tail().map(|value| format!("plain:{value}|ms\n")).collect();
+    plain.write_all(lines.concat().as_bytes()).unwrap();
     server.settle_with(4000);
     let builder = support::builder().dialect(Dialect::Statsd).telemetry(false);
     let guard = builder.agent(udp(&server)).build().unwrap();
