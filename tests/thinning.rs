@@ -65,7 +65,9 @@ fn sent(values: &[f64]) -> Vec<f64> {
     let builder = support::builder().dialect(Dialect::Statsd).weights(Weights::Repeats);
     let guard = builder.capture(&capture).build().unwrap();
     let took = guard.client().timing("took").register();
-    values.iter().for_each(|value| took.record(*value));
+    for value in values {
+        took.record(*value);
+    }
     guard.client().flush(PATIENCE).unwrap();
     let stats = guard.client().stats();
     support::assert_conserved(&stats);
