@@ -81,6 +81,11 @@ impl Agent {
         self.dialect == Dialect::DogStatsd
     }
 
+    /// No dialect does by itself.
+    pub(crate) fn sends_summaries(&self) -> bool {
+        self.weights == Some(Weights::Summaries)
+    }
+
     pub(crate) fn format(&self) -> Result<Format, ConfigError> {
         let dialect = self.dialect;
         if let Some(protocol) = self.protocol

@@ -1,7 +1,9 @@
 //! What crossed the channel, folded per context until the flush. Pure: no socket, clock or thread is known here.
 
+mod sample;
 mod timeline;
 
+pub(crate) use self::sample::thin;
 pub(crate) use self::timeline::Timed;
 
 use self::timeline::Timeline;
@@ -76,24 +78,6 @@ impl Aggregate {
     }
 }
 
-/// Thins out values so that about `limit` are left, in proportion; every bucket keeps at least one. Says how many
-/// were taken out.
-pub(crate) fn thin(values: &mut [(f64, u64)], limit: u64) -> u64 {
-    // In 128 bits: counts may be large.
-    let total: u128 = values.iter().map(|(_, n)| u128::from(*n)).sum();
-    if total <= u128::from(limit) {
-        return 0;
-    }
-    let mut thinned: u64 = 0;
-    for (_, n) in values {
-        let share = u128::from(*n) * u128::from(limit) / total;
-        let kept = u64::try_from(share).unwrap_or(*n).max(1);
-        thinned = thinned.wrapping_add(*n - kept);
-        *n = kept;
-    }
-    thinned
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,22 +114,5 @@ mod tests {
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         assert_eq!(values, [(1.0, 1), (100.0, 5), (200.0, 1)]);
         assert_eq!(aggregate.clear(), 0);
-    }
-
-    #[test]
-    fn thinning_keeps_proportions_and_counts_the_rest() {
-        arbtest::arbtest(|u| {
-            let mut values: Vec<(f64, u64)> = (0..u.int_in_range(0..=50)?)
-                .map(|_| Ok((0.0, u.int_in_range(1..=1_000_000)?)))
-                .collect::<Result<_, _>>()?;
-            let limit = u.int_in_range(1..=10_000)?;
-            let before: u64 = values.iter().map(|(_, n)| n).sum();
-            let thinned = thin(&mut values, limit);
-            let after: u64 = values.iter().map(|(_, n)| n).sum();
-            assert_eq!(after + thinned, before);
-            assert!(after <= limit.max(before.min(limit)) + values.len() as u64);
-            assert!(values.iter().all(|(_, n)| *n > 0));
-            Ok(())
-        });
     }
 }

@@ -2,15 +2,18 @@
 
 use crate::cell::Cell;
 use crate::context::Context;
+use crate::encode::SUFFIXES;
 use crate::index::Index;
 use crate::kind::Kind;
-use crate::task_id::TaskIdPool;
+use crate::task_id::{TaskIdOn, TaskIdPool};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Time series that the Datadog Agent makes of a histogram: maximum, median, average, count and 95th percentile.
 const HISTOGRAM_SERIES: u64 = 5;
 /// Time series that Datadog makes of a distribution: count, sum, minimum, maximum and average.
 const DISTRIBUTION_SERIES: u64 = 5;
+/// Gauges of a summary, beside its count.
+const SUMMARY_GAUGES: u64 = SUFFIXES.len() as u64;
 
 /// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) takes it.
 ///
@@ -35,22 +38,23 @@ pub struct MetricCardinality {
     name: String,
     kind: Kind,
     contexts: usize,
-    series: u64,
+    series: Series,
     // By key: how many values, the most first.
     tags: Vec<(String, usize)>,
 }
 
 impl CardinalityReport {
-    pub(crate) fn of(index: &Index) -> Self {
+    /// Of a client whose kinds carry the task id so, and whose main agent gets distributions as summaries, or not.
+    pub(crate) fn of(index: &Index, task_id_on: TaskIdOn, summaries: bool) -> Self {
         let mut metrics: BTreeMap<String, (Counted, Kind)> = BTreeMap::new();
         for context in index.contexts() {
             let (counted, _) =
                 metrics.entry(context.name.clone()).or_insert_with(|| (Counted::default(), context.kind));
-            counted.add(&context);
+            counted.add(&context, task_id_on, summaries);
         }
         let mut metrics: Vec<_> =
             metrics.into_iter().map(|(name, (counted, kind))| counted.report(name, kind)).collect();
-        metrics.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.name.cmp(&b.name)));
+        metrics.sort_by(|a, b| b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name)));
         Self { metrics }
     }
 
@@ -69,14 +73,17 @@ impl CardinalityReport {
     /// Time series that one task makes.
     #[must_use]
     pub fn series(&self) -> u64 {
-        self.metrics.iter().map(|metric| metric.series).sum()
+        self.metrics.iter().map(MetricCardinality::series).sum()
     }
 
     /// Time series that a fleet of `tasks` makes, whose ids are drawn from `pool`: the number of different ids is the
-    /// expected one, as several tasks may share an id.
+    /// expected one, as several tasks may share an id. What is sent without the task id is counted once for all tasks,
+    /// if there are any.
     #[must_use]
     pub fn fleet_series(&self, tasks: u32, pool: TaskIdPool) -> f64 {
-        self.series() as f64 * pool.expected_distinct(tasks)
+        let of_each = self.metrics.iter().map(|metric| metric.series.with_task_id).sum::<u64>();
+        let of_all = if tasks == 0 { 0 } else { self.series() - of_each };
+        of_each as f64 * pool.expected_distinct(tasks) + of_all as f64
     }
 }
 
@@ -100,12 +107,30 @@ impl MetricCardinality {
     }
 
     /// Time series that one task makes of it at Datadog: a gauge with a peak makes two, an occupancy up to three, a
-    /// histogram or a timing five, and so does a distribution, without percentiles.
+    /// histogram or a timing five, and so does a distribution, without percentiles. With
+    /// [`Weights::Summaries`](crate::Weights::Summaries) for the main agent, each of the three makes seven.
     ///
     /// Source: <https://docs.datadoghq.com/account_management/billing/custom_metrics/>.
     #[must_use]
     pub fn series(&self) -> u64 {
-        self.series
+        self.series.with_task_id + self.series.without
+    }
+
+    /// Those of its [time series](Self::series) that carry the task id, so that each task makes its own.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let _done = client.counter("jobs.done").without_task_id().register();
+    /// let _waiting = client.gauge("jobs.waiting").peak().register();
+    /// let report = client.cardinality();
+    /// let of_each_task: Vec<_> = report.metrics().iter().map(|metric| metric.series_of_each_task()).collect();
+    /// assert_eq!(of_each_task, [2, 0]);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn series_of_each_task(&self) -> u64 {
+        self.series.with_task_id
     }
 
     /// The keys of its tags and how many values each has, the most first.
@@ -120,17 +145,27 @@ impl MetricCardinality {
     }
 }
 
+/// Time series that a task makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Series {
+    with_task_id: u64,
+    without: u64,
+}
+
 #[derive(Debug, Default)]
 struct Counted {
     contexts: usize,
-    series: u64,
+    series: Series,
     values: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Counted {
-    fn add(&mut self, context: &Context) {
+    fn add(&mut self, context: &Context, task_id_on: TaskIdOn, summaries: bool) {
         self.contexts += 1;
-        self.series += series_of(context);
+        for (kind, series) in series_of(context, summaries) {
+            let with_task_id = !context.tags.without_task_id && task_id_on.includes(kind);
+            *(if with_task_id { &mut self.series.with_task_id } else { &mut self.series.without }) += series;
+        }
         for (key, value) in context.tags.iter() {
             self.values.entry(key.to_owned()).or_default().insert(value.to_owned());
         }
@@ -143,12 +178,18 @@ impl Counted {
     }
 }
 
-fn series_of(context: &Context) -> u64 {
-    match (&context.cell, context.kind) {
-        (Cell::Gauge(cell), _) => 1 + u64::from(cell.keeps_peak()),
-        (Cell::Occupancy(cell), _) => 2 + u64::from(cell.capacity() > 0),
-        (Cell::Distribution(_), Kind::Distribution) => DISTRIBUTION_SERIES,
-        (Cell::Distribution(_), _) => HISTOGRAM_SERIES,
-        (Cell::Counter(_) | Cell::Set(_), _) => 1,
-    }
+/// How many time series of a counter and of another kind a context makes.
+fn series_of(context: &Context, summaries: bool) -> [(Kind, u64); 2] {
+    let (counters, others) = match (&context.cell, context.kind) {
+        (Cell::Gauge(cell), _) => (0, 1 + u64::from(cell.keeps_peak())),
+        (Cell::Occupancy(cell), _) => (0, 2 + u64::from(cell.capacity() > 0)),
+        (Cell::Distribution(_), _) if summaries => {
+            return [(Kind::Counter, 1), (Kind::Gauge, SUMMARY_GAUGES)];
+        }
+        (Cell::Distribution(_), Kind::Distribution) => (0, DISTRIBUTION_SERIES),
+        (Cell::Distribution(_), _) => (0, HISTOGRAM_SERIES),
+        (Cell::Counter(_), _) => (1, 0),
+        (Cell::Set(_), _) => (0, 1),
+    };
+    [(Kind::Counter, counters), (context.kind, others)]
 }

@@ -204,7 +204,8 @@ impl Client {
     /// of all names and tags: for a start-up check, a debug page, a test.
     #[must_use]
     pub fn cardinality(&self) -> CardinalityReport {
-        CardinalityReport::of(&self.shared.index)
+        let settings = self.shared.settings();
+        CardinalityReport::of(&self.shared.index, settings.kinds_with_task_id(), settings.sends_summaries())
     }
 }
 

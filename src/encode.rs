@@ -24,15 +24,13 @@ use crate::kind::Kind;
 use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
-use crate::task_id::TASK_ID_KEY;
+use crate::task_id::{TASK_ID_KEY, TaskIdOn};
 
 /// What stands around the number of a line, rendered once a context.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     // `shop.jobs.done:`, or with tags `shop.jobs.done;queue=within_1_minute;task_id=0042:`
     head: Vec<u8>,
-    // How much of the head is the name.
-    name_len: usize,
     // `|#queue:within_1_minute,task_id:0042`
     tail: Vec<u8>,
     // `|c`
@@ -64,6 +62,7 @@ pub(crate) struct Globals<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) tags: &'a [(String, String)],
     pub(crate) task_id: &'a str,
+    pub(crate) task_id_on: TaskIdOn,
     pub(crate) origin: &'a Origin,
 }
 
@@ -77,6 +76,7 @@ pub(crate) struct Encoder {
     own_prefix_len: usize,
     // Cleaned, in the order they are written, the task id last.
     globals: Vec<(String, String)>,
+    task_id_on: TaskIdOn,
     // `|c:ci-5a3f`
     origin: Vec<u8>,
     // Tags left out so far: an empty or a reserved key.
@@ -84,6 +84,13 @@ pub(crate) struct Encoder {
     buffer: Vec<u8>,
     // What follows the numbers of the line under way.
     ending: Vec<u8>,
+}
+
+/// A context's own tags as they are written, and whether the task id may stand behind them.
+#[derive(Debug)]
+pub(crate) struct OwnTags {
+    pairs: Vec<(String, String)>,
+    without_task_id: bool,
 }
 
 /// One or more lines that must travel in one packet.
@@ -101,6 +108,7 @@ impl Encoder {
             prefix: String::new(),
             own_prefix_len: 0,
             globals: Vec::new(),
+            task_id_on: globals.task_id_on,
             origin: Vec::new(),
             refused_tags: 0,
             buffer: Vec::new(),
@@ -152,33 +160,35 @@ impl Encoder {
         value >= 0.0 || self.grammar.takes_negative_values() || self.weights() == Weights::Summaries
     }
 
-    /// What stands around the numbers of a context, whose metric's name is followed by `suffix`.
-    pub(crate) fn line(&mut self, name: &str, suffix: &str, tags: &Tags, kind: Kind) -> Line {
-        let name = self.full_name(name, suffix);
-        self.line_of(name, tags, kind)
+    /// A context's own tags, for all of its lines.
+    pub(crate) fn own_tags(&mut self, tags: &Tags) -> OwnTags {
+        OwnTags { pairs: self.clean_tags(tags.iter()), without_task_id: tags.without_task_id }
     }
 
-    /// Another line of the same context, with another suffix.
-    pub(crate) fn sibling(&self, line: &Line, name: &str, suffix: &str, kind: Kind) -> Line {
-        let name = self.full_name(name, suffix);
-        let name_len = name.len();
-        let mut head = name.into_bytes();
-        head.extend(line.head.iter().skip(line.name_len));
-        Line { head, name_len, tail: line.tail.clone(), code: self.code(kind) }
+    /// What stands around the numbers of a line of a context, whose metric's name is followed by `suffix`. The line's
+    /// own kind says whether it carries the task id.
+    pub(crate) fn line(&self, name: &str, suffix: &str, own: &OwnTags, kind: Kind) -> Line {
+        let with_task_id = !own.without_task_id && self.task_id_on.includes(kind);
+        self.line_of(self.full_name(name, suffix, with_task_id), &own.pairs, with_task_id, kind)
     }
 
     /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
     pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
-        self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), tags, Kind::Counter)
+        let own = self.clean_tags(tags.iter());
+        self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), &own, true, Kind::Counter)
     }
 
     /// A gauge of the client's own, in all dialects under the same name.
     pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
-        self.line_of(format!("tasktag.{name}"), tags, Kind::Gauge)
+        let own = self.clean_tags(tags.iter());
+        self.line_of(format!("tasktag.{name}"), &own, true, Kind::Gauge)
     }
 
-    fn full_name(&self, name: &str, suffix: &str) -> String {
+    fn full_name(&self, name: &str, suffix: &str, with_task_id: bool) -> String {
         let mut full = self.prefix.clone();
+        if !with_task_id {
+            full.truncate(self.own_prefix_len);
+        }
         full.push_str(&clean::name(name));
         clean::start_with_letter(&mut full);
         full.truncate(MAX_NAME - suffix.len());
@@ -186,16 +196,14 @@ impl Encoder {
         full
     }
 
-    fn line_of(&mut self, name: String, tags: &Tags, kind: Kind) -> Line {
-        let own = self.clean_tags(tags.iter());
-        let all = self.with_globals(&own);
-        let name_len = name.len();
+    fn line_of(&self, name: String, own: &[(String, String)], with_task_id: bool, kind: Kind) -> Line {
+        let all = self.with_globals(own, with_task_id);
         let (mut head, mut tail) = (name.into_bytes(), Vec::new());
         self.grammar.tags_in_name(&all, &mut head);
         head.push(b':');
         self.grammar.tags_at_end(&all, &mut tail);
         tail.extend_from_slice(&self.origin);
-        Line { head, name_len, tail, code: self.code(kind) }
+        Line { head, tail, code: self.code(kind) }
     }
 
     fn code(&self, kind: Kind) -> &'static [u8] {
@@ -225,9 +233,14 @@ impl Encoder {
         cleaned
     }
 
-    /// A context's own tags, then the global ones whose key is not among them.
-    fn with_globals<'a>(&'a self, own: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
-        let inherited = self.globals.iter().filter(|(global, _)| !own.iter().any(|(key, _)| key == global));
+    /// A context's own tags, then the global ones whose key is not among them, the task id last if it is wanted.
+    fn with_globals<'a>(
+        &'a self,
+        own: &'a [(String, String)],
+        with_task_id: bool,
+    ) -> Vec<(&'a str, &'a str)> {
+        let globals = self.globals.iter().filter(|(key, _)| with_task_id || key != TASK_ID_KEY);
+        let inherited = globals.filter(|(global, _)| !own.iter().any(|(key, _)| key == global));
         own.iter().chain(inherited).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
@@ -357,7 +370,7 @@ impl Encoder {
     fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {
         let own = self.clean_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let mut out = Vec::new();
-        self.grammar.tags_at_end(&self.with_globals(&own), &mut out);
+        self.grammar.tags_at_end(&self.with_globals(&own, true), &mut out);
         out.extend_from_slice(&self.origin);
         out
     }

@@ -143,7 +143,7 @@ impl Index {
         }
         // Whoever asks for it by its tag gets it, and it stays what it is.
         if tags.iter_once().eq([OVERFLOW_TAG]) {
-            return self.with_overflow(name, kind, cell, then);
+            return self.with_overflow(name, tags.without_task_id, kind, cell, then);
         }
         // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
         let limits = Limits { metric: if bounded { usize::MAX } else { self.limits.metric }, ..self.limits };
@@ -175,11 +175,13 @@ impl Index {
     pub(crate) fn with_overflow<T>(
         &self,
         name: &str,
+        without_task_id: bool,
         kind: Kind,
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
         then: impl FnOnce(&Context) -> T,
     ) -> Result<T, Refusal> {
         let mut tags = TagList::default();
+        tags.without_task_id = without_task_id;
         tags.push(OVERFLOW_TAG.0, OVERFLOW_TAG.1);
         let hash = self.hash(name, tags.iter());
         // Most calls find it, and need no more than a look.

@@ -26,7 +26,7 @@ pub enum DropReason {
     /// DogStatsD before 1.3, or a time of what is no gauge and no counter.
     Unsupported,
     /// Each value of a distribution has a line of its own with [`Weights::Repeats`](crate::Weights::Repeats), the default
-    /// of some dialects; over 1000 in a flush were thinned out.
+    /// of some dialects; of more than 1000 in a flush, a sample of 1000 was sent.
     Sampled,
     /// The lease of the task id was over while the packet was filled.
     LeaseLost,

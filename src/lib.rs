@@ -177,7 +177,7 @@ pub use crate::ledger::{DropReason, Stats, Tally};
 pub use crate::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::origin::TagCardinality;
 pub use crate::probe::Watch;
-pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind};
+pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
 
 #[doc(hidden)]

@@ -16,6 +16,9 @@ const PLACES: usize = 256;
 const LARGE_PLACES: usize = 32;
 const WAYS: usize = 2;
 
+/// What makes another hash of one. In the upper half too, which places come from.
+const WITHOUT_TASK_ID: u64 = 0x9E37_79B9_7F4A_7C15;
+
 type Place = [Entry; WAYS];
 
 /// What is remembered in a place. Single cells, of which the last is empty while its context is called: the table is
@@ -68,7 +71,9 @@ fn hash(name: &str, tags: &TagList<'_>) -> u64 {
     for (key, value) in slice {
         hash = text::hash(text::hash(hash, key), value);
     }
-    hash
+    // Known where the call stands, as most of the rest. The same name and tags in the same order can't have one hash with the
+    // task id and without it, so the two are told apart though only names and tags are compared.
+    if tags.without_task_id { hash ^ WITHOUT_TASK_ID } else { hash }
 }
 
 /// A number for someone whose contexts are to be told from those of others: an index, or a family. 0 is nobody's.

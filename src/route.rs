@@ -45,24 +45,23 @@ impl Route {
             Kind::Occupancy => (".in_use", ".in_use.max"),
             _ => ("", ".max"),
         };
-        let main = self.encoder.line(&context.name, main, &context.tags, context.kind);
-        let sibling = |suffix, kind| self.encoder.sibling(&main, &context.name, suffix, kind);
+        let own = self.encoder.own_tags(&context.tags);
+        let line = |suffix, kind| self.encoder.line(&context.name, suffix, &own, kind);
         let is_spread = matches!(context.kind, Kind::Distribution | Kind::Histogram | Kind::Timing);
         let summary = if is_spread && self.encoder.weights() == Weights::Summaries {
-            let gauges = SUFFIXES.map(|suffix| sibling(suffix, Kind::Gauge));
-            [sibling(".count", Kind::Counter)].into_iter().chain(gauges).collect()
+            let gauges = SUFFIXES.map(|suffix| line(suffix, Kind::Gauge));
+            [line(".count", Kind::Counter)].into_iter().chain(gauges).collect()
         } else {
             Vec::new()
         };
-        let peak = sibling(peak, Kind::Gauge);
-        let folded = context.is_overflow().then(|| sibling(".folded", Kind::Counter));
+        let folded = context.is_overflow().then(|| line(".folded", Kind::Counter));
         Rendered {
             kind: context.kind,
+            main: line(main, context.kind),
+            peak: line(peak, Kind::Gauge),
+            utilization: line(".utilization", Kind::Gauge),
             folded,
-            peak,
-            utilization: sibling(".utilization", Kind::Gauge),
             summary,
-            main,
         }
     }
 
@@ -158,7 +157,7 @@ impl Route {
         }
     }
 
-    fn repeats(&mut self, line: &Line, values: &mut [(f64, u64)]) {
+    fn repeats(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
         self.outbox.refuse(DropReason::Sampled, thin(values, MAX_REPEATED));
         for &(value, n) in &*values {
             let (encoded, _) = self.encoder.values(line, &[value], 1, usize::MAX);

@@ -16,6 +16,8 @@ pub(crate) struct TagList<'a> {
     singles: [Pair<'a>; MAX_SINGLE_TAGS],
     len: usize,
     slice: &'a [Pair<'a>],
+    /// Whether the tag that the worker adds is left out. As any tag, it is part of what tells contexts apart.
+    pub(crate) without_task_id: bool,
 }
 
 impl<'a> TagList<'a> {
@@ -53,38 +55,44 @@ impl<'a> TagList<'a> {
 
     /// The same tags, kept: sorted, each once.
     pub(crate) fn kept(&self) -> Tags {
-        Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        let kept = Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
+        Tags { without_task_id: self.without_task_id, ..kept }
     }
 }
 
 /// Tags that are kept; those of a context sorted, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tags(Box<[(String, String)]>);
+pub(crate) struct Tags {
+    pairs: Box<[(String, String)]>,
+    /// As in [`TagList`].
+    pub(crate) without_task_id: bool,
+}
 
 impl Tags {
     pub(crate) fn new(mut pairs: Vec<(String, String)>) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
-        Self(pairs.into())
+        Self { pairs: pairs.into(), without_task_id: false }
     }
 
     /// Leaves out what is beyond `len`, and says how many that are.
     pub(crate) fn truncate(&mut self, len: usize) -> usize {
-        let mut pairs = std::mem::take(&mut self.0).into_vec();
+        let mut pairs = std::mem::take(&mut self.pairs).into_vec();
         let left_out = pairs.len().saturating_sub(len);
         pairs.truncate(len);
-        self.0 = pairs.into();
+        self.pairs = pairs.into();
         left_out
     }
 
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether these are the tags of `list`, in whatever order it has them, and however often.
     pub(crate) fn are(&self, list: &TagList<'_>) -> bool {
-        list.iter().all(|(key, value)| self.0.iter().any(|(k, v)| k == key && v == value))
+        self.without_task_id == list.without_task_id
+            && list.iter().all(|(key, value)| self.pairs.iter().any(|(k, v)| k == key && v == value))
             && self.iter().all(|(key, value)| list.iter().any(|pair| pair == (key, value)))
     }
 
@@ -112,11 +120,12 @@ impl Tags {
     /// Whether the tag at the [place of one](Self::place_of) has this value.
     #[inline]
     pub(crate) fn has_value(&self, place: TagOrder, value: &str) -> bool {
-        let kept = usize::try_from(place.0).ok().and_then(|place| self.0.get(place));
+        let kept = usize::try_from(place.0).ok().and_then(|place| self.pairs.get(place));
         kept.is_some_and(|(_, kept)| text::same(value, kept))
     }
 
-    /// Whether these are the tags of `list`, which has them in this order: one comparison each.
+    /// Whether these are the tags of `list`, which has them in this order: one comparison each. Whether the task id is
+    /// left out is not looked at.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn are_in(&self, order: TagOrder, list: &TagList<'_>) -> bool {
@@ -140,7 +149,7 @@ impl Tags {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     fn has_at(&self, kept: usize, (key, value): &Pair<'_>) -> bool {
-        self.0.get(kept).is_some_and(|(k, v)| text::same(key, k) && text::same(value, v))
+        self.pairs.get(kept).is_some_and(|(k, v)| text::same(key, k) && text::same(value, v))
     }
 }
 

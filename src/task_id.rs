@@ -1,6 +1,7 @@
 //! Who this process is among its peers.
 
 mod claim;
+mod coverage;
 mod identity;
 mod lease;
 mod platform;
@@ -10,6 +11,7 @@ mod redis;
 mod source;
 
 pub use self::claim::TaskIdClaim;
+pub use self::coverage::TaskIdOn;
 pub use self::pool::TaskIdPool;
 pub use self::source::{TaskIdSource, TaskIdSourceKind};
 

@@ -1,5 +1,9 @@
 //! The one thread that carries everything to the agent.
 
+mod schedule;
+
+pub(crate) use self::schedule::{Schedule, random_phase};
+
 use crate::aggregate::Aggregate;
 use crate::ledger::DropReason;
 use crate::probe::Watched;
@@ -8,10 +12,7 @@ use crate::registry::{Flush, Registry};
 use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
-use crate::telemetry::INTERVAL_NANOS;
 use crate::thread;
-use rand::TryRng;
-use rand::rngs::SysRng;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -36,7 +37,6 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     /// The agents; there is always one.
     pub(crate) routes: Vec<Route>,
-    pub(crate) intervals: Intervals,
     pub(crate) schedule: Schedule,
     pub(crate) registry: Registry,
     pub(crate) aggregate: Aggregate,
@@ -49,27 +49,6 @@ pub(crate) struct Worker {
     pub(crate) losses: u64,
     /// How many task ids are leased, when that was last asked.
     pub(crate) leased: Option<u32>,
-}
-
-/// When what is due next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
-    collect: u64,
-    flush: u64,
-    telemetry: u64,
-    lease: u64,
-}
-
-impl Schedule {
-    /// Set before the thread starts: how long that takes is not the schedule's business.
-    pub(crate) fn from(now: u64, intervals: Intervals) -> Self {
-        Self {
-            collect: now + intervals.collect,
-            flush: now + jittered(intervals.flush),
-            telemetry: now + INTERVAL_NANOS,
-            lease: now,
-        }
-    }
 }
 
 impl Worker {
@@ -107,7 +86,7 @@ impl Worker {
     fn work(&mut self) {
         loop {
             let (clock, post) = (&self.shared.clock, self.shared.post());
-            let order = post.control.next_order(clock.until(self.schedule.collect.min(self.schedule.flush)));
+            let order = post.control.next_order(clock.until(self.schedule.next()));
             let now = clock.now();
             post.probes.supervise(now);
             if order.stop {
@@ -116,8 +95,8 @@ impl Worker {
                 self.flush(now, true);
                 return;
             }
-            let flush = order.flush || now >= self.schedule.flush;
-            if flush || now >= self.schedule.collect {
+            let flush = order.flush || self.schedule.flush.is_due(now);
+            if flush || self.schedule.collect.is_due(now) {
                 self.collect(now);
             }
             if flush {
@@ -130,9 +109,9 @@ impl Worker {
     /// Asks the client's own probes and empties the channel. Those of users are asked on a thread of their own.
     fn collect(&mut self, now: u64) {
         // The schedule moves first, so that a collection that panics is not tried again at once.
-        self.schedule.collect = now + self.intervals.collect;
-        if now >= self.schedule.lease {
-            self.schedule.lease = now + INTERVAL_NANOS;
+        self.schedule.collect.pass(now);
+        if self.schedule.lease.is_due(now) {
+            self.schedule.lease.pass(now);
             self.leased = self.claim.show();
         }
         self.probes.extend(self.shared.post().take_arriving_probes());
@@ -175,7 +154,7 @@ impl Worker {
 
     /// Reports every context and sends what is left.
     fn flush(&mut self, now: u64, last: bool) {
-        self.schedule.flush = now + jittered(self.intervals.flush);
+        self.schedule.flush.pass(now);
         self.follow_task_id();
         // After the channel was emptied: whatever came through it belongs to a context that is known now.
         self.registry.welcome(self.shared.index.take_arrivals());
@@ -187,9 +166,9 @@ impl Worker {
             aggregate: &mut self.aggregate,
         });
         self.shared.ledger.refuse(DropReason::Invalid, self.aggregate.clear());
-        let report_itself = last || now >= self.schedule.telemetry;
+        let report_itself = last || self.schedule.telemetry.is_due(now);
         if report_itself {
-            self.schedule.telemetry = now + INTERVAL_NANOS;
+            self.schedule.telemetry.pass(now);
         }
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
         // Of the last flush the end tells, with whatever else is lost there.
@@ -215,10 +194,4 @@ impl Worker {
         self.shared.ledger.shared_task_ids.add(u64::from(task_id.source() == TaskIdSourceKind::Shared));
         self.task_id = task_id;
     }
-}
-
-/// The interval, up to a tenth shorter: tasks that were started together don't flush together.
-fn jittered(interval: u64) -> u64 {
-    let drawn = SysRng.try_next_u64().unwrap_or(0);
-    interval - drawn % (interval / 10 + 1)
 }

@@ -15,8 +15,8 @@ use tasktag::{
     FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, MetricBuilder, MetricCardinality,
     Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth,
     QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, StatusClass, TagCardinality,
-    Tally, TaskId, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch, WatchBuilder,
-    Weights,
+    Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch,
+    WatchBuilder, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -87,6 +87,7 @@ const _: () = {
     any::<Stats>();
     any::<Tally>();
     any::<TaskId>();
+    any::<TaskIdOn>();
     any::<TaskIdPool>();
     any::<TaskIdSource>();
     any::<TaskIdSourceKind>();
@@ -163,6 +164,7 @@ const _: () = {
     copied::<DropReason>();
     copied::<Tally>();
     copied::<TaskId>();
+    copied::<TaskIdOn>();
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
     copied::<QueueStatus>();
@@ -175,6 +177,7 @@ const _: () = {
     a_key::<DropReason>();
     a_key::<TagCardinality>();
     a_key::<TaskId>();
+    a_key::<TaskIdOn>();
     a_key::<TaskIdPool>();
     compared::<LossNotice>();
     compared::<Event>();
@@ -191,6 +194,7 @@ const _: () = {
     with_default::<Dialect>();
     with_default::<Agent>();
     with_default::<Protocol>();
+    with_default::<TaskIdOn>();
     with_default::<TaskIdPool>();
     with_default::<PoolStatus>();
     with_default::<QueueStatus>();

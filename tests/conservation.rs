@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 use support::{Agent, PATIENCE, TempDir, assert_conserved, lines_of, unix_address, wait_until};
-use tasktag::testing::{Capture, Parsed, Value, parse};
+use tasktag::testing::{Capture, ManualClock, Parsed, Value, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, Dialect, Distribution, DropReason, Event, FlushError, Gauge, Kind,
     Occupancy, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
@@ -387,6 +388,7 @@ type Slot<M> = Option<(M, Option<Key>)>;
 
 struct Run {
     client: Client,
+    clock: ManualClock,
     way: Way,
     model: Model,
     // The reader of a real socket was too late: a packet was lost on the way to an agent that was there.
@@ -400,7 +402,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(client: Client, way: Way, mut model: Model) -> Self {
+    fn new(client: Client, clock: ManualClock, way: Way, mut model: Model) -> Self {
         for (name, kind) in [("dist", Kind::Distribution), ("set", Kind::Set), ("occupancy", Kind::Occupancy)]
         {
             assert_eq!(model.register(name, kind), Some((name, false)));
@@ -409,7 +411,7 @@ impl Run {
         let occupancy = client.occupancy("occupancy", 3).register();
         let (gauges, counters) = ([None, None, None], [None, None, None]);
         let (late, unique) = (false, 0);
-        Self { client, way, model, late, gauges, counters, dist, set, _occupancy: occupancy, unique }
+        Self { client, clock, way, model, late, gauges, counters, dist, set, _occupancy: occupancy, unique }
     }
 
     fn unique(&mut self) -> String {
@@ -449,6 +451,7 @@ impl Run {
                 self.counters[slot] = Some((counter, self.model.register(COUNTERS[slot], Kind::Counter)));
             }
             Op::Flush => {
+                self.pass_time();
                 let before = self.client.stats().dropped(DropReason::Transport);
                 self.client.flush(PATIENCE).unwrap();
                 self.flushed(before);
@@ -456,6 +459,11 @@ impl Run {
             Op::Leave(with_file) => self.way.leave(with_file),
             Op::Return => self.way.come_back(),
         }
+    }
+
+    /// What an occupancy's utilization is of.
+    fn pass_time(&self) {
+        self.clock.advance(Duration::from_millis(1));
     }
 
     fn flushed(&mut self, before: Tally) {
@@ -594,14 +602,16 @@ impl Run {
 fn whatever_happens(u: &mut Unstructured<'_>, way: Way, sizes: &[usize]) -> arbitrary::Result<()> {
     let dialect = *u.choose(&[Dialect::DogStatsd, Dialect::TaggedStatsd, Dialect::Statsd])?;
     let (size, limit) = (*u.choose(sizes)?, u.int_in_range(4..=12)?);
+    let clock = ManualClock::new();
     let builder = support::builder()
+        .clock(&clock)
         .dialect(dialect)
         .max_packet_size(size)
         .context_limit(limit)
         .channel_capacity(u.int_in_range(1..=40)?);
     let guard = way.build(builder).build().unwrap();
     let model = Model { limit, small_packets: size == SMALL_PACKET, ..Model::default() };
-    let mut run = Run::new(guard.client().clone(), way, model);
+    let mut run = Run::new(guard.client().clone(), clock, way, model);
     let spread = !matches!(run.way.link, Link::Udp(_));
     let ops = |u: &mut Unstructured<'_>, most| -> arbitrary::Result<Vec<Op>> {
         let count = u.int_in_range(0..=most)?;
@@ -612,6 +622,7 @@ fn whatever_happens(u: &mut Unstructured<'_>, way: Way, sizes: &[usize]) -> arbi
     for op in before.iter().filter(|op| spread || !matches!(op, Op::Spread)) {
         run.act(op);
     }
+    run.pass_time();
     let transport = run.client.stats().dropped(DropReason::Transport);
     guard.shutdown(PATIENCE).unwrap();
     run.flushed(transport);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use support::PATIENCE;
 use support::fork::{assert_done, fork};
 use tasktag::__macros::Site;
-use tasktag::testing::{Capture, Parsed, ParsedMetric, parse};
+use tasktag::testing::{Capture, ManualClock, Parsed, ParsedMetric, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
     TaskIdSourceKind,
@@ -35,6 +35,7 @@ impl Agent {
     fn builder(&self) -> ClientBuilder {
         let never = Duration::from_secs(3600);
         Client::builder()
+            .clock(&ManualClock::new())
             .agent(format!("udp://{}", self.0.local_addr().unwrap()))
             .telemetry(false)
             .origin_detection(false)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::fork::{assert_done, fork};
 use support::{Agent, PATIENCE, wait_until};
 use tasktag::integrations::cadence::{CadenceSink, TransportSink};
+use tasktag::testing::ManualClock;
 use tasktag::{Client, ClientBuilder, TaskIdPool};
 
 /// Runs `act` in a forked child.
@@ -24,7 +25,11 @@ fn in_a_child(act: impl FnOnce()) {
 
 fn builder(agent: &Agent) -> ClientBuilder {
     let never = Duration::from_secs(3600);
-    let builder = Client::builder().agent(agent.address()).telemetry(false).origin_detection(false);
+    let builder = Client::builder()
+        .clock(&ManualClock::new())
+        .agent(agent.address())
+        .telemetry(false)
+        .origin_detection(false);
     // So large that no two processes draw the same by chance.
     let pool = TaskIdPool::new(TaskIdPool::MAX_SIZE).unwrap();
     builder.flush_interval(never).collect_interval(never).shutdown_timeout(PATIENCE).task_id_pool(pool)

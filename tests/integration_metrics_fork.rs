@@ -11,7 +11,7 @@ use std::time::Duration;
 use support::fork::assert_done;
 use support::{Agent, PATIENCE};
 use tasktag::integrations::metrics::{Recorder, TaskIdLayer};
-use tasktag::testing::Capture;
+use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, Guard, TaskId, TaskIdPool, TaskIdSource};
 
 static METADATA: Metadata<'static> = Metadata::new("test", Level::INFO, None);
@@ -45,7 +45,11 @@ fn flushed(guard: &Guard) -> bool {
 fn fork() {
     let agent = Agent::udp();
     let never = Duration::from_secs(3600);
-    let builder = Client::builder().agent(agent.address()).telemetry(false).origin_detection(false);
+    let builder = Client::builder()
+        .clock(&ManualClock::new())
+        .agent(agent.address())
+        .telemetry(false)
+        .origin_detection(false);
     let builder = builder.flush_interval(never).collect_interval(never).shutdown_timeout(PATIENCE);
     let guard = builder.task_id_pool(pool()).build().unwrap();
     let recorder = Recorder::new(guard.client());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{Agent, PATIENCE, assert_conserved, lines_of, wait_until};
-use tasktag::testing::Capture;
+use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, DropReason, FlushError, PoolStatus, Status, Watch};
 
 /// Short, and long enough for whatever does not hang.
@@ -159,10 +159,12 @@ fn a_flush_after_the_shutdown_says_so() {
 #[test]
 fn handles_outlive_the_worker_and_report_nothing() {
     let agent = Agent::udp();
-    let guard = support::builder().agent(agent.address()).build().unwrap();
+    let clock = ManualClock::new();
+    let guard = support::builder().clock(&clock).agent(agent.address()).build().unwrap();
     let client = guard.client().clone();
     let (level, busy) = (client.gauge("level").register(), client.occupancy("busy", 1).register());
     let held = busy.acquire();
+    clock.advance(Duration::from_secs(1));
     drop(guard);
     agent.lines(3);
     level.set(1.0);

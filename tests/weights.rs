@@ -260,7 +260,7 @@ fn servers_that_ignore_or_misread_rates_are_sent_none() {
 }
 
 #[test]
-fn beyond_1000_values_repeats_are_thinned_out_in_proportion_and_summaries_are_not() {
+fn beyond_1000_values_repeats_are_a_sample_in_proportion_and_summaries_are_exact() {
     let capture = Capture::new();
     for (weights, lines, lost) in [(Weights::Repeats, 1000, 9000), (Weights::Summaries, 7, 0)] {
         let guard = in_dialect(Dialect::Statsd).weights(weights).capture(&capture).build().unwrap();

@@ -18,7 +18,7 @@ use tasktag::TaskId;
 
 /// What a process may take beyond the load to begin and to end.
 const GRACE: Duration = Duration::from_secs(10);
-/// When each has flushed once, jitter and the silence behind a flush included.
+/// When each has flushed once. From then on each flushes once between two ticks.
 const FIRST_TICK: Duration = Duration::from_millis(1_200);
 const POLL: Duration = Duration::from_millis(100);
 

@@ -20,10 +20,10 @@ use crate::packet::{Outbox, Sender};
 use crate::registry::Registry;
 use crate::route::Route;
 use crate::shared::Shared;
-use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
+use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, TaskIdOn, Variables};
 use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, Transport, WriterTransport};
-use crate::worker::{Intervals, Schedule, Worker};
+use crate::worker::{Intervals, Schedule, Worker, random_phase};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,8 +88,7 @@ impl ClientBuilder {
         Ok(Worker {
             shared: Arc::clone(shared),
             routes,
-            intervals,
-            schedule: Schedule::from(shared.clock.now(), intervals),
+            schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
             registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
@@ -107,6 +106,15 @@ impl ClientBuilder {
             client: within("context_limit", client, 1, MAX_CONTEXT_LIMIT)?,
             metric: within("metric_context_limit", metric, 1, MAX_CONTEXT_LIMIT)?,
         })
+    }
+
+    pub(crate) fn kinds_with_task_id(&self) -> TaskIdOn {
+        self.task_id_on
+    }
+
+    /// Whether the main agent gets distributions as summaries.
+    pub(crate) fn sends_summaries(&self) -> bool {
+        self.agent.sends_summaries()
     }
 
     /// What the channel holds.
@@ -154,7 +162,13 @@ impl ClientBuilder {
     ) -> Result<Route, ConfigError> {
         let (tags, format) = (self.global_tags(agent), agent.format()?);
         self.check_prefix(format.task_id_in_names)?;
-        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
+        let globals = Globals {
+            prefix: &self.prefix,
+            tags: &tags,
+            task_id: task_id.as_str(),
+            task_id_on: self.task_id_on,
+            origin,
+        };
         let mut encoder = Encoder::new(format, globals);
         let telemetry = self
             .telemetry
@@ -272,6 +286,18 @@ impl ClientBuilder {
     #[cfg(feature = "testing")]
     fn make_clock(&self) -> Clock {
         self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn phase(&self, interval: u64) -> u64 {
+        random_phase(interval)
+    }
+
+    /// When the first flush comes: in a program's tests always after a whole interval.
+    #[cfg(feature = "testing")]
+    fn phase(&self, interval: u64) -> u64 {
+        if self.memory.is_some() || self.clock.is_some() { interval } else { random_phase(interval) }
     }
 
     #[cfg(not(feature = "testing"))]

@@ -80,8 +80,14 @@ impl<M: Metric> Pattern<M> {
         self.tags.iter().chain(more.iter().copied()).collect()
     }
 
+    /// Without tags.
+    fn bare(&self) -> MetricBuilder<'_, M> {
+        let builder = MetricBuilder::new(&self.client, &self.name, self.kind, self.options);
+        if self.tags.without_task_id { builder.without_task_id() } else { builder }
+    }
+
     fn builder<'a>(&'a self, tags: &'a [(&'a str, &'a str)]) -> MetricBuilder<'a, M> {
-        MetricBuilder::new(&self.client, &self.name, self.kind, self.options).tags(tags)
+        self.bare().tags(tags)
     }
 
     /// A handle for the context with these tags beside the pattern's own.
@@ -122,8 +128,7 @@ impl<M: Metric> Pattern<M> {
     #[cold]
     #[inline(never)]
     pub(crate) fn spell_out<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
-        let builder = MetricBuilder::new(&self.client, &self.name, self.kind, self.options);
-        let own = builder.tag(&self.key, value);
+        let own = self.bare().tag(&self.key, value);
         self.tags.iter().fold(own, |builder, (key, value)| builder.tag(key, value))
     }
 

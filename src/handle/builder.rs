@@ -138,6 +138,34 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         builder
     }
 
+    /// Leaves the task id out: all tasks that send the metric share its time series.
+    ///
+    /// That divides the number of time series by that of the tasks. It is right for what is added up or merged, as counters and
+    /// distributions, if all tasks send to one server, or if their agents add the host. It is wrong for gauges, of which the
+    /// last one wins, and for counters where each task has an agent that adds no host, as on Fargate: there
+    /// one agent's sum overwrites another's. [`TaskIdOn`](crate::TaskIdOn) has a table.
+    /// [`ClientBuilder::task_id_on`](crate::ClientBuilder::task_id_on) does the same for all metrics of some kinds.
+    ///
+    /// With the task id and without it, the same name and tags are two contexts and two time series, in whatever order
+    /// they are used. With families and bounded tags, call it before those. Where the dialect has the task id
+    /// [in names](crate::Agent::task_id_in_names), it is left out there. Every line of the metric is without it, those of
+    /// a peak, of a summary and of an occupancy too.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let done = client.counter("jobs.done").without_task_id().tag("queue", "mail").register();
+    /// done.increment(1); // jobs.done:1|c|#queue:mail
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub fn without_task_id(self) -> Self {
+        let mut builder = self.spelled_out();
+        builder.tags.without_task_id = true;
+        builder
+    }
+
     /// A handle. Never fails.
     ///
     /// Where there is [no room](crate::ClientBuilder::context_limit) for another context it is a handle of the metric's
@@ -241,7 +269,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
-        let cell = shared.index.with_overflow(self.name, self.kind, make, |context| {
+        let index = &shared.index;
+        let cell = index.with_overflow(self.name, self.tags.without_task_id, self.kind, make, |context| {
             context.fold(1);
             M::pick(&context.cell).map(Arc::clone)
         });
@@ -341,7 +370,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     ) -> Option<DropReason> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
-        let done = shared.index.with_overflow(self.name, self.kind, make, |context| {
+        let index = &shared.index;
+        let done = index.with_overflow(self.name, self.tags.without_task_id, self.kind, make, |context| {
             context.fold(1);
             act(context)
         });

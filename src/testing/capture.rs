@@ -78,7 +78,8 @@ impl Capture {
 
 impl ClientBuilder {
     /// Sends to a [`Capture`] instead of an agent. The container is not looked for, so that the lines are the same on
-    /// every machine, unless a [`system_root`](Self::system_root) is set.
+    /// every machine, unless a [`system_root`](Self::system_root) is set. The first flush comes after a whole
+    /// [flush interval](Self::flush_interval), not after a random part of it.
     pub fn capture(mut self, capture: &Capture) -> Self {
         self.memory = Some(Arc::clone(&capture.memory));
         self

@@ -16,7 +16,9 @@ const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// A clock that stands still until it is advanced. Clones are the same clock.
 ///
 /// A client on it collects and flushes when the clock says so: [`advance`](Self::advance) returns after the worker
-/// has done what fell due. However far the clock jumps, that is one collection and one flush.
+/// has done what fell due. However far the clock jumps, that is one collection and one flush. The first flush is due after
+/// a whole [flush interval](ClientBuilder::flush_interval), not after a random part of it, and the others follow in its steps:
+/// an advance by the interval always flushes once.
 ///
 /// ```
 /// use std::time::Duration;

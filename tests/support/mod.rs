@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tasktag::testing::ManualClock;
 use tasktag::{Client, ClientBuilder, Stats, TaskId, TaskIdPool};
 
 /// Longer than anything here takes on the slowest machine. A test that waits for so long fails.
@@ -28,10 +29,12 @@ pub(crate) fn task_id() -> TaskId {
     TaskIdPool::DEFAULT.id(42).expect("42 is in the pool")
 }
 
-/// A client that says nothing of itself and of the container it may be in, and that collects and flushes when it is told to and not before.
+/// A client that says nothing of itself and of the container it may be in, and that collects and flushes when it is told
+/// to and not before: its clock stands still.
 pub(crate) fn builder() -> ClientBuilder {
     let never = Duration::from_secs(3600);
     Client::builder()
+        .clock(&ManualClock::new())
         .telemetry(false)
         .origin_detection(false)
         .task_id(task_id())
