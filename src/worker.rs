@@ -1,6 +1,7 @@
 //! The one thread that carries everything to the agent.
 
 use crate::aggregate::Aggregate;
+use crate::keeper::IdleGauges;
 use crate::ledger::DropReason;
 use crate::notice::Notices;
 use crate::probe::Watched;
@@ -28,6 +29,7 @@ const MAX_LAST_TRIES: u32 = 3;
 pub(crate) struct Intervals {
     pub(crate) collect: u64,
     pub(crate) flush: u64,
+    pub(crate) idle_gauges: IdleGauges,
 }
 
 /// Everything that the worker alone owns: nothing of it is shared or locked.
@@ -188,6 +190,8 @@ impl Worker {
             keepers: &self.shared.keepers,
             routes: &mut self.routes,
             aggregate: &mut self.aggregate,
+            now,
+            idle_gauges: self.intervals.idle_gauges,
         });
         self.shared.ledger.refuse(DropReason::Invalid, self.aggregate.clear());
         let report_itself = last || now >= self.schedule.telemetry;

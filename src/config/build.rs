@@ -13,6 +13,7 @@ use crate::env::Environment;
 use crate::error::ConfigError;
 use crate::fork;
 use crate::index::Limits;
+use crate::keeper::IdleGauges;
 use crate::ledger::Ledger;
 use crate::notice::Notices;
 use crate::origin::Origin;
@@ -81,6 +82,7 @@ impl ClientBuilder {
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
+            idle_gauges: self.checked_idle_gauges()?,
         };
         let task_id = claim.task_id();
         let routes = self.routes(address, &origin, shared, task_id)?;
@@ -109,6 +111,16 @@ impl ClientBuilder {
             client: within("context_limit", client, 1, MAX_CONTEXT_LIMIT)?,
             metric: within("metric_context_limit", metric, 1, MAX_CONTEXT_LIMIT)?,
         })
+    }
+
+    fn checked_idle_gauges(&self) -> Result<IdleGauges, ConfigError> {
+        match self.idle_gauges {
+            Some(time) if time < MIN_INTERVAL => {
+                let reason = format_args!("it must be at least {MIN_INTERVAL:?}");
+                Err(ConfigError::setting("idle_gauges", format_args!("{time:?}"), reason))
+            }
+            time => Ok(IdleGauges(time.map(nanos))),
+        }
     }
 
     /// What the channel holds.

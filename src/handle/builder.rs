@@ -231,6 +231,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let index = &self.client.shared().index;
         let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
         let cell = index.with_new(self.name, &self.tags, self.kind, bounded, make, |context| {
+            context.register();
             M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
         });
         // A name has one kind, and a kind one sort of cell.
@@ -243,6 +244,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let make = |counters: &mut CounterBlock| self.make(counters);
         let cell = shared.index.with_overflow(self.name, self.kind, make, |context| {
             context.fold(1);
+            context.register();
             M::pick(&context.cell).map(Arc::clone)
         });
         shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));
