@@ -62,9 +62,15 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Whether there was no room for anything that a context of this name takes room from.
+    /// Whether a context of this name takes room from something that was refused.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn concerns(&self, name: &str) -> bool {
         self.client > 0 || self.metrics.contains_key(name)
+    }
+
+    /// Whether something has to leave.
+    pub(crate) fn is_any_missing(&self) -> bool {
+        self.client > 0 || self.metrics.values().any(|missing| *missing > 0)
     }
 
     /// Whether what was refused would find room if the context left.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A flush, as far as it matters to what is kept.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "for bridges, each of which is optional")]
 pub(crate) struct Tidying<'a> {
     /// The clock's nanoseconds.
     pub(crate) now: u64,

@@ -161,6 +161,7 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 type Key = (&'static str, bool);
 
 /// What is known of a context.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 struct Known {
     kind: Kind,

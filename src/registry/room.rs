@@ -19,9 +19,12 @@ impl Registry {
                 missing.note_room(&tracked.context);
             }
         }
+        if !missing.is_any_missing() {
+            return;
+        }
         let chosen = self.choose_gauges(missing, &keepers.spare_gauges());
-        keepers
-            .release_gauges(&chosen.iter().filter_map(|tracked| tracked.gauge_id()).collect::<HashSet<_>>());
+        let gauges: HashSet<_> = chosen.iter().filter_map(|tracked| tracked.gauge_id()).collect();
+        keepers.release_gauges(&gauges);
         for tracked in chosen {
             // Not one that was called or got a handle in the meantime.
             index.remove(&tracked.context);
@@ -30,8 +33,9 @@ impl Registry {
 
     /// Gauges that may leave, as many as are needed. What one metric needs is looked for first: it is the client's gain, too.
     fn choose_gauges(&self, mut missing: Crowd, spare: &SpareGauges) -> Vec<&Tracked> {
+        let of_use = self.contexts.iter().filter(|tracked| missing.gains_by(&tracked.context));
         let idle = |tracked| Some((tracked, Tracked::idle_gauge(tracked, spare)?));
-        let mut gauges: Vec<_> = self.contexts.iter().filter_map(idle).collect();
+        let mut gauges: Vec<_> = of_use.filter_map(idle).collect();
         // Among those that were set last between the same two flushes, the one that was known first leaves first.
         gauges.sort_by_key(|(_, idle_flushes)| Reverse(*idle_flushes));
         let mut chosen = Vec::new();
@@ -58,8 +62,9 @@ impl Tracked {
         }
         // Whoever dropped its last handle ended it: it leaves in any case.
         let is_over = !self.by_name || matches!(context.cell, Cell::Gauge(_)) && context.is_registered();
-        let is_idle = self.idle_flushes + 1 >= IDLE_FLUSHES_IN_A_CROWD;
-        is_over || is_idle && !self.is_lasting_gauge() && crowd.concerns(&context.name)
+        let is_idle = self.idle_flushes.saturating_add(1) >= IDLE_FLUSHES_IN_A_CROWD;
+        let is_of_use = context.is_overflow() || crowd.gains_by(context);
+        is_over || is_idle && is_of_use && !self.is_lasting_gauge()
     }
 
     /// Flushes since a gauge was set that nobody but keepers has a handle of, if that is long enough for it to leave.
@@ -71,7 +76,7 @@ impl Tracked {
         let kept = spare.get(GaugeId::of(cell));
         let idle_flushes = match kept {
             Some(kept) if Arc::strong_count(cell) == 1 + kept.handles => kept.idle_flushes,
-            None if !self.context.cell.is_held() => self.idle_flushes + 1,
+            None if !self.context.cell.is_held() => self.idle_flushes.saturating_add(1),
             _ => return None,
         };
         (idle_flushes >= IDLE_FLUSHES_IN_A_CROWD).then_some(idle_flushes)
