@@ -155,7 +155,7 @@ impl Client {
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
     }
 
-    /// Watches a pool under the default names: see [`WatchBuilder`].
+    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool of the same name is refused and counted.
     pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
         self.pool(name).watch(status)
     }
@@ -165,7 +165,7 @@ impl Client {
         WatchBuilder::new(self, name)
     }
 
-    /// Watches a queue under the default names: see [`WatchBuilder`].
+    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue of the same name is refused and counted.
     pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
         self.queue(name).watch(status)
     }

@@ -66,6 +66,7 @@ pub struct ClientBuilder {
     channel_capacity: Option<usize>,
     context_limit: Option<usize>,
     metric_context_limit: Option<usize>,
+    idle_gauges: Option<Duration>,
     shutdown_timeout: Option<Duration>,
     telemetry: Option<bool>,
     on_loss: Option<Listener>,
@@ -264,8 +265,9 @@ impl ClientBuilder {
     /// as many overflow contexts again; beyond them values are dropped as `context_limit`. A distribution takes 64 KiB a
     /// context, and up to 176 KiB if many threads record at once.
     ///
-    /// A context that was only called by name is forgotten after 150 flushes without a call, or after two where there was
-    /// no room for another. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
+    /// A context that was only called by name is forgotten after 150 flushes without a call, or after two if there was
+    /// no room for another. A gauge stays as long as there is room; [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent) says which
+    /// leaves first. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
         self
@@ -276,6 +278,25 @@ impl ClientBuilder {
     /// [`DEFAULT_METRIC_CONTEXT_LIMIT`].
     pub fn metric_context_limit(mut self, contexts: usize) -> Self {
         self.metric_context_limit = Some(contexts);
+        self
+    }
+
+    /// Ends gauges that nobody set for this long, at least 1 ms, and that have no registered handle: those called by name, by
+    /// the `metrics` facade or by cadence. A gauge ends at the first flush that comes this long after the one that
+    /// reported its last setting. It is back when it is set again. Defaults to none: such a gauge is sent as long as there is
+    /// [room](crate::Gauge#how-long-a-gauge-is-sent) for its context.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::Client;
+    ///
+    /// // What was not set for an hour is about something that is gone.
+    /// let guard = Client::builder().idle_gauges(Duration::from_secs(3600)).build()?;
+    /// guard.client().gauge("upload.rate").tag("upload", "a5f3").set(12.5);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn idle_gauges(mut self, time: Duration) -> Self {
+        self.idle_gauges = Some(time);
         self
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Context {
     pub(crate) cell: Cell,
     // Set by a call by name, which leaves no handle behind.
     called: AtomicBool,
+    // Set by a registration: somebody has a handle, or had one.
+    registered: AtomicBool,
     // It is out of the index: a thread that remembers it must look again.
     retired: AtomicBool,
     // How often something was folded into it, where it is the one for that.
@@ -24,8 +26,8 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
-        let (called, retired) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { name, tags, kind, cell, called, retired, folded: None, is_bounded: false }
+        let [called, registered, retired] = [const { AtomicBool::new(false) }; 3];
+        Self { name, tags, kind, cell, called, registered, retired, folded: None, is_bounded: false }
     }
 
     /// The context that stands for all of a metric for which there was no room.
@@ -71,6 +73,26 @@ impl Context {
     /// Whether there was a call by name since the last look.
     pub(crate) fn take_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether there was a call by name since the last time that the worker took notice of one.
+    pub(crate) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed)
+    }
+
+    /// Notes that somebody gets a handle.
+    pub(crate) fn register(&self) {
+        self.registered.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody got a handle since the last time that the worker took notice of one.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody got a handle since the last call. Of a cell that is not held, every such handle was dropped.
+    pub(crate) fn take_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed) && self.registered.swap(false, Ordering::Relaxed)
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
+use crate::crowd::{Crowd, Refused};
 use crate::kind::Kind;
 use crate::recent;
 use crate::tag::TagList;
@@ -20,7 +21,7 @@ pub(crate) struct Index {
     id: u64,
     hasher: RandomState,
     limits: Limits,
-    // Whether something was refused for want of room since the worker last asked.
+    // Whether something was refused for want of room since the worker last asked: what, is in the table.
     crowded: AtomicBool,
     table: RwLock<Table>,
 }
@@ -32,6 +33,20 @@ pub(crate) struct Limits {
     pub(crate) client: usize,
     /// Of a metric, unless its tags are bounded otherwise.
     pub(crate) metric: usize,
+}
+
+/// A limit that is reached.
+#[derive(Clone, Copy, Debug)]
+enum Full {
+    Client(usize),
+    Metric(usize),
+}
+
+impl Full {
+    fn limit(self) -> usize {
+        let (Self::Client(limit) | Self::Metric(limit)) = self;
+        limit
+    }
 }
 
 /// The tag of the context that a metric's further contexts are folded into.
@@ -61,6 +76,8 @@ struct Table {
     // Overflow contexts aside.
     len: usize,
     overflows: usize,
+    // For want of room in the client.
+    refused: Refused,
     // Where the next counter's cell is.
     counters: CounterBlock,
     // Contexts that the worker has not seen yet.
@@ -74,6 +91,8 @@ struct Metric {
     contexts: usize,
     // Those that the metric's limit is for.
     limited: usize,
+    // For want of room in the metric.
+    refused: Refused,
 }
 
 impl Index {
@@ -147,8 +166,8 @@ impl Index {
         }
         // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
         let limits = Limits { metric: if bounded { usize::MAX } else { self.limits.metric }, ..self.limits };
-        if let Some(limit) = self.limit_before(name, tags, limits) {
-            return Err(self.refuse(limit));
+        if let Some(full) = self.full_before(name, tags, limits) {
+            return Err(Refusal::ContextLimit(full.limit()));
         }
         let tags = tags.kept();
         let hash = self.hash(name, tags.iter());
@@ -159,8 +178,9 @@ impl Index {
         {
             return Ok(then(known));
         }
-        if let Some(limit) = table.limit_reached(name, limits) {
-            return Err(self.refuse(limit));
+        if let Some(full) = table.full(name, limits) {
+            self.note_refused(&table, name, full, hash);
+            return Err(Refusal::ContextLimit(full.limit()));
         }
         let cell = cell(&mut table.counters);
         let mut context = Context::new(name.to_owned(), tags, kind, cell);
@@ -203,22 +223,25 @@ impl Index {
     }
 
     /// The limit that keeps out a context which is surely unknown.
-    fn limit_before(&self, name: &str, tags: &TagList<'_>, limits: Limits) -> Option<usize> {
+    fn full_before(&self, name: &str, tags: &TagList<'_>, limits: Limits) -> Option<Full> {
         let table = self.read();
-        let limit = table.limit_reached(name, limits)?;
+        let full = table.full(name, limits)?;
         let hash = self.hash(name, tags.iter_once());
-        let known = table.candidates(hash).any(|context| context.is(name, tags));
-        (!known).then_some(limit)
+        if table.candidates(hash).any(|context| context.is(name, tags)) {
+            return None;
+        }
+        self.note_refused(&table, name, full, hash);
+        Some(full)
     }
 
-    fn refuse(&self, limit: usize) -> Refusal {
+    fn note_refused(&self, table: &Table, name: &str, full: Full, hash: u64) {
+        table.note_refused(name, full, hash);
         self.crowded.store(true, Ordering::Relaxed);
-        Refusal::ContextLimit(limit)
     }
 
-    /// Whether something was refused for want of room since the last call.
-    pub(crate) fn take_crowded(&self) -> bool {
-        self.crowded.swap(false, Ordering::Relaxed)
+    /// What was refused for want of room since the last call, if anything was.
+    pub(crate) fn take_crowd(&self) -> Option<Crowd> {
+        self.crowded.swap(false, Ordering::Relaxed).then(|| self.read().take_crowd())
     }
 
     /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
@@ -226,7 +249,7 @@ impl Index {
         let hash = self.hash(&context.name, context.tags.iter());
         let mut table = self.write();
         // Under the write lock nobody can find it, so what is not held now can't be held later.
-        if context.cell.is_held() || context.take_called() {
+        if context.cell.is_held() || context.is_called() {
             return false;
         }
         table.remove(hash, context);
@@ -284,13 +307,28 @@ impl Table {
         }
     }
 
-    /// The limit that another context of a metric would pass, if it would.
-    fn limit_reached(&self, name: &str, limits: Limits) -> Option<usize> {
-        if self.len >= limits.client {
-            return Some(limits.client);
-        }
+    /// The limit that another context of a metric would pass, if it would. The metric's own comes first: whoever fills it
+    /// is to make room in it, and takes nobody else's.
+    fn full(&self, name: &str, limits: Limits) -> Option<Full> {
         let of_metric = self.metrics.get(name).map_or(0, |metric| metric.limited);
-        (of_metric >= limits.metric).then_some(limits.metric)
+        if of_metric >= limits.metric {
+            return Some(Full::Metric(limits.metric));
+        }
+        (self.len >= limits.client).then_some(Full::Client(limits.client))
+    }
+
+    /// Notes a context by its hash for which there was no room.
+    fn note_refused(&self, name: &str, full: Full, hash: u64) {
+        match (full, self.metrics.get(name)) {
+            (Full::Metric(_), Some(metric)) => metric.refused.note(hash),
+            _ => self.refused.note(hash),
+        }
+    }
+
+    fn take_crowd(&self) -> Crowd {
+        let refused = self.metrics.iter().map(|(name, metric)| (name, metric.refused.take()));
+        let metrics = refused.filter(|(_, n)| *n > 0).map(|(name, n)| (name.clone(), n)).collect();
+        Crowd { client: self.refused.take(), metrics }
     }
 
     /// The number that a context is counted in.
@@ -304,7 +342,7 @@ impl Table {
 
     fn insert(&mut self, hash: u64, context: &Arc<Context>) {
         self.contexts.entry(hash).or_default().push(Arc::clone(context));
-        let new = || Metric { kind: context.kind, contexts: 0, limited: 0 };
+        let new = || Metric { kind: context.kind, contexts: 0, limited: 0, refused: Refused::default() };
         let metric = self.metrics.entry(context.name.clone()).or_insert_with(new);
         metric.contexts += 1;
         metric.limited += usize::from(!context.is_bounded);
@@ -403,6 +441,7 @@ mod tests {
         drop(handle);
         context.call();
         assert!(!index.remove(&context));
+        assert!(context.take_called(), "to look at it is not to take it");
         let limit = register(&index, "more", &[], Kind::Counter);
         assert_eq!(limit, Err(Refusal::ContextLimit(1)));
         assert!(index.remove(&context));

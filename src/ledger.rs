@@ -128,6 +128,13 @@ pub struct Stats {
     pub folded_values: u64,
     /// Registrations that got a handle of a metric's overflow context.
     pub folded_registrations: u64,
+    /// Times that a value which is not finite made a gauge absent: once for each change from a level, or from never set, to
+    /// none. It is no loss, and in no other count, because a gauge without a level says what there is to say. Sources that
+    /// divide by an idle interval's count, as tokio-metrics does, set NaN all the time.
+    pub unset_gauges: u64,
+    /// Watches that were refused because a [pool or a queue](crate::WatchBuilder) with the same prefix and tags is being
+    /// watched. Their status is never asked, and what they would have reported is in no other count.
+    pub refused_watches: u64,
     /// Contexts that the client knows now.
     pub contexts: u64,
     /// Times a probe panicked.
@@ -194,6 +201,8 @@ impl fmt::Debug for Stats {
             .field("refused_tags", &self.refused_tags)
             .field("folded_values", &self.folded_values)
             .field("folded_registrations", &self.folded_registrations)
+            .field("unset_gauges", &self.unset_gauges)
+            .field("refused_watches", &self.refused_watches)
             .field("contexts", &self.contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
@@ -233,6 +242,8 @@ pub(crate) struct Ledger {
     pub(crate) refused_tags: Count,
     pub(crate) folded_values: StripedCount,
     pub(crate) folded_registrations: Count,
+    pub(crate) unset_gauges: Count,
+    pub(crate) refused_watches: Count,
     pub(crate) probe_panics: Count,
     pub(crate) probes_removed: Count,
     pub(crate) probes_late: Count,
@@ -328,6 +339,8 @@ impl Ledger {
             &self.flushes,
             &self.shared_task_ids,
             &self.folded_registrations,
+            &self.unset_gauges,
+            &self.refused_watches,
             &self.lost_task_ids,
         ];
         self.folded_values.clear();
@@ -344,6 +357,8 @@ impl Ledger {
             refused_tags: self.refused_tags.get(),
             folded_values: self.folded_values.get(),
             folded_registrations: self.folded_registrations.get(),
+            unset_gauges: self.unset_gauges.get(),
+            refused_watches: self.refused_watches.get(),
             contexts: contexts as u64,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),

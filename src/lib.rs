@@ -114,6 +114,7 @@ mod cell;
 mod channel;
 mod context;
 mod control;
+mod crowd;
 mod fnv;
 mod fork;
 mod index;

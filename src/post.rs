@@ -6,6 +6,7 @@ use crate::error::FlushError;
 use crate::probe::{ProbeThread, Watched};
 use crate::registry::Registry;
 use crate::task_id::{Identity, TaskIdClaim};
+use crate::watch::{WatchName, WatchNames};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ pub(crate) struct Post {
     pub(crate) probes: Arc<ProbeThread>,
     // Those of the client itself. `None` once nobody will ask them.
     arriving_probes: Mutex<Option<Vec<Watched>>>,
+    watch_names: Mutex<WatchNames>,
     // What the worker left behind when it ended.
     remains: Mutex<Option<Registry>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -36,6 +38,7 @@ impl Post {
             control: Control::default(),
             probes,
             arriving_probes: Mutex::new(Some(Vec::new())),
+            watch_names: Mutex::default(),
             remains: Mutex::default(),
             thread: Mutex::default(),
         }
@@ -100,6 +103,11 @@ impl Post {
             }
             None => Some(probe),
         }
+    }
+
+    /// Takes a name for what is about to be watched. `false` if something that is watched has it.
+    pub(crate) fn take_watch_name(&self, name: &Arc<WatchName>, watching: &Arc<()>) -> bool {
+        lock(&self.watch_names).take(name, watching)
     }
 
     pub(crate) fn take_arriving_probes(&self) -> Vec<Watched> {

@@ -1,19 +1,22 @@
 //! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
 
+mod room;
+
 use crate::aggregate::{Aggregate, Timed};
 use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::index::Index;
-use crate::keeper::Keepers;
+use crate::keeper::{IdleGauges, Keepers, Tidying};
 use crate::route::{Rendered, Route};
 use std::mem;
 use std::sync::Arc;
 
-/// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval.
+/// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval. Not a
+/// gauge, which has something to send as long as it is known.
 pub(crate) const IDLE_FLUSHES: u32 = 150;
 
-/// The same where there was no room for another context.
+/// The same if there was no room for another context. A gauge leaves after as many at the earliest.
 pub(crate) const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
 
 /// All contexts, owned by the worker.
@@ -33,6 +36,9 @@ struct Tracked {
     counted: Counted,
     occupied: Reading,
     idle_flushes: u32,
+    // At the last flush that found it in use.
+    used_at: u64,
+    // It was called by name, and outlives its handles for that reason.
     by_name: bool,
 }
 
@@ -44,14 +50,16 @@ pub(crate) struct Flush<'a> {
     pub(crate) keepers: &'a Keepers,
     pub(crate) routes: &'a mut [Route],
     pub(crate) aggregate: &'a mut Aggregate,
+    pub(crate) now: u64,
+    pub(crate) idle_gauges: IdleGauges,
 }
 
 /// Whether a context is still wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
-    /// A handle is held, or there was a call by name since the last flush.
+    /// A handle is held, there was a call by name since the last flush, or it is a gauge that was called by name before.
     Live,
-    /// Nobody used it, but it may be called again.
+    /// Nobody uses it, but it may be called again, or a thread that remembers it be in the middle of a call.
     Idle,
     /// It is out of the index, and no thread remembers it: this is its last flush.
     Gone,
@@ -70,11 +78,13 @@ impl Registry {
 
     /// Reports every context, and forgets those that nobody holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
-        let crowded = flush.index.take_crowded();
+        let crowd = flush.index.take_crowd();
         // What they let go of is reported once more, and has made room by the next flush.
-        flush.keepers.tidy(crowded);
-        let idle_flushes = if crowded { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES };
-        self.contexts.retain_mut(|tracked| tracked.flush(flush, idle_flushes) != Life::Gone);
+        flush.keepers.tidy(Tidying { now: flush.now, crowd: crowd.as_ref(), idle_gauges: flush.idle_gauges });
+        if let Some(crowd) = &crowd {
+            self.make_room(crowd, flush.index, flush.keepers);
+        }
+        self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
     }
 
     /// Renders all lines again: the task id has changed.
@@ -105,6 +115,7 @@ impl Tracked {
             counted: Counted::default(),
             occupied,
             idle_flushes: 0,
+            used_at: 0,
             by_name: false,
         }
     }
@@ -113,10 +124,10 @@ impl Tracked {
         let mut tracked = Self::new(context);
         tracked.take_values();
         tracked.context.take_called();
+        tracked.context.take_registered();
         match &tracked.context.cell {
             Cell::Gauge(cell) => {
-                cell.unset();
-                cell.take_peak();
+                cell.start_over();
                 tracked.reported = None;
             }
             Cell::Occupancy(cell) => tracked.occupied = cell.start_over(clock.now()),
@@ -125,9 +136,9 @@ impl Tracked {
         tracked
     }
 
-    fn flush(&mut self, flush: &mut Flush<'_>, max_idle: u32) -> Life {
+    fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
         // Decided before the cell is read: what is put into it until then is reported now.
-        let life = self.life(flush.index, max_idle);
+        let life = self.life(flush);
         if self.lines.is_empty() {
             self.render(flush.routes);
         }
@@ -150,21 +161,44 @@ impl Tracked {
         self.lines = routes.iter_mut().map(|route| route.render(&self.context)).collect();
     }
 
-    fn life(&mut self, index: &Index, max_idle: u32) -> Life {
+    fn life(&mut self, flush: &Flush<'_>) -> Life {
         let called = self.context.take_called();
-        self.by_name |= called;
-        if called || self.context.cell.is_held() {
-            self.idle_flushes = 0;
+        let is_gauge = matches!(self.context.cell, Cell::Gauge(_));
+        let is_held = self.context.cell.is_held();
+        // Whoever dropped a gauge's last handle ended it, unless it was called since.
+        let was_dropped = !is_held && self.context.take_registered() && is_gauge;
+        self.by_name = called || self.by_name && !was_dropped;
+        if called || is_held {
+            (self.idle_flushes, self.used_at) = (0, flush.now);
             return Life::Live;
         }
-        self.idle_flushes += 1;
-        let wanted = self.by_name && self.idle_flushes < max_idle;
-        if !wanted && !self.context.is_retired() {
-            index.remove(&self.context);
+        self.idle_flushes = self.idle_flushes.saturating_add(1);
+        if !self.context.is_retired() {
+            let is_wanted = self.is_wanted(flush);
+            if is_wanted && is_gauge {
+                return Life::Live;
+            }
+            if !is_wanted {
+                flush.index.remove(&self.context);
+            }
         }
         // A thread that remembers a retired context may be in the middle of a call: its value is waited for.
         let forgotten = self.context.is_retired() && Arc::get_mut(&mut self.context).is_some();
         if forgotten { Life::Gone } else { Life::Idle }
+    }
+
+    /// Whether it stays although nobody uses it.
+    fn is_wanted(&self, flush: &Flush<'_>) -> bool {
+        let is_lasting = self.is_lasting_gauge();
+        let is_late =
+            matches!(self.context.cell, Cell::Gauge(_)) && flush.idle_gauges.end(self.used_at, flush.now);
+        self.by_name && (is_lasting || self.idle_flushes < IDLE_FLUSHES) && !is_late
+    }
+
+    /// Whether it is a gauge with a level that stays as long as there is room. What stands for many values, or for one that
+    /// may lose its place, does not: nobody would ever set it again.
+    fn is_lasting_gauge(&self) -> bool {
+        matches!(&self.context.cell, Cell::Gauge(cell) if !self.context.is_bounded && cell.value().is_some())
     }
 
     fn take_values(&mut self) -> u64 {
@@ -217,7 +251,7 @@ impl Flush<'_> {
         if !timed.is_empty() {
             self.report(lines, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
         }
-        // Taken whatever comes of it: it belongs to this interval.
+        // Taken whatever comes of it: it belongs to this interval. A gauge that is absent by now reports neither.
         let highest = cell.take_peak();
         let level = cell.value()?;
         let is_old = reported == Some(level.to_bits()) && highest.is_none_or(|highest| highest <= level);

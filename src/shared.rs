@@ -11,6 +11,7 @@ use crate::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
 use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
+use crate::watch::WatchName;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -87,6 +88,20 @@ impl Shared {
         let (watched, watching) = Watched::new(probe);
         let refused = self.post().probes.watch(watched);
         // Not under the lock: what it holds may be anything.
+        drop(refused);
+        watching
+    }
+
+    /// As [`watch`](Self::watch), unless something else is watched by the name: then the probe is refused and counted.
+    pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
+        crate::fork::check();
+        let (watched, watching) = Watched::new(probe);
+        let refused = if self.post().take_watch_name(name, &watching) {
+            self.post().probes.watch(watched)
+        } else {
+            self.ledger.refused_watches.add(1);
+            Some(watched)
+        };
         drop(refused);
         watching
     }

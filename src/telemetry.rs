@@ -130,6 +130,8 @@ impl Telemetry {
         add("tags_refused", None, Box::new(|stats, _| stats.refused_tags));
         add("values_folded", None, Box::new(|stats, _| stats.folded_values));
         add("registrations_folded", None, Box::new(|stats, _| stats.folded_registrations));
+        add("gauges_unset", None, Box::new(|stats, _| stats.unset_gauges));
+        add("watches_refused", None, Box::new(|stats, _| stats.refused_watches));
         add("probe_panics", None, Box::new(|stats, _| stats.probe_panics));
         add("probes_removed", None, Box::new(|stats, _| stats.probes_removed));
         add("notice_panics", None, Box::new(|stats, _| stats.notice_panics));

@@ -1,10 +1,13 @@
 //! Pools and queues as they are watched: a status, and the gauges that report it.
 
+mod name;
 mod pool;
 mod queue;
 
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
+
+pub(crate) use self::name::{WatchName, WatchNames};
 
 use crate::client::Client;
 use crate::handle::{Counter, Gauge};
@@ -48,6 +51,25 @@ pub trait Watchable: Send + 'static {
 /// Gauges are named `<prefix>.<field>` with the client's own prefix before them, and tagged with what is watched:
 /// `shop.pool.in_use` with `pool:primary`. The peak since the last flush is `<prefix>.<field>.max`; the configured
 /// limits, `pool.max` and `queue.capacity`, have none.
+///
+/// The prefix and the tags, in any order, are the name of what is watched, and only one thing is watched by a name: two
+/// would overwrite each other's gauges. While the first is watched, a second of the same name is refused. Its status is never
+/// asked, its [`Watch`] watches nothing, and it is counted in [`Stats::refused_watches`](crate::Stats::refused_watches). The
+/// name is free again as soon as the first [`Watch`] is dropped, its status is `None`, or it panicked three times in a row. A
+/// [detached](Watch::detach) watch keeps its name like any other. In a forked child all names are free, as the parent's pools
+/// and queues are not watched there.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::PoolStatus;
+///
+/// let _first = client.watch_pool("primary", PoolStatus::default);
+/// let _second = client.watch_pool("primary", PoolStatus::default); // refused
+/// let _other = client.pool("primary").tag("shard", "2").watch(PoolStatus::default);
+/// assert_eq!(client.stats().refused_watches, 1);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is watched until `watch` is called"]
 pub struct WatchBuilder<'a, S> {
@@ -108,20 +130,25 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
+        let name = WatchName::new(&self.prefix, &self.tags);
         let levels = StatusLevels {
             client: self.client.clone(),
             prefix: self.prefix,
             tags: self.tags,
             gauges: Mutex::default(),
         };
-        let probe = StatusProbe { levels: Arc::new(levels), status, counters: Vec::new(), over: false };
-        Watch::new(self.client.shared().watch(Box::new(probe)))
+        let levels = Arc::new(levels);
+        let probe =
+            StatusProbe { _name: Arc::clone(&name), levels, status, counters: Vec::new(), over: false };
+        Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
     }
 }
 
 /// Asks for a status and sets a gauge for each of its fields.
 #[derive(Debug)]
 struct StatusProbe<F> {
+    // Taken for as long as this is asked.
+    _name: Arc<WatchName>,
     levels: Arc<StatusLevels>,
     status: F,
     // In the order of the status's counts; what was never counted has none.

@@ -5,6 +5,7 @@ mod schedule;
 pub(crate) use self::schedule::{Schedule, random_phase};
 
 use crate::aggregate::Aggregate;
+use crate::keeper::IdleGauges;
 use crate::ledger::DropReason;
 use crate::probe::Watched;
 use crate::record::Record;
@@ -38,6 +39,7 @@ pub(crate) struct Worker {
     /// The agents; there is always one.
     pub(crate) routes: Vec<Route>,
     pub(crate) schedule: Schedule,
+    pub(crate) idle_gauges: IdleGauges,
     pub(crate) registry: Registry,
     pub(crate) aggregate: Aggregate,
     pub(crate) probes: Vec<Watched>,
@@ -164,6 +166,8 @@ impl Worker {
             keepers: &self.shared.keepers,
             routes: &mut self.routes,
             aggregate: &mut self.aggregate,
+            now,
+            idle_gauges: self.idle_gauges,
         });
         self.shared.ledger.refuse(DropReason::Invalid, self.aggregate.clear());
         let report_itself = last || self.schedule.telemetry.is_due(now);

@@ -162,6 +162,7 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 type Key = (&'static str, bool);
 
 /// What is known of a context.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 struct Known {
     kind: Kind,
@@ -169,11 +170,23 @@ struct Known {
     called: bool,
     by_name: bool,
     idle_flushes: u32,
+    // A handle was registered since a flush last saw that there was none left.
+    registered: bool,
+    // Which of them was known first.
+    born: u64,
     level: Option<f64>,
     reported: Option<u64>,
     // Of the gauge that keeps its peak, since the last flush.
     highest: Option<f64>,
     added: u64,
+    leaves: bool,
+}
+
+impl Known {
+    /// Whether it is a gauge that stays as long as there is room.
+    fn is_lasting(&self, is_overflow: bool) -> bool {
+        self.kind == Kind::Gauge && !is_overflow && self.level.is_some()
+    }
 }
 
 /// How many values are accepted, by the documented rules.
@@ -182,8 +195,9 @@ struct Model {
     limit: usize,
     small_packets: bool,
     contexts: BTreeMap<Key, Known>,
-    // Whether there was no room for something since the last flush.
-    crowded: bool,
+    // For what there was no room since the last flush.
+    refused: BTreeSet<&'static str>,
+    born: u64,
     accepted: u64,
     refused_registrations: u64,
     added: BTreeMap<&'static str, u64>,
@@ -199,7 +213,10 @@ impl Model {
         if name.is_empty() {
             return None;
         }
-        self.crowded |= overflow;
+        if overflow {
+            self.refused.insert(name);
+        }
+        self.born += 1;
         let key = (name, overflow);
         let other = self.contexts.get(&(name, !overflow)).map(|known| known.kind);
         let room = self.contexts.contains_key(&key) || !overflow || contexts(true) < self.limit;
@@ -213,10 +230,13 @@ impl Model {
             called: false,
             by_name: false,
             idle_flushes: 0,
+            registered: false,
+            born: self.born,
             level: None,
             reported: None,
             highest: None,
             added: 0,
+            leaves: false,
         });
         (known.kind == kind).then_some((key, known))
     }
@@ -226,6 +246,7 @@ impl Model {
         let found = self.find(name, kind);
         let key = found.map(|(key, known)| {
             known.held = true;
+            known.registered = true;
             key
         });
         self.refused_registrations += u64::from(key.is_none());
@@ -251,7 +272,7 @@ impl Model {
                 known.highest = Some(known.highest.map_or(level, |highest| highest.max(level)));
             }
         } else {
-            self.accepted += 1;
+            self.contexts.get_mut(&key).unwrap().level = None;
         }
     }
 
@@ -266,11 +287,17 @@ impl Model {
     }
 
     fn flush(&mut self, away: bool) {
-        let most_idle = if std::mem::take(&mut self.crowded) { 2 } else { 150 };
-        for ((name, _), known) in &mut self.contexts {
+        let leaving = self.leaving();
+        for (key @ (name, overflow), known) in &mut self.contexts {
             let called = std::mem::take(&mut known.called);
-            known.by_name |= called;
-            let live = known.held || called;
+            let dropped = !known.held && std::mem::take(&mut known.registered) && known.kind == Kind::Gauge;
+            known.by_name = called || known.by_name && !dropped;
+            let used = known.held || called;
+            known.idle_flushes = if used { 0 } else { known.idle_flushes + 1 };
+            let lasting = known.is_lasting(*overflow);
+            known.leaves =
+                leaving.contains(key) || !used && !(known.by_name && (lasting || known.idle_flushes < 150));
+            let live = used || known.kind == Kind::Gauge && !known.leaves;
             let level = known.level.map(f64::to_bits);
             let spiked = known.highest.take() > known.level;
             let new = level != known.reported || spiked;
@@ -288,12 +315,32 @@ impl Model {
                 _ => {}
             }
             known.reported = level;
-            known.idle_flushes = if live { 0 } else { known.idle_flushes + 1 };
         }
-        // Those that were called by name alone stay for many flushes, but not when there is no room.
-        self.contexts.retain(|_, known| {
-            known.held || known.idle_flushes == 0 || known.by_name && known.idle_flushes < most_idle
-        });
+        self.contexts.retain(|_, known| !known.leaves);
+    }
+
+    /// What leaves at a flush because there was no room for something else.
+    fn leaving(&mut self) -> BTreeSet<Key> {
+        let mut missing = std::mem::take(&mut self.refused).len();
+        if missing == 0 {
+            return BTreeSet::new();
+        }
+        let mut leaving = BTreeSet::new();
+        let mut gauges = Vec::new();
+        for (key, known) in self.contexts.iter().filter(|(_, known)| !known.held && !known.called) {
+            let is_over = !known.by_name || known.kind == Kind::Gauge && known.registered;
+            let is_idle = known.idle_flushes + 1 >= 2;
+            if is_over || is_idle && !known.is_lasting(key.1) {
+                leaving.insert(*key);
+                missing = missing.saturating_sub(usize::from(!key.1));
+            } else if is_idle {
+                gauges.push((std::cmp::Reverse(known.idle_flushes), known.born, *key));
+            }
+        }
+        // Of the gauges, those that were not set for the longest, and no more than are needed.
+        gauges.sort_unstable();
+        leaving.extend(gauges.into_iter().take(missing).map(|(_, _, key)| key));
+        leaving
     }
 
     /// After the shutdown: what is in the cells is a value each.
@@ -489,10 +536,7 @@ impl Run {
                         gauge.set(level);
                         self.model.set(key, level);
                     }
-                    (_, None) => {
-                        gauge.set(level);
-                        self.model.accepted += u64::from(!level.is_finite());
-                    }
+                    (_, None) => gauge.set(level),
                 }
             }
             Op::Unset(slot) => {
@@ -752,7 +796,7 @@ fn an_agent_that_never_was_there_gets_nothing_and_all_of_it_is_counted_over_udp(
         guard.shutdown(PATIENCE).unwrap();
         let stats = client.stats();
         assert_conserved(&stats);
-        assert_eq!(stats.accepted.values, values);
+        assert_eq!(stats.accepted.values, values + 2, "the gauge and its peak once more");
         assert!(stats.accepted.packets > 5, "several a flush: {stats:#?}");
         stats.dropped(DropReason::Transport) == stats.accepted
     });
@@ -809,7 +853,7 @@ fn oversize_lines_are_dropped_and_counted() {
 }
 
 #[test]
-fn values_that_are_not_finite_are_refused_and_counted() {
+fn values_that_are_not_finite_are_refused_and_counted_and_make_a_gauge_absent() {
     let agent = Agent::udp();
     let guard = support::builder().agent(agent.address()).build().unwrap();
     let client = guard.client();
@@ -823,8 +867,9 @@ fn values_that_are_not_finite_are_refused_and_counted() {
         client.timing("run").record(value);
     }
     client.flush(PATIENCE).unwrap();
-    assert_dropped(&client.stats(), DropReason::Invalid, 3 * 13);
-    assert_eq!(agent.lines(2), ["level:1|g|#task_id:0042", "run:1|ms|#task_id:0042"]);
+    assert_dropped(&client.stats(), DropReason::Invalid, 3 * 11);
+    assert_eq!(client.stats().unset_gauges, 1, "which is no loss");
+    assert_eq!(agent.lines(1), ["run:1|ms|#task_id:0042"]);
 }
 
 #[test]
@@ -906,7 +951,7 @@ fn the_clients_own_telemetry_is_in_the_books_as_lines_and_not_as_values() {
         support::builder().agent(agent.address()).telemetry(true).max_packet_size(300).build().unwrap();
     let client = guard.client().clone();
     let values = use_every_kind(&client);
-    client.gauge("level").set(f64::NAN);
+    client.timing("run").record(f64::NAN);
     guard.shutdown(PATIENCE).unwrap();
     let stats = client.stats();
     assert_conserved(&stats);

@@ -147,6 +147,12 @@ fn what_the_recorder_can_not_say_is_refused_and_counted() {
         metrics::gauge!("level").set(f64::INFINITY);
         metrics::histogram!("level").record(f64::NAN);
     });
-    assert_eq!(guard.client().stats().dropped(DropReason::Invalid).values, 3);
+    let stats = guard.client().stats();
+    assert_eq!(
+        stats.dropped(DropReason::Invalid).values,
+        1,
+        "the histogram: a gauge without a level is absent"
+    );
+    assert_eq!(stats.unset_gauges, 1);
     assert_eq!(lines(&guard, &capture), Vec::<String>::new());
 }

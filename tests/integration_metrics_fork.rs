@@ -86,25 +86,31 @@ fn what_a_child_calls_no_more_is_forgotten_there() {
     let recorder = Recorder::new(guard.client());
     with_local_recorder(&recorder, || {
         gauge!("level").set(1.0);
+        gauge!("parents").set(1.0);
         counter!("jobs").increment(1);
         in_a_child(|| {
+            // A gauge that is set there stays; the parent's is absent, and goes.
             gauge!("level").set(2.0);
-            let known = flushed(&guard) && guard.client().stats().contexts == 2;
-            known && (0..160).all(|_| flushed(&guard)) && guard.client().stats().contexts == 0
+            let known = flushed(&guard) && guard.client().stats().contexts == 3;
+            known && (0..160).all(|_| flushed(&guard)) && guard.client().stats().contexts == 1
         });
         assert!(flushed(&guard));
-        assert_eq!(guard.client().stats().contexts, 2);
+        assert_eq!(guard.client().stats().contexts, 3);
     });
 }
 
 #[test]
 fn what_was_forgotten_before_a_fork_is_a_level_of_the_parents_and_a_count_of_both() {
     let capture = Capture::new();
-    let guard = support::builder().capture(&capture).build().unwrap();
+    let (clock, day) = (ManualClock::new(), Duration::from_secs(24 * 3600));
+    let builder = support::builder().capture(&capture).clock(&clock);
+    let guard = builder.idle_gauges(day).build().unwrap();
     let recorder = Recorder::new(guard.client());
     with_local_recorder(&recorder, || {
         gauge!("level").set(10.0);
         counter!("told").absolute(100);
+        assert!(flushed(&guard));
+        clock.advance(day);
         assert!((0..160).all(|_| flushed(&guard)) && guard.client().stats().contexts == 0);
         let _ = capture.take_lines();
         let starts = |expected: [&str; 2]| {

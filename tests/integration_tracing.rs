@@ -136,7 +136,7 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_events() {
 
     drop(agent);
     // A value that can't be reported is lost for another reason, without a line.
-    guard.client().gauge("level").set(f64::NAN);
+    guard.client().timing("query").record(f64::NAN);
     work(1);
     assert_one(
         Level::WARN,
@@ -201,7 +201,7 @@ fn every_reason_has_a_field_in_events_of_both_levels() {
     let _alone = alone();
     let (capture, clock) = (Capture::new(), ManualClock::new());
     let guard = builder(&clock).capture(&capture).build().unwrap();
-    guard.client().gauge("level").set(f64::NAN);
+    guard.client().timing("query").record(f64::NAN);
     clock.advance(SECOND);
     guard.client().counter("jobs").increment(1);
     clock.advance(61 * SECOND);

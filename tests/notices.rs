@@ -115,7 +115,7 @@ fn an_agent_that_comes_and_goes_is_told_of_once_a_minute_at_most() {
 fn each_reason_is_told_with_its_own_figures() {
     let desk = Desk::new();
     let client = desk.guard.client();
-    (0..3).for_each(|_| client.gauge("level").set(f64::NAN));
+    (0..3).for_each(|_| client.timing("query").record(f64::NAN));
     client.event("large", &"x".repeat(2000));
     desk.clock.advance(SECOND);
     let [notice] = desk.told().try_into().unwrap();

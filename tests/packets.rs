@@ -192,15 +192,17 @@ fn unit(u: &mut Unstructured<'_>) -> arbitrary::Result<Unit> {
 
 #[test]
 fn whatever_is_sent_packets_are_full_and_no_unit_is_split() {
-    // Its queue holds all of a flush, as that of a Unix socket would not.
-    let agent = Agent::udp();
+    // Their queues hold all of a flush, as that of a Unix socket would not.
+    let (to_dog, to_plain) = (Agent::udp(), Agent::udp());
     arbtest::arbtest(|u| {
         let limit = u.int_in_range(64..=400)?;
         let count = u.int_in_range(0..=40)?;
         let units: Vec<Unit> = (0..count).map(|_| unit(u)).collect::<Result<_, _>>()?;
-        let builder = support::builder().agent(agent.address()).max_packet_size(limit);
-        let (dog, plain) =
-            (builder.clone().build().unwrap(), builder.dialect(Dialect::Statsd).build().unwrap());
+        let build = |agent: &Agent, dialect| {
+            let builder = support::builder().agent(agent.address()).max_packet_size(limit);
+            builder.dialect(dialect).build().unwrap()
+        };
+        let (dog, plain) = (build(&to_dog, Dialect::DogStatsd), build(&to_plain, Dialect::Statsd));
         let (mut events, mut gauges, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         for (number, unit) in units.iter().enumerate() {
             match unit {
@@ -220,12 +222,17 @@ fn whatever_is_sent_packets_are_full_and_no_unit_is_split() {
                 }
             }
         }
-        for (guard, mut units) in [(&dog, [events, gauges].concat()), (&plain, pairs)] {
+        for (guard, agent, mut units) in
+            [(dog, &to_dog, [events, gauges].concat()), (plain, &to_plain, pairs)]
+        {
             let all = units.len();
             units.retain(|unit| unit.len() <= limit);
-            assert_packed(guard, &agent, &units, limit);
+            assert_packed(&guard, agent, &units, limit);
             let dropped = guard.client().stats().dropped(DropReason::TooLarge).values;
             assert_eq!(dropped, (all - units.len()) as u64);
+            // Gauges are sent once more at the shutdown.
+            drop(guard);
+            drop(agent.drain_packets());
         }
         Ok(())
     })

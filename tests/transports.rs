@@ -26,7 +26,7 @@ fn client_of(address: String) -> Guard {
 
 fn send_two(guard: &Guard) {
     guard.client().counter("jobs").increment(1);
-    guard.client().gauge("fill").set(0.5);
+    guard.client().gauge("fill").register().set(0.5);
     guard.client().flush(PATIENCE).unwrap();
     assert_conserved(&guard.client().stats());
 }

@@ -303,7 +303,7 @@ fn a_counter_is_whole_up_to_the_last_digit() {
 }
 
 #[test]
-fn values_that_are_not_finite_are_refused_and_counted() {
+fn values_that_are_not_finite_are_no_values() {
     let (text, stats) = sent_by(support::builder(), |client| {
         let (gauge, timing) = (client.gauge("g").register(), client.timing("t").register());
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
@@ -319,11 +319,12 @@ fn values_that_are_not_finite_are_refused_and_counted() {
     });
     assert_eq!(text, "");
     assert_eq!(stats.accepted, stats.dropped(DropReason::Invalid));
-    assert_eq!(dropped(&stats, DropReason::Invalid), 3 * 12);
+    assert_eq!(dropped(&stats, DropReason::Invalid), 3 * 7, "those of the timing");
+    assert_eq!(stats.unset_gauges, 1, "it stays absent");
 }
 
 #[test]
-fn a_sum_that_is_not_finite_leaves_the_gauge_as_it_was() {
+fn a_sum_that_is_not_finite_makes_the_gauge_absent() {
     let (text, stats) = sent_by(support::builder().dialect(Dialect::Statsd), |client| {
         let gauge = client.gauge("g").register();
         gauge.set(f64::MAX);
@@ -331,10 +332,12 @@ fn a_sum_that_is_not_finite_leaves_the_gauge_as_it_was() {
         gauge.add(f64::NAN);
         gauge.set(3.0);
         gauge.add(f64::NEG_INFINITY);
-        gauge.sub(0.5);
+        client.gauge("h").set(3.0);
+        client.gauge("h").sub(f64::INFINITY);
+        client.gauge("h").add(0.5);
     });
-    assert_eq!(text, "g:2.5|g\n");
-    assert_eq!(dropped(&stats, DropReason::Invalid), 3);
+    assert_eq!(text, "h:0.5|g\n");
+    assert_eq!((stats.unset_gauges, stats.dropped_total().values), (3, 0));
 }
 
 // Weights.

@@ -134,7 +134,8 @@ impl Expected<'_> {
             return self.timed(value.is_finite(), "g", |text| number(text) == value);
         }
         if !value.is_finite() {
-            return self.dropped(DropReason::Invalid, 1);
+            assert_eq!(self.sent.stats.unset_gauges, 1);
+            return self.dropped(DropReason::Invalid, 0);
         }
         let by_difference = value < 0.0 && !self.setting.is_dogstatsd();
         let values = if by_difference { vec![0.0, value] } else { vec![value] };

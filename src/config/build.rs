@@ -13,6 +13,7 @@ use crate::env::{self, Environment};
 use crate::error::ConfigError;
 use crate::fork;
 use crate::index::Limits;
+use crate::keeper::IdleGauges;
 use crate::ledger::Ledger;
 use crate::notice::Notices;
 use crate::origin::Origin;
@@ -80,6 +81,7 @@ impl ClientBuilder {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
+        let idle_gauges = self.checked_idle_gauges()?;
         let task_id = claim.task_id();
         let routes = self.routes(address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
@@ -89,6 +91,7 @@ impl ClientBuilder {
             shared: Arc::clone(shared),
             routes,
             schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
+            idle_gauges,
             registry,
             aggregate: Aggregate::default(),
             probes: Vec::new(),
@@ -115,6 +118,16 @@ impl ClientBuilder {
     /// Whether the main agent gets distributions as summaries.
     pub(crate) fn sends_summaries(&self) -> bool {
         self.agent.sends_summaries()
+    }
+
+    fn checked_idle_gauges(&self) -> Result<IdleGauges, ConfigError> {
+        match self.idle_gauges {
+            Some(time) if time < MIN_INTERVAL => {
+                let reason = format_args!("it must be at least {MIN_INTERVAL:?}");
+                Err(ConfigError::setting("idle_gauges", format_args!("{time:?}"), reason))
+            }
+            time => Ok(IdleGauges(time.map(nanos))),
+        }
     }
 
     /// What the channel holds.

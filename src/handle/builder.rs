@@ -259,6 +259,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let index = &self.client.shared().index;
         let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
         let cell = index.with_new(self.name, &self.tags, self.kind, bounded, make, |context| {
+            context.register();
             M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
         });
         // A name has one kind, and a kind one sort of cell.
@@ -272,6 +273,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         let index = &shared.index;
         let cell = index.with_overflow(self.name, self.tags.without_task_id, self.kind, make, |context| {
             context.fold(1);
+            context.register();
             M::pick(&context.cell).map(Arc::clone)
         });
         shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));

@@ -29,7 +29,8 @@
 //! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
 //! | one name under two kinds | the first one stays; the other is refused as `invalid` |
 //! | a tag `task_id` | left out, and counted in `refused_tags`: the client's is added, once |
-//! | a line that can't be read, NaN, infinity | refused as `invalid` |
+//! | NaN or infinity | makes a gauge [absent](crate::Gauge); refused as `invalid` for other kinds, and for a gauge with a time of its own |
+//! | a line that can't be read | refused as `invalid` |
 //! | a name with a `:` in it, as of a Rust path | what follows is read as values: the line is refused, unless they are numbers |
 //! | tags with `,` or <code>&#124;</code> in them | cadence does not escape them. They are read as further tags, or the line is refused; no second metric comes of them |
 //! | a prefix | cadence's is part of the name. The client's is put before it, if it has one too |
@@ -147,7 +148,7 @@ impl CadenceSink {
         value: &str,
         at: Option<SystemTime>,
     ) -> Option<DropReason> {
-        let Some(level) = number(value) else { return self.refuse(DropReason::Invalid, 1) };
+        let Ok(level) = value.parse() else { return self.refuse(DropReason::Invalid, 1) };
         let gauge = self.client.gauge(name).tags(tags);
         match at {
             None => gauge.try_set(level),

@@ -30,7 +30,8 @@
 //!   begins with the process is told so: `absolute(0)` first. A lower value is late, overtaken on its way by another
 //!   thread or task, and is left out. One below half of what the same thread set or saw before is a counter that started
 //!   again, and counts from 0; it takes a thread two values to tell.
-//! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and sent at every flush while they are known.
+//! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and [sent at every
+//!   flush](crate::Gauge#how-long-a-gauge-is-sent) as long as there is room. One that is set to NaN is absent until it is set again.
 //! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are:
 //!   a `Duration` is recorded in seconds, by the facade. [`timings_by_unit`](Recorder::timings_by_unit) makes milliseconds
 //!   of those whose unit was described.
@@ -48,11 +49,11 @@
 //! can't be told apart: an absolute value there is refused and counted as [`ContextLimit`](crate::DropReason::ContextLimit).
 //!
 //! A macro registers at each call, and leaves no handle behind. What is registered is kept: for as long as somebody holds
-//! a handle of it, and from then on until 150 flushes have passed without a call, as for calls by name. Then its
-//! gauge is sent no more, and its room is free. Where there is no room for others, counters and histograms
-//! go after two. A gauge that was left by `increment` or `decrement` at something else than 0 stays
-//! as long as there is room: somebody will take away what was added. A counter that is set stays for the 150 in a crowd
-//! too. The worker sees to it at every flush; there is no thread of its own.
+//! a handle of it, and from then on, if it is a counter or a histogram, until 150 flushes have passed without a call, as for
+//! calls by name. If there is no room for others, these two go after two flushes, but a counter that is set stays for the 150
+//! then too. A gauge stays as long as there is room. In a crowd the least recently called gauges leave first, whether the facade
+//! called them or not, as many as are needed; [`idle_gauges`](crate::ClientBuilder::idle_gauges) ends them earlier. The worker
+//! sees to it at every flush; there is no thread of its own.
 //!
 //! What is left of the forgotten is where they were: a gauge's level, from which `increment` and `decrement` go on, and the
 //! last absolute value of a counter. That is kept of as many of each as the client may have contexts, the latest ones,
@@ -61,8 +62,7 @@
 //! # Cost
 //!
 //! A registered handle is one of ours behind one call through a pointer, which is about 20 instructions more: 41 instead
-//! of 22 for a counter, and for a gauge, which also notes whether it was set or moved, 47 instead of 27. It takes no
-//! lock and allocates nothing. A macro finds what its thread registered lately, up to 256 of each kind, without a
+//! of 22 for a counter. It takes no lock and allocates nothing. A macro finds what its thread registered lately, up to 256 of each kind, without a
 //! lock, and other known keys under a read lock; neither allocates (what the macro does to make a key of labels known at
 //! run time is its own). A key that has a label `task_id` or the same label twice is found under the lock always.
 //!

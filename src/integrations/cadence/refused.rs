@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind};
 /// use tasktag::integrations::cadence::{CadenceSink, Refused};
 ///
 /// let sink = CadenceSink::new(guard.client());
-/// let error = sink.emit("pool.busy:NaN|g").unwrap_err();
+/// let error = sink.emit("pool.busy:all|g").unwrap_err();
 /// let refused = error.get_ref().and_then(|error| error.downcast_ref::<Refused>());
 /// assert_eq!(refused.map(|refused| refused.reason()), Some(DropReason::Invalid));
 /// # Ok::<(), tasktag::ConfigError>(())

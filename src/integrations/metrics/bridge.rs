@@ -7,10 +7,10 @@ use super::{HistogramKind, labels};
 use crate::client::Client;
 use crate::fork;
 use crate::handle::{Distribution, MetricBuilder};
-use crate::keeper::{Held, Keep};
+use crate::keeper::{GaugeId, Held, Keep, SpareGauges, Tidying};
 use crate::ledger::DropReason;
 use metrics::{Key, Unit};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -155,11 +155,19 @@ impl Bridge {
 }
 
 impl Keep for Bridge {
-    fn tidy(&self, crowded: bool) {
+    fn tidy(&self, flush: Tidying<'_>) {
         let limit = self.client.shared().index.limit();
-        self.counters.tidy(crowded, limit);
-        self.gauges.tidy(crowded, limit);
-        self.histograms.tidy(crowded, limit);
+        self.counters.tidy(flush, limit);
+        self.gauges.tidy(flush, limit);
+        self.histograms.tidy(flush, limit);
+    }
+
+    fn find_spare_gauges(&self, spare: &mut SpareGauges) {
+        self.gauges.find_spare(spare);
+    }
+
+    fn release_gauges(&self, gauges: &HashSet<GaugeId>) {
+        self.gauges.release(gauges, self.client.shared().index.limit());
     }
 
     fn freeze(&self) -> Box<dyn Held + '_> {
@@ -190,8 +198,8 @@ impl Made for GaugeHandle {
         bridge.client.gauge(name)
     }
 
-    fn make(_: &Bridge, _: &str, handle: Self::Of, _: bool) -> Self {
-        Self::new(handle)
+    fn make(_: &Bridge, _: &str, handle: Self::Of, is_overflow: bool) -> Self {
+        Self::new(handle, is_overflow)
     }
 }
 

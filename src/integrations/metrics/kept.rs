@@ -5,11 +5,12 @@ use super::forgotten::Trace;
 use super::recent::Recent;
 use crate::client::Client;
 use crate::handle::{Counter, Distribution, Gauge, Metric};
+use crate::keeper::{GaugeId, Tidying};
 use crate::ledger::DropReason;
 use crate::registry::{IDLE_FLUSHES, IDLE_FLUSHES_IN_A_CROWD};
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// One of our handles as the facade wants it.
 pub(super) trait Handle: Send + Sync + Sized + 'static {
@@ -18,8 +19,8 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
     /// What the calling thread found lately.
     fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T;
 
-    /// Flushes without a call after which it is let go; `None` is never.
-    fn patience(&self, crowded: bool) -> Option<u32>;
+    /// Whether it is let go at a flush, after so long without a call.
+    fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool;
 
     /// What the next one of its key has to know, when this one is let go.
     fn trace(&self) -> Option<Trace> {
@@ -28,6 +29,23 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
 
     /// Before it is used first.
     fn go_on_from(&mut self, _: Trace) {}
+}
+
+/// How long nobody held something or looked for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Idle {
+    pub(super) flushes: u32,
+    /// At the flush that found it in use last, in the clock's nanoseconds.
+    pub(super) used_at: u64,
+    /// Whether there was no room for others that want its place.
+    pub(super) is_crowded: bool,
+}
+
+impl Idle {
+    /// What has nothing to send while nobody uses it.
+    fn ends_silent(self) -> bool {
+        self.flushes >= if self.is_crowded { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES }
+    }
 }
 
 /// A handle with its key.
@@ -42,13 +60,14 @@ pub(super) struct Kept<H> {
     // Looked for since the last flush.
     called: AtomicBool,
     idle_flushes: AtomicU32,
+    used_at: AtomicU64,
     handle: H,
 }
 
 impl<H: Handle> Kept<H> {
     pub(super) fn new(recorder: u64, key: &Key, handle: H) -> Self {
-        let (called, idle_flushes) = (AtomicBool::new(true), AtomicU32::new(0));
-        Self { recorder, key: key.to_retained(), called, idle_flushes, handle }
+        let (called, idle_flushes, used_at) = (AtomicBool::new(true), AtomicU32::new(0), AtomicU64::new(0));
+        Self { recorder, key: key.to_retained(), called, idle_flushes, used_at, handle }
     }
 
     #[inline]
@@ -65,19 +84,29 @@ impl<H: Handle> Kept<H> {
     }
 
     /// At a flush: whether nobody held it or looked for it for so long that it is to go.
-    pub(super) fn grows_old(self: &Arc<Self>, crowded: bool) -> bool {
+    pub(super) fn grows_old(self: &Arc<Self>, flush: Tidying<'_>) -> bool {
         let called = self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Relaxed);
         if called || Arc::strong_count(self) > 1 {
             self.idle_flushes.store(0, Ordering::Relaxed);
+            self.used_at.store(flush.now, Ordering::Relaxed);
             return false;
         }
-        self.idle_flushes.fetch_add(1, Ordering::Relaxed);
-        self.is_old(crowded)
+        self.idle_flushes.store(self.idle_flushes().saturating_add(1), Ordering::Relaxed);
+        self.is_old(flush)
     }
 
-    pub(super) fn is_old(&self, crowded: bool) -> bool {
-        let idle = self.idle_flushes.load(Ordering::Relaxed);
-        self.handle.patience(crowded).is_some_and(|patience| idle >= patience)
+    pub(super) fn is_old(&self, flush: Tidying<'_>) -> bool {
+        let idle = Idle {
+            flushes: self.idle_flushes(),
+            used_at: self.used_at.load(Ordering::Relaxed),
+            is_crowded: flush.crowd.is_some_and(|crowd| crowd.concerns(self.key.name())),
+        };
+        self.handle.ends(idle, flush)
+    }
+
+    /// Flushes since somebody held it or looked for it.
+    pub(super) fn idle_flushes(&self) -> u32 {
+        self.idle_flushes.load(Ordering::Relaxed)
     }
 
     pub(super) fn trace(&self) -> Option<(Key, Trace)> {
@@ -118,10 +147,10 @@ impl Handle for CounterHandle {
         RECENT.with(act)
     }
 
-    fn patience(&self, crowded: bool) -> Option<u32> {
+    fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
         // What was told last would be lost, and with it what is told next.
         let is_told = self.absolute.as_ref().is_some_and(Absolute::is_in_use);
-        Some(if crowded && !is_told { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES })
+        Idle { is_crowded: idle.is_crowded && !is_told, ..idle }.ends_silent()
     }
 
     fn trace(&self) -> Option<Trace> {
@@ -151,15 +180,15 @@ impl CounterFn for Kept<CounterHandle> {
 #[derive(Debug)]
 pub(super) struct GaugeHandle {
     gauge: Gauge,
-    // What was added is somebody's to take away again.
-    moved: AtomicBool,
+    // It stands for many keys, none of which may ever be set again.
+    is_overflow: bool,
     // The level at which the last one of its key was let go.
     before: Option<Trace>,
 }
 
 impl GaugeHandle {
-    pub(super) fn new(gauge: Gauge) -> Self {
-        Self { gauge, moved: AtomicBool::new(false), before: None }
+    pub(super) fn new(gauge: Gauge, is_overflow: bool) -> Self {
+        Self { gauge, is_overflow, before: None }
     }
 
     /// What a move begins with where nothing was set.
@@ -171,14 +200,12 @@ impl GaugeHandle {
 
     fn add(&self, delta: f64) {
         self.gauge.add_from(self.start(), delta);
-        self.note(true);
     }
+}
 
-    #[inline]
-    fn note(&self, moved: bool) {
-        if self.moved.load(Ordering::Relaxed) != moved {
-            self.moved.store(moved, Ordering::Relaxed);
-        }
+impl Kept<GaugeHandle> {
+    pub(super) fn gauge(&self) -> GaugeId {
+        GaugeId::of(self.handle.gauge.cell())
     }
 }
 
@@ -190,14 +217,19 @@ impl Handle for GaugeHandle {
         RECENT.with(act)
     }
 
-    fn patience(&self, crowded: bool) -> Option<u32> {
-        let is_owed =
-            self.moved.load(Ordering::Relaxed) && self.gauge.level().is_some_and(|level| level != 0.0);
-        (crowded || !is_owed).then_some(IDLE_FLUSHES)
+    /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::keeper::Keep).
+    fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool {
+        if self.is_overflow {
+            return idle.flushes >= IDLE_FLUSHES;
+        }
+        match self.gauge.level() {
+            Some(_) => flush.idle_gauges.end(idle.used_at, flush.now),
+            None => idle.ends_silent(),
+        }
     }
 
     fn trace(&self) -> Option<Trace> {
-        let level = self.gauge.level().unwrap_or_else(|| self.start());
+        let level = self.gauge.level_or(self.start());
         (level != 0.0).then(|| Trace::new(level.to_bits()))
     }
 
@@ -218,7 +250,6 @@ impl GaugeFn for Kept<GaugeHandle> {
     #[inline]
     fn set(&self, value: f64) {
         self.handle.gauge.set(value);
-        self.handle.note(false);
     }
 }
 
@@ -258,8 +289,8 @@ impl Handle for HistogramHandle {
         RECENT.with(act)
     }
 
-    fn patience(&self, crowded: bool) -> Option<u32> {
-        Some(if crowded { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES })
+    fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
+        idle.ends_silent()
     }
 }
 

@@ -1,12 +1,12 @@
 //! From keys to the handles that are kept for them.
 
 use super::forgotten::Forgotten;
-use super::kept::{Handle, Kept};
+use super::kept::{GaugeHandle, Handle, Kept};
 use super::labels;
-use crate::keeper::Held;
+use crate::keeper::{GaugeId, Held, SpareGauges, Tidying};
 use foldhash::fast::RandomState;
 use metrics::Key;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
@@ -96,15 +96,15 @@ impl<H: Handle> Table<H> {
     }
 
     /// Lets go of what nobody held or called for long. What has to be known of it later is kept, for as many as `limit`.
-    pub(super) fn tidy(&self, crowded: bool, limit: usize) {
+    pub(super) fn tidy(&self, flush: Tidying<'_>, limit: usize) {
         let known = self.read();
         let links = known.links.values().flatten();
         // All of them are asked: each grows older by it.
-        let old = links.filter(|link| link.grows_old(crowded)).count()
-            + known.overflows.values().filter(|kept| kept.grows_old(crowded)).count();
+        let old = links.filter(|link| link.grows_old(flush)).count()
+            + known.overflows.values().filter(|kept| kept.grows_old(flush)).count();
         drop(known);
         if old > 0 {
-            let gone = self.write().let_go(crowded, limit);
+            let gone = self.write().let_go(limit, |kept| kept.is_old(flush));
             // Not under the lock: a handle may be the last that refers to its client.
             drop(gone);
         }
@@ -129,10 +129,31 @@ impl<H: Handle> Table<H> {
     }
 }
 
+impl Table<GaugeHandle> {
+    /// Adds the gauges that nobody holds or called since the last flush.
+    pub(super) fn find_spare(&self, spare: &mut SpareGauges) {
+        let known = self.read();
+        for link in known.links.values().flatten() {
+            if let Link::Own(kept) = link
+                && Arc::strong_count(kept) == 1
+                && !kept.is_called()
+            {
+                spare.add(kept.gauge(), kept.idle_flushes());
+            }
+        }
+    }
+
+    /// Lets go of those gauges that are still nobody's. Where they were is kept, as in [`tidy`](Self::tidy).
+    pub(super) fn release(&self, gauges: &HashSet<GaugeId>, limit: usize) {
+        let gone = self.write().let_go(limit, |kept| gauges.contains(&kept.gauge()));
+        drop(gone);
+    }
+}
+
 impl<H: Handle> Link<H> {
-    fn grows_old(&self, crowded: bool) -> bool {
+    fn grows_old(&self, flush: Tidying<'_>) -> bool {
         match self {
-            Self::Own(kept) => kept.grows_old(crowded),
+            Self::Own(kept) => kept.grows_old(flush),
             Self::Alias(_, kept) => kept.strong_count() == 0,
         }
     }
@@ -143,12 +164,12 @@ impl<H: Handle> Known<H> {
         self.links.get(&key.get_hash())?.iter().find_map(|link| link.find(key))
     }
 
-    fn let_go(&mut self, crowded: bool, limit: usize) -> Vec<Kept<H>> {
+    fn let_go(&mut self, limit: usize, is_old: impl Fn(&Kept<H>) -> bool) -> Vec<Kept<H>> {
         let mut gone = Vec::new();
         let aliases = &mut self.aliases;
         self.links.retain(|_, links| {
             let stays = |link| match link {
-                Link::Own(kept) => unless_old(kept, crowded, &mut gone).map(Link::Own),
+                Link::Own(kept) => unless_old(kept, &is_old, &mut gone).map(Link::Own),
                 Link::Alias(key, kept) if kept.strong_count() > 0 => Some(Link::Alias(key, kept)),
                 Link::Alias(..) => {
                     *aliases -= 1;
@@ -164,7 +185,7 @@ impl<H: Handle> Known<H> {
         }
         let overflows = mem::take(&mut self.overflows).into_iter();
         self.overflows = overflows
-            .filter_map(|(name, kept)| Some((name, unless_old(kept, crowded, &mut gone)?)))
+            .filter_map(|(name, kept)| Some((name, unless_old(kept, &is_old, &mut gone)?)))
             .collect();
         gone
     }
@@ -172,8 +193,12 @@ impl<H: Handle> Known<H> {
 
 /// Puts what is old aside. Threads that remember it may take hold of it until the moment when it is nobody's: then it
 /// stays, or is there again.
-fn unless_old<H: Handle>(kept: Arc<Kept<H>>, crowded: bool, gone: &mut Vec<Kept<H>>) -> Option<Arc<Kept<H>>> {
-    if !kept.is_old(crowded) {
+fn unless_old<H: Handle>(
+    kept: Arc<Kept<H>>,
+    is_old: impl Fn(&Kept<H>) -> bool,
+    gone: &mut Vec<Kept<H>>,
+) -> Option<Arc<Kept<H>>> {
+    if !is_old(&kept) {
         return Some(kept);
     }
     match Arc::try_unwrap(kept) {

@@ -1,0 +1,71 @@
+//! What is watched goes by a name, and by one name goes one thing: two would overwrite each other's gauges.
+
+use std::sync::{Arc, Weak};
+
+/// The prefix of what is watched and its tags, in whatever order they were given. It is taken for as long as the probe
+/// that has it is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WatchName {
+    prefix: String,
+    tags: Vec<(String, String)>,
+}
+
+impl WatchName {
+    pub(crate) fn new(prefix: &str, tags: &[(String, String)]) -> Arc<Self> {
+        let mut tags = tags.to_vec();
+        tags.sort_unstable();
+        tags.dedup();
+        Arc::new(Self { prefix: prefix.to_owned(), tags })
+    }
+}
+
+/// The names of one process that are taken.
+#[derive(Debug, Default)]
+pub(crate) struct WatchNames(Vec<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    // The probe has it, and the `Watch` the other: whichever goes first frees the name.
+    name: Weak<WatchName>,
+    watching: Weak<()>,
+}
+
+impl WatchNames {
+    /// Takes a name for a watch. `false` if another has it.
+    pub(crate) fn take(&mut self, name: &Arc<WatchName>, watching: &Arc<()>) -> bool {
+        self.0.retain(|taken| taken.watching.strong_count() > 0 && taken.name.strong_count() > 0);
+        let is_free = !self.0.iter().any(|taken| taken.name.upgrade().is_some_and(|other| other == *name));
+        if is_free {
+            self.0.push(Taken { name: Arc::downgrade(name), watching: Arc::downgrade(watching) });
+        }
+        is_free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(prefix: &str, tags: &[(&str, &str)]) -> Arc<WatchName> {
+        let owned: Vec<_> = tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        WatchName::new(prefix, &owned)
+    }
+
+    #[test]
+    fn a_name_is_free_as_soon_as_its_probe_or_its_watch_is_gone() {
+        let mut names = WatchNames::default();
+        let watching = Arc::new(());
+        let first = name("pool", &[("pool", "a"), ("zone", "eu")]);
+        assert!(names.take(&first, &watching));
+        let same = name("pool", &[("zone", "eu"), ("pool", "a"), ("zone", "eu")]);
+        assert!(!names.take(&same, &Arc::new(())));
+        for other in [name("queue", &[("pool", "a"), ("zone", "eu")]), name("pool", &[("pool", "a")])] {
+            assert!(names.take(&other, &watching));
+        }
+        drop(first);
+        assert!(names.take(&same, &watching), "the probe is gone");
+        drop(watching);
+        assert!(names.take(&same, &Arc::new(())), "the watch is gone");
+        assert_eq!(names.0.len(), 1, "what is gone makes room");
+    }
+}
