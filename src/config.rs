@@ -1,6 +1,7 @@
 //! How a client is set up: every setting in one place, checked once.
 
 mod build;
+mod serverless;
 
 use crate::agent::Agent;
 use crate::encode::{Dialect, Protocol, Weights};
@@ -126,7 +127,8 @@ impl ClientBuilder {
         self
     }
 
-    /// What the agent understands. Defaults to [`Dialect::DogStatsd`].
+    /// What the agent understands. Defaults to [`Dialect::DogStatsd`], and to [`Dialect::DatadogServerless`] where
+    /// [`from_env`](Self::from_env) finds Datadog's extension of AWS Lambda.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.agent = self.agent.dialect(dialect);
         self
@@ -146,10 +148,31 @@ impl ClientBuilder {
         self
     }
 
-    /// What distributions and histograms become in the StatsD dialects; see [`Agent::distributions_as`]. Defaults to
-    /// [`Kind::Timing`].
+    /// The kind that distributions are sent as. Defaults to [`Kind::Distribution`] in DogStatsD and
+    /// [`Dialect::DatadogServerless`], to [`Kind::Timing`] in the StatsD dialects. See [`Agent::distributions_as`].
     pub fn distributions_as(mut self, kind: Kind) -> Self {
         self.agent = self.agent.distributions_as(kind);
+        self
+    }
+
+    /// The kind that histograms are sent as. Defaults to [`Kind::Histogram`] in DogStatsD, to what distributions are sent
+    /// as in the other dialects. See [`Agent::histograms_as`].
+    pub fn histograms_as(mut self, kind: Kind) -> Self {
+        self.agent = self.agent.histograms_as(kind);
+        self
+    }
+
+    /// The kind that timings are sent as. Defaults to [`Kind::Timing`], to [`Kind::Distribution`] in
+    /// [`Dialect::DatadogServerless`]. See [`Agent::timings_as`].
+    pub fn timings_as(mut self, kind: Kind) -> Self {
+        self.agent = self.agent.timings_as(kind);
+        self
+    }
+
+    /// Whether values below 0 of distributions, histograms and timings are sent. Defaults to what suits etsy's server in
+    /// the dialects that it reads, `false`, and to `true` in the others. See [`Agent::negative_values`].
+    pub fn negative_values(mut self, are_sent: bool) -> Self {
+        self.agent = self.agent.negative_values(are_sent);
         self
     }
 
@@ -348,6 +371,11 @@ impl ClientBuilder {
     /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets and which is sent without `|` and what can't be
     /// printed, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
     /// `orchestrator` or `high`.
+    ///
+    /// In AWS Lambda with Datadog's extension, that is if `AWS_LAMBDA_FUNCTION_NAME` is set and there is a file
+    /// `/opt/extensions/datadog-agent`, as which Datadog's Lambda libraries know it too, the dialect is
+    /// [`Dialect::DatadogServerless`]. Not if the program sets a dialect or a protocol, or if the agent's address is
+    /// another than UDP on this host.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {

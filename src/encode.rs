@@ -7,6 +7,8 @@ mod embedded;
 mod group;
 mod number;
 mod protocol;
+mod sent_as;
+mod serverless;
 mod statsd;
 mod summary;
 
@@ -16,6 +18,7 @@ pub use self::protocol::Protocol;
 pub(crate) use self::dialect::Grammar;
 pub(crate) use self::group::{Group, groups};
 pub(crate) use self::number::split_counts;
+pub(crate) use self::sent_as::SentAs;
 pub(crate) use self::summary::{SUFFIXES, summary};
 
 use self::clean::MAX_NAME;
@@ -53,8 +56,9 @@ pub(crate) struct Format {
     pub(crate) protocol: Protocol,
     /// In place of the dialect's own.
     pub(crate) weights: Option<Weights>,
-    /// What distributions and histograms become where there is no `d`: timings, or histograms.
-    pub(crate) distributions_as: Kind,
+    pub(crate) sent_as: SentAs,
+    /// Whether values below 0 of what is spread are sent, in place of what the dialect does by itself.
+    pub(crate) negative_values: Option<bool>,
     pub(crate) task_id_in_names: bool,
 }
 
@@ -143,13 +147,14 @@ impl Encoder {
 
     /// Whether a value can carry the time at which it was taken.
     pub(crate) fn has_timestamps(&self) -> bool {
-        self.grammar.is_dogstatsd() && self.format.protocol.has_timestamps()
+        self.grammar.has_timestamps() && self.format.protocol.has_timestamps()
     }
 
     /// Whether a value of a distribution can be told to the dialect's servers.
     pub(crate) fn takes(&self, value: f64) -> bool {
-        // Every kind of value has a gauge.
-        value >= 0.0 || self.grammar.takes_negative_values() || self.weights() == Weights::Summaries
+        let below_0 = || self.format.negative_values.unwrap_or_else(|| self.grammar.takes_negative_values());
+        // Summaries are of gauges.
+        value >= 0.0 || below_0() || self.weights() == Weights::Summaries
     }
 
     /// What stands around the numbers of a context, whose metric's name is followed by `suffix`.
@@ -164,7 +169,7 @@ impl Encoder {
         let name_len = name.len();
         let mut head = name.into_bytes();
         head.extend(line.head.iter().skip(line.name_len));
-        Line { head, name_len, tail: line.tail.clone(), code: self.code(kind) }
+        Line { head, name_len, tail: line.tail.clone(), code: self.format.sent_as.code(kind) }
     }
 
     /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
@@ -195,16 +200,7 @@ impl Encoder {
         head.push(b':');
         self.grammar.tags_at_end(&all, &mut tail);
         tail.extend_from_slice(&self.origin);
-        Line { head, name_len, tail, code: self.code(kind) }
-    }
-
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        let is_spread = matches!(kind, Kind::Distribution | Kind::Histogram);
-        if is_spread && !self.grammar.is_dogstatsd() && self.format.distributions_as == Kind::Histogram {
-            b"|h"
-        } else {
-            self.grammar.code(kind)
-        }
+        Line { head, name_len, tail, code: self.format.sent_as.code(kind) }
     }
 
     fn clean_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
@@ -308,15 +304,18 @@ impl Encoder {
         (Lines { bytes: &self.buffer, count: 1 }, taken)
     }
 
-    /// A set's member, or `None` for the empty one.
-    pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Option<Lines<'_>> {
+    /// A set's member, or why it has no line.
+    pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Result<Lines<'_>, Unencodable> {
+        if !self.grammar.has_sets() {
+            return Err(Unencodable::Unsupported);
+        }
         let member = self.grammar.member(member.as_str());
         if member.is_empty() {
-            return None;
+            return Err(Unencodable::Empty);
         }
         self.buffer.clear();
         self.push(line, |out| out.extend_from_slice(member.as_bytes()));
-        Some(Lines { bytes: &self.buffer, count: 1 })
+        Ok(Lines { bytes: &self.buffer, count: 1 })
     }
 
     fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>)) {
@@ -363,10 +362,10 @@ impl Encoder {
     }
 }
 
-/// Why an event or a service check has no line.
+/// Why an event, a service check or a set's member has no line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unencodable {
-    /// It has no title or no name.
+    /// It has no title or no name, or is the empty member.
     Empty,
     /// The dialect has no such thing.
     Unsupported,

@@ -16,6 +16,8 @@ const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
 const DD_ORIGIN_DETECTION_ENABLED: &str = "DD_ORIGIN_DETECTION_ENABLED";
 const CARDINALITIES: [&str; 2] = ["DD_CARDINALITY", "DATADOG_CARDINALITY"];
+/// AWS Lambda sets it in every function.
+const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Datadog's unified service tags.
 const SERVICE_TAGS: [(&str, &str); 3] =
     [("DD_ENV", "env"), ("DD_SERVICE", "service"), ("DD_VERSION", "version")];
@@ -59,6 +61,11 @@ impl Environment {
             }
         }
         Ok(None)
+    }
+
+    /// Whether this process is a function of AWS Lambda.
+    pub(crate) fn is_lambda_function(&self) -> bool {
+        self.get(AWS_LAMBDA_FUNCTION_NAME).is_some()
     }
 
     fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {

@@ -183,8 +183,8 @@ impl Route {
     pub(crate) fn members(&mut self, line: &Line, members: &[(Member, u64)]) {
         for (member, times) in members {
             match self.encoder.member(line, member) {
-                Some(encoded) => self.outbox.put(encoded, *times),
-                None => self.outbox.refuse(DropReason::Invalid, *times),
+                Ok(encoded) => self.outbox.put(encoded, *times),
+                Err(why) => self.refuse(why, *times),
             }
         }
     }
@@ -193,7 +193,7 @@ impl Route {
         self.taken.events += 1;
         match self.encoder.event(event) {
             Ok(line) => self.outbox.put(line, 1),
-            Err(why) => self.refuse(why),
+            Err(why) => self.refuse(why, 1),
         }
     }
 
@@ -201,16 +201,16 @@ impl Route {
         self.taken.service_checks += 1;
         match self.encoder.service_check(check) {
             Ok(line) => self.outbox.put(line, 1),
-            Err(why) => self.refuse(why),
+            Err(why) => self.refuse(why, 1),
         }
     }
 
-    fn refuse(&mut self, why: Unencodable) {
+    fn refuse(&mut self, why: Unencodable, values: u64) {
         let reason = match why {
             Unencodable::Empty => DropReason::Invalid,
             Unencodable::Unsupported => DropReason::Unsupported,
         };
-        self.outbox.refuse(reason, 1);
+        self.outbox.refuse(reason, values);
     }
 
     /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along,

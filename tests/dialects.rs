@@ -773,10 +773,6 @@ fn distributions_as_something_else_are_refused_by_name() {
             assert!(reason.contains("Kind::Timing or Kind::Histogram"), "{reason}");
         }
     }
-    for kind in [Kind::Timing, Kind::Histogram] {
-        let (setting, value, _) = refusal(in_dialect(Dialect::DogStatsd).distributions_as(kind));
-        assert_eq!((setting, value), ("distributions_as", kind.to_string()));
-    }
     let agent = Agent::at("udp://127.0.0.1:1").dialect(Dialect::Influx).distributions_as(Kind::Set);
     assert_eq!(refusal(support::builder().also(agent)).0, "distributions_as");
 }

@@ -7,27 +7,23 @@ use super::{Unencodable, clean, number};
 use crate::event::{AlertType, Event, Priority, ServiceCheck};
 use crate::kind::Kind;
 
+/// The official clients' own.
+pub(super) const TELEMETRY_PREFIX: &str = "datadog.dogstatsd.client.";
+
 #[derive(Debug)]
 pub(super) struct DogStatsd;
 
 impl Grammar for DogStatsd {
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        match kind {
-            Kind::Gauge | Kind::Occupancy => b"|g",
-            Kind::Counter => b"|c",
-            Kind::Distribution => b"|d",
-            Kind::Histogram => b"|h",
-            Kind::Timing => b"|ms",
-            Kind::Set => b"|s",
-        }
+    fn spread_kinds(&self) -> &'static [Kind] {
+        &[Kind::Distribution, Kind::Histogram, Kind::Timing]
     }
 
     fn tag_key(&self, raw: &str) -> String {
-        clean::tag(raw, |c| c != ':' && stays_in_tag(c))
+        tag_key(raw)
     }
 
     fn tag_value(&self, raw: &str) -> String {
-        clean::tag(raw, stays_in_tag)
+        tag_value(raw)
     }
 
     fn weights(&self) -> Weights {
@@ -43,7 +39,7 @@ impl Grammar for DogStatsd {
     }
 
     fn telemetry_prefix(&self) -> &'static str {
-        "datadog.dogstatsd.client."
+        TELEMETRY_PREFIX
     }
 
     fn tags_at_end(&self, tags: &[(&str, &str)], out: &mut Vec<u8>) {
@@ -51,6 +47,10 @@ impl Grammar for DogStatsd {
     }
 
     fn is_dogstatsd(&self) -> bool {
+        true
+    }
+
+    fn has_timestamps(&self) -> bool {
         true
     }
 
@@ -119,6 +119,14 @@ pub(super) fn tags(tags: &[(&str, &str)], out: &mut Vec<u8>) {
             out.extend_from_slice(value.as_bytes());
         }
     }
+}
+
+pub(super) fn tag_key(raw: &str) -> String {
+    clean::tag(raw, |c| c != ':' && stays_in_tag(c))
+}
+
+pub(super) fn tag_value(raw: &str) -> String {
+    clean::tag(raw, stays_in_tag)
 }
 
 fn stays_in_tag(c: char) -> bool {

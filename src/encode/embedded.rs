@@ -37,8 +37,8 @@ impl Style {
 }
 
 impl Grammar for Embedded {
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        statsd::code(kind)
+    fn spread_kinds(&self) -> &'static [Kind] {
+        statsd::SPREAD_KINDS
     }
 
     fn tag_key(&self, raw: &str) -> String {

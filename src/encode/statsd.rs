@@ -10,14 +10,17 @@ use crate::kind::Kind;
 /// Datadog's own names are for its own dialect.
 pub(super) const TELEMETRY_PREFIX: &str = "tasktag.client.";
 
+/// Etsy's server takes the unknown kinds `d` and `h` for counters. Many of the others know `h`.
+pub(super) const SPREAD_KINDS: &[Kind] = &[Kind::Timing, Kind::Histogram];
+
 #[derive(Debug)]
 pub(super) struct Statsd {
     pub(super) tags: bool,
 }
 
 impl Grammar for Statsd {
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        code(kind)
+    fn spread_kinds(&self) -> &'static [Kind] {
+        SPREAD_KINDS
     }
 
     fn tag_key(&self, raw: &str) -> String {
@@ -50,16 +53,6 @@ impl Grammar for Statsd {
         if self.tags {
             dogstatsd::tags(tags, out);
         }
-    }
-}
-
-pub(super) fn code(kind: Kind) -> &'static [u8] {
-    match kind {
-        Kind::Gauge | Kind::Occupancy => b"|g",
-        Kind::Counter => b"|c",
-        // Etsy's server takes the unknown kinds `d` and `h` for counters.
-        Kind::Distribution | Kind::Histogram | Kind::Timing => b"|ms",
-        Kind::Set => b"|s",
     }
 }
 
