@@ -1,12 +1,11 @@
 //! How a client is set up: every setting in one place, checked once.
 
+mod agent;
 mod build;
 mod serverless;
 
 use crate::agent::Agent;
-use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
-use crate::kind::Kind;
 use crate::notice::{Listener, LossNotice};
 use crate::origin::{OriginSettings, TagCardinality};
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdPool, TaskIdSource};
@@ -127,61 +126,6 @@ impl ClientBuilder {
         self
     }
 
-    /// What the agent understands. Defaults to [`Dialect::DogStatsd`], and to [`Dialect::DatadogServerless`] where
-    /// [`from_env`](Self::from_env) finds Datadog's extension of AWS Lambda.
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.agent = self.agent.dialect(dialect);
-        self
-    }
-
-    /// The version of DogStatsD that the oldest agent in use understands: what came later is left out. Defaults to
-    /// [`Protocol::V1_6`].
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.agent = self.agent.protocol(protocol);
-        self
-    }
-
-    /// How a distribution's values that were seen several times are written. Defaults to what suits the dialect's
-    /// servers: see [`Dialect`].
-    pub fn weights(mut self, weights: Weights) -> Self {
-        self.agent = self.agent.weights(weights);
-        self
-    }
-
-    /// The kind that distributions are sent as. Defaults to [`Kind::Distribution`] in DogStatsD and
-    /// [`Dialect::DatadogServerless`], to [`Kind::Timing`] in the StatsD dialects. See [`Agent::distributions_as`].
-    pub fn distributions_as(mut self, kind: Kind) -> Self {
-        self.agent = self.agent.distributions_as(kind);
-        self
-    }
-
-    /// The kind that histograms are sent as. Defaults to [`Kind::Histogram`] in DogStatsD, to what distributions are sent
-    /// as in the other dialects. See [`Agent::histograms_as`].
-    pub fn histograms_as(mut self, kind: Kind) -> Self {
-        self.agent = self.agent.histograms_as(kind);
-        self
-    }
-
-    /// The kind that timings are sent as. Defaults to [`Kind::Timing`], to [`Kind::Distribution`] in
-    /// [`Dialect::DatadogServerless`]. See [`Agent::timings_as`].
-    pub fn timings_as(mut self, kind: Kind) -> Self {
-        self.agent = self.agent.timings_as(kind);
-        self
-    }
-
-    /// Whether values below 0 of distributions, histograms and timings are sent. Defaults to what suits etsy's server in
-    /// the dialects that it reads, `false`, and to `true` in the others. See [`Agent::negative_values`].
-    pub fn negative_values(mut self, are_sent: bool) -> Self {
-        self.agent = self.agent.negative_values(are_sent);
-        self
-    }
-
-    /// Whether [`Dialect::Statsd`] puts the task id into every name; see [`Agent::task_id_in_names`]. Defaults to `false`.
-    pub fn task_id_in_names(mut self, in_names: bool) -> Self {
-        self.agent = self.agent.task_id_in_names(in_names);
-        self
-    }
-
     /// Sends everything to another agent too, up to three of them: for the time of a move from one to another. Each
     /// has its own [books](crate::Client::stats_of): one that is away costs the others nothing but the wait for it,
     /// 100 ms a flush at most, 200 ms where it is only slow. Defaults to none.
@@ -280,14 +224,6 @@ impl ClientBuilder {
     /// [`DEFAULT_METRIC_CONTEXT_LIMIT`].
     pub fn metric_context_limit(mut self, contexts: usize) -> Self {
         self.metric_context_limit = Some(contexts);
-        self
-    }
-
-    /// Bytes of a packet, 64 to 65,507, and for Unix streams to 8192, where the Datadog Agent closes a connection that
-    /// says more. Defaults to 1432 for UDP and 8192 for Unix sockets (2048 for Unix datagrams outside Linux, where systems
-    /// take no more by default), 8192 for TCP, and 4096 for standard output and writers: what a pipe takes in one piece.
-    pub fn max_packet_size(mut self, bytes: usize) -> Self {
-        self.agent = self.agent.max_packet_size(bytes);
         self
     }
 

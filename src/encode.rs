@@ -22,7 +22,7 @@ pub(crate) use self::sent_as::SentAs;
 pub(crate) use self::summary::{SUFFIXES, summary};
 
 use self::clean::MAX_NAME;
-use crate::event::{Event, ServiceCheck};
+use crate::event::{Cuts, Event, ServiceCheck};
 use crate::kind::Kind;
 use crate::origin::Origin;
 use crate::record::Member;
@@ -85,6 +85,8 @@ pub(crate) struct Encoder {
     origin: Vec<u8>,
     // Tags left out so far: an empty or a reserved key.
     refused_tags: u64,
+    // Events and service checks so far of which a text was cut.
+    truncated_texts: u64,
     buffer: Vec<u8>,
     // What follows the numbers of the line under way.
     ending: Vec<u8>,
@@ -107,6 +109,7 @@ impl Encoder {
             globals: Vec::new(),
             origin: Vec::new(),
             refused_tags: 0,
+            truncated_texts: 0,
             buffer: Vec::new(),
             ending: Vec::new(),
         };
@@ -231,6 +234,10 @@ impl Encoder {
         std::mem::take(&mut self.refused_tags)
     }
 
+    pub(crate) fn take_truncated_texts(&mut self) -> u64 {
+        std::mem::take(&mut self.truncated_texts)
+    }
+
     /// A gauge's level.
     pub(crate) fn gauge(&mut self, line: &Line, value: f64) -> Lines<'_> {
         self.buffer.clear();
@@ -337,20 +344,31 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 }
     }
 
-    /// An event, or why it has no line.
-    pub(crate) fn event(&mut self, event: &Event) -> Result<Lines<'_>, Unencodable> {
+    /// An event in up to `room` bytes if its texts can be cut to that, or why it has no line.
+    pub(crate) fn event(&mut self, event: &Event, room: usize) -> Result<Lines<'_>, Unencodable> {
         let fields = self.render_fields(&event.tags);
         self.buffer.clear();
-        self.grammar.event(event, &fields, &mut self.buffer)?;
-        Ok(Lines { bytes: &self.buffer, count: 1 })
+        let is_cut = self.grammar.event(event, &fields, room, &mut self.buffer)?;
+        Ok(self.said(event.cuts, is_cut))
     }
 
-    /// A service check, or why it has no line.
-    pub(crate) fn service_check(&mut self, check: &ServiceCheck) -> Result<Lines<'_>, Unencodable> {
+    /// A service check in up to `room` bytes if its message can be cut to that, or why it has no line.
+    pub(crate) fn service_check(
+        &mut self,
+        check: &ServiceCheck,
+        room: usize,
+    ) -> Result<Lines<'_>, Unencodable> {
         let fields = self.render_fields(&check.tags);
         self.buffer.clear();
-        self.grammar.service_check(check, &fields, &mut self.buffer)?;
-        Ok(Lines { bytes: &self.buffer, count: 1 })
+        let is_cut = self.grammar.service_check(check, &fields, room, &mut self.buffer)?;
+        Ok(self.said(check.cuts, is_cut))
+    }
+
+    /// The line of an event or a service check, of which something was cut before or is now.
+    fn said(&mut self, before: Cuts, is_cut: bool) -> Lines<'_> {
+        self.refused_tags += before.tags;
+        self.truncated_texts += u64::from(before.text || is_cut);
+        Lines { bytes: &self.buffer, count: 1 }
     }
 
     fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {

@@ -191,16 +191,16 @@ impl Route {
 
     pub(crate) fn event(&mut self, event: &Event) {
         self.taken.events += 1;
-        match self.encoder.event(event) {
-            Ok(line) => self.outbox.put(line, 1),
+        match self.encoder.event(event, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
             Err(why) => self.refuse(why, 1),
         }
     }
 
     pub(crate) fn service_check(&mut self, check: &ServiceCheck) {
         self.taken.service_checks += 1;
-        match self.encoder.service_check(check) {
-            Ok(line) => self.outbox.put(line, 1),
+        match self.encoder.service_check(check, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
             Err(why) => self.refuse(why, 1),
         }
     }
@@ -217,6 +217,7 @@ impl Route {
     /// and how many task ids are leased where that is known.
     pub(crate) fn finish(&mut self, report_itself: bool, leased: Option<u32>) {
         self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.ledger.truncated_texts.add(self.encoder.take_truncated_texts());
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
             // The flush's own packets leave first, so that they are in the stats.
             self.outbox.write_books();

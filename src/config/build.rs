@@ -135,18 +135,20 @@ impl ClientBuilder {
     ) -> Result<Vec<Route>, ConfigError> {
         let sender = || Sender { identity: shared.post().identity.clone(), task_id };
         main.check_address(&address)?;
-        let max_packet_size = main.packet_size(&address)?;
+        let (max_packet_size, texts) = (main.packet_size(&address)?, address.text_packet_size());
         let transport = self.make_transport(address);
         let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
+        let outbox = outbox.with_texts_of(texts);
         let mut routes = vec![self.route(main, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
             let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
             let address =
                 Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
             agent.check_address(&address)?;
-            let max_packet_size = agent.packet_size(&address)?;
+            let (max_packet_size, texts) = (agent.packet_size(&address)?, address.text_packet_size());
             let transport = transport::connect(address);
             let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
+            let outbox = outbox.with_texts_of(texts);
             routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
         }
         Ok(routes)

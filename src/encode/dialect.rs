@@ -47,7 +47,8 @@ use std::fmt;
 ///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
 ///   becomes `name_`.
 /// * **Set members**: `|` and control characters become `_`; in StatsD `:` too. The empty member is refused.
-/// * **Event titles, texts and service check messages**: line breaks become `\n`. In messages `|` becomes `_` and
+/// * **Event titles, texts and service check messages**: line breaks become `\n`, and what no packet holds is cut.
+///   In messages `|` becomes `_` and
 ///   `m:` becomes `m\:`. The other fields lose `|` and control characters, as members do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -176,17 +177,26 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync {
         clean::text(raw, |c| c != '|' && c != ':' && !c.is_control())
     }
 
-    /// `fields` are rendered: tags and origin.
-    fn event(&self, _event: &Event, _fields: &[u8], _out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    /// Writes a line of up to `room` bytes, and says whether it has less than all of the text. One that can't be cut to
+    /// that is longer. `fields` are rendered: tags and origin.
+    fn event(
+        &self,
+        _event: &Event,
+        _fields: &[u8],
+        _room: usize,
+        _out: &mut Vec<u8>,
+    ) -> Result<bool, Unencodable> {
         Err(Unencodable::Unsupported)
     }
 
+    /// As [`event`](Self::event).
     fn service_check(
         &self,
         _check: &ServiceCheck,
         _fields: &[u8],
+        _room: usize,
         _out: &mut Vec<u8>,
-    ) -> Result<(), Unencodable> {
+    ) -> Result<bool, Unencodable> {
         Err(Unencodable::Unsupported)
     }
 }
