@@ -835,7 +835,11 @@ fn assert_tags(dialect: Dialect, found: &Pairs, own: &Pairs, globals: &Pairs) {
         raw.chars().take(100).map(|c| if kept(c) { c } else { '_' }).collect()
     };
     let cleaned = |tags: &Pairs| -> BTreeSet<(String, String)> {
-        let tags = tags.iter().map(|(key, value)| (clean(key, false), clean(value, true)));
+        let key_of = |key: &str| match dialect {
+            Dialect::TaggedStatsd => support::label(&clean(key, false)),
+            _ => clean(key, false),
+        };
+        let tags = tags.iter().map(|(key, value)| (key_of(key), clean(value, true)));
         let tags = tags.map(|(key, value)| {
             let room = 200 - 1 - key.chars().count();
             (key, value.chars().take(room).collect())

@@ -45,7 +45,9 @@ use std::fmt;
 ///   the name; an empty key, or the reserved key `task_id` in
 ///   whatever case, leaves the tag out, and that is counted. A context's own tag
 ///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
-///   becomes `name_`.
+///   becomes `name_`. In `TaggedStatsd`, `Influx`, `Librato` and `SignalFx`, which `statsd_exporter` reads, the names that
+///   Prometheus' data model keeps for itself are left to it: `le` becomes `le_`, `quantile` becomes `quantile_`, and of
+///   several `_`, `.` and `-` at the start of a key the first stays.
 /// * **Set members**: `|` and control characters become `_`; in StatsD `:` too. The empty member is refused.
 /// * **Event titles, texts and service check messages**: line breaks become `\n`, and what no packet holds is cut.
 ///   In messages `|` becomes `_` and

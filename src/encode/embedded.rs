@@ -42,9 +42,12 @@ impl Grammar for Embedded {
     }
 
     fn tag_key(&self, raw: &str) -> String {
+        if self.0 != Style::Graphite {
+            return statsd::label(raw);
+        }
         let mut key = clean::tag(raw, statsd::stays_in_tag);
         // The series' own name has this key there.
-        if self.0 == Style::Graphite && key == "name" {
+        if key == "name" {
             key.push('_');
         }
         key

@@ -24,7 +24,7 @@ impl Grammar for Statsd {
     }
 
     fn tag_key(&self, raw: &str) -> String {
-        clean::tag(raw, stays_in_tag)
+        label(raw)
     }
 
     fn tag_value(&self, raw: &str) -> String {
@@ -54,6 +54,23 @@ impl Grammar for Statsd {
             dogstatsd::tags(tags, out);
         }
     }
+}
+
+/// Names that Prometheus' data model keeps for itself: the labels of a histogram's buckets and of a summary's quantiles.
+/// Names that begin with `__` are another such kind.
+///
+/// Source: <https://prometheus.io/docs/concepts/data_model/>.
+const RESERVED_LABELS: [&str; 2] = ["le", "quantile"];
+
+/// A tag's key where it may become the name of a label in Prometheus, in which every mark is a `_`.
+pub(super) fn label(raw: &str) -> String {
+    let mut key = clean::tag(raw, stays_in_tag);
+    let marks = key.len() - key.trim_start_matches(['_', '.', '-']).len();
+    key.drain(1.min(marks)..marks);
+    if RESERVED_LABELS.contains(&key.as_str()) {
+        key.push('_');
+    }
+    key
 }
 
 pub(super) fn stays_in_tag(c: char) -> bool {
