@@ -160,6 +160,13 @@ impl Encoder {
         value >= 0.0 || below_0() || self.weights() == Weights::Summaries
     }
 
+    /// Whether the values of a line are read as milliseconds, whatever the metric is called. Datadog takes them as they are.
+    pub(crate) fn writes_milliseconds(&self, line: &Line) -> bool {
+        line.code == sent_as::MILLISECONDS
+            && !self.grammar.is_dogstatsd()
+            && self.weights() != Weights::Summaries
+    }
+
     /// What stands around the numbers of a context, whose metric's name is followed by `suffix`.
     pub(crate) fn line(&mut self, name: &str, suffix: &str, tags: &Tags, kind: Kind) -> Line {
         let name = self.full_name(name, suffix);

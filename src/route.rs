@@ -10,6 +10,7 @@ use crate::packet::Outbox;
 use crate::record::Member;
 use crate::task_id::TaskId;
 use crate::telemetry::{Taken, Telemetry};
+use crate::unit::TimeUnit;
 use std::sync::Arc;
 
 /// Values of one distribution that a flush writes where each needs a line of its own.
@@ -123,10 +124,13 @@ impl Route {
         }
     }
 
-    /// A distribution's values and how often each was seen.
-    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)]) {
+    /// A distribution's values, whose unit may be known, and how often each was seen.
+    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)], unit: Option<TimeUnit>) {
+        let unit = unit.filter(|_| self.encoder.writes_milliseconds(&lines.main));
+        let written = |value| unit.map_or(value, |unit| unit.scale().apply(value));
+        let values = values.iter().map(|&(value, n)| (written(value), n));
         let (mut values, refused): (Vec<_>, Vec<_>) =
-            values.iter().copied().partition(|(value, _)| self.encoder.takes(*value));
+            values.partition(|(value, _)| value.is_finite() && self.encoder.takes(*value));
         self.outbox.refuse(DropReason::Invalid, total(&refused));
         match self.encoder.weights() {
             Weights::Rates => self.rates(&lines.main, &mut values),

@@ -2,6 +2,8 @@
 
 use crate::kind::Kind;
 
+pub(super) const MILLISECONDS: &[u8] = b"|ms";
+
 /// What distributions, histograms and timings are sent as: each a kind that the dialect has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentAs {
@@ -27,7 +29,7 @@ fn code(kind: Kind) -> &'static [u8] {
         Kind::Counter => b"|c",
         Kind::Distribution => b"|d",
         Kind::Histogram => b"|h",
-        Kind::Timing => b"|ms",
+        Kind::Timing => MILLISECONDS,
         Kind::Set => b"|s",
     }
 }
