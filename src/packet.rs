@@ -161,6 +161,7 @@ impl Outbox {
     }
 
     /// Whether so many bytes fit into no packet.
+    #[cfg_attr(not(feature = "cadence"), allow(dead_code, reason = "for a bridge that is optional"))]
     pub(crate) fn is_too_large(&self, bytes: usize) -> bool {
         bytes > self.max_packet_size
     }

@@ -219,9 +219,8 @@ fn clean_tag(dialect: Dialect, key: &str, value: &str) -> Option<(String, String
         value.push_str("true");
     }
     match dialect {
-        Dialect::DogStatsd => {}
         Dialect::Graphite if key == "name" => key.push('_'),
-        Dialect::Graphite => {}
+        Dialect::DogStatsd | Dialect::Graphite => {}
         _ => key = support::label(&key),
     }
     value = value.chars().take(200 - 1 - key.chars().count()).collect();
