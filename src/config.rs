@@ -310,7 +310,7 @@ impl ClientBuilder {
     ///
     /// In AWS Lambda with Datadog's extension, that is if `AWS_LAMBDA_FUNCTION_NAME` is set and there is a file
     /// `/opt/extensions/datadog-agent`, as which Datadog's Lambda libraries know it too, the dialect is
-    /// [`Dialect::DatadogServerless`]. Not if the program sets a dialect or a protocol, or if the agent's address is
+    /// [`DatadogServerless`](crate::Dialect::DatadogServerless). Not if the program sets a dialect or a protocol, or if the agent's address is
     /// another than UDP on this host.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.

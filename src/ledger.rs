@@ -125,7 +125,7 @@ pub struct Stats {
     pub refused_registrations: u64,
     /// Tags left out: a key that is empty or reserved, a ninth single tag, or what an event or a service check has no room for.
     pub refused_tags: u64,
-    /// Events and service checks that were sent without the end of a text, because no packet holds all of it.
+    /// Events and service checks of which the end of a text was cut, because no packet holds all of it.
     pub truncated_texts: u64,
     /// Calls that a bounded tag put under `other`, and calls by name for whose context there was no room.
     pub folded_values: u64,
