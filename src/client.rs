@@ -137,11 +137,12 @@ impl Client {
 
     /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
     pub fn event(&self, title: &str, text: &str) {
-        self.send_event(Event::new(title, text));
+        self.send_event(Event::of(title, text));
     }
 
     /// Sends an event. The global tags are added to its own.
-    pub fn send_event(&self, event: Event) {
+    pub fn send_event(&self, mut event: Event) {
+        event.bound();
         self.shared.offer(Record::Event(Box::new(event)));
     }
 
@@ -151,7 +152,8 @@ impl Client {
     }
 
     /// Sends a service check. The global tags are added to its own.
-    pub fn send_service_check(&self, check: ServiceCheck) {
+    pub fn send_service_check(&self, mut check: ServiceCheck) {
+        check.bound();
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
     }
 

@@ -1,11 +1,11 @@
 //! How a client is set up: every setting in one place, checked once.
 
+mod agent;
 mod build;
+mod serverless;
 
 use crate::agent::Agent;
-use crate::encode::{Dialect, Protocol, Weights};
 use crate::env::Environment;
-use crate::kind::Kind;
 use crate::notice::{Listener, LossNotice};
 use crate::origin::{OriginSettings, TagCardinality};
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdOn, TaskIdPool, TaskIdSource};
@@ -126,39 +126,6 @@ impl ClientBuilder {
     /// ```
     pub fn writer(mut self, writer: impl Write + Send + 'static) -> Self {
         self.writer = Some(SharedWriter::new(writer));
-        self
-    }
-
-    /// What the agent understands. Defaults to [`Dialect::DogStatsd`].
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.agent = self.agent.dialect(dialect);
-        self
-    }
-
-    /// The version of DogStatsD that the oldest agent in use understands: what came later is left out. Defaults to
-    /// [`Protocol::V1_6`].
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.agent = self.agent.protocol(protocol);
-        self
-    }
-
-    /// How a distribution's values that were seen several times are written. Defaults to what suits the dialect's
-    /// servers: see [`Dialect`].
-    pub fn weights(mut self, weights: Weights) -> Self {
-        self.agent = self.agent.weights(weights);
-        self
-    }
-
-    /// What distributions and histograms become in the StatsD dialects; see [`Agent::distributions_as`]. Defaults to
-    /// [`Kind::Timing`].
-    pub fn distributions_as(mut self, kind: Kind) -> Self {
-        self.agent = self.agent.distributions_as(kind);
-        self
-    }
-
-    /// Whether [`Dialect::Statsd`] puts the task id into every name; see [`Agent::task_id_in_names`]. Defaults to `false`.
-    pub fn task_id_in_names(mut self, in_names: bool) -> Self {
-        self.agent = self.agent.task_id_in_names(in_names);
         self
     }
 
@@ -300,14 +267,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Bytes of a packet, 64 to 65,507, and for Unix streams to 8192, where the Datadog Agent closes a connection that
-    /// says more. Defaults to 1432 for UDP and 8192 for Unix sockets (2048 for Unix datagrams outside Linux, where systems
-    /// take no more by default), 8192 for TCP, and 4096 for standard output and writers: what a pipe takes in one piece.
-    pub fn max_packet_size(mut self, bytes: usize) -> Self {
-        self.agent = self.agent.max_packet_size(bytes);
-        self
-    }
-
     /// The longest that dropping the [`Guard`](crate::Guard) takes. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
@@ -406,6 +365,11 @@ impl ClientBuilder {
     /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets, and of which lower case ASCII letters, digits, `-` and `,`
     /// are sent, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
     /// `orchestrator` or `high`.
+    ///
+    /// In AWS Lambda with Datadog's extension, that is if `AWS_LAMBDA_FUNCTION_NAME` is set and there is a file
+    /// `/opt/extensions/datadog-agent`, as which Datadog's Lambda libraries know it too, the dialect is
+    /// [`DatadogServerless`](crate::Dialect::DatadogServerless). Not if the program sets a dialect or a protocol, or if the agent's address is
+    /// another than UDP on this host.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {

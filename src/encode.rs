@@ -7,6 +7,8 @@ mod embedded;
 mod group;
 mod number;
 mod protocol;
+mod sent_as;
+mod serverless;
 mod statsd;
 mod summary;
 
@@ -16,10 +18,11 @@ pub use self::protocol::Protocol;
 pub(crate) use self::dialect::Grammar;
 pub(crate) use self::group::{Group, groups};
 pub(crate) use self::number::split_counts;
+pub(crate) use self::sent_as::SentAs;
 pub(crate) use self::summary::{SUFFIXES, summary};
 
 use self::clean::MAX_NAME;
-use crate::event::{Event, ServiceCheck};
+use crate::event::{Cuts, Event, ServiceCheck};
 use crate::kind::Kind;
 use crate::origin::Origin;
 use crate::record::Member;
@@ -51,8 +54,9 @@ pub(crate) struct Format {
     pub(crate) protocol: Protocol,
     /// In place of the dialect's own.
     pub(crate) weights: Option<Weights>,
-    /// What distributions and histograms become where there is no `d`: timings, or histograms.
-    pub(crate) distributions_as: Kind,
+    pub(crate) sent_as: SentAs,
+    /// Whether values below 0 of what is spread are sent, in place of what the dialect does by itself.
+    pub(crate) negative_values: Option<bool>,
     pub(crate) task_id_in_names: bool,
 }
 
@@ -81,6 +85,8 @@ pub(crate) struct Encoder {
     origin: Vec<u8>,
     // Tags left out so far: an empty or a reserved key.
     refused_tags: u64,
+    // Events and service checks so far of which a text was cut.
+    truncated_texts: u64,
     buffer: Vec<u8>,
     // What follows the numbers of the line under way.
     ending: Vec<u8>,
@@ -111,6 +117,7 @@ impl Encoder {
             task_id_on: globals.task_id_on,
             origin: Vec::new(),
             refused_tags: 0,
+            truncated_texts: 0,
             buffer: Vec::new(),
             ending: Vec::new(),
         };
@@ -151,13 +158,21 @@ impl Encoder {
 
     /// Whether a value can carry the time at which it was taken.
     pub(crate) fn has_timestamps(&self) -> bool {
-        self.grammar.is_dogstatsd() && self.format.protocol.has_timestamps()
+        self.grammar.has_timestamps() && self.format.protocol.has_timestamps()
     }
 
     /// Whether a value of a distribution can be told to the dialect's servers.
     pub(crate) fn takes(&self, value: f64) -> bool {
-        // Every kind of value has a gauge.
-        value >= 0.0 || self.grammar.takes_negative_values() || self.weights() == Weights::Summaries
+        let below_0 = || self.format.negative_values.unwrap_or_else(|| self.grammar.takes_negative_values());
+        // Summaries are of gauges.
+        value >= 0.0 || below_0() || self.weights() == Weights::Summaries
+    }
+
+    /// Whether the values of a line are read as milliseconds, whatever the metric is called. Datadog takes them as they are.
+    pub(crate) fn writes_milliseconds(&self, line: &Line) -> bool {
+        line.code == sent_as::MILLISECONDS
+            && !self.grammar.is_dogstatsd()
+            && self.weights() != Weights::Summaries
     }
 
     /// A context's own tags, for all of its lines.
@@ -203,16 +218,7 @@ impl Encoder {
         head.push(b':');
         self.grammar.tags_at_end(&all, &mut tail);
         tail.extend_from_slice(&self.origin);
-        Line { head, tail, code: self.code(kind) }
-    }
-
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        let is_spread = matches!(kind, Kind::Distribution | Kind::Histogram);
-        if is_spread && !self.grammar.is_dogstatsd() && self.format.distributions_as == Kind::Histogram {
-            b"|h"
-        } else {
-            self.grammar.code(kind)
-        }
+        Line { head, tail, code: self.format.sent_as.code(kind) }
     }
 
     fn clean_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
@@ -246,6 +252,10 @@ impl Encoder {
 
     pub(crate) fn take_refused_tags(&mut self) -> u64 {
         std::mem::take(&mut self.refused_tags)
+    }
+
+    pub(crate) fn take_truncated_texts(&mut self) -> u64 {
+        std::mem::take(&mut self.truncated_texts)
     }
 
     /// A gauge's level.
@@ -321,15 +331,18 @@ impl Encoder {
         (Lines { bytes: &self.buffer, count: 1 }, taken)
     }
 
-    /// A set's member, or `None` for the empty one.
-    pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Option<Lines<'_>> {
+    /// A set's member, or why it has no line.
+    pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Result<Lines<'_>, Unencodable> {
+        if !self.grammar.has_sets() {
+            return Err(Unencodable::Unsupported);
+        }
         let member = self.grammar.member(member.as_str());
         if member.is_empty() {
-            return None;
+            return Err(Unencodable::Empty);
         }
         self.buffer.clear();
         self.push(line, |out| out.extend_from_slice(member.as_bytes()));
-        Some(Lines { bytes: &self.buffer, count: 1 })
+        Ok(Lines { bytes: &self.buffer, count: 1 })
     }
 
     fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>)) {
@@ -351,20 +364,31 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 }
     }
 
-    /// An event, or why it has no line.
-    pub(crate) fn event(&mut self, event: &Event) -> Result<Lines<'_>, Unencodable> {
+    /// An event in up to `room` bytes if its texts can be cut to that, or why it has no line.
+    pub(crate) fn event(&mut self, event: &Event, room: usize) -> Result<Lines<'_>, Unencodable> {
         let fields = self.render_fields(&event.tags);
         self.buffer.clear();
-        self.grammar.event(event, &fields, &mut self.buffer)?;
-        Ok(Lines { bytes: &self.buffer, count: 1 })
+        let is_cut = self.grammar.event(event, &fields, room, &mut self.buffer)?;
+        Ok(self.said(event.cuts, is_cut))
     }
 
-    /// A service check, or why it has no line.
-    pub(crate) fn service_check(&mut self, check: &ServiceCheck) -> Result<Lines<'_>, Unencodable> {
+    /// A service check in up to `room` bytes if its message can be cut to that, or why it has no line.
+    pub(crate) fn service_check(
+        &mut self,
+        check: &ServiceCheck,
+        room: usize,
+    ) -> Result<Lines<'_>, Unencodable> {
         let fields = self.render_fields(&check.tags);
         self.buffer.clear();
-        self.grammar.service_check(check, &fields, &mut self.buffer)?;
-        Ok(Lines { bytes: &self.buffer, count: 1 })
+        let is_cut = self.grammar.service_check(check, &fields, room, &mut self.buffer)?;
+        Ok(self.said(check.cuts, is_cut))
+    }
+
+    /// The line of an event or a service check, of which something was cut before or is now.
+    fn said(&mut self, before: Cuts, is_cut: bool) -> Lines<'_> {
+        self.refused_tags += before.tags;
+        self.truncated_texts += u64::from(before.text || is_cut);
+        Lines { bytes: &self.buffer, count: 1 }
     }
 
     fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {
@@ -376,10 +400,10 @@ impl Encoder {
     }
 }
 
-/// Why an event or a service check has no line.
+/// Why an event, a service check or a set's member has no line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unencodable {
-    /// It has no title or no name.
+    /// It has no title or no name, or is the empty member.
     Empty,
     /// The dialect has no such thing.
     Unsupported,

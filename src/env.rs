@@ -15,6 +15,8 @@ const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
 const DD_ORIGIN_DETECTION_ENABLED: &str = "DD_ORIGIN_DETECTION_ENABLED";
 const CARDINALITIES: [&str; 2] = ["DD_CARDINALITY", "DATADOG_CARDINALITY"];
+/// AWS Lambda sets it in every function.
+const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Datadog's unified service tags.
 const SERVICE_TAGS: [(&str, &str); 3] =
     [("DD_ENV", "env"), ("DD_SERVICE", "service"), ("DD_VERSION", "version")];
@@ -39,6 +41,11 @@ impl Environment {
     /// The task id of a client that is set up from a list of variables.
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.get(TASK_ID_VARIABLE)
+    }
+
+    /// Whether this process is a function of AWS Lambda.
+    pub(crate) fn is_lambda_function(&self) -> bool {
+        self.get(AWS_LAMBDA_FUNCTION_NAME).is_some()
     }
 
     /// Global tags, in the order they are written.

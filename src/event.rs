@@ -1,5 +1,9 @@
 //! Events and service checks: what an agent is told in words.
 
+mod bounds;
+
+pub(crate) use self::bounds::{Cuts, MAX_BYTES, share, start};
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How much an event matters.
@@ -30,6 +34,9 @@ pub enum AlertType {
 
 /// Something that happened, for people to read beside the graphs.
 ///
+/// An event is one packet of at most 8192 bytes, also over UDP. Where it would be longer its text is cut, and its title if
+/// that is longer than half of what the two may have: see [`truncated_texts`](crate::Stats::truncated_texts).
+///
 /// ```
 /// use tasktag::{AlertType, Event};
 ///
@@ -50,6 +57,7 @@ pub struct Event {
     pub(crate) source_type: Option<String>,
     pub(crate) alert_type: Option<AlertType>,
     pub(crate) tags: Vec<(String, String)>,
+    pub(crate) cuts: Cuts,
 }
 
 impl Event {
@@ -67,6 +75,7 @@ impl Event {
             source_type: None,
             alert_type: None,
             tags: Vec::new(),
+            cuts: Cuts::default(),
         }
     }
 
@@ -136,6 +145,9 @@ pub enum Status {
 
 /// The state of something that the service depends on.
 ///
+/// A service check is one packet of at most 8192 bytes, also over UDP. Where it would be longer its message is cut: see
+/// [`truncated_texts`](crate::Stats::truncated_texts).
+///
 /// ```
 /// use tasktag::{ServiceCheck, Status};
 ///
@@ -150,6 +162,7 @@ pub struct ServiceCheck {
     pub(crate) hostname: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) tags: Vec<(String, String)>,
+    pub(crate) cuts: Cuts,
 }
 
 impl ServiceCheck {
@@ -157,7 +170,15 @@ impl ServiceCheck {
     /// counted: the Agent would drop it.
     #[must_use]
     pub fn new(name: impl Into<String>, status: Status) -> Self {
-        Self { name: name.into(), status, timestamp: None, hostname: None, message: None, tags: Vec::new() }
+        Self {
+            name: name.into(),
+            status,
+            timestamp: None,
+            hostname: None,
+            message: None,
+            tags: Vec::new(),
+            cuts: Cuts::default(),
+        }
     }
 
     /// When it was found, to the second. Defaults to when the agent gets it.

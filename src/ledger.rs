@@ -17,7 +17,8 @@ pub enum DropReason {
     /// There was no room: a client had as many contexts as it may have and as many overflow contexts, or a set as many
     /// members.
     ContextLimit,
-    /// A line did not fit into a packet.
+    /// A line did not fit into a packet. An event or a service check is cut before: see
+    /// [`truncated_texts`](Stats::truncated_texts).
     TooLarge,
     /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
     /// or without a name.
@@ -122,8 +123,10 @@ pub struct Stats {
     pub sent: Tally,
     /// Registrations that got a handle which reports nothing.
     pub refused_registrations: u64,
-    /// Tags left out: a key that is empty or reserved, or a ninth single tag.
+    /// Tags left out: a key that is empty or reserved, a ninth single tag, or what an event or a service check has no room for.
     pub refused_tags: u64,
+    /// Events and service checks of which the end of a text was cut, because no packet holds all of it.
+    pub truncated_texts: u64,
     /// Calls that a bounded tag put under `other`, and calls by name for whose context there was no room.
     pub folded_values: u64,
     /// Registrations that got a handle of a metric's overflow context.
@@ -199,6 +202,7 @@ impl fmt::Debug for Stats {
             .field("dropped", &self.losses().collect::<Vec<_>>())
             .field("refused_registrations", &self.refused_registrations)
             .field("refused_tags", &self.refused_tags)
+            .field("truncated_texts", &self.truncated_texts)
             .field("folded_values", &self.folded_values)
             .field("folded_registrations", &self.folded_registrations)
             .field("unset_gauges", &self.unset_gauges)
@@ -240,6 +244,7 @@ pub(crate) struct Ledger {
     dropped: [Account; DropReason::ALL.len()],
     pub(crate) refused_registrations: Count,
     pub(crate) refused_tags: Count,
+    pub(crate) truncated_texts: Count,
     pub(crate) folded_values: StripedCount,
     pub(crate) folded_registrations: Count,
     pub(crate) unset_gauges: Count,
@@ -331,6 +336,7 @@ impl Ledger {
         let counts = [
             &self.refused_registrations,
             &self.refused_tags,
+            &self.truncated_texts,
             &self.probe_panics,
             &self.probes_removed,
             &self.probes_late,
@@ -355,6 +361,7 @@ impl Ledger {
             accepted: self.accepted.get(),
             refused_registrations: self.refused_registrations.get(),
             refused_tags: self.refused_tags.get(),
+            truncated_texts: self.truncated_texts.get(),
             folded_values: self.folded_values.get(),
             folded_registrations: self.folded_registrations.get(),
             unset_gauges: self.unset_gauges.get(),

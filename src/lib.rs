@@ -141,6 +141,7 @@ mod registry;
 mod route;
 mod telemetry;
 mod transport;
+mod unit;
 mod worker;
 
 // Setting up, and being tested.

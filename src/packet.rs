@@ -85,6 +85,8 @@ impl Gathered {
 pub(crate) struct Outbox {
     gathered: Gathered,
     max_packet_size: usize,
+    // Bytes of a packet of one event or service check.
+    max_text_size: usize,
     transport: Box<dyn Transport>,
     // Packets that leave together.
     most_packets: usize,
@@ -120,6 +122,7 @@ impl Outbox {
         Self {
             gathered: Gathered::with_capacity(max_packet_size),
             max_packet_size,
+            max_text_size: max_packet_size,
             most_packets: transport.most_packets().min(MAX_PACKETS).min(fitting),
             transport,
             ledger,
@@ -130,6 +133,12 @@ impl Outbox {
             begun: false,
             sender,
         }
+    }
+
+    /// Gives an event or a service check that is larger than the other packets one of its own, of up to `bytes`.
+    pub(crate) fn with_texts_of(mut self, bytes: usize) -> Self {
+        self.max_text_size = self.max_text_size.max(bytes);
+        self
     }
 
     /// What is put from now on is rendered under another task id.
@@ -152,15 +161,31 @@ impl Outbox {
     }
 
     /// Whether so many bytes fit into no packet.
+    #[cfg_attr(not(feature = "cadence"), allow(dead_code, reason = "for a bridge that is optional"))]
     pub(crate) fn is_too_large(&self, bytes: usize) -> bool {
         bytes > self.max_packet_size
     }
 
+    /// Bytes that the line of an event or a service check may have.
+    pub(crate) fn text_room(&self) -> usize {
+        self.max_text_size
+    }
+
     /// Puts lines that stand for `values` on the desk into a packet, and sends the packet that they don't fit into.
     pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
+        self.put_up_to(self.max_packet_size, lines, values);
+    }
+
+    /// As [`put`](Self::put), for an event or a service check.
+    pub(crate) fn put_text(&mut self, line: Lines<'_>, values: u64) {
+        // One that is larger than a packet is alone in one: whatever is put next does not fit into it.
+        self.put_up_to(self.max_text_size, line, values);
+    }
+
+    fn put_up_to(&mut self, most: usize, lines: Lines<'_>, values: u64) {
         let on_wire = Tally { values: 0, lines: lines.count, packets: 0, bytes: lines.bytes.len() as u64 };
         let tally = Tally { values, ..on_wire };
-        let too_large = self.is_too_large(lines.bytes.len());
+        let too_large = lines.bytes.len() > most;
         if !too_large && self.gathered.open_len() + lines.bytes.len() > self.max_packet_size {
             self.gathered.close();
             if self.gathered.left().len() >= self.most_packets {

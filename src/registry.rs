@@ -287,7 +287,8 @@ impl Flush<'_> {
         self.aggregate.take_overflow(cell, &mut values);
         if !values.is_empty() {
             let n = values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add);
-            self.report(lines, n, |route, lines| route.values(lines, &values));
+            let unit = cell.unit.get();
+            self.report(lines, n, |route, lines| route.values(lines, &values, unit));
         }
     }
 

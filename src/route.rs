@@ -10,6 +10,7 @@ use crate::packet::Outbox;
 use crate::record::Member;
 use crate::task_id::TaskId;
 use crate::telemetry::{Taken, Telemetry};
+use crate::unit::TimeUnit;
 use std::sync::Arc;
 
 /// Values of one distribution that a flush writes where each needs a line of its own.
@@ -122,10 +123,13 @@ impl Route {
         }
     }
 
-    /// A distribution's values and how often each was seen.
-    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)]) {
+    /// A distribution's values, whose unit may be known, and how often each was seen.
+    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)], unit: Option<TimeUnit>) {
+        let unit = unit.filter(|_| self.encoder.writes_milliseconds(&lines.main));
+        let written = |value| unit.map_or(value, |unit| unit.scale().apply(value));
+        let values = values.iter().map(|&(value, n)| (written(value), n));
         let (mut values, refused): (Vec<_>, Vec<_>) =
-            values.iter().copied().partition(|(value, _)| self.encoder.takes(*value));
+            values.partition(|(value, _)| value.is_finite() && self.encoder.takes(*value));
         self.outbox.refuse(DropReason::Invalid, total(&refused));
         match self.encoder.weights() {
             Weights::Rates => self.rates(&lines.main, &mut values),
@@ -182,40 +186,41 @@ impl Route {
     pub(crate) fn members(&mut self, line: &Line, members: &[(Member, u64)]) {
         for (member, times) in members {
             match self.encoder.member(line, member) {
-                Some(encoded) => self.outbox.put(encoded, *times),
-                None => self.outbox.refuse(DropReason::Invalid, *times),
+                Ok(encoded) => self.outbox.put(encoded, *times),
+                Err(why) => self.refuse(why, *times),
             }
         }
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
         self.taken.events += 1;
-        match self.encoder.event(event) {
-            Ok(line) => self.outbox.put(line, 1),
-            Err(why) => self.refuse(why),
+        match self.encoder.event(event, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
+            Err(why) => self.refuse(why, 1),
         }
     }
 
     pub(crate) fn service_check(&mut self, check: &ServiceCheck) {
         self.taken.service_checks += 1;
-        match self.encoder.service_check(check) {
-            Ok(line) => self.outbox.put(line, 1),
-            Err(why) => self.refuse(why),
+        match self.encoder.service_check(check, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
+            Err(why) => self.refuse(why, 1),
         }
     }
 
-    fn refuse(&mut self, why: Unencodable) {
+    fn refuse(&mut self, why: Unencodable, values: u64) {
         let reason = match why {
             Unencodable::Empty => DropReason::Invalid,
             Unencodable::Unsupported => DropReason::Unsupported,
         };
-        self.outbox.refuse(reason, 1);
+        self.outbox.refuse(reason, values);
     }
 
     /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along,
     /// and how many task ids are leased where that is known.
     pub(crate) fn finish(&mut self, report_itself: bool, leased: Option<u32>) {
         self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.ledger.truncated_texts.add(self.encoder.take_truncated_texts());
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
             // The flush's own packets leave first, so that they are in the stats.
             self.outbox.write_books();

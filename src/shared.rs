@@ -82,17 +82,8 @@ impl Shared {
         Some(reason)
     }
 
-    /// Has a user's probe asked, on a thread of its own. After the end it is dropped: nobody would ask it.
-    pub(crate) fn watch(&self, probe: Box<dyn Collect>) -> Arc<()> {
-        crate::fork::check();
-        let (watched, watching) = Watched::new(probe);
-        let refused = self.post().probes.watch(watched);
-        // Not under the lock: what it holds may be anything.
-        drop(refused);
-        watching
-    }
-
-    /// As [`watch`](Self::watch), unless something else is watched by the name: then the probe is refused and counted.
+    /// Has a user's probe asked, on a thread of its own, unless something else is watched by the name: then the probe is
+    /// refused and counted. After the end it is dropped: nobody would ask it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
         crate::fork::check();
         let (watched, watching) = Watched::new(probe);
@@ -102,6 +93,7 @@ impl Shared {
             self.ledger.refused_watches.add(1);
             Some(watched)
         };
+        // Not under the lock: what it holds may be anything.
         drop(refused);
         watching
     }

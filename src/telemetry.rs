@@ -128,6 +128,7 @@ impl Telemetry {
         }
         add("registrations_refused", None, Box::new(|stats, _| stats.refused_registrations));
         add("tags_refused", None, Box::new(|stats, _| stats.refused_tags));
+        add("texts_truncated", None, Box::new(|stats, _| stats.truncated_texts));
         add("values_folded", None, Box::new(|stats, _| stats.folded_values));
         add("registrations_folded", None, Box::new(|stats, _| stats.folded_registrations));
         add("gauges_unset", None, Box::new(|stats, _| stats.unset_gauges));

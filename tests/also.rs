@@ -158,7 +158,7 @@ fn packets_are_as_large_as_each_agent_takes_them() {
     for power in 0..40 {
         size.record(f64::from(power).exp2());
     }
-    guard.client().event("too long for one of them", &"x".repeat(100));
+    guard.client().counter(&"x".repeat(100)).increment(1);
     guard.client().flush(PATIENCE).unwrap();
     assert_eq!(capture.take_packets().len(), 1);
     let small = books(guard.client(), 1);

@@ -407,8 +407,9 @@ fn events_and_service_checks_of_dogstatsd_ruby() {
             "_sc|windmill|0|#globaltag1:value1,task_id:0042|m:the wind is rising", MESSAGE_LAST),
     ];
     assert_replayed(rows);
-    // ruby 35, a text of 20 KB: they raise an error or cut it, and here it is dropped and counted.
+    // ruby 35, a text of 20 KB: they raise an error or cut it, and here it is cut and counted.
     let builder = support::builder().max_packet_size(8192);
     let (text, stats) = sent_and_booked(builder, |client| client.event("title", &"x".repeat(20_000)));
-    assert_eq!((text.as_str(), stats.dropped(DropReason::TooLarge).values), ("", 1));
+    assert_eq!(text, format!("_e{{5,8160}}:title|{}|#task_id:0042\n", "x".repeat(8160)));
+    assert_eq!((stats.truncated_texts, stats.dropped_total().values), (1, 0));
 }

@@ -310,6 +310,61 @@ fn a_tag_without_a_value_is_bare_or_true_and_graphites_own_key_is_left_to_it() {
 }
 
 #[test]
+fn keys_that_prometheus_data_model_keeps_for_itself_are_left_to_it() {
+    for (given, made) in [
+        ("le", "le_"),
+        ("quantile", "quantile_"),
+        ("__name__", "_name__"),
+        ("__x", "_x"),
+        ("_x", "_x"),
+        ("--x", "-x"),
+        ("..x", ".x"),
+        ("-_.x", "-x"),
+        (".x", ".x"),
+        ("||x", "_x"),
+        ("___", "_"),
+        // These are nobody's.
+        ("LE", "LE"),
+        ("le_", "le_"),
+        ("_le", "_le"),
+        ("les", "les"),
+        ("x__y", "x__y"),
+        ("job", "job"),
+        ("name", "name"),
+    ] {
+        for (dialect, head, tail) in [
+            (Dialect::TaggedStatsd, format!("jobs:1|c|#{made}:v"), ",task_id:0042\n"),
+            (Dialect::Influx, format!("jobs,{made}=v"), ",task_id=0042:1|c\n"),
+            (Dialect::Librato, format!("jobs#{made}=v"), ",task_id=0042:1|c\n"),
+            (Dialect::SignalFx, format!("jobs[{made}=v"), ",task_id=0042]:1|c\n"),
+        ] {
+            let own = sent(in_dialect(dialect), |client| client.counter("jobs").tag(given, "v").increment(1));
+            assert_eq!(own, format!("{head}{tail}"), "{dialect:?} {given}");
+            let global =
+                sent(in_dialect(dialect).tag(given, "v"), |client| client.counter("jobs").increment(1));
+            assert_eq!(global, own, "{dialect:?} {given}");
+        }
+    }
+    // Elsewhere they are as they were given.
+    for (dialect, expected) in [
+        (Dialect::DogStatsd, "jobs:1|c|#__x:v,le:v,task_id:0042\n"),
+        (Dialect::Graphite, "jobs;__x=v;le=v;task_id=0042:1|c\n"),
+        (Dialect::DatadogServerless, "jobs:1|c|#__x:v,le:v,task_id:0042\n"),
+    ] {
+        let act = |client: &Client| client.counter("jobs").tag("__x", "v").tag("le", "v").increment(1);
+        assert_eq!(sent(in_dialect(dialect), act), expected, "{dialect:?}");
+    }
+}
+
+#[test]
+fn an_own_tag_replaces_the_global_one_that_becomes_the_same_key() {
+    let text = sent(in_dialect(Dialect::Influx).tag("le", "global"), |client| {
+        client.counter("jobs").tag("le_", "own").increment(1);
+    });
+    assert_eq!(text, "jobs,le_=own,task_id=0042:1|c\n");
+}
+
+#[test]
 fn a_tag_that_has_no_key_or_the_task_ids_is_left_out_and_counted() {
     for (dialect, expected) in DIALECTS.into_iter().zip([
         "jobs:1|c|#a:1,task_id:0042\n",
@@ -772,10 +827,6 @@ fn distributions_as_something_else_are_refused_by_name() {
             assert_eq!((setting, value), ("distributions_as", kind.to_string()));
             assert!(reason.contains("Kind::Timing or Kind::Histogram"), "{reason}");
         }
-    }
-    for kind in [Kind::Timing, Kind::Histogram] {
-        let (setting, value, _) = refusal(in_dialect(Dialect::DogStatsd).distributions_as(kind));
-        assert_eq!((setting, value), ("distributions_as", kind.to_string()));
     }
     let agent = Agent::at("udp://127.0.0.1:1").dialect(Dialect::Influx).distributions_as(Kind::Set);
     assert_eq!(refusal(support::builder().also(agent)).0, "distributions_as");

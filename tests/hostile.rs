@@ -218,8 +218,10 @@ fn clean_tag(dialect: Dialect, key: &str, value: &str) -> Option<(String, String
     if is_embedded && value.is_empty() {
         value.push_str("true");
     }
-    if dialect == Dialect::Graphite && key == "name" {
-        key.push('_');
+    match dialect {
+        Dialect::Graphite if key == "name" => key.push('_'),
+        Dialect::DogStatsd | Dialect::Graphite => {}
+        _ => key = support::label(&key),
     }
     value = value.chars().take(200 - 1 - key.chars().count()).collect();
     (!key.is_empty() && !key.eq_ignore_ascii_case("task_id")).then_some((key, value))

@@ -116,7 +116,9 @@ fn each_reason_is_told_with_its_own_figures() {
     let desk = Desk::new();
     let client = desk.guard.client();
     (0..3).for_each(|_| client.timing("query").record(f64::NAN));
-    client.event("large", &"x".repeat(2000));
+    let values: Vec<String> = (0..20).map(|n| format!("{n:0100}")).collect();
+    let tags: Vec<(&str, &str)> = values.iter().map(|value| (value.as_str(), "v")).collect();
+    client.counter("large").tags(&tags).increment(1);
     desk.clock.advance(SECOND);
     let [notice] = desk.told().try_into().unwrap();
     assert_eq!((notice.phase, notice.agent, notice.lasted), (LossPhase::Started, 0, Duration::ZERO));

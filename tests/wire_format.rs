@@ -721,14 +721,14 @@ fn a_member_is_sent_once_a_flush_and_booked_as_often_as_it_was_seen() {
 
 #[test]
 fn titles_and_texts_are_one_line_of_anything() {
-    let (title, text) = (long("ß"), long("\n"));
+    let (title, text) = ("ß".repeat(1000), "\n".repeat(3000));
     for ((title, text), expected) in [
         (("a\nb", "c\r\nd\re"), "_e{4,7}:a\\nb|c\\nd\\ne".to_owned()),
         (("a|b", "|d:1|#k:v"), "_e{3,9}:a|b||d:1|#k:v".to_owned()),
         (("_e{1,1}:t|x", "_sc|db|0"), "_e{11,8}:_e{1,1}:t|x|_sc|db|0".to_owned()),
         (("#@,=:", "日本"), "_e{5,6}:#@,=:|日本".to_owned()),
         (("\\n", "\0\t"), "_e{2,2}:\\n|\0\t".to_owned()),
-        ((&title, &text), format!("_e{{20000,20000}}:{title}|{}", "\\n".repeat(10_000))),
+        ((&title, &text), format!("_e{{2000,6000}}:{title}|{}", "\\n".repeat(3000))),
     ] {
         let line = sent(Dialect::DogStatsd, |client| client.event(title, text));
         assert_eq!(line, format!("{expected}|#task_id:0042\n"));
@@ -754,7 +754,7 @@ fn the_other_fields_of_events_and_checks_stay_fields() {
 
 #[test]
 fn messages_are_one_line_of_one_field() {
-    let message = long("ü");
+    let message = "ü".repeat(4000);
     for (given, made) in [
         ("a\nb\r\nc\rd", "a\\nb\\nc\\nd"),
         ("a|#k:v|h:x", "a_#k:v_h:x"),
@@ -781,12 +781,16 @@ fn names_of_checks_are_cleaned() {
 
 #[test]
 fn a_line_beyond_every_packet_is_dropped_and_counted() {
+    // 200 bytes each, with their commas.
+    let keys: Vec<String> = (0..400).map(|n| format!("{n:0100}")).collect();
+    let value = "v".repeat(98);
+    let tags: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), value.as_str())).collect();
     let (text, stats) = sent_by(support::builder(), |client| {
-        client.event("t", &"x".repeat(LARGEST_PACKET));
+        client.counter("t").tags(&tags).increment(1);
         client.event("u", "");
     });
     assert_eq!(text, "_e{1,0}:u||#task_id:0042\n");
-    let bytes = ("_e{1,65507}:t||#task_id:0042\n".len() + LARGEST_PACKET) as u64;
+    let bytes = ("t:1|c|#task_id:0042\n".len() + 400 * 200) as u64;
     let dropped = stats.dropped(DropReason::TooLarge);
     assert_eq!((dropped.values, dropped.lines, dropped.packets, dropped.bytes), (1, 1, 0, bytes));
     assert_eq!(stats.dropped_total(), dropped);
@@ -834,7 +838,11 @@ fn assert_tags(dialect: Dialect, found: &Pairs, own: &Pairs, globals: &Pairs) {
         raw.chars().take(100).map(|c| if kept(c) { c } else { '_' }).collect()
     };
     let cleaned = |tags: &Pairs| -> BTreeSet<(String, String)> {
-        let tags = tags.iter().map(|(key, value)| (clean(key, false), clean(value, true)));
+        let key_of = |key: &str| match dialect {
+            Dialect::TaggedStatsd => support::label(&clean(key, false)),
+            _ => clean(key, false),
+        };
+        let tags = tags.iter().map(|(key, value)| (key_of(key), clean(value, true)));
         let tags = tags.map(|(key, value)| {
             let room = 200 - 1 - key.chars().count();
             (key, value.chars().take(room).collect())
@@ -924,12 +932,22 @@ fn field(raw: Option<&String>) -> Option<String> {
     raw.map(|raw| raw.chars().map(|c| if c == '|' || c.is_control() { '_' } else { c }).collect())
 }
 
+/// Whether an event or a check of these is kept whole: it has up to 8 KiB, 48 bytes for each tag among them.
+fn has_room<'a>(parts: impl Iterator<Item = &'a String>, tags: &Pairs) -> bool {
+    let of_tags: usize = tags.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
+    parts.map(String::len).sum::<usize>() + of_tags <= 8192
+}
+
 #[test]
 fn no_part_of_an_event_forges_a_line() {
     arbtest::arbtest(|u| {
         let (title, text, tags) = (hostile(u)?, hostile(u)?, hostile_tags(u)?);
         let mut maybe = || u.arbitrary::<bool>()?.then(|| hostile(u)).transpose();
         let (host, key, source) = (maybe()?, maybe()?, maybe()?);
+        let parts = [Some(&title), Some(&text), host.as_ref(), key.as_ref(), source.as_ref()];
+        if !has_room(parts.into_iter().flatten(), &tags) {
+            return Ok(());
+        }
         let mut event = Event::new(&title, &text);
         event = tags.iter().fold(event, |event, (key, value)| event.tag(key, value));
         event = host.iter().fold(event, Event::hostname);
@@ -962,6 +980,9 @@ fn no_part_of_a_service_check_forges_a_line() {
         let (name, tags) = (hostile(u)?, hostile_tags(u)?);
         let mut maybe = || u.arbitrary::<bool>()?.then(|| hostile(u)).transpose();
         let (host, message) = (maybe()?, maybe()?);
+        if !has_room([Some(&name), host.as_ref(), message.as_ref()].into_iter().flatten(), &tags) {
+            return Ok(());
+        }
         let mut check = ServiceCheck::new(&name, Status::Warning);
         check = tags.iter().fold(check, |check, (key, value)| check.tag(key, value));
         check = host.iter().fold(check, ServiceCheck::hostname);

@@ -105,11 +105,26 @@ fn is_task_id(key: &str) -> bool {
 }
 
 fn key_of(dialect: Dialect, raw: &str) -> String {
-    let mut key = part(dialect, raw, false);
-    if dialect == Dialect::Graphite && key == "name" {
-        key.push('_');
+    let key = part(dialect, raw, false);
+    match dialect {
+        Dialect::Graphite if key == "name" => "name_".to_owned(),
+        Dialect::Influx | Dialect::Librato | Dialect::SignalFx | Dialect::TaggedStatsd | Dialect::Statsd => {
+            label(&key)
+        }
+        _ => key,
     }
-    key
+}
+
+/// A key that is none of the names that Prometheus keeps for itself.
+fn label(key: &str) -> String {
+    let is_mark = |c: char| matches!(c, '_' | '.' | '-');
+    match key {
+        "le" | "quantile" => format!("{key}_"),
+        _ => match key.chars().next() {
+            Some(first) if is_mark(first) => format!("{first}{}", key.trim_start_matches(is_mark)),
+            _ => key.to_owned(),
+        },
+    }
 }
 
 fn value_of(dialect: Dialect, raw: &str) -> String {

@@ -27,6 +27,10 @@ pub(crate) fn check_event(setting: Setting, mut input: Input, own_tags: usize) {
     let own = input.pairs(own_tags);
     let setting = Setting { globals: input.pairs(usize::MAX), ..setting };
 
+    let parts = [Some(&title), Some(&text), host.as_ref(), key.as_ref(), source.as_ref()];
+    if !has_room(parts.into_iter().flatten(), &own) {
+        return;
+    }
     let mut event = Event::new(&title, &text);
     event = host.iter().fold(event, Event::hostname);
     event = key.iter().fold(event, Event::aggregation_key);
@@ -78,6 +82,9 @@ pub(crate) fn check_service_check(setting: Setting, mut input: Input, own_tags: 
     let own = input.pairs(own_tags);
     let setting = Setting { globals: input.pairs(usize::MAX), ..setting };
 
+    if !has_room([Some(&name), host.as_ref(), message.as_ref()].into_iter().flatten(), &own) {
+        return;
+    }
     let mut check = ServiceCheck::new(&name, status);
     check = host.iter().fold(check, ServiceCheck::hostname);
     check = message.iter().fold(check, ServiceCheck::message);
@@ -109,6 +116,12 @@ pub(crate) fn check_service_check(setting: Setting, mut input: Input, own_tags: 
     assert_eq!((&found.name, found.status), (&rule::whole_name(&name), status as u8));
     assert_eq!((&found.hostname, &found.message), (&host, &message));
     assert_eq!((found.timestamp, &found.tags), (seconds, &tags));
+}
+
+/// Whether an event or a check of these is kept whole: it has up to 8 KiB, 48 bytes for each tag among them.
+fn has_room<'a>(parts: impl Iterator<Item = &'a String>, tags: &Pairs) -> bool {
+    let of_tags: usize = tags.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
+    parts.map(String::len).sum::<usize>() + of_tags <= 8192
 }
 
 /// The one line that was sent, or `None` where there rightly is none.

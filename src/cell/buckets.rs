@@ -4,6 +4,7 @@ use super::lane;
 use super::table::{Table, bucket_of, rank_of};
 use crate::fork;
 use crate::sync::{AtomicUsize, Ordering};
+use crate::unit::KnownUnit;
 use std::sync::OnceLock;
 
 /// Distinct buckets that fit whatever the threads: 32 octaves with every bucket in use. The Agent's own sketch keeps
@@ -29,6 +30,7 @@ pub(crate) struct Buckets {
     // How many further tables are in use: 0, 1, 3 or 7, so that it is a mask of lanes too.
     spread: AtomicUsize,
     further: [OnceLock<Further>; MAX_FURTHER],
+    pub(crate) unit: KnownUnit,
 }
 
 impl Buckets {
@@ -37,6 +39,7 @@ impl Buckets {
             first: Table::new(),
             spread: AtomicUsize::new(0),
             further: [const { OnceLock::new() }; MAX_FURTHER],
+            unit: KnownUnit::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! From settings to a running client: everything is checked before anything is started.
 
+use super::serverless;
 use super::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
     DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
@@ -8,7 +9,7 @@ use crate::agent::Agent;
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Encoder, Globals};
+use crate::encode::{Dialect, Encoder, Globals};
 use crate::env::{self, Environment};
 use crate::error::ConfigError;
 use crate::fork;
@@ -76,14 +77,16 @@ impl ClientBuilder {
         claim: Arc<TaskIdClaim>,
         registry: Registry,
     ) -> Result<Worker, ConfigError> {
-        let (address, origin) = (self.address()?, self.resolved_origin()?);
+        let address = self.address()?;
+        let agent = self.main_agent(&address);
+        let origin = self.resolved_origin(&agent)?;
         let intervals = Intervals {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
         let idle_gauges = self.checked_idle_gauges()?;
         let task_id = claim.task_id();
-        let routes = self.routes(address, &origin, shared, task_id)?;
+        let routes = self.routes(&agent, address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         shared.post().probes.begin(intervals.collect, notices);
@@ -143,23 +146,28 @@ impl ClientBuilder {
     /// The main agent's route, then those of the others.
     fn routes(
         &self,
+        main: &Agent,
         address: Address,
         origin: &Origin,
         shared: &Shared,
         task_id: TaskId,
     ) -> Result<Vec<Route>, ConfigError> {
         let sender = || Sender { identity: shared.post().identity.clone(), task_id };
-        let max_packet_size = self.agent.packet_size(&address)?;
+        main.check_address(&address)?;
+        let (max_packet_size, texts) = (main.packet_size(&address)?, address.text_packet_size());
         let transport = self.make_transport(address);
         let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
-        let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
+        let outbox = outbox.with_texts_of(texts);
+        let mut routes = vec![self.route(main, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
             let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
             let address =
                 Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
-            let max_packet_size = agent.packet_size(&address)?;
+            agent.check_address(&address)?;
+            let (max_packet_size, texts) = (agent.packet_size(&address)?, address.text_packet_size());
             let transport = transport::connect(address);
             let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
+            let outbox = outbox.with_texts_of(texts);
             routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
         }
         Ok(routes)
@@ -269,8 +277,19 @@ impl ClientBuilder {
         }
     }
 
-    fn resolved_origin(&self) -> Result<Origin, ConfigError> {
-        if self.agent.is_dogstatsd() || self.others.iter().any(Agent::is_dogstatsd) {
+    /// The main agent, with the dialect that the environment knows of if none is set.
+    fn main_agent(&self, address: &Address) -> Agent {
+        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+        let agent = self.agent.clone();
+        if self.environment.as_ref().is_some_and(serverless) {
+            agent.presume(Dialect::DatadogServerless)
+        } else {
+            agent
+        }
+    }
+
+    fn resolved_origin(&self, main: &Agent) -> Result<Origin, ConfigError> {
+        if main.is_dogstatsd() || self.others.iter().any(Agent::is_dogstatsd) {
             self.origin.resolve(self.environment.as_ref(), self.files_root())
         } else {
             Ok(Origin::none())

@@ -2,6 +2,7 @@
 
 use super::dogstatsd::DogStatsd;
 use super::embedded::{self, Embedded};
+use super::serverless::Serverless;
 use super::statsd::Statsd;
 use super::{Unencodable, clean};
 use crate::event::{Event, ServiceCheck};
@@ -19,12 +20,17 @@ use std::fmt;
 /// | [`Librato`](Self::Librato) | `name#key=value:1\|g` | `g` `c` `ms` `s` | rates | refused, counted |
 /// | [`SignalFx`](Self::SignalFx) | `name[key=value]:1\|g` | `g` `c` `ms` `s` | rates | refused, counted |
 /// | [`Statsd`](Self::Statsd) | `name:1\|g` | `g` `c` `ms` `s` | repeats | refused, counted |
+/// | [`DatadogServerless`](Self::DatadogServerless) | `name:1\|g\|#key:value` | `g` `c` `d` | repeats | refused, counted |
 ///
-/// Where there is no `d` and `h`, distributions and histograms are sent as timings, or as `h` with
-/// [`distributions_as`](crate::Agent::distributions_as). Where a sign before a gauge's value means a difference, which
-/// is everywhere but in DogStatsD, a negative gauge is set to 0 first, in the same packet. Negative values of `ms` are
-/// refused and counted in `TaggedStatsd`, `Graphite` and `Statsd`, whose servers take them for bad lines. Sets are sent in
-/// every dialect; `statsd_exporter` knows none, and drops them.
+/// What distributions, histograms and timings are sent as can be set: see
+/// [`distributions_as`](crate::Agent::distributions_as), [`histograms_as`](crate::Agent::histograms_as) and
+/// [`timings_as`](crate::Agent::timings_as). By default they are `d`, `h` and `ms` in DogStatsD, all of them `d` in
+/// `DatadogServerless`, and all of them `ms` in the StatsD dialects, which are the others. Those take `h` too, if the
+/// server does. Where a sign before a gauge's value means a difference, which
+/// is so in the StatsD dialects, a negative gauge is set to 0 first, in the same packet. Negative values of
+/// distributions, histograms and timings are refused and counted in `TaggedStatsd`, `Graphite` and `Statsd`, because
+/// etsy's server takes them for bad lines; see [`negative_values`](crate::Agent::negative_values). Sets are sent in every
+/// dialect but `DatadogServerless`, where they are refused and counted; `statsd_exporter` knows none, and drops them.
 ///
 /// `SERVERS.md`, beside the README, says of fifteen servers which dialect and settings they need, and what arrives of each
 /// kind.
@@ -33,15 +39,18 @@ use std::fmt;
 ///
 /// * **Names**, in every dialect: ASCII letters, digits, `_`, `.` and `-` stay, every other character becomes `_`. A
 ///   name that does not start with a letter gets `m_` in front, prefix included. Longer than 200 bytes is cut.
-/// * **Tags** in DogStatsD: letters and digits of any script, `_`, `-`, `.`, `/` and, in values, `:` stay, every
+/// * **Tags** in DogStatsD and `DatadogServerless`: letters and digits of any script, `_`, `-`, `.`, `/` and, in values, `:` stay, every
 ///   other character becomes `_`. In the other dialects: ASCII letters, digits, `_`, `-` and `.` stay. Keys and
 ///   values are cut at 100 characters each, and at 200 with the colon. An empty value leaves the bare key, or becomes `true` where a tag stands in
 ///   the name; an empty key, or the reserved key `task_id` in
 ///   whatever case, leaves the tag out, and that is counted. A context's own tag
 ///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
-///   becomes `name_`.
+///   becomes `name_`. In `TaggedStatsd`, `Influx`, `Librato` and `SignalFx`, which `statsd_exporter` reads, the names that
+///   Prometheus' data model keeps for itself are left to it: `le` becomes `le_`, `quantile` becomes `quantile_`, and of
+///   several `_`, `.` and `-` at the start of a key the first stays.
 /// * **Set members**: `|` and control characters become `_`; in StatsD `:` too. The empty member is refused.
-/// * **Event titles, texts and service check messages**: line breaks become `\n`. In messages `|` becomes `_` and
+/// * **Event titles, texts and service check messages**: line breaks become `\n`, and what no packet holds is cut.
+///   In messages `|` becomes `_` and
 ///   `m:` becomes `m\:`. The other fields lose `|` and control characters, as members do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -65,6 +74,14 @@ pub enum Dialect {
     /// puts the task id into every name; put what else tells contexts apart into names and the
     /// [prefix](crate::ClientBuilder::prefix). A server may do more: collectd cuts a timing to whole milliseconds.
     Statsd,
+    /// Datadog's DogStatsD for functions: its extension of AWS Lambda, and what it has for functions of Azure and
+    /// Google. It listens on UDP alone, takes the first value of a line, ignores sample rates, and refuses every kind
+    /// but gauges, counters and distributions. So each value has a line of its own, and distributions, histograms and
+    /// timings are all distributions. Tags, times of values and the signs of gauges are as in `DogStatsd`.
+    ///
+    /// [`from_env`](crate::ClientBuilder::from_env) finds the extension of AWS Lambda by itself. Source:
+    /// <https://github.com/DataDog/serverless-components>, `crates/dogstatsd`.
+    DatadogServerless,
 }
 
 impl Dialect {
@@ -77,7 +94,18 @@ impl Dialect {
             Self::Librato => const { &Embedded(embedded::Style::Librato) },
             Self::SignalFx => const { &Embedded(embedded::Style::SignalFx) },
             Self::Statsd => &Statsd { tags: false },
+            Self::DatadogServerless => &Serverless,
         }
+    }
+
+    /// The kinds that distributions, histograms and timings can be sent as.
+    pub(crate) fn spread_kinds(self) -> &'static [Kind] {
+        self.grammar().spread_kinds()
+    }
+
+    /// Whether a value that has a sample rate counts for as many as that says.
+    pub(crate) fn reads_rates(self) -> bool {
+        self.grammar().reads_rates()
     }
 }
 
@@ -125,7 +153,8 @@ pub enum Weights {
 
 /// What makes one dialect differ from another.
 pub(crate) trait Grammar: fmt::Debug + Send + Sync {
-    fn code(&self, kind: Kind) -> &'static [u8];
+    /// What distributions, histograms and timings can be sent as, the default first.
+    fn spread_kinds(&self) -> &'static [Kind];
     fn tag_key(&self, raw: &str) -> String;
     fn tag_value(&self, raw: &str) -> String;
     fn weights(&self) -> Weights;
@@ -139,9 +168,21 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync {
     /// Tags that stand behind the number: `|#queue:within_1_minute,task_id:0042`.
     fn tags_at_end(&self, _tags: &[(&str, &str)], _out: &mut Vec<u8>) {}
 
-    /// Whether `d` and `h` are kinds, and there are packed values, timestamps and an origin.
+    /// Whether there are packed values and an origin.
     fn is_dogstatsd(&self) -> bool {
         false
+    }
+
+    fn has_timestamps(&self) -> bool {
+        false
+    }
+
+    fn has_sets(&self) -> bool {
+        true
+    }
+
+    fn reads_rates(&self) -> bool {
+        true
     }
 
     fn member(&self, raw: &str) -> String {
@@ -149,17 +190,26 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync {
         clean::text(raw, |c| c != '|' && c != ':' && !c.is_control())
     }
 
-    /// `fields` are rendered: tags and origin.
-    fn event(&self, _event: &Event, _fields: &[u8], _out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    /// Writes a line of up to `room` bytes, and says whether it has less than all of the text. One that can't be cut to
+    /// that is longer. `fields` are rendered: tags and origin.
+    fn event(
+        &self,
+        _event: &Event,
+        _fields: &[u8],
+        _room: usize,
+        _out: &mut Vec<u8>,
+    ) -> Result<bool, Unencodable> {
         Err(Unencodable::Unsupported)
     }
 
+    /// As [`event`](Self::event).
     fn service_check(
         &self,
         _check: &ServiceCheck,
         _fields: &[u8],
+        _room: usize,
         _out: &mut Vec<u8>,
-    ) -> Result<(), Unencodable> {
+    ) -> Result<bool, Unencodable> {
         Err(Unencodable::Unsupported)
     }
 }

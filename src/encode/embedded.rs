@@ -37,14 +37,17 @@ impl Style {
 }
 
 impl Grammar for Embedded {
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        statsd::code(kind)
+    fn spread_kinds(&self) -> &'static [Kind] {
+        statsd::SPREAD_KINDS
     }
 
     fn tag_key(&self, raw: &str) -> String {
+        if self.0 != Style::Graphite {
+            return statsd::label(raw);
+        }
         let mut key = clean::tag(raw, statsd::stays_in_tag);
         // The series' own name has this key there.
-        if self.0 == Style::Graphite && key == "name" {
+        if key == "name" {
             key.push('_');
         }
         key

@@ -10,18 +10,21 @@ use crate::kind::Kind;
 /// Datadog's own names are for its own dialect.
 pub(super) const TELEMETRY_PREFIX: &str = "tasktag.client.";
 
+/// Etsy's server takes the unknown kinds `d` and `h` for counters. Many of the others know `h`.
+pub(super) const SPREAD_KINDS: &[Kind] = &[Kind::Timing, Kind::Histogram];
+
 #[derive(Debug)]
 pub(super) struct Statsd {
     pub(super) tags: bool,
 }
 
 impl Grammar for Statsd {
-    fn code(&self, kind: Kind) -> &'static [u8] {
-        code(kind)
+    fn spread_kinds(&self) -> &'static [Kind] {
+        SPREAD_KINDS
     }
 
     fn tag_key(&self, raw: &str) -> String {
-        clean::tag(raw, stays_in_tag)
+        label(raw)
     }
 
     fn tag_value(&self, raw: &str) -> String {
@@ -53,14 +56,21 @@ impl Grammar for Statsd {
     }
 }
 
-pub(super) fn code(kind: Kind) -> &'static [u8] {
-    match kind {
-        Kind::Gauge | Kind::Occupancy => b"|g",
-        Kind::Counter => b"|c",
-        // Etsy's server takes the unknown kinds `d` and `h` for counters.
-        Kind::Distribution | Kind::Histogram | Kind::Timing => b"|ms",
-        Kind::Set => b"|s",
+/// Names that Prometheus' data model keeps for itself: the labels of a histogram's buckets and of a summary's quantiles.
+/// Names that begin with `__` are another such kind.
+///
+/// Source: <https://prometheus.io/docs/concepts/data_model/>.
+const RESERVED_LABELS: [&str; 2] = ["le", "quantile"];
+
+/// A tag's key where it may become the name of a label in Prometheus, in which every mark is a `_`.
+pub(super) fn label(raw: &str) -> String {
+    let mut key = clean::tag(raw, stays_in_tag);
+    let marks = key.len() - key.trim_start_matches(['_', '.', '-']).len();
+    key.drain(1.min(marks)..marks);
+    if RESERVED_LABELS.contains(&key.as_str()) {
+        key.push('_');
     }
+    key
 }
 
 pub(super) fn stays_in_tag(c: char) -> bool {

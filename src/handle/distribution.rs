@@ -7,6 +7,7 @@ use crate::fork;
 use crate::ledger::DropReason;
 use crate::record::Record;
 use crate::shared::Shared;
+use crate::unit::TimeUnit;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,12 @@ impl Distribution {
     #[inline]
     pub fn start_owned(&self) -> OwnedTimer {
         OwnedTimer { distribution: self.clone(), start: Some(self.shared.clock.now()) }
+    }
+
+    /// Says which unit of time all values have, before any is recorded.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "for a bridge that is optional"))]
+    pub(crate) fn note_unit(&self, unit: TimeUnit) {
+        self.cell.unit.set(unit);
     }
 
     fn since(&self, start: u64) -> Duration {

@@ -32,15 +32,30 @@
 //!   again, and counts from 0; it takes a thread two values to tell.
 //! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and [sent at every
 //!   flush](crate::Gauge#how-long-a-gauge-is-sent) as long as there is room. One that is set to NaN is absent until it is set again.
-//! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are:
-//!   a `Duration` is recorded in seconds, by the facade. [`timings_by_unit`](Recorder::timings_by_unit) makes milliseconds
-//!   of those whose unit was described.
-//! * **Descriptions** have no place in `StatsD` and go nowhere, and so do units but for the ones just named, and the
-//!   target and level of metadata.
+//! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are,
+//!   and a `Duration` is recorded in seconds, by the facade, but for [times in milliseconds](#seconds-and-milliseconds).
+//! * **Descriptions** have no place in `StatsD` and go nowhere, and so do units but for those of time, and the target and
+//!   level of metadata.
 //! * **Labels** are tags. A label `task_id`, in any case, is left out and counted in
 //!   [`refused_tags`](crate::Stats::refused_tags), as it is everywhere: the worker adds it.
 //! * **One name, one kind**: a counter under the name of a gauge is refused, and its values are counted as
 //!   [`Invalid`](crate::DropReason::Invalid). Not so in the facade, where kinds are apart.
+//!
+//! # Seconds and milliseconds
+//!
+//! The facade's histograms of times are in seconds by custom, and StatsD's `ms` is in milliseconds: `statsd_exporter`, Vector
+//! and collectd make seconds of it again. So where a histogram is written as `ms` to a StatsD server, and its unit is
+//! known, its values are written in milliseconds: 0.25 under `http_request_duration_seconds` is `250|ms`. The unit is known
+//!
+//! 1. from the description, if that came before the histogram was first registered: seconds, milliseconds, microseconds
+//!    or nanoseconds. Another unit, as bytes, means that it is no time;
+//! 2. else from the name, if that ends in `_seconds`: seconds.
+//!
+//! Everything else is written as it was recorded: in [DogStatsD](crate::Dialect::DogStatsd), where `d`, `h` and `ms` are
+//! shown as they come; as `h`, with [`distributions_as`](crate::Agent::distributions_as); in
+//! [summaries](crate::Weights::Summaries), which are gauges; and with [`HistogramKind::Timing`], by which the program says
+//! that it records milliseconds. With several agents, each is written to in its own way.
+//! [`timings_by_unit`](Recorder::timings_by_unit) makes timings in milliseconds of times for every agent.
 //!
 //! # Limits, and what is forgotten
 //!
@@ -139,11 +154,11 @@ impl Recorder {
         self.with(Settings { histograms: kind, ..self.bridge.settings() })
     }
 
-    /// Sends histograms that were described in a unit of time as timings, in milliseconds: what was recorded in
-    /// [`Unit::Seconds`], as every `Duration` is, a thousand times as much, and so on for the others. Off by default:
-    /// values are sent as they are.
+    /// Sends histograms whose [unit of time is known](self#seconds-and-milliseconds) as timings, in milliseconds, in every
+    /// dialect: what was recorded in [`Unit::Seconds`], as every `Duration` is, a thousand times as much, and so on for the
+    /// others. Off by default.
     ///
-    /// A histogram has to be described before it is registered first. Makes another recorder, as
+    /// A histogram has to be described before it is registered first, unless its name ends in `_seconds`. Makes another recorder, as
     /// [`histograms_as`](Self::histograms_as).
     ///
     /// ```

@@ -23,7 +23,7 @@
 //! | `.build(Some("shop"))` | [`ClientBuilder::prefix`](crate::ClientBuilder::prefix), of the client |
 //! | `.with_default_tag(key, value)` | [`ClientBuilder::tag`](crate::ClientBuilder::tag), of the client |
 //! | histograms are `h`, unless `.histogram_is_distribution()` | they are `d`, unless `.histograms_as(HistogramKind::Histogram)` |
-//! | `.histogram_is_timer()`: seconds are sent as milliseconds | `.timings_by_unit()`, for those that are described in seconds; `HistogramKind::Timing` converts nothing |
+//! | `.histogram_is_timer()`: seconds are sent as milliseconds | `.timings_by_unit()`, for those that are described in seconds or whose name ends in `_seconds`; `HistogramKind::Timing` converts nothing |
 //! | a label `histogram` says which of them one is | it is a tag like any other, and arrives: take it out |
 //!
 //! How lines become our metrics is said at [`cadence`](super::cadence). The feature brings `metrics-exporter-statsd` with

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use super::socket_name::SocketName;
+use crate::event::MAX_BYTES;
 use std::net::Ipv6Addr;
 
 /// The port that agents listen on.
@@ -114,6 +115,19 @@ impl Address {
             Self::Unix(_) => UNIX_PACKET_SIZE,
             #[cfg(unix)]
             Self::UnixStream(_) => MAX_FRAME_SIZE,
+            Self::Stdout => PIPE_PACKET_SIZE,
+        }
+    }
+
+    /// The most bytes that a packet of one event or service check should have there, where packets of metrics are smaller.
+    pub(crate) fn text_packet_size(&self) -> usize {
+        match self {
+            // The Agent's buffer, whatever the way there.
+            Self::Udp { .. } | Self::Tcp { .. } => MAX_BYTES,
+            #[cfg(unix)]
+            Self::UnixStream(_) => MAX_BYTES,
+            #[cfg(unix)]
+            Self::Unix(_) => UNIX_PACKET_SIZE,
             Self::Stdout => PIPE_PACKET_SIZE,
         }
     }

@@ -263,6 +263,18 @@ pub(crate) fn unix_address(path: &Path) -> String {
     format!("unix://{}", path.display())
 }
 
+/// A clean key that is none of the names that Prometheus' data model keeps for itself.
+pub(crate) fn label(key: &str) -> String {
+    let is_mark = |c: char| matches!(c, '_' | '.' | '-');
+    match key {
+        "le" | "quantile" => format!("{key}_"),
+        _ => match key.chars().next() {
+            Some(first) if is_mark(first) => format!("{first}{}", key.trim_start_matches(is_mark)),
+            _ => key.to_owned(),
+        },
+    }
+}
+
 /// A directory of its own under the system's temporary one, gone with everything in it when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TempDir(PathBuf);

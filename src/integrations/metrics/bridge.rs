@@ -1,6 +1,6 @@
 //! Between the facade and the client: finding a handle, or making one.
 
-use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept, Scale};
+use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
 use super::refused::Refused;
 use super::table::Table;
 use super::{HistogramKind, labels};
@@ -9,6 +9,7 @@ use crate::fork;
 use crate::handle::{Distribution, MetricBuilder};
 use crate::keeper::{GaugeId, Held, Keep, SpareGauges, Tidying};
 use crate::ledger::DropReason;
+use crate::unit::{Scale, TimeUnit};
 use metrics::{Key, Unit};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -117,12 +118,12 @@ impl Bridge {
 
     /// Notes the unit that a histogram's values have, where that makes a difference.
     pub(super) fn describe(&self, name: &str, unit: Option<Unit>) {
-        let Some(unit) = unit.filter(|unit| self.settings.timings_by_unit && unit.is_time_based()) else {
+        let Some(unit) = unit.filter(|unit| unit.is_time_based() || is_named_in_seconds(name)) else {
             return;
         };
         fork::check();
         // The macros describe at every call.
-        if self.unit(name) == Some(unit) {
+        if self.described(name) == Some(unit) {
             return;
         }
         let mut units = self.units();
@@ -131,7 +132,7 @@ impl Bridge {
         }
     }
 
-    fn unit(&self, name: &str) -> Option<Unit> {
+    fn described(&self, name: &str) -> Option<Unit> {
         self.units.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
@@ -139,19 +140,34 @@ impl Bridge {
         self.units.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What makes milliseconds of a histogram's values, where they are asked for and known to be a time.
-    fn scale(&self, name: &str) -> Option<Scale> {
-        if !self.settings.timings_by_unit {
-            return None;
-        }
-        match self.unit(name)? {
-            Unit::Seconds => Some(Scale { times: 1e3, per: 1.0 }),
-            Unit::Milliseconds => Some(Scale { times: 1.0, per: 1.0 }),
-            Unit::Microseconds => Some(Scale { times: 1.0, per: 1e3 }),
-            Unit::Nanoseconds => Some(Scale { times: 1.0, per: 1e6 }),
-            _ => None,
+    /// The unit of a histogram's values, where they are a time: as it is described, else as its name says.
+    fn unit(&self, name: &str) -> Option<TimeUnit> {
+        match self.described(name) {
+            Some(Unit::Seconds) => Some(TimeUnit::Seconds),
+            Some(Unit::Milliseconds) => Some(TimeUnit::Milliseconds),
+            Some(Unit::Microseconds) => Some(TimeUnit::Microseconds),
+            Some(Unit::Nanoseconds) => Some(TimeUnit::Nanoseconds),
+            Some(_) => None,
+            None => is_named_in_seconds(name).then_some(TimeUnit::Seconds),
         }
     }
+
+    /// What makes milliseconds of a histogram's values as they come, where that is asked for.
+    fn scale(&self, name: &str) -> Option<Scale> {
+        if self.settings.timings_by_unit { self.unit(name).map(TimeUnit::scale) } else { None }
+    }
+
+    /// The unit that the values of a histogram keep until they are written.
+    fn kept_unit(&self, name: &str) -> Option<TimeUnit> {
+        // A program that says that it records milliseconds does.
+        let as_it_is = self.settings.timings_by_unit || self.settings.histograms == HistogramKind::Timing;
+        if as_it_is { None } else { self.unit(name) }
+    }
+}
+
+/// As names of Prometheus' style are.
+fn is_named_in_seconds(name: &str) -> bool {
+    name.ends_with("_seconds")
 }
 
 impl Keep for Bridge {
@@ -219,6 +235,9 @@ impl Made for HistogramHandle {
     }
 
     fn make(bridge: &Bridge, name: &str, handle: Self::Of, _: bool) -> Self {
+        if let Some(unit) = bridge.kept_unit(name) {
+            handle.note_unit(unit);
+        }
         Self::new(handle, bridge.scale(name))
     }
 }

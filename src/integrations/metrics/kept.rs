@@ -8,6 +8,7 @@ use crate::handle::{Counter, Distribution, Gauge, Metric};
 use crate::keeper::{GaugeId, Tidying};
 use crate::ledger::DropReason;
 use crate::registry::{IDLE_FLUSHES, IDLE_FLUSHES_IN_A_CROWD};
+use crate::unit::Scale;
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -253,13 +254,6 @@ impl GaugeFn for Kept<GaugeHandle> {
     }
 }
 
-/// What values are multiplied with, and then divided by, so that `1234` microseconds are `1.234` and no neighbour of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Scale {
-    pub(super) times: f64,
-    pub(super) per: f64,
-}
-
 /// A histogram of one of our kinds.
 #[derive(Debug)]
 pub(super) struct HistogramHandle {
@@ -276,7 +270,7 @@ impl HistogramHandle {
     fn scaled(&self, value: f64) -> f64 {
         match self.scale {
             None => value,
-            Some(Scale { times, per }) => value * times / per,
+            Some(scale) => scale.apply(value),
         }
     }
 }
