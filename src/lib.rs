@@ -125,6 +125,7 @@ mod record;
 mod shared;
 mod sync;
 mod text;
+mod thread;
 
 // Asked at every collection.
 mod probe;

@@ -1,6 +1,7 @@
 //! The one thread that carries everything to the agent.
 
 use crate::aggregate::Aggregate;
+use crate::control::Order;
 use crate::ledger::DropReason;
 use crate::notice::Notices;
 use crate::probe::Watched;
@@ -10,12 +11,13 @@ use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
 use crate::telemetry::INTERVAL_NANOS;
+use crate::thread::Thread;
+use crate::transport::Turn;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
@@ -75,8 +77,8 @@ impl Schedule {
 }
 
 impl Worker {
-    pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || self.live())
+    pub(crate) fn spawn(self) -> io::Result<Thread> {
+        Thread::spawn(THREAD_NAME, move || self.live())
     }
 
     /// Works until it is told to stop, whatever happens on the way.
@@ -115,8 +117,11 @@ impl Worker {
             let now = clock.now();
             if order.stop {
                 post.channel.close();
+                self.give_time(order);
                 self.collect(now);
                 self.flush(now, true);
+                let in_time = self.was_in_time();
+                self.shared.post().control.complete(order, in_time);
                 return;
             }
             let flush = order.flush || now >= self.schedule.flush;
@@ -124,10 +129,27 @@ impl Worker {
                 self.collect(now);
             }
             if flush {
+                self.give_time(order);
                 self.flush(now, false);
             }
-            self.shared.post().control.complete(order);
+            let in_time = self.was_in_time();
+            self.shared.post().control.complete(order, in_time);
         }
+    }
+
+    /// Tells the agents how long somebody waits for the flush that follows.
+    fn give_time(&mut self, order: Order) {
+        let mut agents = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        for route in &mut self.routes {
+            route.outbox.begin_turn(Turn { until: order.until, agents, is_last: order.stop });
+            // Those behind share what is left then.
+            agents = agents.saturating_sub(1);
+        }
+    }
+
+    /// Whether nothing was lost because somebody's time was over.
+    fn was_in_time(&mut self) -> bool {
+        self.routes.iter_mut().fold(true, |in_time, route| !route.outbox.take_late() && in_time)
     }
 
     /// Asks the probes and empties the channel.

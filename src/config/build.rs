@@ -23,7 +23,7 @@ use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::telemetry::{Taken, Telemetry};
-use crate::transport::{self, Address, Transport, WriterTransport};
+use crate::transport::{self, Address, SharedWriter, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl ClientBuilder {
     ///
     /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
-    pub fn build(self) -> Result<Guard, ConfigError> {
+    pub fn build(mut self) -> Result<Guard, ConfigError> {
         fork::after_fork();
         // Before anything is made that a child could find half-made.
         fork::expect_forks();
@@ -56,10 +56,13 @@ impl ClientBuilder {
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("also", self.others.len(), 0, MAX_OTHERS)?;
         let claim = self.claimed_task_id()?;
+        // The worker is the one to keep it.
+        let writer = self.writer.as_mut().map(SharedWriter::release);
         let post = Post::new(&claim, self.records());
         let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
+        drop(writer);
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
         shared.post().employ(thread);
         fork::expect(&shared);
@@ -131,16 +134,19 @@ impl ClientBuilder {
     ) -> Result<Vec<Route>, ConfigError> {
         let sender = || Sender { identity: shared.post().identity.clone(), task_id };
         let max_packet_size = self.agent.packet_size(&address)?;
-        let transport = self.make_transport(address);
-        let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
+        let transport = self.make_transport(address.clone());
+        let mut outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
+        if self.sends_to_address() {
+            outbox = outbox.at(&address);
+        }
         let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
             let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
             let address =
                 Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
             let max_packet_size = agent.packet_size(&address)?;
-            let transport = transport::connect(address);
-            let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
+            let transport = transport::connect(address.clone());
+            let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender()).at(&address);
             routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
         }
         Ok(routes)
@@ -273,6 +279,15 @@ impl ClientBuilder {
         self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
     }
 
+    /// Whether there is neither a writer nor a capture in the agent's place.
+    fn sends_to_address(&self) -> bool {
+        #[cfg(feature = "testing")]
+        if self.memory.is_some() {
+            return false;
+        }
+        self.writer.is_none()
+    }
+
     #[cfg(not(feature = "testing"))]
     fn make_transport(&self, address: Address) -> Box<dyn Transport> {
         self.connect(address)
@@ -281,14 +296,14 @@ impl ClientBuilder {
     #[cfg(feature = "testing")]
     fn make_transport(&self, address: Address) -> Box<dyn Transport> {
         match &self.memory {
-            Some(memory) => Box::new(transport::MemoryTransport(Arc::clone(memory))),
+            Some(memory) => Box::new(transport::MemoryTransport::new(Arc::clone(memory))),
             None => self.connect(address),
         }
     }
 
     fn connect(&self, address: Address) -> Box<dyn Transport> {
         match &self.writer {
-            Some(writer) => Box::new(WriterTransport::new(writer.clone())),
+            Some(writer) => Box::new(WriterTransport::new(writer)),
             None => transport::connect(address),
         }
     }

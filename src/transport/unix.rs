@@ -2,7 +2,7 @@
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
 use super::patience::Patience;
-use super::{Delivery, MAX_PACKETS, Packets, Transport};
+use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -16,6 +16,7 @@ pub(super) struct Unix {
     // The agent was away in this flush.
     away: bool,
     patience: Patience,
+    failure: Option<Failure>,
 }
 
 /// A new file at the same path is another agent.
@@ -23,13 +24,16 @@ pub(super) type FileId = (u64, u64);
 
 impl Unix {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, connection: None, away: false, patience: Patience::new() }
+        Self { path, connection: None, away: false, patience: Patience::new(), failure: None }
     }
 
     /// Sends on the socket there is, or on a new one. `None` where there is no agent.
     fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.connection.is_none() && !self.away {
-            self.connection = connect(&self.path).ok();
+            match connect(&self.path) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => self.failure = Some(Failure::Refused(error)),
+            }
             self.away = self.connection.is_none();
         }
         let (socket, _) = self.connection.as_mut()?;
@@ -50,9 +54,9 @@ pub(super) fn file_id(path: &Path) -> io::Result<FileId> {
 }
 
 impl Transport for Unix {
-    fn begin(&mut self) {
+    fn begin(&mut self, turn: Turn) {
         self.away = false;
-        self.patience.renew();
+        self.patience.renew(turn);
         let path = &self.path;
         self.connection.take_if(|(_, file)| file_id(path).is_ok_and(|now| now != *file));
     }
@@ -63,12 +67,22 @@ impl Transport for Unix {
             match self.try_send(packets) {
                 None => return Delivery::lost(packets.len()),
                 Some(Ok(taken)) => return Delivery::taken(taken),
-                Some(Err(error)) if spares_the_connection(&error) => return Delivery::lost(1),
-                Some(Err(_)) => self.connection = None,
+                Some(Err(error)) => {
+                    let is_sound = spares_the_connection(&error);
+                    self.failure = Some(error.into());
+                    if is_sound {
+                        return Delivery::lost(1);
+                    }
+                    self.connection = None;
+                }
             }
         }
         self.away = true;
         Delivery::lost(packets.len())
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     fn most_packets(&self) -> usize {

@@ -1,8 +1,9 @@
 //! Unix streams, in the Agent's framing: the length of a packet goes before it.
 
+use super::Failure;
 use super::backoff::Backoff;
 use super::patience::Patience;
-use super::stream::{Connection, Peer};
+use super::stream::{Connection, Peer, Socket};
 use super::unix::{FileId, file_id};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -28,7 +29,7 @@ fn connect(path: &Path) -> io::Result<Connection> {
     #[cfg(not(target_os = "linux"))]
     let stream = UnixStream::connect(path)?;
     UnixStream::set_nonblocking(&stream, true)?;
-    Ok(Connection::Unix(stream))
+    Ok(Connection::new(Socket::Unix(stream)))
 }
 
 impl Peer for UnixPeer {
@@ -42,7 +43,11 @@ impl Peer for UnixPeer {
         self.seen.replace(now) != Some(now)
     }
 
-    fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Option<Connection> {
-        if backoff.take_turn() { connect(&self.path).ok() } else { None }
+    fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Result<Connection, Option<Failure>> {
+        if !backoff.take_turn() {
+            return Err(None);
+        }
+        // Where an agent's queue of connections is full, there is no time that it is waited for.
+        connect(&self.path).map_err(|error| Some(Failure::Refused(error)))
     }
 }
