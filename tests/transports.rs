@@ -118,11 +118,40 @@ fn child_writes_to_standard_output() {
     }
 }
 
+const CLOSED: &str = "TRANSPORTS_CLOSED";
+
+/// The part of the next test that runs in a process of its own.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(unsafe_code, reason = "std closes no descriptor that it does not own")]
+fn child_closes_its_standard_output() {
+    if std::env::var_os(CLOSED).is_some() {
+        let guard = client_of("stdout:".to_owned());
+        // SAFETY: what is printed after that is lost, and nothing is opened meanwhile.
+        unsafe { libc::close(1) };
+        guard.client().counter("jobs").increment(1);
+        guard.client().flush(PATIENCE).unwrap();
+        let stats = guard.client().stats();
+        assert_eq!((stats.sent.values, stats.dropped(DropReason::Transport).values), (0, 1));
+        assert_eq!(stats.last_error.as_deref(), Some("stdout:: Bad file descriptor (os error 9)"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_output_that_is_closed_takes_nothing() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child_closes_its_standard_output", "--nocapture"]).env(CLOSED, "1");
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn standard_output_gets_the_lines_where_it_is_the_agent_and_nothing_where_it_is_not() {
     let run = |set: bool| {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "child_writes_to_standard_output", "--nocapture"]).env_remove(CHILD);
+        child.args(["--exact", "child_writes_to_standard_output", "--nocapture"]);
+        child.env_remove(CHILD);
         if set {
             child.env(CHILD, "1");
         }

@@ -141,7 +141,8 @@ impl Peer for Tcp {
             self.is_early = false;
             if !is_of_use {
                 self.start(backoff);
-                return self.finish(patience);
+                let early = connected.err().flatten();
+                return self.finish(patience).map_err(|failure| failure.or(early));
             }
         }
         connected
