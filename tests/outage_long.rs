@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::held::Worker;
 use support::stream_agent::{Mood, StreamAgent, unframed};
-use support::{Agent, TempDir, assert_conserved, flush_unasked, wait_until};
+use support::{Agent, PATIENCE, TempDir, assert_conserved, flush_unasked, wait_until};
 use tasktag::{DropReason, Gauge, Guard};
 
 const BETWEEN_FAULTS: Duration = Duration::from_millis(100);

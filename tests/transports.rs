@@ -348,7 +348,7 @@ fn a_packet_that_was_cut_is_dropped_and_the_next_connection_begins_with_a_whole_
     for agent in [StreamAgent::tcp(), StreamAgent::unix(&directory.join("agent"))] {
         let is_tcp = agent.address().starts_with("tcp");
         agent.set_mood(Mood::Deaf);
-        let guard = client_of_unwilling(agent.address());
+        let guard = client_of(agent.address());
         let gauges = long_gauges(&guard);
         // Until a connection is full within a packet.
         wait_until(|| {
