@@ -155,6 +155,12 @@ impl Resolver {
         self.under_way.is_some()
     }
 
+    /// The last answer is as old as answers get.
+    #[cfg(test)]
+    pub(super) fn grow_old(&mut self) {
+        self.asked = Instant::now().checked_sub(INTERVAL);
+    }
+
     fn take_turn(&mut self) -> bool {
         let interval =
             if self.is_name && (self.doubted || self.known.is_empty()) { RETRY_INTERVAL } else { INTERVAL };

@@ -244,6 +244,73 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
+    /// Sends a line, and says which agent got it, from which port.
+    fn send(udp: &mut Udp, agents: &[UdpSocket]) -> (usize, u16) {
+        udp.begin(Turn::default());
+        assert_eq!(udp.send(Packets::new(b"a:1|c\n", 0, &[6])).taken, 1);
+        assert!(!udp.last_was_refused());
+        let mut buffer = [0; 16];
+        loop {
+            for (place, agent) in agents.iter().enumerate() {
+                if let Ok((6, from)) = agent.recv_from(&mut buffer) {
+                    return (place, from.port());
+                }
+            }
+        }
+    }
+
+    fn agent(host: &str, port: u16) -> io::Result<UdpSocket> {
+        let agent = UdpSocket::bind((host, port))?;
+        agent.set_read_timeout(Some(Duration::from_millis(5)))?;
+        Ok(agent)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_still_is_the_hosts_is_kept_and_packets_come_from_a_new_port_once_a_minute() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+        let first = agent("127.0.0.1", 0).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let Ok(second) = agent("127.0.0.2", port) else { return };
+        let agents = [first, second];
+        let resolver = Resolver::with("agent".to_owned(), port, |_, port| {
+            let hosts: &[[u8; 4]] = match ANSWERS.fetch_add(1, Ordering::SeqCst) {
+                0 | 2 => &[[127, 0, 0, 1], [127, 0, 0, 2]],
+                1 | 3 => &[[127, 0, 0, 2], [127, 0, 0, 1]],
+                _ => &[[127, 0, 0, 2]],
+            };
+            Ok(hosts.iter().map(|host| SocketAddr::from((*host, port))).collect())
+        });
+        let mut udp = Udp::with(resolver);
+        let (place, mut port) = send(&mut udp, &agents);
+        assert_eq!(place, 0);
+        for answer in 1..=4 {
+            assert_eq!(send(&mut udp, &agents), (0, port), "the same one until then");
+            udp.resolver.grow_old();
+            // The answer comes on a thread of its own.
+            let (place, new_port) = loop {
+                let sent = send(&mut udp, &agents);
+                if sent.1 != port {
+                    break sent;
+                }
+            };
+            port = new_port;
+            assert_eq!(place, usize::from(answer == 4), "the list turns, and then the first is gone");
+        }
+    }
+
+    #[test]
+    fn packets_to_an_ip_address_come_from_a_new_port_once_a_minute() {
+        let agents = [agent("127.0.0.1", 0).unwrap()];
+        let port = agents[0].local_addr().unwrap().port();
+        let mut udp = Udp::new("127.0.0.1".to_owned(), port);
+        let (_, before) = send(&mut udp, &agents);
+        assert_eq!(send(&mut udp, &agents), (0, before));
+        udp.resolver.grow_old();
+        assert_ne!(send(&mut udp, &agents), (0, before));
+    }
+
     #[test]
     fn a_host_is_reached_at_whichever_of_its_addresses_somebody_listens() {
         let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
