@@ -76,7 +76,7 @@ fn deadline(timeout: Duration) -> Instant {
     const MARGIN: Duration = Duration::from_millis(10);
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     let now = Instant::now();
-    now.checked_add(timeout.min(YEAR) - MARGIN.min(timeout / 10)).unwrap_or(now)
+    now.checked_add(timeout.min(YEAR).saturating_sub(MARGIN.min(timeout / 10))).unwrap_or(now)
 }
 
 impl Control {

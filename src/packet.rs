@@ -105,11 +105,17 @@ pub(crate) struct Outbox {
     // Whether the transport knows of the flush under way.
     begun: bool,
     turn: Turn,
-    // In this flush something was sent, or lost on the way, and that because its time was over.
-    has_sent: bool,
-    has_lost: bool,
-    is_late: bool,
+    outcome: Outcome,
     sender: Sender,
+}
+
+/// What happened in the flush under way.
+#[derive(Debug, Default)]
+struct Outcome {
+    sent: bool,
+    lost: bool,
+    /// Something was lost because the flush's time was over.
+    late: bool,
 }
 
 /// Under which task id lines are rendered, and what tells whether it is still this process's.
@@ -141,9 +147,7 @@ impl Outbox {
             in_hand: false,
             begun: false,
             turn: Turn::default(),
-            has_sent: false,
-            has_lost: false,
-            is_late: false,
+            outcome: Outcome::default(),
             sender,
         }
     }
@@ -261,7 +265,7 @@ impl Outbox {
         match self.in_doubt.take() {
             Some(tally) if refused => self.lose(tally),
             Some(tally) => {
-                self.has_sent = true;
+                self.outcome.sent = true;
                 self.ledger.book_sent(tally);
             }
             None => {}
@@ -270,8 +274,8 @@ impl Outbox {
 
     fn lose(&mut self, tally: Tally) {
         self.ledger.book_dropped(DropReason::Transport, tally);
-        self.has_lost = true;
-        self.is_late |= matches!(self.transport.failure(), Some(Failure::Late(_)));
+        self.outcome.lost = true;
+        self.outcome.late |= matches!(self.transport.failure(), Some(Failure::Late(_)));
     }
 
     /// A packet was taken that may yet turn out to be lost.
@@ -290,7 +294,7 @@ impl Outbox {
         let mut lost = Tally::default();
         self.held.drain(self.held.len().saturating_sub(packets)..).for_each(|tally| lost += tally);
         self.ledger.book_lost(lost);
-        self.has_lost = true;
+        self.outcome.lost = true;
     }
 
     /// A flush ends: the last packet leaves, and the books are written.
@@ -302,23 +306,23 @@ impl Outbox {
     /// What leaves from now on is of a flush that has so much time.
     pub(crate) fn begin_turn(&mut self, turn: Turn) {
         self.turn = turn;
-        self.is_late = false;
+        self.outcome.late = false;
     }
 
     /// What leaves from now on is of another flush to the transport: it looks after its connection, and may wait again.
     pub(crate) fn end_turn(&mut self) {
         self.begun = false;
         self.turn = Turn::default();
-        let error = mem::take(&mut self.has_lost).then(|| match self.transport.failure() {
+        let error = mem::take(&mut self.outcome.lost).then(|| match self.transport.failure() {
             Some(failure) => format!("{}: {failure}", self.address),
             None => self.address.clone(),
         });
-        self.ledger.reach().note(mem::take(&mut self.has_sent), error);
+        self.ledger.reach().note(mem::take(&mut self.outcome.sent), error);
     }
 
     /// Whether something was lost since the flush began because its time was over.
     pub(crate) fn take_late(&mut self) -> bool {
-        mem::take(&mut self.is_late)
+        mem::take(&mut self.outcome.late)
     }
 
     /// What was put so far leaves, and the books are written.

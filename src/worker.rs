@@ -149,7 +149,11 @@ impl Worker {
 
     /// Whether nothing was lost because somebody's time was over.
     fn was_in_time(&mut self) -> bool {
-        self.routes.iter_mut().fold(true, |in_time, route| !route.outbox.take_late() && in_time)
+        let mut in_time = true;
+        for route in &mut self.routes {
+            in_time &= !route.outbox.take_late();
+        }
+        in_time
     }
 
     /// Asks the probes and empties the channel.

@@ -86,7 +86,7 @@ impl ClientBuilder {
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
         let task_id = claim.task_id();
-        let routes = self.routes(address, &origin, shared, task_id)?;
+        let routes = self.routes(&address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         Ok(Worker {
@@ -127,17 +127,17 @@ impl ClientBuilder {
     /// The main agent's route, then those of the others.
     fn routes(
         &self,
-        address: Address,
+        address: &Address,
         origin: &Origin,
         shared: &Shared,
         task_id: TaskId,
     ) -> Result<Vec<Route>, ConfigError> {
         let sender = || Sender { identity: shared.post().identity.clone(), task_id };
-        let max_packet_size = self.agent.packet_size(&address)?;
+        let max_packet_size = self.agent.packet_size(address)?;
         let transport = self.make_transport(address.clone());
         let mut outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
         if self.sends_to_address() {
-            outbox = outbox.at(&address);
+            outbox = outbox.at(address);
         }
         let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {

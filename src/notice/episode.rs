@@ -18,10 +18,11 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn of(stats: &Stats) -> Self {
-        let mut dropped = DropReason::ALL.map(|reason| stats.dropped(reason));
+        let is_loss = |reason: &DropReason| *reason != DropReason::Unsupported;
+        let dropped = |reason| Some(reason).filter(is_loss).map(|reason| stats.dropped(reason));
         Self {
-            unsupported: std::mem::take(&mut dropped[DropReason::Unsupported as usize]),
-            dropped,
+            dropped: DropReason::ALL.map(|reason| dropped(reason).unwrap_or_default()),
+            unsupported: stats.dropped(DropReason::Unsupported),
             sent_lines: stats.sent.lines,
             last_error: stats.last_error.clone(),
         }
@@ -75,7 +76,9 @@ impl Episode {
             last_error: None,
             dropped: Dropped::default(),
         });
-        notice.dropped[DropReason::Unsupported as usize] = books.unsupported;
+        if let Some(tally) = notice.dropped.get_mut(DropReason::Unsupported as usize) {
+            *tally = books.unsupported;
+        }
         Some(notice)
     }
 
@@ -131,7 +134,7 @@ impl Open {
             *tally = difference(*tally, before);
         }
         let lasted = Duration::from_nanos(self.last_loss.saturating_sub(self.first_loss));
-        let has_error = dropped[DropReason::Transport as usize] != Tally::default();
+        let has_error = dropped.get(DropReason::Transport as usize) != Some(&Tally::default());
         let last_error = books.last_error.clone().filter(|_| has_error);
         LossNotice { phase, agent: 0, lasted, last_error, dropped }
     }

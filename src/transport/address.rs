@@ -123,9 +123,9 @@ impl Address {
 /// As it is written in settings.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut authority = |scheme, host: &str, port| match host.contains(':') {
-            true => write!(f, "{scheme}://[{host}]:{port}"),
-            false => write!(f, "{scheme}://{host}:{port}"),
+        let mut authority = |scheme, host: &str, port| {
+            let (start, end) = if host.contains(':') { ("[", "]") } else { ("", "") };
+            write!(f, "{scheme}://{start}{host}{end}:{port}")
         };
         match self {
             Self::Udp { host, port } => authority("udp", host, port),

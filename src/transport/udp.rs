@@ -21,8 +21,8 @@ pub(super) struct Udp {
     // for the most part, and only an answer of its host says that nobody listens.
     address: Option<SocketAddr>,
     try_next: bool,
-    // The address in use took a packet and did not refuse it.
-    is_proven: bool,
+    // The last address that took a packet and did not refuse it.
+    proven: Option<SocketAddr>,
     // All addresses were tried in this flush.
     was_tried: bool,
     // No socket could be had in this flush.
@@ -43,7 +43,7 @@ impl Udp {
             socket: None,
             address: None,
             try_next: false,
-            is_proven: false,
+            proven: None,
             was_tried: false,
             away: false,
             patience: Patience::new(),
@@ -64,7 +64,6 @@ impl Udp {
     }
 
     fn use_address(&mut self, address: Option<SocketAddr>) {
-        self.is_proven &= self.address == address;
         self.address = address;
         self.socket = None;
     }
@@ -105,7 +104,7 @@ impl Udp {
             match (sent, self.answer()) {
                 (None, _) => break,
                 (Some(Ok(_)), None) => {
-                    self.is_proven = true;
+                    self.proven = self.address;
                     return Delivery::taken(1);
                 }
                 (Some(Err(error)), _) if spares_the_connection(&error) => {
@@ -143,7 +142,7 @@ impl Udp {
     /// Nobody listens there: the next flush tries the host's next address from a new port, and asks for others.
     fn doubt(&mut self) {
         self.try_next = true;
-        self.is_proven = false;
+        self.proven = None;
         self.resolver.doubt();
     }
 }
@@ -189,7 +188,8 @@ impl Transport for Udp {
     /// A call that took several packets and not all has swallowed its error. If that spoke of the next packet, it will
     /// be met again; if that is taken at once, the error spoke of an earlier one.
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
-        if !self.is_proven && !self.was_tried {
+        let is_proven = self.proven.is_some() && self.proven == self.address;
+        if !is_proven && !self.was_tried {
             return self.try_out(packets);
         }
         let was_cut_short = self.socket.as_mut().is_some_and(Datagram::was_cut_short);
