@@ -177,12 +177,19 @@ impl Client {
         WatchBuilder::new(self, name)
     }
 
-    /// Has the worker collect and send everything, and waits until it has. What the agent did not take is in
-    /// [`stats`](Self::stats), and no error here.
+    /// Has the worker collect and send everything, and waits until it has, for at most `timeout`. The worker waits as long
+    /// for what the agent needs: the address of its name, a connection, room for a packet. Without a caller it
+    /// waits at most 200 ms. Of several callers the most patient one decides; each waits for its own timeout.
+    ///
+    /// `Ok` says that nothing was lost for want of time: all of it was handed to the system, or refused by it, as where
+    /// nobody listens. What was refused is in [`stats`](Self::stats), with the reason in
+    /// [`last_error`](Stats::last_error), and no error here.
     ///
     /// # Errors
     ///
-    /// When that takes longer than `timeout`, or when the client was shut down.
+    /// When the timeout is over before everything was handed to the system; what the agent did not take by then is
+    /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
+    /// by the worker.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         fork::check();
         self.shared.post().flush(timeout)
@@ -236,13 +243,16 @@ impl Guard {
         &self.client
     }
 
-    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer. What
-    /// the agent did not take is in the client's [stats](Client::stats).
+    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer. For the
+    /// agent it waits as [`Client::flush`] does. What the agent did not take is in the client's [stats](Client::stats).
+    ///
+    /// What others keep in thread-locals of the worker's thread is not waited for: it is dropped when the thread ends.
     ///
     /// # Errors
     ///
-    /// When that takes longer than `timeout`: something that the worker asked or sent to does not answer. The thread
-    /// is left to itself then, and ends when it can.
+    /// When that takes longer than `timeout`: something that the worker asked or sent to does not answer. If it is a watched
+    /// closure, the thread is left to itself, and ends when it can; if it is the agent, what it did not take is dropped
+    /// and counted.
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), FlushError> {
         self.stop(timeout)
     }

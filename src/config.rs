@@ -267,7 +267,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that dropping the [`Guard`](crate::Guard) takes. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    /// The longest that dropping the [`Guard`](crate::Guard) takes, and that the last flush waits for an agent's name, a
+    /// connection or a slow agent. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
         self
@@ -284,7 +285,8 @@ impl ClientBuilder {
     /// [`LOSS_NOTICE_INTERVAL`](crate::LOSS_NOTICE_INTERVAL) while that goes on, and when it has ended: after such an
     /// interval in which nothing was dropped and something was sent. Each agent's books have notices of their own. What was
     /// dropped between two flushes is told after the second; what is open, or dropped with the last flush, at the
-    /// shutdown; what comes after it, to nobody. Defaults to none.
+    /// shutdown; what comes after it, to nobody. What is [`Unsupported`](crate::DropReason::Unsupported) is told once.
+    /// Defaults to none.
     ///
     /// It is called on the thread `tasktag-probes`, with no lock held. If it does not return, it is left behind like a
     /// watched closure ([`WatchBuilder::watch`](crate::WatchBuilder::watch)). It may use the client; a
@@ -307,7 +309,7 @@ impl ClientBuilder {
     /// guard.client().counter("jobs.done").increment(1);
     /// drop(guard);
     /// # #[cfg(unix)]
-    /// assert!(notices.recv()?.ends_with("1 values, 1 lines (transport 1 values, 1 lines)"));
+    /// assert!(notices.recv()?.ends_with("No such file or directory (os error 2)"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_loss(mut self, act: impl FnMut(&LossNotice) + Send + 'static) -> Self {

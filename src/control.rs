@@ -16,8 +16,19 @@ pub(crate) struct Control {
     worker: OnceLock<ThreadId>,
 }
 
+/// Somebody who waits for what they requested.
+#[derive(Debug)]
+struct Caller {
+    ticket: u64,
+    // Until when the worker may take, if it was a flush.
+    until: Option<Instant>,
+    // Whether it was done in time, once it is done.
+    answer: Option<bool>,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    callers: Vec<Caller>,
     requested: u64,
     completed: u64,
     // The last request that wants a flush.
@@ -25,7 +36,26 @@ struct State {
     // Deaths of the worker over the requests that are open.
     deaths: u32,
     stop: bool,
+    stop_until: Option<Instant>,
+    // Whether what was done last was done in time.
+    was_late: bool,
     ended: bool,
+}
+
+impl State {
+    /// Everything that was requested up to this ticket is done.
+    fn complete(&mut self, ticket: u64, in_time: bool) {
+        self.completed = ticket;
+        self.deaths = 0;
+        let done = self.callers.iter_mut().filter(|caller| caller.ticket <= ticket);
+        done.for_each(|caller| _ = caller.answer.get_or_insert(in_time));
+    }
+
+    /// The caller waits no longer.
+    fn take_answer(&mut self, ticket: u64) -> Option<bool> {
+        let place = self.callers.iter().position(|caller| caller.ticket == ticket)?;
+        self.callers.swap_remove(place).answer
+    }
 }
 
 /// What the worker woke up for.
@@ -36,21 +66,32 @@ pub(crate) struct Order {
     pub(crate) flush: bool,
     /// The same, and end.
     pub(crate) stop: bool,
+    /// When the last of those who wait for the flush stops to wait.
+    pub(crate) until: Option<Instant>,
+}
+
+/// Until when the worker may take, for its answer to be there in time: timers are up to two ticks late, of 4 ms in most
+/// kernels.
+fn deadline(timeout: Duration) -> Instant {
+    const MARGIN: Duration = Duration::from_millis(10);
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let now = Instant::now();
+    now.checked_add(timeout.min(YEAR).saturating_sub(MARGIN.min(timeout / 10))).unwrap_or(now)
 }
 
 impl Control {
     /// Has the worker flush, and waits until it has.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.request(|state| state.flush_requested = state.requested, timeout)
+        self.request(true, timeout)
     }
 
     /// Has the worker look at its clock, and waits until it did what was due.
     #[cfg(feature = "testing")]
     pub(crate) fn look_at_clock(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.request(|_| {}, timeout)
+        self.request(false, timeout)
     }
 
-    fn request(&self, ask: impl FnOnce(&mut State), timeout: Duration) -> Result<(), FlushError> {
+    fn request(&self, flush: bool, timeout: Duration) -> Result<(), FlushError> {
         if self.is_worker() {
             return Err(FlushError::OnWorker);
         }
@@ -59,27 +100,35 @@ impl Control {
             return Err(FlushError::Stopped);
         }
         state.requested += 1;
-        ask(&mut state);
         let ticket = state.requested;
+        if flush {
+            state.flush_requested = ticket;
+        }
+        let until = flush.then(|| deadline(timeout));
+        state.callers.push(Caller { ticket, until, answer: None });
         self.to_worker.notify_one();
-        let state = self.wait(state, timeout, |state| state.completed >= ticket || state.ended);
-        match (state.completed >= ticket, state.ended) {
-            (true, _) => Ok(()),
-            (false, true) => Err(FlushError::Stopped),
-            (false, false) => Err(FlushError::TimedOut(timeout)),
+        let mut state = self.wait(state, timeout, |state| state.completed >= ticket || state.ended);
+        match (state.take_answer(ticket), state.ended) {
+            (Some(true), _) => Ok(()),
+            (None, true) => Err(FlushError::Stopped),
+            (Some(false), _) | (None, false) => Err(FlushError::TimedOut(timeout)),
         }
     }
 
     /// Has the worker flush and end, and waits until it has. `Ok` where it had ended before.
     pub(crate) fn stop(&self, timeout: Duration) -> Result<(), FlushError> {
         let mut state = self.lock();
+        if state.ended {
+            return Ok(());
+        }
         state.stop = true;
+        state.stop_until = state.stop_until.max(Some(deadline(timeout)));
         self.to_worker.notify_one();
         if self.is_worker() {
             return Err(FlushError::OnWorker);
         }
         let state = self.wait(state, timeout, |state| state.ended);
-        if state.ended { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
+        if state.ended && !state.was_late { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
     }
 
     fn wait<'a>(
@@ -118,14 +167,16 @@ impl Control {
             state = self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let flush = state.flush_requested > state.completed;
-        Order { ticket: state.requested, flush, stop: state.stop }
+        let open = state.callers.iter().filter(|caller| caller.answer.is_none());
+        let until = open.filter_map(|caller| caller.until).max().max(state.stop_until);
+        Order { ticket: state.requested, flush, stop: state.stop, until }
     }
 
-    /// The worker's side: what it woke up for is done.
-    pub(crate) fn complete(&self, order: Order) {
+    /// The worker's side: what it woke up for is done, or what could be done of it in time.
+    pub(crate) fn complete(&self, order: Order, in_time: bool) {
         let mut state = self.lock();
-        state.completed = order.ticket;
-        state.deaths = 0;
+        state.complete(order.ticket, in_time);
+        state.was_late = !in_time;
         drop(state);
         self.from_worker.notify_all();
     }
@@ -135,8 +186,8 @@ impl Control {
         let mut state = self.lock();
         state.deaths += 1;
         if state.deaths >= MAX_DEATHS {
-            state.completed = state.requested;
-            state.deaths = 0;
+            let all = state.requested;
+            state.complete(all, true);
         }
         drop(state);
         self.from_worker.notify_all();

@@ -121,7 +121,8 @@ impl std::error::Error for RegisterError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The worker did not finish in time. It goes on with what it is doing.
+    /// The worker did not finish in time, and goes on with what it is doing; or the agent did not take everything in time,
+    /// and what it did not take is dropped.
     TimedOut(Duration),
     /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
     Stopped,

@@ -155,6 +155,8 @@ fn grow_up() {
     if !NEWBORN.load(Ordering::Relaxed) {
         return;
     }
+    #[cfg(target_os = "linux")]
+    crate::transport::close_inherited();
     task_id::start_over();
     clients.iter().filter_map(Weak::upgrade).for_each(|client| client.start_over());
     NEWBORN.store(false, Ordering::Release);
@@ -172,6 +174,12 @@ fn clients() -> MutexGuard<'static, Vec<Weak<Shared>>> {
 pub(crate) struct PerProcess<T> {
     here: Arc<T>,
     child: OnceLock<Box<PerProcess<T>>>,
+}
+
+impl<T: Default> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
 }
 
 impl<T> PerProcess<T> {

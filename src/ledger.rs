@@ -1,12 +1,17 @@
 //! What became of every value: accepted, sent, or dropped for a reason.
 
+mod reach;
 mod striped;
 
+pub(crate) use self::reach::Reach;
 pub(crate) use self::striped::{Share, StripedCount};
 
+use crate::fork::PerProcess;
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// Why values were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,6 +125,10 @@ pub struct Stats {
     pub accepted: Tally,
     /// What went out: over UDP handed to the kernel and not refused by the agent's host, over Unix datagrams in the
     /// agent's queue, over a connection wholly handed to the kernel, and what a writer wrote and flushed.
+    ///
+    /// It becomes less when a connection breaks before what it took has left this host, as far as the system says so
+    /// (Linux): over TCP what the agent's host did not acknowledge, over a Unix stream what the agent may not have read.
+    /// That is moved to [`Transport`](DropReason::Transport).
     pub sent: Tally,
     /// Registrations that got a handle which reports nothing.
     pub refused_registrations: u64,
@@ -159,6 +168,12 @@ pub struct Stats {
     pub lost_task_ids: u64,
     /// Flushes that the worker completed.
     pub flushes: u64,
+    /// Why something was dropped as [`Transport`](DropReason::Transport) in the last flush that sent or dropped
+    /// anything: the agent's address and the error, as in
+    /// `unix:///var/run/datadog/dsd.socket: Permission denied (os error 13)`. `None` if nothing was.
+    pub last_error: Option<Arc<str>>,
+    /// The time of day at the end of the last flush that sent something. `None` if nothing was sent yet.
+    pub last_sent_at: Option<SystemTime>,
     dropped: [Tally; DropReason::ALL.len()],
 }
 
@@ -217,11 +232,13 @@ impl fmt::Debug for Stats {
             .field("shared_task_ids", &self.shared_task_ids)
             .field("lost_task_ids", &self.lost_task_ids)
             .field("flushes", &self.flushes)
+            .field("last_error", &self.last_error)
+            .field("last_sent_at", &self.last_sent_at)
             .finish()
     }
 }
 
-/// In one line, for a log: `accepted 2879 values, sent 2870, dropped 9 (transport 9)`.
+/// In one line, for a log: `accepted 2879 values, sent 2870, dropped 9 (transport 9)`, and the last error behind it.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (accepted, sent, dropped) = (self.accepted.values, self.sent.values, self.dropped_total().values);
@@ -230,7 +247,8 @@ impl fmt::Display for Stats {
             let start = if place == 0 { " (" } else { ", " };
             write!(f, "{start}{reason} {}", tally.values)?;
         }
-        if self.losses().next().is_some() { f.write_str(")") } else { Ok(()) }
+        f.write_str(if self.losses().next().is_some() { ")" } else { "" })?;
+        self.last_error.as_ref().map_or(Ok(()), |error| write!(f, "; last error: {error}"))
     }
 }
 
@@ -239,6 +257,7 @@ impl fmt::Display for Stats {
 /// All orderings are `Relaxed`: the counts publish nothing but themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    reach: PerProcess<Reach>,
     accepted: Account,
     sent: Account,
     dropped: [Account; DropReason::ALL.len()],
@@ -259,7 +278,7 @@ pub(crate) struct Ledger {
     pub(crate) flushes: Count,
 }
 
-/// A number that only grows.
+/// A number that only grows, but for what was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
@@ -296,6 +315,16 @@ impl Account {
         self.bytes.add(tally.bytes);
     }
 
+    fn take_back(&self, tally: Tally) {
+        let minus = u64::wrapping_neg;
+        self.add(Tally {
+            values: minus(tally.values),
+            lines: minus(tally.lines),
+            packets: minus(tally.packets),
+            bytes: minus(tally.bytes),
+        });
+    }
+
     fn get(&self) -> Tally {
         Tally {
             values: self.values.get(),
@@ -315,6 +344,18 @@ impl Ledger {
         self.sent.add(tally);
     }
 
+    /// What was booked as sent was lost after all.
+    pub(crate) fn book_lost(&self, tally: Tally) {
+        // In this order, so that a snapshot never shows more than was accepted.
+        self.sent.take_back(tally);
+        self.book_dropped(DropReason::Transport, tally);
+    }
+
+    /// What the flushes to the agent came to, in this process.
+    pub(crate) fn reach(&self) -> &Reach {
+        self.reach.get()
+    }
+
     /// Books what was accepted before as dropped.
     pub(crate) fn book_dropped(&self, reason: DropReason, tally: Tally) {
         if let Some(account) = self.dropped.get(reason as usize) {
@@ -328,8 +369,9 @@ impl Ledger {
         self.book_dropped(reason, Tally::values(values));
     }
 
-    /// Starts from 0.
+    /// In a forked child: starts from 0.
     pub(crate) fn clear(&self) {
+        self.reach.renew(Reach::default());
         let accounts = [&self.accepted, &self.sent].into_iter().chain(&self.dropped);
         let in_accounts =
             accounts.flat_map(|account| [&account.values, &account.lines, &account.packets, &account.bytes]);
@@ -376,6 +418,8 @@ impl Ledger {
             shared_task_ids: self.shared_task_ids.get(),
             lost_task_ids: self.lost_task_ids.get(),
             flushes: self.flushes.get(),
+            last_error: self.reach().last_error(),
+            last_sent_at: self.reach().last_sent_at(),
         }
     }
 }
@@ -394,5 +438,24 @@ mod tests {
         ledger.refuse(DropReason::ChannelFull, 1);
         let line = "accepted 10 values, sent 7, dropped 3 (channel_full 1, invalid 2)";
         assert_eq!(ledger.stats(0).to_string(), line);
+        ledger.reach().note(false, Some("udp://agent:8125: Connection refused"));
+        let with_error = format!("{line}; last error: udp://agent:8125: Connection refused");
+        assert_eq!(ledger.stats(0).to_string(), with_error);
+        ledger.reach().note(false, None::<&str>);
+        assert_eq!(ledger.stats(0).to_string(), with_error, "a flush of nothing says nothing");
+        ledger.reach().note(true, None::<&str>);
+        assert_eq!(ledger.stats(0).to_string(), line);
+    }
+
+    #[test]
+    fn what_was_lost_after_it_was_sent_is_dropped_and_no_longer_sent() {
+        let (ledger, packet) = (Ledger::default(), Tally { values: 7, lines: 3, packets: 1, bytes: 30 });
+        for _ in 0..2 {
+            ledger.book_accepted(packet);
+            ledger.book_sent(packet);
+        }
+        ledger.book_lost(packet);
+        let stats = ledger.stats(0);
+        assert_eq!((stats.sent, stats.dropped(DropReason::Transport)), (packet, packet));
     }
 }

@@ -18,7 +18,9 @@ pub const LOSS_NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossPhase {
-    /// The flush that is just over was the first to find something dropped.
+    /// The flush that is just over was the first to find something dropped. What is
+    /// [`Unsupported`](DropReason::Unsupported), and stays so for as long as the program runs, is told this once, and no
+    /// notice of another phase speaks of it.
     Started,
     /// Something is still dropped, a [`LOSS_NOTICE_INTERVAL`] or more after the last notice.
     Ongoing,
@@ -62,6 +64,9 @@ pub struct LossNotice {
     pub lasted: Duration,
     /// What is late, by the tag that its gauges have: `pool:primary`. Only of [`ProbeLate`](LossPhase::ProbeLate).
     pub probe: Option<String>,
+    /// Why the agent was not reached, as in [`Stats::last_error`](crate::Stats::last_error), at the last loss for
+    /// [`Transport`](DropReason::Transport). `None` where there was no such loss, and once the agent is reached again.
+    pub last_error: Option<Arc<str>>,
     dropped: Dropped,
 }
 
@@ -90,8 +95,9 @@ impl LossNotice {
     }
 }
 
-/// In one line, for a log: `metrics are being dropped: 9 values, 9 lines (transport 9 values, 9 lines)`. Values that were
-/// refused had no line yet, and the client's own telemetry has lines and no values.
+/// In one line, for a log: `metrics are being dropped: 9 values, 9 lines (transport); last error: udp://agent:8125:
+/// Connection refused (os error 111)`. Values that were refused had no line yet, and the client's own telemetry has lines
+/// and no values.
 impl fmt::Display for LossNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.agent > 0 {
@@ -113,13 +119,36 @@ impl fmt::Display for LossNotice {
             }
             LossPhase::ProbeLate => write!(f, "a watch has not answered for {seconds} s: "),
         }?;
-        let total = self.dropped_total();
-        write!(f, "{} values, {} lines", total.values, total.lines)?;
-        for (place, (reason, tally)) in self.losses().enumerate() {
-            let start = if place == 0 { " (" } else { "; " };
-            write!(f, "{start}{reason} {} values, {} lines", tally.values, tally.lines)?;
+        Amount(self.dropped_total()).fmt(f)?;
+        let losses: Vec<_> = self.losses().collect();
+        match *losses {
+            [] => {}
+            // All of it, as it was just said.
+            [(reason, _)] => write!(f, " ({reason})")?,
+            _ => {
+                for (place, (reason, tally)) in losses.iter().enumerate() {
+                    let start = if place == 0 { " (" } else { "; " };
+                    write!(f, "{start}{reason} {}", Amount(*tally))?;
+                }
+                f.write_str(")")?;
+            }
         }
-        if self.losses().next().is_some() { f.write_str(")") } else { Ok(()) }
+        self.last_error.as_ref().map_or(Ok(()), |error| write!(f, "; last error: {error}"))
+    }
+}
+
+/// `1 value, 2 lines`, without what there is none of.
+struct Amount(Tally);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { values, lines, .. } = self.0;
+        let ending = |n| if n == 1 { "" } else { "s" };
+        match (values, lines) {
+            (_, 0) => write!(f, "{values} value{}", ending(values)),
+            (0, _) => write!(f, "{lines} line{}", ending(lines)),
+            _ => write!(f, "{values} value{}, {lines} line{}", ending(values), ending(lines)),
+        }
     }
 }
 
@@ -145,7 +174,10 @@ impl Notices {
     pub(crate) fn tell_of_late(&self, probe: String, lasted: Duration, ledger: &Ledger) {
         let (phase, dropped) = (LossPhase::ProbeLate, Dropped::default());
         // Another client may be at the closure: then this one's stats have to do.
-        self.listener.tell(&LossNotice { phase, agent: 0, lasted, probe: Some(probe), dropped }, ledger);
+        self.listener.tell(
+            &LossNotice { phase, agent: 0, lasted, probe: Some(probe), last_error: None, dropped },
+            ledger,
+        );
     }
 
     /// Nobody will be told any more.
@@ -186,12 +218,24 @@ mod tests {
             agent: 0,
             lasted: Duration::ZERO,
             probe: None,
+            last_error: None,
             dropped: Dropped::default(),
         };
+        assert_eq!(notice.to_string(), "metrics are being dropped: 0 values");
+        notice.dropped[DropReason::Unsupported as usize] = Tally::values(1);
+        assert_eq!(notice.to_string(), "metrics are being dropped: 1 value (unsupported)");
+        notice.dropped[DropReason::Unsupported as usize] = Tally::default();
+        notice.dropped[DropReason::TooLarge as usize] = Tally { lines: 1, ..Tally::default() };
+        notice.last_error = Some("unix:///run/dsd.socket: Permission denied".into());
+        let line = "metrics are being dropped: 1 line (too_large); last error: \
+                    unix:///run/dsd.socket: Permission denied";
+        assert_eq!(notice.to_string(), line);
+        notice.last_error = None;
+        notice.dropped[DropReason::TooLarge as usize] = Tally::default();
         notice.dropped[DropReason::Invalid as usize] = Tally::values(3);
         notice.dropped[DropReason::Transport as usize] =
             Tally { values: 9, lines: 10, packets: 1, bytes: 99 };
-        let losses = "12 values, 10 lines (invalid 3 values, 0 lines; transport 9 values, 10 lines)";
+        let losses = "12 values, 10 lines (invalid 3 values; transport 9 values, 10 lines)";
         assert_eq!(notice.to_string(), format!("metrics are being dropped: {losses}"));
         notice.lasted = Duration::from_millis(61_999);
         for (phase, start) in [

@@ -3,7 +3,8 @@
 use crate::encode::Lines;
 use crate::ledger::{DropReason, Ledger, Tally};
 use crate::task_id::{Identity, TaskId};
-use crate::transport::{MAX_PACKETS, Packets, Transport};
+use crate::transport::{Address, Failure, MAX_PACKETS, Packets, Transport, Turn};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -88,6 +89,8 @@ pub(crate) struct Outbox {
     // Bytes of a packet of one event or service check.
     max_text_size: usize,
     transport: Box<dyn Transport>,
+    // As users know it.
+    address: String,
     // Packets that leave together.
     most_packets: usize,
     ledger: Arc<Ledger>,
@@ -95,13 +98,26 @@ pub(crate) struct Outbox {
     accepted: Tally,
     // Handed to the kernel, which may yet report that it was refused.
     in_doubt: Option<Tally>,
+    // The last packets that were taken, of which the transport may yet report that they were lost with a connection.
+    held: VecDeque<Tally>,
     // Values that are out of their cells and in no packet yet.
     on_desk: u64,
     // Whether what is gathered is in the transport's hands right now.
     in_hand: bool,
     // Whether the transport knows of the flush under way.
     begun: bool,
+    turn: Turn,
+    outcome: Outcome,
     sender: Sender,
+}
+
+/// What happened in the flush under way.
+#[derive(Debug, Default)]
+struct Outcome {
+    sent: bool,
+    lost: bool,
+    /// Something was lost because the flush's time was over.
+    late: bool,
 }
 
 /// Under which task id lines are rendered, and what tells whether it is still this process's.
@@ -123,14 +139,18 @@ impl Outbox {
             gathered: Gathered::with_capacity(max_packet_size),
             max_packet_size,
             max_text_size: max_packet_size,
+            address: transport.name().to_owned(),
             most_packets: transport.most_packets().min(MAX_PACKETS).min(fitting),
             transport,
             ledger,
             accepted: Tally::default(),
             in_doubt: None,
+            held: VecDeque::new(),
             on_desk: 0,
             in_hand: false,
             begun: false,
+            turn: Turn::default(),
+            outcome: Outcome::default(),
             sender,
         }
     }
@@ -138,6 +158,12 @@ impl Outbox {
     /// Gives an event or a service check that is larger than the other packets one of its own, of up to `bytes`.
     pub(crate) fn with_texts_of(mut self, bytes: usize) -> Self {
         self.max_text_size = self.max_text_size.max(bytes);
+        self
+    }
+
+    /// The same, to an agent that errors call by its address.
+    pub(crate) fn at(mut self, address: &Address) -> Self {
+        self.address = address.to_string();
         self
     }
 
@@ -224,7 +250,7 @@ impl Outbox {
             return;
         }
         if !mem::replace(&mut self.begun, true) {
-            self.transport.begin();
+            self.transport.begin(self.turn);
         }
         // The state changes before each send, so that a transport that panics can't have a packet sent twice.
         self.in_hand = true;
@@ -238,6 +264,7 @@ impl Outbox {
                 break;
             }
             let delivery = self.transport.send(self.gathered.left());
+            self.lose_held(delivery.lost_before);
             if !delivery.doubtful {
                 self.settle(delivery.refused_before);
             }
@@ -247,11 +274,12 @@ impl Outbox {
                     self.settle(false);
                 }
                 *self.in_doubt.get_or_insert_default() += tally;
+                self.hold(tally);
             }
             // A packet that the transport says nothing of is lost as well: it is not offered for ever.
             for _ in 0..delivery.lost.max(usize::from(delivery.taken == 0)) {
                 let Some(tally) = self.gathered.next() else { break };
-                self.ledger.book_dropped(DropReason::Transport, tally);
+                self.lose(tally);
             }
         }
         self.gathered.clear();
@@ -260,10 +288,38 @@ impl Outbox {
 
     fn settle(&mut self, refused: bool) {
         match self.in_doubt.take() {
-            Some(tally) if refused => self.ledger.book_dropped(DropReason::Transport, tally),
-            Some(tally) => self.ledger.book_sent(tally),
+            Some(tally) if refused => self.lose(tally),
+            Some(tally) => {
+                self.outcome.sent = true;
+                self.ledger.book_sent(tally);
+            }
             None => {}
         }
+    }
+
+    fn lose(&mut self, tally: Tally) {
+        self.ledger.book_dropped(DropReason::Transport, tally);
+        self.outcome.lost = true;
+        self.outcome.late |= matches!(self.transport.failure(), Some(Failure::Late(_)));
+    }
+
+    /// A packet was taken that may yet turn out to be lost.
+    fn hold(&mut self, tally: Tally) {
+        self.held.push_back(tally);
+        let gone = self.held.len().saturating_sub(self.transport.most_held());
+        self.held.drain(..gone);
+    }
+
+    /// So many of the last packets that were taken are lost.
+    fn lose_held(&mut self, packets: usize) {
+        if packets == 0 {
+            return;
+        }
+        self.settle(false);
+        let mut lost = Tally::default();
+        self.held.drain(self.held.len().saturating_sub(packets)..).for_each(|tally| lost += tally);
+        self.ledger.book_lost(lost);
+        self.outcome.lost = true;
     }
 
     /// A flush ends: the last packet leaves, and the books are written.
@@ -272,9 +328,26 @@ impl Outbox {
         self.end_turn();
     }
 
+    /// What leaves from now on is of a flush that has so much time.
+    pub(crate) fn begin_turn(&mut self, turn: Turn) {
+        self.turn = turn;
+        self.outcome.late = false;
+    }
+
     /// What leaves from now on is of another flush to the transport: it looks after its connection, and may wait again.
     pub(crate) fn end_turn(&mut self) {
         self.begun = false;
+        self.turn = Turn::default();
+        let error = mem::take(&mut self.outcome.lost).then(|| match self.transport.failure() {
+            Some(failure) => format!("{}: {failure}", self.address),
+            None => self.address.clone(),
+        });
+        self.ledger.reach().note(mem::take(&mut self.outcome.sent), error);
+    }
+
+    /// Whether something was lost since the flush began because its time was over.
+    pub(crate) fn take_late(&mut self) -> bool {
+        mem::take(&mut self.outcome.late)
     }
 
     /// What was put so far leaves, and the books are written.
@@ -330,6 +403,10 @@ mod tests {
 
         fn last_was_refused(&mut self) -> bool {
             self.last_refused
+        }
+
+        fn failure(&self) -> Option<&Failure> {
+            None
         }
 
         fn name(&self) -> &'static str {
@@ -408,6 +485,14 @@ mod tests {
             4
         }
 
+        fn failure(&self) -> Option<&Failure> {
+            None
+        }
+
+        fn most_held(&self) -> usize {
+            3
+        }
+
         fn name(&self) -> &'static str {
             "script"
         }
@@ -472,6 +557,25 @@ mod tests {
             let (_, ledger, _) = send_five(vec![buffered(1), lost, buffered(2), buffered(1)], refused);
             assert_eq!(booked(&ledger), expected);
         }
+    }
+
+    #[test]
+    fn packets_that_were_taken_and_lost_with_their_connection_are_moved_from_sent_to_dropped() {
+        let broken = |lost_before| Some(Delivery { lost_before, ..Delivery::taken(1) });
+        // The first three were taken one by one. Of them the last two are lost, of which one was in doubt.
+        let taken = Some(Delivery::taken(1));
+        let (mut outbox, ledger, _) = send_five(vec![taken, taken, taken, broken(2)], false);
+        assert_eq!(booked(&ledger), (25, 6, 0));
+        assert_eq!(ledger.stats(0).last_error.as_deref(), Some("script"));
+        // Of an earlier flush, and no more than is remembered.
+        put(&mut outbox, "fff\n", 32);
+        let script = Script { offers: Arc::default(), deliveries: vec![broken(70)], last_refused: false };
+        outbox.transport = Box::new(script);
+        outbox.finish();
+        assert_eq!(booked(&ledger), (32, 31, 0));
+        put(&mut outbox, "ggg\n", 64);
+        outbox.finish();
+        assert_eq!((booked(&ledger), ledger.stats(0).last_error), ((96, 31, 0), None));
     }
 
     #[test]

@@ -6,10 +6,13 @@ use crate::error::FlushError;
 use crate::probe::{ProbeThread, Watched};
 use crate::registry::Registry;
 use crate::task_id::{Identity, TaskIdClaim};
+use crate::thread::Thread;
 use crate::watch::{WatchName, WatchNames};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// How long a shutdown waits for what the worker's thread does after it has told its end, if its timeout allows.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(100);
 
 /// Everything between the call sites and the worker that belongs to one process: a forked child gets another one.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Post {
     watch_names: Mutex<WatchNames>,
     // What the worker left behind when it ended.
     remains: Mutex<Option<Registry>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
 }
 
 impl Post {
@@ -52,7 +55,7 @@ impl Post {
     }
 
     /// Notes the worker's thread, for whoever ends it.
-    pub(crate) fn employ(&self, thread: JoinHandle<()>) {
+    pub(crate) fn employ(&self, thread: Thread) {
         *lock(&self.thread) = Some(thread);
     }
 
@@ -64,10 +67,10 @@ impl Post {
         self.probes.ask(timeout / 2);
         self.control.stop(left()).map_err(|error| error.after(timeout))?;
         self.probes.finish(left());
-        let thread = lock(&self.thread).take();
-        // It has told its end: nothing but the thread's own exit is left to wait for.
-        if let Some(thread) = thread {
-            let _ = thread.join();
+        // It has told its end. What is left is the thread's own exit, which is over at once unless somebody's thread-locals
+        // take longer.
+        if let Some(thread) = lock(&self.thread).take() {
+            thread.wait(timeout.saturating_sub(start.elapsed()).min(LONGEST_FAREWELL));
         }
         Ok(())
     }

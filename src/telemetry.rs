@@ -171,7 +171,8 @@ impl Telemetry {
         for counter in &mut self.counters {
             let total = (counter.read)(stats, taken);
             let added = total.saturating_sub(counter.sent);
-            counter.sent = total;
+            // What was sent may become less. It is made up for before anything is added.
+            counter.sent = counter.sent.max(total);
             if added != 0 {
                 outbox.report(encoder.count(&counter.line, added), 0);
             }

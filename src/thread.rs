@@ -1,7 +1,13 @@
-//! Threads of the library: they have names, and take no signals.
+//! Threads of the library: they have names, take no signals, and are not waited for longer than somebody wants to.
 
+#[cfg(target_os = "linux")]
+mod signals;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::cell::RefCell;
 use std::io;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// Starts a thread that handles none of the program's signals.
 ///
@@ -13,39 +19,32 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
     Builder::new().name(name.to_owned()).spawn(body)
 }
 
-#[cfg(target_os = "linux")]
-mod signals {
-    #![allow(unsafe_code, reason = "the C library's signal masks")]
+thread_local! {
+    /// The thread's first value with a destructor, and so the last to be dropped.
+    static LIVES: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
+}
 
-    use std::mem;
-    use std::ptr;
+/// A thread whose end can be waited for, and that is left to itself when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    ended: Receiver<()>,
+}
 
-    /// What a thread raises by a fault of its own: nobody else could take it, and a blocked one kills the process.
-    const FAULTS: [libc::c_int; 6] =
-        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
-
-    /// The calling thread's mask as it was, put back when this is dropped.
-    pub(super) struct Blocked(libc::sigset_t);
-
-    /// Blocks all signals in the calling thread. A thread that it starts meanwhile has the same mask.
-    pub(super) fn block() -> Blocked {
-        // SAFETY: a C struct of integers, for which all bits 0 is a value.
-        let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { mem::zeroed() };
-        // SAFETY: the pointers are to whole sets, which the calls read and write and do not keep.
-        unsafe {
-            libc::sigfillset(&raw mut all);
-            for fault in FAULTS {
-                libc::sigdelset(&raw mut all, fault);
-            }
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        }
-        Blocked(before)
+impl Thread {
+    /// Starts one as [`spawn`] does.
+    pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (lives, ended) = bounded(0);
+        spawn(name, move || {
+            LIVES.with(|place| place.replace(Some(lives)));
+            body();
+        })?;
+        Ok(Self { ended })
     }
 
-    impl Drop for Blocked {
-        fn drop(&mut self) {
-            // SAFETY: the pointer is to a whole set, which the call reads and does not keep.
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
-        }
+    /// Waits until it has ended, for at most `timeout`. Its thread-locals may be other people's, and take as long as they
+    /// like: std's `join` would wait for them.
+    pub(crate) fn wait(&self, timeout: Duration) {
+        // Nothing is ever sent.
+        let _ = self.ended.recv_timeout(timeout);
     }
 }

@@ -3,6 +3,10 @@
 mod address;
 mod backoff;
 mod datagram;
+mod failure;
+mod held;
+#[cfg(target_os = "linux")]
+mod inherited;
 #[cfg(feature = "testing")]
 mod memory;
 mod packets;
@@ -22,16 +26,19 @@ mod unix_stream;
 mod writer;
 
 pub(crate) use self::address::{Address, DEFAULT_PORT};
+pub(crate) use self::failure::Failure;
+#[cfg(target_os = "linux")]
+pub(crate) use self::inherited::close_inherited;
 #[cfg(feature = "testing")]
 pub(crate) use self::memory::{Memory, MemoryTransport};
 pub(crate) use self::packets::Packets;
 pub(crate) use self::writer::{SharedWriter, WriterTransport};
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The longest that a flush may hold the worker for its agent, whatever that does: after it, or after half of it
-/// without a packet that was taken, the flush's other packets are offered without waiting.
+/// The longest that a flush which nobody waits for may hold the worker for its agent, whatever that does: after it, or
+/// after half of it without a packet that was taken, the flush's other packets are offered without waiting.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The most packets that are offered to a transport at a time.
@@ -48,24 +55,47 @@ pub(crate) struct Delivery {
     pub(crate) refused_before: bool,
     /// What was taken before them is as much in doubt as they are.
     pub(crate) doubtful: bool,
+    /// So many of the last packets that were taken by earlier calls are lost: their connection broke before they left
+    /// this host.
+    pub(crate) lost_before: usize,
 }
 
 impl Delivery {
     pub(crate) const fn taken(packets: usize) -> Self {
-        Self { taken: packets, lost: 0, refused_before: false, doubtful: false }
+        Self { taken: packets, lost: 0, refused_before: false, doubtful: false, lost_before: 0 }
     }
 
     pub(crate) const fn lost(packets: usize) -> Self {
-        Self { taken: 0, lost: packets, refused_before: false, doubtful: false }
+        Self { lost: packets, ..Self::taken(0) }
+    }
+}
+
+/// What a transport is told of a flush that begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Turn {
+    /// When whoever waits for the flush stops to wait. `None` where nobody waits.
+    pub(crate) until: Option<Instant>,
+    /// How many agents share that time, this one among them; 0 counts as 1.
+    pub(crate) agents: u32,
+    /// No flush follows: what is tried again after a while otherwise is tried again now.
+    pub(crate) is_last: bool,
+}
+
+impl Turn {
+    /// This agent's part of the time that is left.
+    fn time(self) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        left.unwrap_or_default() / self.agents.max(1)
     }
 }
 
 /// A way to the agent. Used by the worker alone.
 pub(crate) trait Transport: fmt::Debug + Send {
     /// A flush begins: time to look after the connection.
-    fn begin(&mut self) {}
+    fn begin(&mut self, _: Turn) {}
 
-    /// Sends the first of the packets, or more of them. Waits for at most [`WRITE_TIMEOUT`] a flush.
+    /// Sends the first of the packets, or more of them. Waits for at most [`WRITE_TIMEOUT`] a flush, or for as long as
+    /// the [`Turn`] allows if that is more.
     fn send(&mut self, packets: Packets<'_>) -> Delivery;
 
     /// Whether the last packet, or all that are in doubt, turned out to be lost.
@@ -76,6 +106,14 @@ pub(crate) trait Transport: fmt::Debug + Send {
     /// The packets that it likes to be offered at a time, at most [`MAX_PACKETS`].
     fn most_packets(&self) -> usize {
         1
+    }
+
+    /// Why a packet was lost, of the last one that was.
+    fn failure(&self) -> Option<&Failure>;
+
+    /// How many of the packets that it took it may yet report as lost, by [`Delivery::lost_before`].
+    fn most_held(&self) -> usize {
+        0
     }
 
     /// As it stands in telemetry.

@@ -5,6 +5,7 @@ mod schedule;
 pub(crate) use self::schedule::{Schedule, random_phase};
 
 use crate::aggregate::Aggregate;
+use crate::control::Order;
 use crate::keeper::IdleGauges;
 use crate::ledger::DropReason;
 use crate::probe::Watched;
@@ -13,11 +14,11 @@ use crate::registry::{Flush, Registry};
 use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
-use crate::thread;
+use crate::thread::Thread;
+use crate::transport::Turn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
@@ -54,8 +55,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn spawn(self) -> io::Result<JoinHandle<()>> {
-        thread::spawn(THREAD_NAME, move || self.live())
+    pub(crate) fn spawn(self) -> io::Result<Thread> {
+        Thread::spawn(THREAD_NAME, move || self.live())
     }
 
     /// Works until it is told to stop, whatever happens on the way.
@@ -93,8 +94,11 @@ impl Worker {
             post.probes.supervise(now);
             if order.stop {
                 post.channel.close();
+                self.give_time(order);
                 self.collect(now);
                 self.flush(now, true);
+                let in_time = self.was_in_time();
+                self.shared.post().control.complete(order, in_time);
                 return;
             }
             let flush = order.flush || self.schedule.flush.is_due(now);
@@ -102,10 +106,31 @@ impl Worker {
                 self.collect(now);
             }
             if flush {
+                self.give_time(order);
                 self.flush(now, false);
             }
-            self.shared.post().control.complete(order);
+            let in_time = self.was_in_time();
+            self.shared.post().control.complete(order, in_time);
         }
+    }
+
+    /// Tells the agents how long somebody waits for the flush that follows.
+    fn give_time(&mut self, order: Order) {
+        let mut agents = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        for route in &mut self.routes {
+            route.outbox.begin_turn(Turn { until: order.until, agents, is_last: order.stop });
+            // Those behind share what is left then.
+            agents = agents.saturating_sub(1);
+        }
+    }
+
+    /// Whether nothing was lost because somebody's time was over.
+    fn was_in_time(&mut self) -> bool {
+        let mut in_time = true;
+        for route in &mut self.routes {
+            in_time &= !route.outbox.take_late();
+        }
+        in_time
     }
 
     /// Asks the client's own probes and empties the channel. Those of users are asked on a thread of their own.

@@ -8,7 +8,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use support::{Agent, PATIENCE, TempDir, assert_conserved, task_id};
+use support::{Agent, PATIENCE, TempDir, assert_conserved, task_id, unix_address};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, ClientBuilder, FlushError};
 
@@ -94,14 +94,14 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_lines() {
 
     drop(agent);
     work(1);
-    let started = "metrics are being dropped: 1 values, 1 lines (transport 1 values, 1 lines)";
-    assert_eq!(lines(), [line(Level::Warn, started)]);
+    let error = format!("; last error: {}: Connection refused (os error 111)", unix_address(&path));
+    let started = "metrics are being dropped: 1 value, 1 line (transport)".to_owned() + &error;
+    assert_eq!(lines(), [line(Level::Warn, &started)]);
     work(59);
     assert_eq!(lines(), []);
     work(1);
-    let ongoing =
-        "metrics are still being dropped, for 60 s now: 61 values, 61 lines (transport 61 values, 61 lines)";
-    assert_eq!(lines(), [line(Level::Warn, ongoing)]);
+    let ongoing = "metrics are still being dropped, for 60 s now: 61 values, 61 lines (transport)";
+    assert_eq!(lines(), [line(Level::Warn, &(ongoing.to_owned() + &error))]);
 
     fs::remove_file(&path).unwrap();
     let agent = Agent::unix(&path);
@@ -117,8 +117,7 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_lines() {
     work_and_read(59);
     assert_eq!(lines(), []);
     work_and_read(1);
-    let ended =
-        "metrics are no longer dropped; over 60 s: 61 values, 61 lines (transport 61 values, 61 lines)";
+    let ended = "metrics are no longer dropped; over 60 s: 61 values, 61 lines (transport)";
     assert_eq!(lines(), [line(Level::Info, ended)]);
     assert_eq!(work_and_read(100), 160);
     assert_conserved(&guard.client().stats());
@@ -134,8 +133,7 @@ fn a_client_that_ends_amid_losses_says_so() {
     capture.set_away(true);
     guard.client().counter("jobs").increment(1);
     guard.shutdown(PATIENCE).unwrap();
-    let text =
-        "metrics were being dropped at shutdown; over 0 s: 1 values, 1 lines (transport 1 values, 1 lines)";
+    let text = "metrics were being dropped at shutdown; over 0 s: 1 value, 1 line (transport); last error: custom: it is away, as the test asked for";
     assert_eq!(lines(), [line(Level::Warn, text)]);
 }
 

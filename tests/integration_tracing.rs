@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use support::{Agent, PATIENCE, TempDir, assert_conserved, task_id};
+use support::{Agent, PATIENCE, TempDir, assert_conserved, task_id, unix_address};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, ClientBuilder, DropReason, FlushError};
 use tracing::field::{Field, Visit};
@@ -138,6 +138,8 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_events() {
     // A value that can't be reported is lost for another reason, without a line.
     guard.client().timing("query").record(f64::NAN);
     work(1);
+    let error = format!("{}: Connection refused (os error 111)", unix_address(&path));
+    let started = "metrics are being dropped: 2 values, 1 line (invalid 1 value; transport 1 value, 1 line)";
     assert_one(
         Level::WARN,
         [
@@ -150,10 +152,8 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_events() {
             ("bytes", "23"),
             ("invalid", "1"),
             ("transport", "1"),
-            (
-                "message",
-                "metrics are being dropped: 2 values, 1 lines (invalid 1 values, 0 lines; transport 1 values, 1 lines)",
-            ),
+            ("error", &error),
+            ("message", &format!("{started}; last error: {error}")),
         ],
     );
     work(30);
@@ -186,7 +186,7 @@ fn an_agent_that_goes_away_and_comes_back_makes_two_events() {
             (
                 "message",
                 "metrics are no longer dropped; over 30 s: 32 values, 31 lines \
-                 (invalid 1 values, 0 lines; transport 31 values, 31 lines)",
+                 (invalid 1 value; transport 31 values, 31 lines)",
             ),
         ],
     );

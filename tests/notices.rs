@@ -131,6 +131,23 @@ fn each_reason_is_told_with_its_own_figures() {
 }
 
 #[test]
+fn what_a_dialect_does_not_know_is_told_once() {
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let (act, notices) = notices();
+    let builder = builder(&capture, &clock).dialect(tasktag::Dialect::TaggedStatsd);
+    let guard = builder.on_loss(act).build().unwrap();
+    for _ in 0..300 {
+        guard.client().counter("jobs").increment(1);
+        guard.client().service_check("db", tasktag::Status::Ok);
+        clock.advance(SECOND);
+    }
+    assert_eq!(guard.client().stats().dropped(DropReason::Unsupported).values, 300, "each is counted");
+    guard.shutdown(PATIENCE).unwrap();
+    let told: Vec<String> = notices.iter().map(|notice| notice.to_string()).collect();
+    assert_eq!(told, ["metrics are being dropped: 1 value (unsupported)"]);
+}
+
+#[test]
 fn nothing_is_told_where_nothing_is_lost() {
     let desk = Desk::new();
     desk.work(200);

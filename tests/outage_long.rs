@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::held::Worker;
 use support::stream_agent::{Mood, StreamAgent, unframed};
-use support::{Agent, PATIENCE, TempDir, assert_conserved, wait_until};
+use support::{Agent, PATIENCE, TempDir, assert_conserved, flush_unasked, wait_until};
 use tasktag::{DropReason, Gauge, Guard};
 
 const BETWEEN_FAULTS: Duration = Duration::from_millis(100);
@@ -214,7 +214,7 @@ fn flush(guard: &Guard, worker: &Worker, gauges: &[Gauge], value: u32) -> Durati
         gauge.set(f64::from(value));
     }
     guard.client().counter("jobs").increment(1);
-    let held = worker.held_in(|| guard.client().flush(PATIENCE).unwrap());
+    let held = worker.held_in(|| flush_unasked(guard.client()));
     let stats = guard.client().stats();
     assert_conserved(&stats);
     assert_eq!(stats.dropped_total(), stats.dropped(DropReason::Transport));

@@ -277,6 +277,60 @@ fn a_flush_that_waits_is_answered_when_the_shutdown_overtakes_it() {
     });
 }
 
+/// Something in a thread-local of the worker that takes its time when that ends.
+struct Lingering(Receiver<()>);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        // Ends when the other side is gone.
+        let _ = self.0.recv();
+    }
+}
+
+thread_local! {
+    static LEFT_BEHIND: std::cell::RefCell<Option<Lingering>> = const { std::cell::RefCell::new(None) };
+}
+
+#[test]
+fn what_a_probe_leaves_in_a_thread_local_holds_no_shutdown() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let (let_go, held) = bounded::<()>(0);
+    let mut lingering = Some(Lingering(held));
+    let _watch = guard.client().watch_pool("primary", move || {
+        if let Some(lingering) = lingering.take() {
+            LEFT_BEHIND.set(Some(lingering));
+        }
+        PoolStatus::default()
+    });
+    guard.client().counter("jobs").increment(1);
+    let start = Instant::now();
+    assert_eq!(guard.shutdown(PATIENCE), Ok(()), "everything was sent");
+    assert!(start.elapsed() < PATIENCE / 2);
+    assert_eq!(capture.take_lines(), ["jobs:1|c|#task_id:0042"]);
+    drop(let_go);
+}
+
+#[test]
+fn the_workers_thread_is_at_its_end_when_the_shutdown_is_over() {
+    let guard = support::builder().capture(&Capture::new()).build().unwrap();
+    let (kept, is_gone) = bounded::<()>(0);
+    let mut kept = Some(kept);
+    let _watch = guard.client().watch_pool("primary", move || {
+        if let Some(kept) = kept.take() {
+            WITNESS.set(Some(kept));
+        }
+        PoolStatus::default()
+    });
+    guard.client().flush(PATIENCE).unwrap();
+    assert_eq!(guard.shutdown(PATIENCE), Ok(()));
+    assert!(is_gone.recv_timeout(PATIENCE).is_err());
+}
+
+thread_local! {
+    static WITNESS: std::cell::RefCell<Option<Sender<()>>> = const { std::cell::RefCell::new(None) };
+}
+
 // Guards in odd places.
 
 #[test]

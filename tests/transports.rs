@@ -12,7 +12,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use support::held::Worker;
 use support::stream_agent::{Mood, StreamAgent, unframed};
-use support::{Agent, PATIENCE, TempDir, assert_conserved, in_time, lines_of, unix_address, wait_until};
+use support::{
+    Agent, PATIENCE, TempDir, assert_conserved, flush_unasked, in_time, lines_of, unix_address, wait_until,
+};
 use tasktag::{Client, ClientBuilder, ConfigError, DropReason, Gauge, Guard, Tally};
 
 /// What the worker may be held for in a flush.
@@ -22,6 +24,12 @@ const BUSY: Duration = Duration::from_millis(400);
 
 fn client_of(address: String) -> Guard {
     support::builder().agent(address).context_limit(100_000).build().unwrap()
+}
+
+/// The same, of an agent that may not take what is left at the end.
+fn client_of_unwilling(address: String) -> Guard {
+    let builder = support::builder().agent(address).context_limit(100_000);
+    builder.shutdown_timeout(Duration::ZERO).build().unwrap()
 }
 
 fn send_two(guard: &Guard) {
@@ -110,11 +118,40 @@ fn child_writes_to_standard_output() {
     }
 }
 
+const CLOSED: &str = "TRANSPORTS_CLOSED";
+
+/// The part of the next test that runs in a process of its own.
+#[cfg(target_os = "linux")]
+#[test]
+#[allow(unsafe_code, reason = "std closes no descriptor that it does not own")]
+fn child_closes_its_standard_output() {
+    if std::env::var_os(CLOSED).is_some() {
+        let guard = client_of("stdout:".to_owned());
+        // SAFETY: what is printed after that is lost, and nothing is opened meanwhile.
+        unsafe { libc::close(1) };
+        guard.client().counter("jobs").increment(1);
+        guard.client().flush(PATIENCE).unwrap();
+        let stats = guard.client().stats();
+        assert_eq!((stats.sent.values, stats.dropped(DropReason::Transport).values), (0, 1));
+        assert_eq!(stats.last_error.as_deref(), Some("stdout:: Bad file descriptor (os error 9)"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_output_that_is_closed_takes_nothing() {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child_closes_its_standard_output", "--nocapture"]).env(CLOSED, "1");
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn standard_output_gets_the_lines_where_it_is_the_agent_and_nothing_where_it_is_not() {
     let run = |set: bool| {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "child_writes_to_standard_output", "--nocapture"]).env_remove(CHILD);
+        child.args(["--exact", "child_writes_to_standard_output", "--nocapture"]);
+        child.env_remove(CHILD);
         if set {
             child.env(CHILD, "1");
         }
@@ -229,7 +266,7 @@ fn assert_not_held(name: &str, guard: &Guard) {
     // Its own flush renders every line, which is no wait.
     let worker = Worker::of(guard);
     let flush = |_| {
-        let held = worker.held_in(|| guard.client().flush(PATIENCE).unwrap());
+        let held = worker.held_in(|| flush_unasked(guard.client()));
         assert_conserved(&guard.client().stats());
         // A connection that broke may be made again.
         std::thread::sleep(Duration::from_millis(60));
@@ -254,7 +291,7 @@ fn an_agent_that_accepts_and_never_reads_holds_no_flush_for_longer_than_the_writ
         (unix_address(&directory.join("datagram")), false),
         (format!("udp://{}", udp.local_addr().unwrap()), true),
     ] {
-        let guard = client_of(address.clone());
+        let guard = client_of_unwilling(address.clone());
         let _gauges = long_gauges(&guard);
         assert_not_held(&address, &guard);
         let lost = guard.client().stats().dropped(DropReason::Transport).packets;
@@ -272,7 +309,7 @@ fn an_agent_that_never_accepts_holds_no_flush_for_longer_than_the_write_timeout(
     for address in
         [format!("tcp://{}", tcp.local_addr().unwrap()), format!("unixstream://{}", path.display())]
     {
-        let guard = client_of(address.clone());
+        let guard = client_of_unwilling(address.clone());
         let _gauges = long_gauges(&guard);
         assert_not_held(&address, &guard);
     }
@@ -298,7 +335,7 @@ fn an_agent_that_is_slow_holds_no_flush_for_longer_than_the_write_timeout() {
         });
         let _stop = stop;
         for address in [tcp.address(), stream.address(), unix_address(&directory.join("datagram"))] {
-            let guard = client_of(address.clone());
+            let guard = client_of_unwilling(address.clone());
             let _gauges = long_gauges(&guard);
             assert_not_held(&address, &guard);
         }
@@ -315,7 +352,7 @@ fn a_packet_that_was_cut_is_dropped_and_the_next_connection_begins_with_a_whole_
         let gauges = long_gauges(&guard);
         // Until a connection is full within a packet.
         wait_until(|| {
-            guard.client().flush(PATIENCE).unwrap();
+            flush_unasked(guard.client());
             agent.connections() > 1
         });
         agent.set_mood(Mood::Eager);

@@ -24,7 +24,7 @@ use crate::route::Route;
 use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, TaskIdOn, Variables};
 use crate::telemetry::{Taken, Telemetry};
-use crate::transport::{self, Address, Transport, WriterTransport};
+use crate::transport::{self, Address, SharedWriter, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker, random_phase};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl ClientBuilder {
     ///
     /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
     /// had, or when the thread can't be started. An agent that is away is no error: it may come.
-    pub fn build(self) -> Result<Guard, ConfigError> {
+    pub fn build(mut self) -> Result<Guard, ConfigError> {
         fork::after_fork();
         // Before anything is made that a child could find half-made.
         fork::expect_forks();
@@ -57,9 +57,12 @@ impl ClientBuilder {
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("also", self.others.len(), 0, MAX_OTHERS)?;
         let claim = self.claimed_task_id()?;
+        // The worker is the one to keep it.
+        let writer = self.writer.as_mut().map(SharedWriter::release);
         let shared = Arc::new(Shared::new(self.make_clock(), limits, &claim, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
+        drop(writer);
         let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
         shared.post().employ(thread);
         fork::expect(&shared);
@@ -86,7 +89,7 @@ impl ClientBuilder {
         };
         let idle_gauges = self.checked_idle_gauges()?;
         let task_id = claim.task_id();
-        let routes = self.routes(&agent, address, &origin, shared, task_id)?;
+        let routes = self.routes(&agent, &address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         shared.post().probes.begin(intervals.collect, notices);
@@ -147,17 +150,20 @@ impl ClientBuilder {
     fn routes(
         &self,
         main: &Agent,
-        address: Address,
+        address: &Address,
         origin: &Origin,
         shared: &Shared,
         task_id: TaskId,
     ) -> Result<Vec<Route>, ConfigError> {
         let sender = || Sender { identity: shared.post().identity.clone(), task_id };
-        main.check_address(&address)?;
-        let (max_packet_size, texts) = (main.packet_size(&address)?, address.text_packet_size());
-        let transport = self.make_transport(address);
+        main.check_address(address)?;
+        let (max_packet_size, texts) = (main.packet_size(address)?, address.text_packet_size());
+        let transport = self.make_transport(address.clone());
         let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
-        let outbox = outbox.with_texts_of(texts);
+        let mut outbox = outbox.with_texts_of(texts);
+        if self.sends_to_address() {
+            outbox = outbox.at(address);
+        }
         let mut routes = vec![self.route(main, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
             let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
@@ -165,9 +171,9 @@ impl ClientBuilder {
                 Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
             agent.check_address(&address)?;
             let (max_packet_size, texts) = (agent.packet_size(&address)?, address.text_packet_size());
-            let transport = transport::connect(address);
+            let transport = transport::connect(address.clone());
             let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
-            let outbox = outbox.with_texts_of(texts);
+            let outbox = outbox.with_texts_of(texts).at(&address);
             routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
         }
         Ok(routes)
@@ -320,6 +326,15 @@ impl ClientBuilder {
         self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
     }
 
+    /// Whether there is neither a writer nor a capture in the agent's place.
+    fn sends_to_address(&self) -> bool {
+        #[cfg(feature = "testing")]
+        if self.memory.is_some() {
+            return false;
+        }
+        self.writer.is_none()
+    }
+
     #[cfg(not(feature = "testing"))]
     #[allow(clippy::unused_self, reason = "its twin below uses it")]
     fn phase(&self, interval: u64) -> u64 {
@@ -340,14 +355,14 @@ impl ClientBuilder {
     #[cfg(feature = "testing")]
     fn make_transport(&self, address: Address) -> Box<dyn Transport> {
         match &self.memory {
-            Some(memory) => Box::new(transport::MemoryTransport(Arc::clone(memory))),
+            Some(memory) => Box::new(transport::MemoryTransport::new(Arc::clone(memory))),
             None => self.connect(address),
         }
     }
 
     fn connect(&self, address: Address) -> Box<dyn Transport> {
         match &self.writer {
-            Some(writer) => Box::new(WriterTransport::new(writer.clone())),
+            Some(writer) => Box::new(WriterTransport::new(writer)),
             None => transport::connect(address),
         }
     }

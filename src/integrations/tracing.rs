@@ -18,6 +18,7 @@
 //! | `lasted_seconds` | between the first loss that was found and the latest, whole seconds |
 //! | `values`, `lines`, `packets`, `bytes` | what was dropped since the start, for whatever reason |
 //! | `channel_full`, `transport` … | values that were dropped for each reason for which there were any, or lines of the client's own |
+//! | `error` | the agent's address and why it was not reached, as in [`Stats::last_error`](crate::Stats::last_error) |
 //!
 //! The thread `tasktag-probes` is where it happens, in no span of the program's. It waits for the subscriber, which should be
 //! the process's: one that is set for a thread of the program is not seen there. A subscriber may count its events in
@@ -58,6 +59,7 @@ macro_rules! event {
             transport = values(DropReason::Transport),
             after_shutdown = values(DropReason::AfterShutdown),
             worker_panic = values(DropReason::WorkerPanic),
+            error = notice.last_error.as_deref(),
             "{notice}"
         );
     }};

@@ -3,18 +3,29 @@
 use super::{Dropped, LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 use crate::clock::nanos;
 use crate::ledger::{DropReason, Stats, Tally};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What of an agent's books matters here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     dropped: Dropped,
+    // What the agent's dialect does not know.
+    unsupported: Tally,
     sent_lines: u64,
+    last_error: Option<Arc<str>>,
 }
 
 impl Books {
     pub(super) fn of(stats: &Stats) -> Self {
-        Self { dropped: DropReason::ALL.map(|reason| stats.dropped(reason)), sent_lines: stats.sent.lines }
+        let is_loss = |reason: &DropReason| *reason != DropReason::Unsupported;
+        let dropped = |reason| Some(reason).filter(is_loss).map(|reason| stats.dropped(reason));
+        Self {
+            dropped: DropReason::ALL.map(|reason| dropped(reason).unwrap_or_default()),
+            unsupported: stats.dropped(DropReason::Unsupported),
+            sent_lines: stats.sent.lines,
+            last_error: stats.last_error.clone(),
+        }
     }
 }
 
@@ -24,6 +35,8 @@ pub(super) struct Episode {
     // At the last look.
     dropped: Dropped,
     open: Option<Open>,
+    // It was told that something is not supported.
+    told_unsupported: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +53,37 @@ struct Open {
 impl Episode {
     /// A flush is over.
     pub(super) fn look(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
+        let notice = self.look_at_losses(now, books);
+        self.add_unsupported(LossPhase::Started, books, notice)
+    }
+
+    /// Tells what is not supported, the first time that there is any: it will be so for as long as the program runs, and
+    /// nothing is wrong with the agent.
+    fn add_unsupported(
+        &mut self,
+        phase: LossPhase,
+        books: &Books,
+        notice: Option<LossNotice>,
+    ) -> Option<LossNotice> {
+        if self.told_unsupported || books.unsupported == Tally::default() {
+            return notice;
+        }
+        self.told_unsupported = true;
+        let mut notice = notice.unwrap_or(LossNotice {
+            phase,
+            agent: 0,
+            lasted: Duration::ZERO,
+            probe: None,
+            last_error: None,
+            dropped: Dropped::default(),
+        });
+        if let Some(tally) = notice.dropped.get_mut(DropReason::Unsupported as usize) {
+            *tally = books.unsupported;
+        }
+        Some(notice)
+    }
+
+    fn look_at_losses(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
         let is_new = self.open.is_none();
         let grew = self.take_in(now, books);
         let open = self.open.as_mut()?;
@@ -61,7 +105,8 @@ impl Episode {
     /// There are no more flushes.
     pub(super) fn end(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
         self.take_in(now, books);
-        self.open.take().map(|open| open.notice(LossPhase::AtShutdown, books))
+        let notice = self.open.take().map(|open| open.notice(LossPhase::AtShutdown, books));
+        self.add_unsupported(LossPhase::AtShutdown, books, notice)
     }
 
     /// Says whether something was dropped since the last look; an episode is open then.
@@ -90,7 +135,9 @@ impl Open {
             *tally = difference(*tally, before);
         }
         let lasted = Duration::from_nanos(self.last_loss.saturating_sub(self.first_loss));
-        LossNotice { phase, agent: 0, lasted, probe: None, dropped }
+        let has_error = dropped.get(DropReason::Transport as usize) != Some(&Tally::default());
+        let last_error = books.last_error.clone().filter(|_| has_error);
+        LossNotice { phase, agent: 0, lasted, probe: None, last_error, dropped }
     }
 }
 
@@ -156,6 +203,42 @@ mod tests {
         ] {
             assert_eq!(desk.flush(second, lost, sent), told, "at {second} s");
         }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_told_once_and_does_not_begin_losses() {
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        assert_eq!(desk.flush(0, 0, 9), Some((LossPhase::Started, 5, 0)));
+        for second in 1..3 * INTERVAL {
+            desk.books.unsupported += Tally::values(5);
+            assert_eq!(desk.flush(second, 0, 9), None);
+        }
+        assert_eq!(desk.flush(3 * INTERVAL, 2, 9), Some((LossPhase::Started, 2, 0)), "what is a loss");
+        let last = desk.episode.end(0, &desk.books).unwrap();
+        assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 2));
+
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        assert_eq!(desk.flush(0, 2, 9), Some((LossPhase::Started, 7, 0)), "both in one");
+        assert_eq!(desk.flush(INTERVAL, 0, 9), Some((LossPhase::Ended, 2, 0)));
+
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        let last = desk.episode.end(0, &desk.books).unwrap();
+        assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 5));
+    }
+
+    #[test]
+    fn a_loss_on_the_way_is_told_with_its_error_and_others_are_not() {
+        let mut desk = Desk::default();
+        desk.books.last_error = Some("udp://agent:8125: Connection refused".into());
+        desk.drop(DropReason::Invalid, Tally::values(1));
+        let notice = desk.episode.look(0, &desk.books).unwrap();
+        assert_eq!(notice.last_error, None);
+        desk.drop(DropReason::Transport, Tally::values(1));
+        let notice = desk.episode.look(INTERVAL * SECOND, &desk.books).unwrap();
+        assert_eq!(notice.last_error, desk.books.last_error);
     }
 
     #[test]

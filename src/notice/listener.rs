@@ -78,7 +78,8 @@ mod tests {
         let (told, notices) = std::sync::mpsc::channel();
         let listener = Listener::new(move |_| told.send(()).unwrap());
         let (phase, dropped) = (LossPhase::Started, Dropped::default());
-        let notice = LossNotice { phase, agent: 0, lasted: Duration::ZERO, probe: None, dropped };
+        let notice =
+            LossNotice { phase, agent: 0, lasted: Duration::ZERO, probe: None, last_error: None, dropped };
         let ledger = Ledger::default();
         // As a child finds it that was forked meanwhile, for ever.
         let locked = listener.0.lock().unwrap();

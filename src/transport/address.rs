@@ -3,6 +3,7 @@
 #[cfg(unix)]
 use super::socket_name::SocketName;
 use crate::event::MAX_BYTES;
+use std::fmt;
 use std::net::Ipv6Addr;
 
 /// The port that agents listen on.
@@ -143,6 +144,25 @@ impl Address {
     }
 }
 
+/// As it is written in settings.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut authority = |scheme, host: &str, port| {
+            let (start, end) = if host.contains(':') { ("[", "]") } else { ("", "") };
+            write!(f, "{scheme}://{start}{host}{end}:{port}")
+        };
+        match self {
+            Self::Udp { host, port } => authority("udp", host, port),
+            Self::Tcp { host, port } => authority("tcp", host, port),
+            #[cfg(unix)]
+            Self::Unix(name) => write!(f, "unix://{name}"),
+            #[cfg(unix)]
+            Self::UnixStream(name) => write!(f, "unixstream://{name}"),
+            Self::Stdout => f.write_str("stdout:"),
+        }
+    }
+}
+
 fn usable_host(host: &str) -> Result<String, String> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]%".contains(c);
@@ -216,6 +236,17 @@ mod tests {
         ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
             assert!(Address::parse(&bad.replace("udp", "tcp")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_is_written() {
+        let mut shown = vec!["udp://agent:8125", "udp://[::1]:1", "tcp://127.0.0.1:8125", "stdout:"];
+        if cfg!(unix) {
+            shown.extend(["unix:///run/dsd.socket", "unixstream:///run/dsd.socket"]);
+        }
+        for text in shown {
+            assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
     }
 

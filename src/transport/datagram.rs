@@ -48,10 +48,18 @@ impl Datagram {
     /// Sends the first of the packets, or more of them, and says how many were taken.
     pub(super) fn send(&mut self, packets: Packets<'_>, patience: &mut Patience) -> io::Result<usize> {
         #[cfg(target_os = "linux")]
-        if packets.len() > 1 {
+        if packets.len() > 1 && system::knows_send_datagrams() {
             match system::send_datagrams(self.as_fd(), packets) {
                 // One call may wait for each of the packets, and that would add up: it waits for the first alone.
                 Err(error) if is_full(&error) && patience.left().is_some() => {}
+                Err(error) if system::may_be_forbidden(&error) => {
+                    let sent = self.send_one(packets.first(), patience);
+                    // A firewall refuses the packet in either call, and a sandbox the call for many alone.
+                    if sent.as_ref().err().and_then(io::Error::raw_os_error) != error.raw_os_error() {
+                        system::forget_send_datagrams();
+                    }
+                    return sent.map(|()| 1);
+                }
                 sent => {
                     self.cut_short =
                         sent.as_ref().is_ok_and(|taken| *taken < packets.len()) && self.has_room();
@@ -145,9 +153,10 @@ impl AsFd for Datagram {
     }
 }
 
-/// Whether there was no room for the packet in time.
+/// Whether there was no room for the packet in time. Elsewhere than on Windows `TimedOut` speaks of a peer that
+/// vanished.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+    error.kind() == ErrorKind::WouldBlock || cfg!(windows) && error.kind() == ErrorKind::TimedOut
 }
 
 /// Whether the packet is at fault, or the moment, and the connection is sound.
@@ -157,6 +166,7 @@ pub(super) fn spares_the_connection(error: &io::Error) -> bool {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::super::Turn;
     use super::*;
 
     #[test]
@@ -167,7 +177,7 @@ mod tests {
         let mut socket = Datagram::new(Socket::Unix(from)).unwrap();
         let mut patience = Patience::new();
         for packets in [Packets::new(b"ab", 0, &[1]), Packets::new(b"ab", 0, &[1, 2])] {
-            patience.renew();
+            patience.renew(Turn::default());
             let full = socket.send(packets, &mut patience).unwrap_err();
             assert!(is_full(&full) && patience.left().is_none(), "{full}");
             let start = std::time::Instant::now();

@@ -1,6 +1,7 @@
 //! Packets kept in memory, and every fault that a real way to the agent can have.
 
-use super::{Delivery, Packets, Transport};
+use super::{Delivery, Failure, Packets, Transport};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 #[derive(Debug, Default)]
@@ -81,11 +82,24 @@ impl Memory {
 }
 
 #[derive(Debug)]
-pub(crate) struct MemoryTransport(pub(crate) Arc<Memory>);
+pub(crate) struct MemoryTransport {
+    memory: Arc<Memory>,
+    away: Failure,
+}
+
+impl MemoryTransport {
+    pub(crate) fn new(memory: Arc<Memory>) -> Self {
+        Self { memory, away: Failure::Refused(io::Error::other("it is away, as the test asked for")) }
+    }
+}
 
 impl Transport for MemoryTransport {
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
-        self.0.receive(packets.first())
+        self.memory.receive(packets.first())
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        Some(&self.away)
     }
 
     fn name(&self) -> &'static str {

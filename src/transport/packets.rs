@@ -22,6 +22,11 @@ impl<'a> Packets<'a> {
         self.iter().next().unwrap_or_default()
     }
 
+    /// The same without those behind the first.
+    pub(crate) fn just_first(self) -> Self {
+        Self { ends: self.ends.get(..1).unwrap_or(self.ends), ..self }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let Self { bytes, start, ends } = *self;
         ends.iter().scan(start, move |start, &end| {

@@ -1,6 +1,6 @@
 //! How long the worker waits for an agent in one flush.
 
-use super::WRITE_TIMEOUT;
+use super::{Turn, WRITE_TIMEOUT};
 use std::time::{Duration, Instant};
 
 /// The rest of [`WRITE_TIMEOUT`] is for the system: its timers are up to two ticks late, of 4 ms in most kernels.
@@ -14,21 +14,32 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
+    // Of one wait.
+    longest: Duration,
+    // When somebody stops to wait for the flush, who gave more time than there is otherwise.
+    until: Option<Instant>,
 }
 
 impl Patience {
     pub(super) fn new() -> Self {
-        Self { left: PATIENCE }
+        Self { left: PATIENCE, longest: LONGEST_WAIT, until: None }
     }
 
-    /// A flush begins: the agent gets another chance.
-    pub(super) fn renew(&mut self) {
-        self.left = PATIENCE;
+    /// A flush begins: the agent gets another chance, and the time that somebody gives it.
+    pub(super) fn renew(&mut self, turn: Turn) {
+        *self = Self::new();
+        let time = turn.time();
+        if time > PATIENCE {
+            *self = Self { left: time, longest: time, until: turn.until };
+        }
     }
 
     /// How long a wait may be; `None` when nothing more waits in this flush.
     pub(super) fn left(&self) -> Option<Duration> {
-        (self.left >= TICK).then_some(self.left.min(LONGEST_WAIT))
+        let left = self.left.min(self.longest);
+        let until = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        let left = until.map_or(left, |until| left.min(until));
+        (left >= TICK).then_some(left)
     }
 
     /// A wait was in vain.
@@ -61,9 +72,29 @@ mod tests {
             patience.spend(|left| std::thread::sleep(left / 2 + TICK));
         }
         patience.spend(|left| assert_eq!(left, Duration::ZERO));
-        patience.renew();
+        patience.renew(Turn::default());
         assert_eq!((patience.left, patience.left()), (PATIENCE, Some(LONGEST_WAIT)));
         patience.lose();
         assert_eq!(patience.left(), None);
+    }
+
+    #[test]
+    fn a_flush_that_somebody_waits_for_has_the_time_that_they_give_it_and_never_less_than_usual() {
+        let mut patience = Patience::new();
+        let hour = Duration::from_secs(3600);
+        let turn = |time, agents| Turn { until: Instant::now().checked_add(time), agents, is_last: false };
+        patience.renew(turn(hour, 0));
+        assert!((hour / 2..=hour).contains(&patience.left().unwrap()), "one wait may take all of it");
+        patience.renew(turn(hour, 4));
+        assert!((hour / 8..=hour / 4).contains(&patience.left().unwrap()), "shared by four agents");
+        patience.lose();
+        assert_eq!(patience.left(), None);
+        for short in [Duration::ZERO, TICK, PATIENCE] {
+            patience.renew(turn(short, 1));
+            assert_eq!((patience.left, patience.left()), (PATIENCE, Some(LONGEST_WAIT)));
+        }
+        patience.renew(turn(hour, 1));
+        patience.until = Some(Instant::now());
+        assert_eq!(patience.left(), None, "nobody waits any more");
     }
 }

@@ -2,11 +2,18 @@
 
 use super::backoff::Backoff;
 use super::datagram::{is_full, spares_the_connection};
+use super::held::{Held, MOST_HELD};
+#[cfg(target_os = "linux")]
+use super::inherited::Noted;
 use super::patience::Patience;
-use super::{Delivery, MAX_PACKETS, Packets, Transport};
+#[cfg(target_os = "linux")]
+use super::system;
+use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -23,62 +30,134 @@ pub(super) trait Peer: fmt::Debug + Send {
     /// A flush begins. Whether the agent is elsewhere now than where it was.
     fn has_moved(&mut self, patience: &mut Patience) -> bool;
 
-    /// A new connection, if there is one by now and an attempt may be made.
-    fn connect(&mut self, backoff: &mut Backoff, patience: &mut Patience) -> Option<Connection>;
+    /// The last flush begins: what was asked in vain lately may be asked again.
+    fn hurry(&mut self) {}
+
+    /// A new connection, if there is one by now and an attempt may be made. Otherwise why there is none, or nothing
+    /// where there was no attempt.
+    fn connect(
+        &mut self,
+        backoff: &mut Backoff,
+        patience: &mut Patience,
+    ) -> Result<Connection, Option<Failure>>;
 }
 
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(super) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
+/// A socket that doesn't wait, connected to the agent.
+#[derive(Debug)]
+pub(super) struct Connection {
+    // Goes first, so that what is noted is open.
+    #[cfg(target_os = "linux")]
+    _noted: Noted,
+    socket: Socket,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum End {
+    /// The agent closed it, and had read what came until then.
+    Closed,
+    /// The agent closed it with something unread, or its host does not answer.
+    Broke(io::Error),
+    /// This side gave it up within a packet; what it took before goes on its way.
+    Abandoned,
+}
+
 impl Connection {
-    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nonblocking(nonblocking),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.set_nonblocking(nonblocking),
+    pub(super) fn new(socket: Socket) -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            _noted: Noted::new(socket.as_fd()),
+            socket,
         }
     }
 
-    /// Whether the agent closed it. What the agent says is thrown away: bytes that nobody reads would turn the end of
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            #[cfg(unix)]
+            Socket::Unix(stream) => stream.set_nonblocking(nonblocking),
+        }
+    }
+
+    /// Whether the agent closed it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.hear().is_some()
+    }
+
+    /// How it ended, if it did. What the agent says is thrown away: bytes that nobody reads would turn the end of
     /// the connection into a reset, which takes with it what is on its way to the agent.
-    fn is_closed(&self) -> bool {
+    fn hear(&self) -> Option<End> {
         let mut heard = [0; 1024];
         // An agent that never stops talking is there.
         for _ in 0..16 {
-            let read = match self {
-                Self::Tcp(stream) => (&mut &*stream).read(&mut heard),
+            let read = match &self.socket {
+                Socket::Tcp(stream) => (&mut &*stream).read(&mut heard),
                 #[cfg(unix)]
-                Self::Unix(stream) => (&mut &*stream).read(&mut heard),
+                Socket::Unix(stream) => (&mut &*stream).read(&mut heard),
             };
             match read {
-                Ok(0) => return true,
+                Ok(0) => return Some(End::Closed),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return !is_full(&error),
+                Err(error) if is_full(&error) => return None,
+                Err(error) => return Some(End::Broke(error)),
             }
         }
-        false
+        None
+    }
+
+    /// Bytes that it still has, at most; 0 where the system does not say.
+    #[cfg(target_os = "linux")]
+    fn queued(&self) -> usize {
+        system::queued(self.socket.as_fd()).unwrap_or_default()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self, reason = "its twin above uses it")]
+    fn queued(&self) -> usize {
+        0
+    }
+
+    /// The last bytes that were lost with it, at most.
+    fn lost_with_it(&self, end: &End) -> usize {
+        match (end, &self.socket) {
+            (End::Abandoned, _) => 0,
+            (_, Socket::Tcp(_)) => self.queued(),
+            // The kernel threw it away, with how much it was. An agent that had read all of it is no reset.
+            #[cfg(unix)]
+            (End::Broke(error), Socket::Unix(stream)) => {
+                let is_reset = |error: &io::Error| error.kind() == ErrorKind::ConnectionReset;
+                let was_reset =
+                    is_reset(error) || stream.take_error().ok().flatten().is_some_and(|e| is_reset(&e));
+                if was_reset { usize::MAX } else { 0 }
+            }
+            #[cfg(unix)]
+            (End::Closed, Socket::Unix(_)) => 0,
+        }
     }
 
     fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => (&mut &*stream).write(bytes),
+        match &self.socket {
+            Socket::Tcp(stream) => (&mut &*stream).write(bytes),
             #[cfg(target_os = "linux")]
-            Self::Unix(stream) => super::system::send_stream(std::os::fd::AsFd::as_fd(stream), bytes),
+            Socket::Unix(stream) => system::send_stream(stream.as_fd(), bytes),
             #[cfg(all(unix, not(target_os = "linux")))]
-            Self::Unix(stream) => (&mut &*stream).write(bytes),
+            Socket::Unix(stream) => (&mut &*stream).write(bytes),
         }
     }
 
     fn write_waiting(&self, bytes: &[u8], time: Duration) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.set_write_timeout(Some(time))?,
+        match &self.socket {
+            Socket::Tcp(stream) => stream.set_write_timeout(Some(time))?,
             #[cfg(unix)]
-            Self::Unix(stream) => stream.set_write_timeout(Some(time))?,
+            Socket::Unix(stream) => stream.set_write_timeout(Some(time))?,
         }
         self.set_nonblocking(false)?;
         let written = self.write_some(bytes.get(..WAITING_WRITE).unwrap_or(bytes));
@@ -118,6 +197,16 @@ impl Drop for Connection {
     }
 }
 
+#[cfg(target_os = "linux")]
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
 /// Sends packets over a connection, which is made again when it broke.
 #[derive(Debug)]
 pub(super) struct Stream<P> {
@@ -129,6 +218,10 @@ pub(super) struct Stream<P> {
     begins: bool,
     // Packets with their lengths, as they are written.
     framed: Vec<u8>,
+    // What the connection took, and how much of what broken ones took is lost.
+    held: Held,
+    lost_before: usize,
+    failure: Option<Failure>,
 }
 
 impl<P: Peer> Stream<P> {
@@ -140,6 +233,9 @@ impl<P: Peer> Stream<P> {
             patience: Patience::new(),
             begins: true,
             framed: Vec::new(),
+            held: Held::default(),
+            lost_before: 0,
+            failure: None,
         }
     }
 
@@ -148,11 +244,43 @@ impl<P: Peer> Stream<P> {
         if std::mem::take(&mut self.begins) && self.connection.is_some() {
             self.backoff.succeed();
         }
-        // Bytes that are written after the agent closed would be lost without a word.
-        self.connection.take_if(|connection| connection.is_closed());
-        if self.connection.is_none() {
-            self.connection = self.peer.connect(&mut self.backoff, &mut self.patience);
+        if let Some(connection) = &self.connection {
+            // Asked first: of a Unix stream that was closed meanwhile the kernel has nothing any more.
+            let queued = connection.queued();
+            // Bytes that are written after the agent closed would be lost without a word.
+            match connection.hear() {
+                None => self.held.keep(queued),
+                Some(end) => self.lost_before += self.give_up(end, 0),
+            }
         }
+        if self.connection.is_none() {
+            match self.peer.connect(&mut self.backoff, &mut self.patience) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(failure) => self.failure = failure.or(self.failure.take()),
+            }
+        }
+    }
+
+    /// The connection has ended, within a packet of which it had taken so many bytes. Says how many of the packets that it
+    /// took before are lost.
+    fn give_up(&mut self, end: End, begun: usize) -> usize {
+        let Some(connection) = self.connection.take() else { return 0 };
+        let queued = connection.lost_with_it(&end);
+        let lost = self.held.count(queued.saturating_sub(begun));
+        self.held.clear();
+        self.failure = Some(
+            match end {
+                End::Closed => ErrorKind::ConnectionAborted.into(),
+                End::Abandoned => ErrorKind::WouldBlock.into(),
+                End::Broke(error) => error,
+            }
+            .into(),
+        );
+        lost
+    }
+
+    fn deliver(&mut self, taken: usize, lost: usize) -> Delivery {
+        Delivery { lost, lost_before: std::mem::take(&mut self.lost_before), ..Delivery::taken(taken) }
     }
 }
 
@@ -167,11 +295,16 @@ fn whole(packets: Packets<'_>, before: usize, written: usize) -> (usize, usize) 
 }
 
 impl<P: Peer> Transport for Stream<P> {
-    fn begin(&mut self) {
-        self.patience.renew();
+    fn begin(&mut self, turn: Turn) {
+        self.patience.renew(turn);
         self.begins = true;
+        if turn.is_last {
+            self.backoff.reset();
+            self.peer.hurry();
+        }
         if self.peer.has_moved(&mut self.patience) {
             self.connection = None;
+            self.held.clear();
             self.backoff.reset();
         }
     }
@@ -189,25 +322,34 @@ impl<P: Peer> Transport for Stream<P> {
             }
             let (written, result) = connection.write(bytes, &mut self.patience);
             let (whole, begun) = whole(packets, before, written);
-            let cut = Delivery { lost: 1, ..Delivery::taken(whole) };
-            match result {
-                Ok(()) => return Delivery::taken(packets.len()),
-                Err(error) if begun == 0 && spares_the_connection(&error) => return cut,
-                // A packet that was begun can't be ended: the next connection begins with a whole one.
-                Err(_) => self.connection = None,
+            packets.iter().take(whole).for_each(|packet| self.held.push(before + packet.len()));
+            let Err(error) = result else { return self.deliver(packets.len(), 0) };
+            if begun == 0 && spares_the_connection(&error) {
+                self.failure = Some(error.into());
+                return self.deliver(whole, 1);
             }
-            if begun > 0 {
-                return cut;
-            }
-            if whole > 0 {
-                return Delivery::taken(whole);
+            // A packet that was begun can't be ended: the next connection begins with a whole one.
+            let end = if spares_the_connection(&error) { End::Abandoned } else { End::Broke(error) };
+            let lost = self.give_up(end, begun);
+            let lost_here = lost.min(whole);
+            self.lost_before += lost - lost_here;
+            if written > 0 {
+                return self.deliver(whole - lost_here, lost_here + usize::from(begun > 0));
             }
         }
-        Delivery::lost(packets.len())
+        self.deliver(0, packets.len())
     }
 
     fn most_packets(&self) -> usize {
         MAX_PACKETS
+    }
+
+    fn most_held(&self) -> usize {
+        MOST_HELD
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     fn name(&self) -> &'static str {

@@ -8,10 +8,28 @@ use super::socket_name::SocketName;
 use std::ffi::c_int;
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Whether the call for several datagrams was refused where the call for one was not: a sandbox stays as it is.
+static ONE_BY_ONE: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn knows_send_datagrams() -> bool {
+    !ONE_BY_ONE.load(Ordering::Relaxed)
+}
+
+pub(super) fn forget_send_datagrams() {
+    ONE_BY_ONE.store(true, Ordering::Relaxed);
+}
+
+/// Whether the error is one by which sandboxes refuse a system call that they don't know.
+pub(super) fn may_be_forbidden(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
 
 /// Sends as many of the packets as the connected socket takes without waiting, in one call, and says how many those
 /// were: at least one, or it is an error.
@@ -48,11 +66,10 @@ pub(super) fn send_stream(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<us
 
 /// Whether less than half of what the socket may keep waits to leave it: then nothing was refused for want of room.
 pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
-    let (mut waiting, mut most): (c_int, c_int) = (0, 0);
+    let mut most: c_int = 0;
     let mut size = 4;
+    let waiting = queued(socket);
     let socket = socket.as_raw_fd();
-    // SAFETY: the kernel writes one `int`, for which there is room.
-    let asked = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, ptr::from_mut(&mut waiting)) } == 0;
     // SAFETY: the kernel writes at most `size` bytes, which is the size of `most`, and the size itself.
     let known = unsafe {
         libc::getsockopt(
@@ -63,7 +80,45 @@ pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
             ptr::from_mut(&mut size),
         )
     } == 0;
-    asked && known && waiting < most / 2
+    let most = usize::try_from(most).unwrap_or_default();
+    known && waiting.is_some_and(|waiting| waiting < most / 2)
+}
+
+/// Bytes that the socket keeps: of a TCP connection those that the other host did not acknowledge, of a Unix stream at
+/// least those that nobody has read.
+pub(super) fn queued(socket: BorrowedFd<'_>) -> Option<usize> {
+    let mut queued: c_int = 0;
+    // SAFETY: the kernel writes one `int`, for which there is room.
+    let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, ptr::from_mut(&mut queued)) } == 0;
+    usize::try_from(queued).ok().filter(|_| asked)
+}
+
+/// Has the kernel give up a TCP connection when the other host has acknowledged nothing for so long.
+pub(super) fn set_user_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    let millis = libc::c_uint::try_from(timeout.as_millis()).unwrap_or(libc::c_uint::MAX);
+    let size = libc::socklen_t::try_from(size_of_val(&millis)).unwrap_or_default();
+    // SAFETY: the pointer is to an `unsigned int`, `size` is its size, and the kernel only reads it.
+    let set = unsafe {
+        let value = ptr::from_ref(&millis).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, value, size)
+    };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Device and inode of what is open under a number, which may be anything or nothing.
+pub(super) fn identify(descriptor: RawFd) -> Option<(u64, u64)> {
+    // SAFETY: a C struct of integers, for which all bits 0 is a value.
+    let mut found: libc::stat = unsafe { mem::zeroed() };
+    // SAFETY: the kernel writes one `stat`, for which there is room. A number under which nothing is open is an error.
+    let known = unsafe { libc::fstat(descriptor, ptr::from_mut(&mut found)) } == 0;
+    #[allow(clippy::unnecessary_cast, reason = "the types differ from system to system")]
+    known.then_some((found.st_dev as u64, found.st_ino as u64))
+}
+
+/// Closes a descriptor that nothing in this process will close or use.
+pub(super) fn close(descriptor: RawFd) {
+    // SAFETY: the caller has found that it is the parent's connection, of which no value in this process is ever dropped.
+    unsafe { libc::close(descriptor) };
 }
 
 /// Connects to a socket file without waiting: where the agent's queue of connections is full, that is an error.

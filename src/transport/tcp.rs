@@ -1,27 +1,40 @@
 //! TCP: lines, one behind the other.
 
+use super::Failure;
 use super::backoff::Backoff;
 use super::patience::Patience;
-use super::resolve::Resolver;
-use super::stream::{Connection, Peer};
+use super::resolve::{News, Resolver};
+use super::stream::{Connection, Peer, Socket};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+pub(super) const THREAD_NAME: &str = "tasktag-connect";
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-type Dialed = io::Result<(TcpStream, SocketAddr)>;
+/// How long the agent's host may acknowledge nothing before the connection is over. The kernel's own limit is a quarter
+/// of an hour.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Dialed = io::Result<(Connection, SocketAddr)>;
 
 /// A host and its port.
 ///
 /// An agent may be farther away than the worker may wait. So a connection is made by a thread of its own, one at a
-/// time, that ends with it or with an error, and that has tried all of the host's addresses by then.
+/// time, that ends with it or with an error, and that has tried all of the host's addresses by then. The first one is begun
+/// before there is anything to send.
 #[derive(Debug)]
 pub(super) struct Tcp {
     resolver: Resolver,
     under_way: Option<Receiver<Dialed>>,
+    // Nothing was sent over what is under way, or could have been: it was begun when the client was built.
+    is_early: bool,
     connected: Option<SocketAddr>,
 }
 
@@ -30,21 +43,51 @@ impl Tcp {
         Self::with(Resolver::new(host, port))
     }
 
-    fn with(resolver: Resolver) -> Self {
-        Self { resolver, under_way: None, connected: None }
+    fn with(mut resolver: Resolver) -> Self {
+        let (sender, receiver) = bounded(1);
+        let started = resolver.ask_and(move |addresses| drop(sender.send(dial(addresses))));
+        Self { resolver, under_way: started.then_some(receiver), is_early: true, connected: None }
     }
 
+    /// Begins a connection, unless there is one under way.
     fn start(&mut self, backoff: &mut Backoff) {
-        let addresses = self.resolver.addresses().to_vec();
-        if addresses.is_empty() || !backoff.take_turn() {
+        let addresses = self.resolver.addresses();
+        if self.under_way.is_some() || addresses.is_empty() || !backoff.take_turn() {
             return;
         }
-        let (sender, receiver) = bounded(1);
-        let started = crate::thread::spawn("tasktag-connect", move || {
+        let (addresses, (sender, receiver)) = (addresses.to_vec(), bounded(1));
+        let started = crate::thread::spawn(THREAD_NAME, move || {
             // Nobody listens any more when the worker ended meanwhile.
             let _ = sender.send(dial(&addresses));
         });
         self.under_way = started.is_ok().then_some(receiver);
+    }
+
+    /// What became of the one under way.
+    fn finish(&mut self, patience: &mut Patience) -> Result<Connection, Option<Failure>> {
+        let Some(receiver) = &self.under_way else { return Err(self.resolver.failure()) };
+        let dialed = match patience.spend(|left| receiver.recv_timeout(left)) {
+            Err(RecvTimeoutError::Timeout) => {
+                let late = Failure::Late("it did not accept a connection in time");
+                let is_unknown = self.resolver.addresses().is_empty();
+                return Err(is_unknown.then(|| self.resolver.failure()).flatten().or(Some(late)));
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Ok(dialed) => Some(dialed),
+        };
+        self.under_way = None;
+        match dialed {
+            Some(Ok((connection, address))) => {
+                self.connected = Some(address);
+                Ok(connection)
+            }
+            Some(Err(error)) => {
+                self.resolver.doubt();
+                Err(Some(Failure::Refused(error)))
+            }
+            // There was no address, or no thread.
+            None => Err(self.resolver.failure()),
+        }
     }
 }
 
@@ -52,18 +95,21 @@ fn dial(addresses: &[SocketAddr]) -> Dialed {
     let mut last = ErrorKind::NotFound.into();
     for address in addresses {
         match TcpStream::connect_timeout(address, CONNECT_TIMEOUT).and_then(ready) {
-            Ok(stream) => return Ok((stream, *address)),
+            Ok(connection) => return Ok((connection, *address)),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn ready(stream: TcpStream) -> io::Result<TcpStream> {
+fn ready(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nonblocking(true)?;
     // What is written at a time is all there is: to wait for more would but delay the end of each flush.
     stream.set_nodelay(true)?;
-    Ok(stream)
+    // A system that has no such limit has a longer one.
+    #[cfg(target_os = "linux")]
+    let _ = super::system::set_user_timeout(stream.as_fd(), USER_TIMEOUT);
+    Ok(Connection::new(Socket::Tcp(stream)))
 }
 
 impl Peer for Tcp {
@@ -71,36 +117,41 @@ impl Peer for Tcp {
     const NAME: &'static str = "tcp";
 
     fn has_moved(&mut self, patience: &mut Patience) -> bool {
-        let changed = patience.spend(|left| self.resolver.refresh(left));
+        let news = patience.spend(|left| self.resolver.refresh(left));
         // Other addresses, or their order, are no reason to leave one that still is the host's.
-        changed && !self.connected.is_some_and(|address| self.resolver.addresses().contains(&address))
+        news == News::Other
+            && !self.connected.is_some_and(|address| self.resolver.addresses().contains(&address))
     }
 
-    fn connect(&mut self, backoff: &mut Backoff, patience: &mut Patience) -> Option<Connection> {
-        if self.under_way.is_none() {
-            self.start(backoff);
-        }
-        let receiver = self.under_way.as_ref()?;
-        match patience.spend(|left| receiver.recv_timeout(left)) {
-            Ok(Ok((stream, address))) => {
-                self.under_way = None;
-                self.connected = Some(address);
-                return Some(Connection::Tcp(stream));
+    fn hurry(&mut self) {
+        self.resolver.hurry();
+    }
+
+    fn connect(
+        &mut self,
+        backoff: &mut Backoff,
+        patience: &mut Patience,
+    ) -> Result<Connection, Option<Failure>> {
+        self.start(backoff);
+        let connected = self.finish(patience);
+        let is_of_use = connected.as_ref().is_ok_and(|connection| !connection.is_closed());
+        // What was begun early may be long over, and says nothing of the agent as it is now.
+        if self.is_early && self.under_way.is_none() {
+            self.is_early = false;
+            if !is_of_use {
+                self.start(backoff);
+                let early = connected.err().flatten();
+                return self.finish(patience).map_err(|failure| failure.or(early));
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
-                self.under_way = None;
-                self.resolver.doubt();
-            }
         }
-        None
+        connected
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::stream::Stream;
-    use super::super::{Packets, Transport};
+    use super::super::{Packets, Transport, Turn};
     use super::*;
     use std::io::Read;
     use std::net::TcpListener;
@@ -119,7 +170,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             assert!(Instant::now() < deadline, "never reached");
-            tcp.begin();
+            tcp.begin(Turn::default());
             if tcp.send(Packets::new(b"a:1|c\n", 0, &[6])).taken == 1 {
                 break;
             }

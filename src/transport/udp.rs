@@ -1,24 +1,34 @@
 //! UDP, over IPv4 and IPv6.
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
-use super::patience::Patience;
-use super::resolve::Resolver;
-use super::{Delivery, MAX_PACKETS, Packets, Transport};
+use super::patience::{Patience, TICK};
+use super::resolve::{News, Resolver};
+use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
 
 /// A connected UDP socket. Connected, because only then does the kernel report that nobody listens.
+///
+/// The socket is made anew after a refusal and with each answer of the resolver, an IP address too: on the way to an agent
+/// there may be a translation or a balancer that remembers the port which packets come from, and the agent that they went
+/// to, for as long as they go on coming.
 #[derive(Debug)]
 pub(super) struct Udp {
     resolver: Resolver,
     socket: Option<Datagram>,
     // Which of the host's addresses is in use, and whether another one should be: sends to a wrong address succeed
     // for the most part, and only an answer of its host says that nobody listens.
-    place: usize,
+    address: Option<SocketAddr>,
     try_next: bool,
+    // The last address that took a packet and did not refuse it.
+    proven: Option<SocketAddr>,
+    // All addresses were tried in this flush.
+    was_tried: bool,
     // No socket could be had in this flush.
     away: bool,
     patience: Patience,
+    failure: Option<Failure>,
 }
 
 impl Udp {
@@ -26,30 +36,99 @@ impl Udp {
         Self::with(Resolver::new(host, port))
     }
 
-    fn with(resolver: Resolver) -> Self {
-        Self { resolver, socket: None, place: 0, try_next: false, away: false, patience: Patience::new() }
+    fn with(mut resolver: Resolver) -> Self {
+        resolver.ask();
+        Self {
+            resolver,
+            socket: None,
+            address: None,
+            try_next: false,
+            proven: None,
+            was_tried: false,
+            away: false,
+            patience: Patience::new(),
+            failure: None,
+        }
     }
 
-    fn open(&self) -> io::Result<Datagram> {
-        let addresses = self.resolver.addresses();
-        let mut last = ErrorKind::NotFound.into();
-        for address in addresses.iter().cycle().skip(self.place).take(addresses.len()) {
-            match connect(*address) {
-                Ok(socket) => return Datagram::new(Socket::Udp(socket)),
-                Err(error) => last = error,
+    /// Where the address in use stands among the host's.
+    fn place(&self) -> Option<usize> {
+        self.resolver.addresses().iter().position(|known| Some(*known) == self.address)
+    }
+
+    /// The next socket is for the address that follows.
+    fn move_on(&mut self) {
+        let next = self.place().map_or(0, |place| place + 1);
+        let address = self.resolver.addresses().get(next).or(self.resolver.addresses().first()).copied();
+        self.use_address(address);
+    }
+
+    fn use_address(&mut self, address: Option<SocketAddr>) {
+        self.address = address;
+        self.socket = None;
+    }
+
+    /// A socket for the address in use, or for the first one behind it for which there is any.
+    fn open(&mut self) {
+        for _ in 0..self.resolver.addresses().len() {
+            let opened = self.address.ok_or_else(|| ErrorKind::NotFound.into()).and_then(connect);
+            match opened {
+                Ok(socket) => return self.socket = Some(socket),
+                Err(error) => self.failure = Some(error.into()),
             }
+            self.move_on();
         }
-        Err(last)
+        if self.resolver.addresses().is_empty() {
+            self.failure = self.resolver.failure().or(self.failure.take());
+        }
+        self.away = true;
     }
 
-    /// Sends on the socket there is, or on a new one.
-    fn try_send(&mut self, packets: Packets<'_>) -> io::Result<usize> {
+    /// Sends on the socket there is, or on a new one. `None` where there is none.
+    fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.socket.is_none() && !self.away {
-            self.socket = self.open().ok();
-            self.away = self.socket.is_none();
+            self.open();
         }
-        let Some(socket) = &mut self.socket else { return Err(ErrorKind::NotConnected.into()) };
-        socket.send(packets, &mut self.patience)
+        Some(self.socket.as_mut()?.send(packets, &mut self.patience))
+    }
+
+    /// Nobody is known to listen: one packet alone is sent and asked about, at each of the host's addresses until one does
+    /// not refuse it. A host that answers at once, as this one does, has answered by then; another one's answer is heard
+    /// later, and costs what was sent meanwhile.
+    fn try_out(&mut self, packets: Packets<'_>) -> Delivery {
+        self.was_tried = true;
+        let packet = packets.just_first();
+        // Once without any, to say why there is none.
+        for _ in 0..self.resolver.addresses().len().max(1) {
+            let sent = self.try_send(packet);
+            match (sent, self.answer()) {
+                (None, _) => break,
+                (Some(Ok(_)), None) => {
+                    self.proven = self.address;
+                    return Delivery::taken(1);
+                }
+                (Some(Err(error)), _) if spares_the_connection(&error) => {
+                    self.failure = Some(error.into());
+                    return Delivery::lost(1);
+                }
+                (Some(Ok(_)), Some(error)) | (Some(Err(error)), _) => self.failure = Some(error.into()),
+            }
+            self.doubt();
+            self.move_on();
+        }
+        // The others are not spared the attempt: the agent may be back.
+        Delivery::lost(1)
+    }
+
+    /// What the agent's host said of the packet that it was just sent.
+    fn answer(&self) -> Option<io::Error> {
+        let noted = || self.socket.as_ref().and_then(Datagram::noted_error);
+        noted().or_else(|| {
+            // This host answers in the same call, unless it was interrupted.
+            self.address.filter(|address| address.ip().is_loopback())?;
+            thread::sleep(TICK);
+            noted()
+        })
     }
 
     /// The connection is of no use: the next flush makes another, perhaps to another address.
@@ -60,9 +139,10 @@ impl Udp {
         Delivery::lost(packets.len())
     }
 
-    /// Nobody seems to listen there: the next flush tries the host's next address, and asks for others.
+    /// Nobody listens there: the next flush tries the host's next address from a new port, and asks for others.
     fn doubt(&mut self) {
         self.try_next = true;
+        self.proven = None;
         self.resolver.doubt();
     }
 }
@@ -73,42 +153,53 @@ fn speaks_of_the_packet_before(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable)
 }
 
-fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+fn connect(address: SocketAddr) -> io::Result<Datagram> {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
     let socket = UdpSocket::bind(any)?;
     socket.connect(address)?;
-    Ok(socket)
+    Datagram::new(Socket::Udp(socket))
 }
 
 impl Transport for Udp {
-    fn begin(&mut self) {
+    fn begin(&mut self, turn: Turn) {
         self.away = false;
-        self.patience.renew();
+        self.was_tried = false;
+        self.patience.renew(turn);
+        if turn.is_last {
+            self.resolver.hurry();
+        }
         let resolver = &mut self.resolver;
-        let moved = self.patience.spend(|left| resolver.refresh(left));
-        let next = std::mem::take(&mut self.try_next) && self.resolver.addresses().len() > 1;
-        if moved {
-            self.place = 0;
-        } else if next {
-            self.place = (self.place + 1) % self.resolver.addresses().len();
+        let news = self.patience.spend(|left| resolver.refresh(left));
+        if self.place().is_none() {
+            self.use_address(self.resolver.addresses().first().copied());
+        } else if std::mem::take(&mut self.try_next) {
+            self.move_on();
+        } else if news != News::None {
+            // An address that still is the host's is kept, wherever it stands among the others.
+            self.use_address(self.address);
         }
-        if moved || next {
-            self.socket = None;
-        }
+        self.try_next = false;
     }
 
     /// An error tells of this packet, or that the agent's host refused an earlier one: then this one was not tried yet.
     /// A call that took several packets and not all has swallowed its error. If that spoke of the next packet, it will
     /// be met again; if that is taken at once, the error spoke of an earlier one.
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
+        let is_proven = self.proven.is_some() && self.proven == self.address;
+        if !is_proven && !self.was_tried {
+            return self.try_out(packets);
+        }
         let was_cut_short = self.socket.as_mut().is_some_and(Datagram::was_cut_short);
         let (sent, refused_before) = match self.try_send(packets) {
-            Err(error) if speaks_of_the_packet_before(&error) => (self.try_send(packets), true),
+            Some(Err(error)) if speaks_of_the_packet_before(&error) => {
+                self.failure = Some(error.into());
+                (self.try_send(packets), true)
+            }
             sent => {
-                let refused_before = was_cut_short && sent.is_ok();
+                let refused_before = was_cut_short && matches!(sent, Some(Ok(_)));
                 (sent, refused_before)
             }
         };
@@ -117,19 +208,26 @@ impl Transport for Udp {
             self.doubt();
         }
         let delivery = match sent {
-            Ok(taken) => Delivery::taken(taken),
-            Err(error) if refused_before || spares_the_connection(&error) => Delivery::lost(1),
-            Err(_) => self.give_up(packets),
+            None => Delivery::lost(packets.len()),
+            Some(Ok(taken)) => Delivery::taken(taken),
+            Some(Err(error)) => {
+                let is_sound = refused_before || spares_the_connection(&error);
+                self.failure = Some(error.into());
+                if is_sound { Delivery::lost(1) } else { self.give_up(packets) }
+            }
         };
         Delivery { refused_before, ..delivery }
     }
 
     fn last_was_refused(&mut self) -> bool {
-        let refused = self.socket.as_ref().and_then(Datagram::noted_error).is_some();
-        if refused {
-            self.doubt();
-        }
-        refused
+        let Some(error) = self.socket.as_ref().and_then(Datagram::noted_error) else { return false };
+        self.failure = Some(error.into());
+        self.doubt();
+        true
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     fn most_packets(&self) -> usize {
@@ -146,6 +244,73 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
+    /// Sends a line, and says which agent got it, from which port.
+    fn send(udp: &mut Udp, agents: &[UdpSocket]) -> (usize, u16) {
+        udp.begin(Turn::default());
+        assert_eq!(udp.send(Packets::new(b"a:1|c\n", 0, &[6])).taken, 1);
+        assert!(!udp.last_was_refused());
+        let mut buffer = [0; 16];
+        loop {
+            for (place, agent) in agents.iter().enumerate() {
+                if let Ok((6, from)) = agent.recv_from(&mut buffer) {
+                    return (place, from.port());
+                }
+            }
+        }
+    }
+
+    fn agent(host: &str, port: u16) -> io::Result<UdpSocket> {
+        let agent = UdpSocket::bind((host, port))?;
+        agent.set_read_timeout(Some(Duration::from_millis(5)))?;
+        Ok(agent)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_still_is_the_hosts_is_kept_and_packets_come_from_a_new_port_once_a_minute() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+        let first = agent("127.0.0.1", 0).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let Ok(second) = agent("127.0.0.2", port) else { return };
+        let agents = [first, second];
+        let resolver = Resolver::with("agent".to_owned(), port, |_, port| {
+            let hosts: &[[u8; 4]] = match ANSWERS.fetch_add(1, Ordering::SeqCst) {
+                0 | 2 => &[[127, 0, 0, 1], [127, 0, 0, 2]],
+                1 | 3 => &[[127, 0, 0, 2], [127, 0, 0, 1]],
+                _ => &[[127, 0, 0, 2]],
+            };
+            Ok(hosts.iter().map(|host| SocketAddr::from((*host, port))).collect())
+        });
+        let mut udp = Udp::with(resolver);
+        let (place, mut port) = send(&mut udp, &agents);
+        assert_eq!(place, 0);
+        for answer in 1..=4 {
+            assert_eq!(send(&mut udp, &agents), (0, port), "the same one until then");
+            udp.resolver.grow_old();
+            // The answer comes on a thread of its own.
+            let (place, new_port) = loop {
+                let sent = send(&mut udp, &agents);
+                if sent.1 != port {
+                    break sent;
+                }
+            };
+            port = new_port;
+            assert_eq!(place, usize::from(answer == 4), "the list turns, and then the first is gone");
+        }
+    }
+
+    #[test]
+    fn packets_to_an_ip_address_come_from_a_new_port_once_a_minute() {
+        let agents = [agent("127.0.0.1", 0).unwrap()];
+        let port = agents[0].local_addr().unwrap().port();
+        let mut udp = Udp::new("127.0.0.1".to_owned(), port);
+        let (_, before) = send(&mut udp, &agents);
+        assert_eq!(send(&mut udp, &agents), (0, before));
+        udp.resolver.grow_old();
+        assert_ne!(send(&mut udp, &agents), (0, before));
+    }
+
     #[test]
     fn a_host_is_reached_at_whichever_of_its_addresses_somebody_listens() {
         let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -160,7 +325,7 @@ mod tests {
         let mut buffer = [0; 16];
         while agent.recv(&mut buffer).is_err() {
             assert!(Instant::now() < deadline, "never reached");
-            udp.begin();
+            udp.begin(Turn::default());
             udp.send(Packets::new(b"a:1|c\n", 0, &[6]));
             udp.last_was_refused();
         }

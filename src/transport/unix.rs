@@ -3,7 +3,7 @@
 use super::datagram::{Datagram, Socket, spares_the_connection};
 use super::patience::Patience;
 use super::socket_name::{FileId, SocketName};
-use super::{Delivery, MAX_PACKETS, Packets, Transport};
+use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 
@@ -15,17 +15,21 @@ pub(super) struct Unix {
     // The agent was away in this flush.
     away: bool,
     patience: Patience,
+    failure: Option<Failure>,
 }
 
 impl Unix {
     pub(super) fn new(name: SocketName) -> Self {
-        Self { name, connection: None, away: false, patience: Patience::new() }
+        Self { name, connection: None, away: false, patience: Patience::new(), failure: None }
     }
 
     /// Sends on the socket there is, or on a new one. `None` where there is no agent.
     fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.connection.is_none() && !self.away {
-            self.connection = connect(&self.name).ok();
+            match connect(&self.name) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => self.failure = Some(Failure::Refused(error)),
+            }
             self.away = self.connection.is_none();
         }
         let (socket, _) = self.connection.as_mut()?;
@@ -42,9 +46,9 @@ fn connect(name: &SocketName) -> io::Result<(Datagram, FileId)> {
 }
 
 impl Transport for Unix {
-    fn begin(&mut self) {
+    fn begin(&mut self, turn: Turn) {
         self.away = false;
-        self.patience.renew();
+        self.patience.renew(turn);
         let name = &self.name;
         self.connection.take_if(|(_, file)| name.file_id().is_ok_and(|now| now != *file));
     }
@@ -55,12 +59,22 @@ impl Transport for Unix {
             match self.try_send(packets) {
                 None => return Delivery::lost(packets.len()),
                 Some(Ok(taken)) => return Delivery::taken(taken),
-                Some(Err(error)) if spares_the_connection(&error) => return Delivery::lost(1),
-                Some(Err(_)) => self.connection = None,
+                Some(Err(error)) => {
+                    let is_sound = spares_the_connection(&error);
+                    self.failure = Some(error.into());
+                    if is_sound {
+                        return Delivery::lost(1);
+                    }
+                    self.connection = None;
+                }
             }
         }
         self.away = true;
         Delivery::lost(packets.len())
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     fn most_packets(&self) -> usize {

@@ -1,9 +1,10 @@
 //! Unix streams, in the Agent's framing: the length of a packet goes before it.
 
+use super::Failure;
 use super::backoff::Backoff;
 use super::patience::Patience;
 use super::socket_name::{FileId, SocketName};
-use super::stream::{Connection, Peer};
+use super::stream::{Connection, Peer, Socket};
 use std::io;
 use std::os::unix::net::UnixStream;
 
@@ -27,7 +28,7 @@ fn connect(name: &SocketName) -> io::Result<Connection> {
     #[cfg(not(target_os = "linux"))]
     let stream = UnixStream::connect_addr(&name.address()?)?;
     UnixStream::set_nonblocking(&stream, true)?;
-    Ok(Connection::Unix(stream))
+    Ok(Connection::new(Socket::Unix(stream)))
 }
 
 impl Peer for UnixPeer {
@@ -41,7 +42,11 @@ impl Peer for UnixPeer {
         self.seen.replace(now) != Some(now)
     }
 
-    fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Option<Connection> {
-        if backoff.take_turn() { connect(&self.name).ok() } else { None }
+    fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Result<Connection, Option<Failure>> {
+        if !backoff.take_turn() {
+            return Err(None);
+        }
+        // Where an agent's queue of connections is full, there is no time that it is waited for.
+        connect(&self.name).map_err(|error| Some(Failure::Refused(error)))
     }
 }

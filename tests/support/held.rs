@@ -1,6 +1,6 @@
 //! How long a flush stands still, whatever else the machine is at.
 
-use super::PATIENCE;
+use super::flush_unasked;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ impl Worker {
             *place.lock().unwrap() = fs::read_link("/proc/thread-self").ok();
             PoolStatus::default()
         });
-        guard.client().flush(PATIENCE).unwrap();
+        flush_unasked(guard.client());
         drop(watch);
         let thread = found.lock().unwrap().take();
         Self(thread.map(|thread| Path::new("/proc").join(thread).join("schedstat")))

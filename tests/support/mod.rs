@@ -57,6 +57,19 @@ pub(crate) fn assert_conserved(stats: &Stats) {
     }
 }
 
+/// Has a client flush as it does by itself, which takes as long as the worker may be held for its agent and no longer.
+#[track_caller]
+pub(crate) fn flush_unasked(client: &Client) {
+    let before = client.stats().flushes;
+    // Whoever waits for no time gives none.
+    let _ = client.flush(Duration::ZERO);
+    wait_until(|| {
+        // Time on a processor is not held against the worker.
+        thread::sleep(Duration::from_millis(1));
+        client.stats().flushes > before
+    });
+}
+
 /// Waits for something that another thread does; fails after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {

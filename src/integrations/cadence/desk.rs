@@ -129,7 +129,7 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{Delivery, Packets, Transport};
+    use crate::transport::{Delivery, Failure, Packets, Transport};
 
     #[derive(Debug)]
     struct Panics;
@@ -137,6 +137,10 @@ mod tests {
     impl Transport for Panics {
         fn send(&mut self, _: Packets<'_>) -> Delivery {
             panic!("a transport")
+        }
+
+        fn failure(&self) -> Option<&Failure> {
+            None
         }
 
         fn name(&self) -> &'static str {

@@ -1,0 +1,66 @@
+//! Packets that a connection took, and that may not have left this host.
+
+use std::collections::VecDeque;
+
+/// The most that is remembered: more than the buffer of a socket holds, unless packets are tiny.
+pub(super) const MOST_HELD: usize = 1024;
+
+/// The sizes of the last packets, as they were written.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    sizes: VecDeque<usize>,
+}
+
+impl Held {
+    pub(super) fn push(&mut self, bytes: usize) {
+        self.sizes.push_back(bytes);
+        if self.sizes.len() > MOST_HELD {
+            self.sizes.pop_front();
+        }
+    }
+
+    /// The kernel has at most so many bytes: forgets the packets that it can't have any more.
+    pub(super) fn keep(&mut self, queued: usize) {
+        let gone = self.sizes.len() - self.count(queued);
+        self.sizes.drain(..gone);
+    }
+
+    /// How many packets have a part in the last so many bytes.
+    pub(super) fn count(&self, queued: usize) -> usize {
+        let mut left = queued;
+        let mut has_part = |size: &&usize| {
+            let before = left;
+            left = left.saturating_sub(**size);
+            before > 0
+        };
+        self.sizes.iter().rev().take_while(&mut has_part).count()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.sizes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_held_until_its_last_byte_has_left() {
+        let mut held = Held::default();
+        [10, 20, 30].into_iter().for_each(|bytes| held.push(bytes));
+        let counts = [0, 1, 30, 31, 50, 51, 60, 1000].map(|queued| held.count(queued));
+        assert_eq!(counts, [0, 1, 1, 2, 2, 3, 3, 3]);
+        held.keep(31);
+        assert_eq!((held.count(usize::MAX), held.count(30)), (2, 1));
+        held.keep(0);
+        assert_eq!(held.count(usize::MAX), 0);
+    }
+
+    #[test]
+    fn only_so_many_packets_are_remembered() {
+        let mut held = Held::default();
+        (0..2 * MOST_HELD).for_each(|_| held.push(1));
+        assert_eq!(held.count(usize::MAX), MOST_HELD);
+    }
+}

@@ -1,0 +1,71 @@
+//! Connections that a forked child is born with: they are its parent's, and an agent would keep them for as long as the
+//! child lives.
+
+use super::system;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// Connections that are noted at a time; a child keeps those beyond, which does no more harm than a late goodbye.
+const MOST: usize = 64;
+/// No descriptor.
+const NONE: RawFd = -1;
+/// A place that somebody is about to fill.
+const TAKEN: RawFd = -2;
+
+/// No lock: a thread of the parent may have been in the midst of a change when the child was forked. A place that was
+/// half filled names a socket that nothing in the child is.
+static OPEN: [Place; MOST] = [const { Place::new() }; MOST];
+
+struct Place {
+    descriptor: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+impl Place {
+    const fn new() -> Self {
+        Self { descriptor: AtomicI32::new(NONE), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    }
+
+    fn take(&self) -> bool {
+        self.descriptor.compare_exchange(NONE, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// An open connection of this process. Drop it before the connection.
+#[derive(Debug)]
+pub(super) struct Noted(Option<usize>);
+
+impl Noted {
+    pub(super) fn new(socket: BorrowedFd<'_>) -> Self {
+        let descriptor = socket.as_raw_fd();
+        let Some((device, inode)) = system::identify(descriptor) else { return Self(None) };
+        let place = OPEN.iter().position(Place::take);
+        if let Some(place) = place.and_then(|place| OPEN.get(place)) {
+            place.device.store(device, Ordering::Relaxed);
+            place.inode.store(inode, Ordering::Relaxed);
+            place.descriptor.store(descriptor, Ordering::Release);
+        }
+        Self(place)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if let Some(place) = self.0.and_then(|place| OPEN.get(place)) {
+            place.descriptor.store(NONE, Ordering::Release);
+        }
+    }
+}
+
+/// In a forked child, before it has a connection of its own: closes its copies of its parent's. What the program opened
+/// under the same number meanwhile is another socket or file, and stays.
+pub(crate) fn close_inherited() {
+    for place in &OPEN {
+        let descriptor = place.descriptor.swap(NONE, Ordering::Acquire);
+        let (device, inode) = (place.device.load(Ordering::Relaxed), place.inode.load(Ordering::Relaxed));
+        if descriptor >= 0 && system::identify(descriptor) == Some((device, inode)) {
+            system::close(descriptor);
+        }
+    }
+}
