@@ -120,10 +120,9 @@ impl Shared {
         ledgers.for_each(|ledger| ledger.clear());
         // All contexts are known anew, and what is in their cells is the parent's to report.
         let registry = || Registry::inherited(self.index.take_over(), &self.clock);
+        let parents = self.task_id();
         self.post().disclaim();
-        // What could be had in the parent may be out of reach here: a full pool, a directory that is gone.
-        let claim = self.settings.claimed_task_id();
-        let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
+        let claim = self.settings.childs_task_id(parents);
         self.note_sharing(&claim);
         self.post.renew(Post::new(&claim, self.settings.records()));
         let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +139,7 @@ impl Shared {
 
     /// Counts a task id that other tasks may have.
     pub(crate) fn note_sharing(&self, claim: &TaskIdClaim) {
-        self.ledger.shared_task_ids.add(u64::from(claim.task_id().source() == TaskIdSourceKind::Shared));
+        self.ledger.shared_task_ids.add(u64::from(claim.known_task_id().source() == TaskIdSourceKind::Shared));
     }
 
     /// There is no worker.

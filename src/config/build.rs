@@ -55,7 +55,7 @@ impl ClientBuilder {
         let limits = self.limits()?;
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("also", self.others.len(), 0, MAX_OTHERS)?;
-        let claim = self.claimed_task_id()?;
+        let claim = self.claimed_task_id(None)?;
         let post = Post::new(&claim, self.records());
         let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));
         shared.note_sharing(&claim);
@@ -82,7 +82,7 @@ impl ClientBuilder {
             flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
             collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
         };
-        let task_id = claim.task_id();
+        let task_id = claim.known_task_id();
         let routes = self.routes(address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
@@ -212,8 +212,20 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    /// The task id of a client, and what keeps it.
-    pub(crate) fn claimed_task_id(&self) -> Result<Arc<TaskIdClaim>, ConfigError> {
+    /// The task id of a forked child's client. What could be had in the parent may be out of reach here: a directory that is
+    /// gone, or that the child gave up its right to write in. It shares a bucket then.
+    pub(crate) fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
+        self.claimed_task_id(Some(parents)).unwrap_or_else(|_| {
+            if self.task_id_source.is_some() && !self.installed {
+                Arc::new(TaskIdClaim::shared(self.task_id_pool.unwrap_or_default()))
+            } else {
+                TaskId::claim_stand_in()
+            }
+        })
+    }
+
+    /// The task id of a client, and what keeps it; in a forked child, given its parent's.
+    fn claimed_task_id(&self, parents: Option<TaskId>) -> Result<Arc<TaskIdClaim>, ConfigError> {
         if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
@@ -235,7 +247,7 @@ impl ClientBuilder {
             // A client of its own, whatever the process decided; but the variable still goes first.
             Some(source) if !self.installed => match TaskId::from_variable(pool)? {
                 Some(id) => alone(id),
-                None => source.claim_with(pool, variables).map(Arc::new),
+                None => source.claim_with(pool, variables, parents).map(Arc::new),
             },
             _ => TaskId::claim_current(source, self.task_id_pool, variables),
         }

@@ -3,8 +3,6 @@
 
 mod renewal;
 mod server;
-mod term;
 
 pub(super) use self::renewal::RedisLease;
 pub(super) use self::server::Place;
-pub(super) use self::term::Term;

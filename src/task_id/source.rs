@@ -1,10 +1,10 @@
 //! Where a task id comes from, as a program asks for it and as it was found.
 
-use super::TaskIdPool;
 use super::claim::TaskIdClaim;
 use super::platform::{self, Variables};
 #[cfg(feature = "redis")]
 use super::redis::Place;
+use super::{TaskId, TaskIdPool};
 use crate::error::ConfigError;
 use crate::fork;
 use std::fmt;
@@ -250,14 +250,16 @@ impl TaskIdSource {
     /// When there is no id to be had from this source: the error names it and says why.
     pub fn claim(&self, pool: TaskIdPool) -> Result<TaskIdClaim, ConfigError> {
         fork::check();
-        self.claim_with(pool, &platform::from_process)
+        self.claim_with(pool, &platform::from_process, None)
     }
 
-    /// As [`claim`](Self::claim), with variables from elsewhere.
+    /// As [`claim`](Self::claim), with variables from elsewhere. `parents` is the id of the process that a child was forked
+    /// from: an ordinal or a name that the two have in common is the parent's.
     pub(crate) fn claim_with(
         &self,
         pool: TaskIdPool,
         variables: Variables<'_>,
+        parents: Option<TaskId>,
     ) -> Result<TaskIdClaim, ConfigError> {
         let Process { index, of } = self.process;
         if index >= of {
@@ -265,22 +267,38 @@ impl TaskIdSource {
             return Err(ConfigError::setting(SETTING, self, reason));
         }
         let mut claim = Err(ConfigError::setting(SETTING, "", "it has no source"));
+        let mut is_parents = false;
         for choice in &self.choices {
-            claim = choice.claim(pool, self.process, variables);
+            let next = choice.claim(pool, self.process, variables, parents.map(TaskId::number));
+            if parents.is_some() && next.is_ok() && choice.is_one_a_task() {
+                is_parents = true;
+                continue;
+            }
+            // Drawn among ordinals and hashes it would be one that other tasks may have.
+            if is_parents && *choice == Choice::Random {
+                break;
+            }
+            claim = next;
             if claim.is_ok() {
                 break;
             }
         }
-        claim
+        if is_parents && claim.is_err() { Ok(TaskIdClaim::shared(pool)) } else { claim }
     }
 }
 
 impl Choice {
+    /// Whether all processes of a task get the same id from it.
+    fn is_one_a_task(&self) -> bool {
+        matches!(self, Self::Platform | Self::Hashed | Self::HashedByPlatform)
+    }
+
     fn claim(
         &self,
         pool: TaskIdPool,
         process: Process,
         variables: Variables<'_>,
+        except: Option<u32>,
     ) -> Result<TaskIdClaim, ConfigError> {
         let refused = |reason: &dyn fmt::Display| ConfigError::setting(SETTING, self, reason);
         match self {
@@ -300,13 +318,15 @@ impl Choice {
                 let identity = identity.ok_or_else(|| refused(&"nothing gives the task a name"))?;
                 Ok(TaskIdClaim::new(platform::id_of_identity(&identity, process, pool)))
             }
-            Self::Leased(directory) => TaskIdClaim::lease(directory, pool).map_err(|reason| refused(&reason)),
+            Self::Leased(directory) => {
+                TaskIdClaim::lease(directory, pool, except).map_err(|reason| refused(&reason))
+            }
             Self::LeasedInRuntimeDirectory => {
                 let listed = variables(RUNTIME_DIRECTORY)
                     .ok_or_else(|| refused(&format_args!("{RUNTIME_DIRECTORY} is not set")))?;
                 // Several are separated by colons.
                 let first = listed.split(':').next().unwrap_or_default();
-                TaskIdClaim::lease(first.as_ref(), pool).map_err(|reason| refused(&reason))
+                TaskIdClaim::lease(first.as_ref(), pool, except).map_err(|reason| refused(&reason))
             }
             #[cfg(feature = "redis")]
             Self::LeasedInRedis(place) => {

@@ -1,9 +1,8 @@
 //! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
 
 use super::server::{Place, Server, Wish};
-use super::term::Term;
 use crate::fork;
-use crate::task_id::TaskIdPool;
+use crate::task_id::{TaskIdPool, Term};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
