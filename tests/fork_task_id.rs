@@ -9,9 +9,17 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use support::fork::{assert_done, fork};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, ClientBuilder, TaskId, TaskIdPool, TaskIdSource, TaskIdSourceKind};
+
+/// One test at a time: a child that another one forks starts all clients over, and leases for each.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Directory(PathBuf);
 
@@ -42,6 +50,7 @@ fn childs(client: &Client) -> (TaskId, u64) {
 
 #[test]
 fn an_ordinal_or_a_name_is_the_parents_and_its_child_shares_a_bucket() {
+    let _alone = alone();
     let variables = [("JOB_COMPLETION_INDEX", "3"), ("NOMAD_ALLOC_ID", "5f2e")];
     for source in [
         TaskIdSource::platform(),
@@ -70,6 +79,7 @@ fn an_ordinal_or_a_name_is_the_parents_and_its_child_shares_a_bucket() {
 
 #[test]
 fn a_child_leases_where_its_parent_has_an_ordinal_and_there_is_something_to_lease() {
+    let _alone = alone();
     let directory = Directory::new("detected");
     let path = directory.0.to_str().unwrap();
     let variables = [("JOB_COMPLETION_INDEX", "3"), ("RUNTIME_DIRECTORY", path)];
@@ -86,6 +96,7 @@ fn a_child_leases_where_its_parent_has_an_ordinal_and_there_is_something_to_leas
 
 #[test]
 fn a_child_that_can_not_lease_shares_a_bucket_of_its_pool_whatever_the_reason() {
+    let _alone = alone();
     let pool = TaskIdPool::new(10).unwrap();
     let is_shared = |client: &Client| {
         let (id, shared) = childs(client);
@@ -106,6 +117,7 @@ fn a_child_that_can_not_lease_shares_a_bucket_of_its_pool_whatever_the_reason() 
 
 #[test]
 fn a_child_never_has_the_slot_that_its_parent_is_about_to_lock_again() {
+    let _alone = alone();
     let directory = Directory::new("again");
     let pool = TaskIdPool::new(2).unwrap();
     // Its time does not come: the parent does not look.
@@ -124,6 +136,7 @@ fn a_child_never_has_the_slot_that_its_parent_is_about_to_lock_again() {
 
 #[test]
 fn a_child_closes_no_descriptor_that_it_gave_to_something_else() {
+    let _alone = alone();
     let directory = Directory::new("descriptors");
     let source = TaskIdSource::leased(&directory.0);
     let guard = builder(source.clone()).build().unwrap();
