@@ -182,7 +182,9 @@ impl Client {
     ///
     /// When that takes longer than `timeout`, or when the client was shut down.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        fork::check();
+        if fork::check() || !self.shared.has_worker(false) {
+            return Err(FlushError::Stopped);
+        }
         self.shared.post().control.flush(timeout)
     }
 
@@ -250,6 +252,9 @@ impl Guard {
         }
         // The worker is the parent's, and in this process there was nothing to report.
         if fork::is_newborn() {
+            return Err(FlushError::Stopped);
+        }
+        if fork::check() || !self.client.shared.has_worker(true) {
             return Err(FlushError::Stopped);
         }
         self.client.shared.post().stop(timeout)

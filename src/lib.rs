@@ -166,7 +166,7 @@ pub use crate::dimension::{
 pub use crate::encode::{Dialect, Protocol, Weights};
 pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
-pub use crate::fork::after_fork;
+pub use crate::fork::{after_fork, after_restore};
 pub use crate::handle::{
     Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
 };

@@ -45,9 +45,16 @@ impl Post {
         }
     }
 
+    /// In a process that was restored from a snapshot: the lease stays the original's, and is not given back for it.
+    pub(crate) fn abandon_claim(&self) {
+        if let Some(claim) = self.claim.upgrade() {
+            claim.abandon();
+        }
+    }
+
     /// Notes the worker's thread, for whoever ends it.
-    pub(crate) fn employ(&self, thread: JoinHandle<()>) {
-        *lock(&self.thread) = Some(thread);
+    pub(crate) fn employ(&self, thread: Option<JoinHandle<()>>) {
+        *lock(&self.thread) = thread;
     }
 
     /// Has the worker flush and end, and waits until it has.
@@ -69,6 +76,13 @@ impl Post {
                 None
             }
             None => Some(probe),
+        }
+    }
+
+    /// The worker is outlived: what it asked is asked by the next one.
+    pub(crate) fn return_probes(&self, probes: Vec<Watched>) {
+        if let Some(arriving) = lock(&self.arriving_probes).as_mut() {
+            arriving.extend(probes);
         }
     }
 

@@ -88,8 +88,17 @@ pub(crate) fn prepare() {
     LazyLock::force(&CURRENT);
 }
 
-/// In a forked child: what was decided was decided for the parent. The child chooses as its parent did.
-pub(crate) fn start_over() {
+/// Where a process that starts over has its memory from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is a forked child.
+    Forked,
+    /// It was restored from a snapshot.
+    Restored,
+}
+
+/// In a process that starts over: what was decided was decided for the parent, or the original. It chooses as that one did.
+pub(crate) fn start_over(origin: Origin) {
     let parents = CURRENT.get();
     let mut own = Decision {
         source: parents.source.clone(),
@@ -98,6 +107,9 @@ pub(crate) fn start_over() {
         ..Decision::default()
     };
     if let Some(decided) = parents.made.get() {
+        if origin == Origin::Restored {
+            decided.claim.abandon();
+        }
         decided.claim.disclaim();
         let id = decided.claim.known_task_id();
         (own.pool, own.parents) = (id.pool(), Some(id));

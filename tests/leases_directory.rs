@@ -211,7 +211,9 @@ fn child_leases_and_shows_itself() {
     let clock = ManualClock::new();
     let builder = Client::builder().capture(&Capture::new()).clock(&clock).telemetry(false);
     let pool = TaskIdPool::new(std::env::var(POOL).unwrap().parse().unwrap()).unwrap();
-    let Ok(guard) = builder.task_id_pool(pool).task_id_from(TaskIdSource::leased(directory)).install() else { return };
+    let Ok(guard) = builder.task_id_pool(pool).task_id_from(TaskIdSource::leased(directory)).install() else {
+        return;
+    };
     let say = || {
         let id = guard.client().task_id();
         // The harness leaves its own line unfinished.

@@ -64,7 +64,10 @@ pub(super) fn own() -> usize {
 #[cold]
 fn claim() -> usize {
     // Counting begins with no other check: a forked child comes here with its first count.
-    crate::fork::check();
+    // Until the child has all that it needs, its threads share a lane and come here again.
+    if crate::fork::check() || crate::fork::is_growing() {
+        return SHARED;
+    }
     // In a thread that is ending `CLAIM` may be gone, and then `LANE` says so already.
     let lane = CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED);
     LANE.set(lane);

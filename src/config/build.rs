@@ -24,7 +24,7 @@ use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, Transport, WriterTransport};
-use crate::worker::{Intervals, Schedule, Worker};
+use crate::worker::{Intervals, Schedule, Worker, WorkerThread};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,22 +52,45 @@ impl ClientBuilder {
         // Before anything is made that a child could find half-made.
         fork::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
-        let limits = self.limits()?;
-        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
-        within("also", self.others.len(), 0, MAX_OTHERS)?;
+        let limits = self.check()?;
+        let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
+        // The last that can fail: no id is decided, and no lease held, by what is refused.
         let claim = self.claimed_task_id(None)?;
         let post = Post::new(&claim, self.records());
         let shared = Arc::new(Shared::new(self.make_clock(), limits, post, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
-        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
-        shared.post().employ(thread);
+        shared.post().employ(thread.hand(Box::new(worker)));
         fork::expect(&shared);
         #[cfg(feature = "testing")]
         if let Some(clock) = &shared.settings().clock {
             clock.drive(&shared);
         }
         Ok(Guard::new(Client::new(shared), timeout))
+    }
+
+    /// Whether the settings can be used. Nothing is taken, decided or started.
+    fn check(&self) -> Result<Limits, ConfigError> {
+        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
+        within("also", self.others.len(), 0, MAX_OTHERS)?;
+        self.check_tags()?;
+        self.intervals()?;
+        self.resolved_origin()?;
+        let main = self.address().map(|address| (&self.agent, address));
+        let others = self.others.iter().map(|agent| Ok((agent, Self::address_of(agent)?)));
+        for agent in [main].into_iter().chain(others) {
+            let (agent, address) = agent?;
+            agent.packet_size(&address)?;
+            self.check_prefix(agent.format()?.task_id_in_names)?;
+        }
+        self.limits()
+    }
+
+    fn intervals(&self) -> Result<Intervals, ConfigError> {
+        Ok(Intervals {
+            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
+            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
+        })
     }
 
     /// The worker of a client, in its process or in a child forked from it.
@@ -78,16 +101,15 @@ impl ClientBuilder {
         registry: Registry,
     ) -> Result<Worker, ConfigError> {
         let (address, origin) = (self.address()?, self.resolved_origin()?);
-        let intervals = Intervals {
-            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
-            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
-        };
+        let intervals = self.intervals()?;
         let task_id = claim.known_task_id();
         let routes = self.routes(address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         Ok(Worker {
             shared: Arc::clone(shared),
+            post: shared.share_post(),
+            generation: fork::generation(),
             routes,
             intervals,
             schedule: Schedule::from(shared.clock.now(), intervals),
@@ -135,9 +157,7 @@ impl ClientBuilder {
         let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
         let mut routes = vec![self.route(&self.agent, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
-            let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
-            let address =
-                Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
+            let address = Self::address_of(agent)?;
             let max_packet_size = agent.packet_size(&address)?;
             let transport = transport::connect(address);
             let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
@@ -204,12 +224,26 @@ impl ClientBuilder {
             .map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
     }
 
+    /// The address of an agent beside the main one.
+    fn address_of(agent: &Agent) -> Result<Address, ConfigError> {
+        let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
+        Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))
+    }
+
     /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
     fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
         let from_env =
             self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
         let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
+    }
+
+    fn check_tags(&self) -> Result<(), ConfigError> {
+        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
+            let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
+            return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
+        }
+        Ok(())
     }
 
     /// The task id of a forked child's client. What could be had in the parent may be out of reach here: a directory that is
@@ -226,10 +260,6 @@ impl ClientBuilder {
 
     /// The task id of a client, and what keeps it; in a forked child, given its parent's.
     fn claimed_task_id(&self, parents: Option<TaskId>) -> Result<Arc<TaskIdClaim>, ConfigError> {
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
-            let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
-            return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
-        }
         let pool = self.task_id_pool.unwrap_or_default();
         let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
         if let Some(id) = self.task_id {

@@ -10,13 +10,13 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{clients, making, note_birth};
+    use super::super::{BUSY, Clients, clients, making, note_birth};
     use crate::keeper::{self, Held as Locks, Keep};
     use crate::shared::Shared;
     use std::cell::RefCell;
     use std::mem;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, MutexGuard, Weak};
+    use std::sync::{Arc, MutexGuard};
 
     thread_local! {
         static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
@@ -29,7 +29,7 @@ mod linux {
         // dropped then, and what it held may use another client.
         _locks: Vec<Box<dyn Locks>>,
         _making: MutexGuard<'static, ()>,
-        _list: MutexGuard<'static, Vec<Weak<Shared>>>,
+        _list: MutexGuard<'static, Clients>,
         _keepers: Vec<Arc<dyn Keep>>,
         _clients: Vec<Arc<Shared>>,
     }
@@ -51,8 +51,10 @@ mod linux {
             return;
         }
         let list = clients();
+        // From here on an allocator that counts comes back in.
+        BUSY.set(true);
         let making = making();
-        let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
+        let clients = list.present();
         let mut keepers = Vec::new();
         let mut locks = Vec::new();
         for client in &clients {
@@ -76,6 +78,7 @@ mod linux {
 
     extern "C" fn parent() {
         let _ = HELD.try_with(|held| drop(held.take()));
+        BUSY.set(false);
     }
 
     extern "C" fn child() {

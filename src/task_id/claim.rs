@@ -87,7 +87,9 @@ impl TaskIdClaim {
         if let Some(lease) = &self.redis {
             return Identity::Leased(Arc::clone(lease.term()));
         }
-        self.file.as_ref().map_or(Identity::Constant(self.id), |lease| Identity::Leased(Arc::clone(lease.term())))
+        self.file
+            .as_ref()
+            .map_or(Identity::Constant(self.id), |lease| Identity::Leased(Arc::clone(lease.term())))
     }
 
     /// Takes a worker into account, or whoever else goes by this id.
@@ -111,6 +113,16 @@ impl TaskIdClaim {
     pub(crate) fn disclaim(&self) {
         if let Some(lease) = &self.file {
             lease.disclaim();
+        }
+    }
+
+    /// In a process that was restored from a snapshot: the lease in Redis is the original's, which has the same token. It is
+    /// neither renewed here nor given back.
+    #[allow(clippy::unused_self, reason = "without Redis there is nothing to abandon")]
+    pub(crate) fn abandon(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(lease) = &self.redis {
+            lease.abandon();
         }
     }
 

@@ -286,7 +286,10 @@ impl Directory {
 
 /// What is wrong with a directory.
 fn unfit(path: &Path, error: &io::Error) -> String {
-    format!("a lease needs a directory that exists, can be written and locks files: {}: {error}", path.display())
+    format!(
+        "a lease needs a directory that exists, can be written and locks files: {}: {error}",
+        path.display()
+    )
 }
 
 /// One start's search for a free slot.
