@@ -6,7 +6,7 @@
 
 mod hook;
 
-use crate::cell::forget_other_lanes;
+use crate::cell::{forget_other_lanes, prepare_lanes};
 use crate::shared::Shared;
 use crate::task_id;
 use std::cell::Cell;
@@ -144,6 +144,7 @@ pub(crate) fn expect_forks() {
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
+    prepare_lanes();
     {
         let _whole = making();
         task_id::prepare();

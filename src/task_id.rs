@@ -31,7 +31,7 @@ use std::sync::{Arc, LazyLock};
 /// The variable that fixes the task id from outside.
 pub(crate) const TASK_ID_VARIABLE: &str = "TASKTAG_TASK_ID";
 
-/// The tag key that only the worker's global tags may carry.
+/// The tag key that only the worker's global tags may carry, unless another one is set.
 pub(crate) const TASK_ID_KEY: &str = "task_id";
 
 const TAG_START: &[u8] = b"task_id:";
@@ -127,6 +127,12 @@ impl TaskId {
     #[must_use]
     pub fn current() -> Self {
         Self::try_current().unwrap_or_else(|_| Self::stand_in())
+    }
+
+    /// The process's id, if it was decided.
+    #[cfg(any(feature = "cadence", feature = "metrics"))]
+    pub(crate) fn decided() -> Option<Self> {
+        CURRENT.get().made.get().map(|decided| decided.claim.known_task_id())
     }
 
     /// The process's id where it can't have a proper one.

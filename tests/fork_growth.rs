@@ -238,3 +238,31 @@ fn a_restored_process_has_an_id_a_worker_and_statistics_of_its_own() {
     guard.shutdown(PATIENCE).unwrap();
     assert_eq!(capture.take_lines().iter().filter(|line| line.starts_with("jobs:1|c")).count(), 1);
 }
+
+#[test]
+fn a_client_that_could_not_be_built_leaves_nothing_behind() {
+    let _alone = alone();
+    let directory = std::env::temp_dir().join(format!("tasktag-unbuilt-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    assert_done(fork(|| {
+        let leased = || tasktag::Client::builder().task_id_from(tasktag::TaskIdSource::leased(&directory));
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let before = threads();
+        for refused in [
+            leased().agent("nonsense"),
+            leased().agent("udp://agent.invalid:8125").also(tasktag::Agent::at("nonsense")),
+            leased().max_packet_size(1),
+            leased().flush_interval(Duration::ZERO),
+            leased().prefix("p".repeat(1000)),
+            leased().tag("task_id", "7"),
+            leased().agent("udp://agent.invalid:8125").task_id_from(tasktag::TaskIdSource::fixed(0)),
+        ] {
+            assert!(refused.install().is_err());
+        }
+        assert_eq!(threads(), before, "no thread");
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "no lease");
+        // No id is decided.
+        tasktag::Client::builder().task_id_from(tasktag::TaskIdSource::fixed(7)).install().is_ok()
+    }));
+    std::fs::remove_dir_all(&directory).unwrap();
+}

@@ -36,6 +36,9 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 
+/// With the `_` behind a user's own tag of that key, what a key may have.
+const MAX_TASK_ID_KEY: usize = 99;
+
 /// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
 const MAX_PREFIX: usize = 150;
 const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
@@ -176,7 +179,8 @@ impl ClientBuilder {
     ) -> Result<Route, ConfigError> {
         let (tags, format) = (self.global_tags(agent), agent.format()?);
         self.check_prefix(format.task_id_in_names)?;
-        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id: task_id.as_str(), origin };
+        let (task_id_key, id) = (self.reserved_key(), task_id.as_str());
+        let globals = Globals { prefix: &self.prefix, tags: &tags, task_id_key, task_id: id, origin };
         let mut encoder = Encoder::new(format, globals);
         let telemetry = self
             .telemetry
@@ -238,8 +242,21 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
+    /// The key of the tag that carries the task id.
+    fn reserved_key(&self) -> &str {
+        self.task_id_key.as_deref().unwrap_or(TASK_ID_KEY)
+    }
+
     fn check_tags(&self) -> Result<(), ConfigError> {
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
+        let reserved = self.reserved_key();
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
+        let starts_well = reserved.starts_with(|first: char| first.is_ascii_lowercase());
+        if !starts_well || reserved.len() > MAX_TASK_ID_KEY || !reserved.bytes().all(is_plain) {
+            let reason =
+                format_args!("it must be 1 to {MAX_TASK_ID_KEY} of a-z 0-9 _ - . / and start with a letter");
+            return Err(ConfigError::setting("task_id_key", reserved, reason));
+        }
+        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(reserved)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }
