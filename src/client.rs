@@ -191,7 +191,9 @@ impl Client {
     /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
     /// by the worker.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        fork::check();
+        if fork::check() || !self.shared.has_worker(false) {
+            return Err(FlushError::Stopped);
+        }
         self.shared.post().flush(timeout)
     }
 
@@ -263,6 +265,9 @@ impl Guard {
         }
         // The worker is the parent's, and in this process there was nothing to report.
         if fork::is_newborn() {
+            return Err(FlushError::Stopped);
+        }
+        if fork::check() || !self.client.shared.has_worker(true) {
             return Err(FlushError::Stopped);
         }
         self.client.shared.post().stop(timeout)

@@ -58,6 +58,7 @@ pub struct ClientBuilder {
     prefix: String,
     tags: Vec<(String, String)>,
     task_id: Option<TaskId>,
+    task_id_key: Option<String>,
     task_id_pool: Option<TaskIdPool>,
     task_id_source: Option<TaskIdSource>,
     task_id_on: TaskIdOn,
@@ -146,7 +147,8 @@ impl ClientBuilder {
     }
 
     /// Adds a tag to everything that is sent. Global tags come behind a context's own, in the order they were added,
-    /// those of the environment first and the task id last. The key `task_id` is reserved.
+    /// those of the environment first and the task id last. The [key of the task id](Self::task_id_key)
+    /// is an error here.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((key.into(), value.into()));
         self
@@ -155,6 +157,23 @@ impl ClientBuilder {
     /// Gives this client another task id than the process's. Defaults to [`TaskId::current`].
     pub fn task_id(mut self, task_id: TaskId) -> Self {
         self.task_id = Some(task_id);
+        self
+    }
+
+    /// The key of the tag that carries the task id: 1 to 99 of `a-z 0-9 _ - . /`, of which the first is a letter. Defaults
+    /// to `task_id`. Another key is an error when the client is built.
+    ///
+    /// The key is the client's alone: a tag of your own with it, in any case, is sent under the key with `_` behind it. So
+    /// where a workflow engine has its own `task_id`, that one is sent as `task_id_`, or as it is with another key here:
+    ///
+    /// ```
+    /// let guard = tasktag::Client::builder().task_id_key("bucket").build()?;
+    /// // `stage.rows:10|g|#task_id:resize,bucket:0042`
+    /// guard.client().gauge("stage.rows").tag("task_id", "resize").set(10.0);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn task_id_key(mut self, key: impl Into<String>) -> Self {
+        self.task_id_key = Some(key.into());
         self
     }
 

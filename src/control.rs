@@ -131,6 +131,17 @@ impl Control {
         if state.ended && !state.was_late { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
     }
 
+    /// Wakes the worker, which sees that its process was restored from a snapshot and ends without a word, and waits until
+    /// it has, or for `timeout`.
+    pub(crate) fn outlive(&self, timeout: Duration) {
+        let mut state = self.lock();
+        state.requested += 1;
+        self.to_worker.notify_one();
+        if !self.is_worker() {
+            drop(self.wait(state, timeout, |state| state.ended));
+        }
+    }
+
     fn wait<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,

@@ -27,7 +27,7 @@ use crate::kind::Kind;
 use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
-use crate::task_id::{TASK_ID_KEY, TaskIdOn};
+use crate::task_id::TaskIdOn;
 
 /// What stands around the number of a line, rendered once a context.
 #[derive(Clone, Debug)]
@@ -65,6 +65,7 @@ pub(crate) struct Format {
 pub(crate) struct Globals<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) tags: &'a [(String, String)],
+    pub(crate) task_id_key: &'a str,
     pub(crate) task_id: &'a str,
     pub(crate) task_id_on: TaskIdOn,
     pub(crate) origin: &'a Origin,
@@ -78,6 +79,8 @@ pub(crate) struct Encoder {
     prefix: String,
     // How much of the prefix stands before the task id.
     own_prefix_len: usize,
+    task_id_key: String,
+    task_id: String,
     // Cleaned, in the order they are written, the task id last.
     globals: Vec<(String, String)>,
     task_id_on: TaskIdOn,
@@ -113,6 +116,8 @@ impl Encoder {
             format,
             prefix: String::new(),
             own_prefix_len: 0,
+            task_id_key: globals.task_id_key.to_owned(),
+            task_id: globals.task_id.to_owned(),
             globals: Vec::new(),
             task_id_on: globals.task_id_on,
             origin: Vec::new(),
@@ -143,8 +148,9 @@ impl Encoder {
             self.prefix.push_str(task_id);
             self.prefix.push('.');
         }
-        self.globals.retain(|(key, _)| key != TASK_ID_KEY);
-        self.globals.push((TASK_ID_KEY.to_owned(), task_id.to_owned()));
+        task_id.clone_into(&mut self.task_id);
+        self.globals.retain(|(key, _)| *key != self.task_id_key);
+        self.globals.push((self.task_id_key.clone(), task_id.to_owned()));
     }
 
     pub(crate) fn weights(&self) -> Weights {
@@ -224,8 +230,13 @@ impl Encoder {
     fn clean_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
         let mut cleaned: Vec<(String, String)> = Vec::new();
         for (key, value) in tags {
-            let key = self.grammar.tag_key(key);
-            if key.is_empty() || clean::becomes_task_id(&key) {
+            let mut key = self.grammar.tag_key(key);
+            let is_reserved = clean::becomes(&key, &self.task_id_key);
+            if is_reserved {
+                // Somebody else's, who means another task by it: it stays apart from the others under another key.
+                key = self.grammar.tag_key(&format!("{}_", self.task_id_key));
+            }
+            if key.is_empty() || is_reserved && value == self.task_id {
                 self.refused_tags += 1;
             } else {
                 let mut value = self.grammar.tag_value(value);
@@ -245,7 +256,7 @@ impl Encoder {
         own: &'a [(String, String)],
         with_task_id: bool,
     ) -> Vec<(&'a str, &'a str)> {
-        let globals = self.globals.iter().filter(|(key, _)| with_task_id || key != TASK_ID_KEY);
+        let globals = self.globals.iter().filter(|(key, _)| with_task_id || *key != self.task_id_key);
         let inherited = globals.filter(|(global, _)| !own.iter().any(|(key, _)| key == global));
         own.iter().chain(inherited).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }

@@ -132,7 +132,8 @@ pub struct Stats {
     pub sent: Tally,
     /// Registrations that got a handle which reports nothing.
     pub refused_registrations: u64,
-    /// Tags left out: a key that is empty or reserved, a ninth single tag, or what an event or a service check has no room for.
+    /// Tags left out: an empty key, a ninth single tag, one that is the client's own task id, or what an event or a service
+    /// check has no room for.
     pub refused_tags: u64,
     /// Events and service checks of which the end of a text was cut, because no packet holds all of it.
     pub truncated_texts: u64,
@@ -161,10 +162,11 @@ pub struct Stats {
     pub notice_panics: u64,
     /// Times the worker died and was started again.
     pub worker_restarts: u64,
-    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where one
-    /// that is leased in Redis was shared several times.
+    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where a lease
+    /// was lost several times and a bucket shared.
     pub shared_task_ids: u64,
-    /// Times that a lease of the task id in Redis was lost.
+    /// Times that a lease of the task id was lost: Redis did not answer, or the slot's file was removed and another process
+    /// took it.
     pub lost_task_ids: u64,
     /// Flushes that the worker completed.
     pub flushes: u64,

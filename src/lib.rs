@@ -81,7 +81,26 @@
 //!
 //! A worker does not survive a `fork`. On Linux a forked child is given its own by its first use of a metric: a task id,
 //! a channel, a worker, and books at 0. It reports nothing of its parent's, and what its parent watches stays with the
-//! parent. [`after_fork`] does the same at once, and where it can't happen by itself.
+//! parent. [`after_fork`] does the same at once, and where it can't happen by itself. [`after_restore`] does it for a process
+//! that was restored from a snapshot of its memory.
+//!
+//! # Signal handlers
+//!
+//! On Linux a handle that was registered before may be used in a signal handler: an increment, a level, a recorded value that
+//! fits the table or an acquired unit takes no lock, allocates nothing and makes no system call, on any thread, the first time
+//! included. The exceptions are a newborn forked child, which starts its worker at its first use, values that cross the channel
+//! (sets, values with a time, distributions beyond their table), and a process with glibc that has made 32 keys of POSIX
+//! threads before its first client, in which threads share one lane. Counts are exact unless the handler interrupts an increment of
+//! the same counter on the same thread: a build with optimization for x86-64 counts both, any other may lose one of the two.
+//!
+//! # Two versions in one program
+//!
+//! Two versions of this crate in one program, as a library may bring its own, are two clients with a task id each, and
+//! `client()` of the one does not find what the other installed. Values that are counted through the other version's macros are
+//! dropped and counted nowhere while nothing is installed there. Nothing that two versions could share is both safe in a program
+//! with threads and known to a version that is older: setting a variable of the environment is not, and a symbol of one name in
+//! both does not link. Set `TASKTAG_TASK_ID` for the process to have one id, and use one version: `cargo tree -d` shows
+//! whether there are two.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -128,6 +147,7 @@ mod shared;
 mod sync;
 mod text;
 mod thread;
+mod thread_table;
 
 // Asked at every collection.
 mod probe;
@@ -170,7 +190,7 @@ pub use crate::dimension::{
 pub use crate::encode::{Dialect, Protocol, Weights};
 pub use crate::error::{ConfigError, FlushError, RegisterError};
 pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
-pub use crate::fork::after_fork;
+pub use crate::fork::{after_fork, after_restore};
 pub use crate::handle::{
     Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
 };

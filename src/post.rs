@@ -54,9 +54,16 @@ impl Post {
         }
     }
 
+    /// In a process that was restored from a snapshot: the lease stays the original's, and is not given back for it.
+    pub(crate) fn abandon_claim(&self) {
+        if let Some(claim) = self.claim.upgrade() {
+            claim.abandon();
+        }
+    }
+
     /// Notes the worker's thread, for whoever ends it.
-    pub(crate) fn employ(&self, thread: Thread) {
-        *lock(&self.thread) = Some(thread);
+    pub(crate) fn employ(&self, thread: Option<Thread>) {
+        *lock(&self.thread) = thread;
     }
 
     /// Has the worker flush and end, and waits until it has.
@@ -111,6 +118,18 @@ impl Post {
     /// Takes a name for what is about to be watched. `false` if something that is watched has it.
     pub(crate) fn take_watch_name(&self, name: &Arc<WatchName>, watching: &Arc<()>) -> bool {
         lock(&self.watch_names).take(name, watching)
+    }
+
+    /// The worker is outlived: what it asked is asked by the next one.
+    pub(crate) fn return_probes(&self, probes: Vec<Watched>) {
+        if let Some(arriving) = lock(&self.arriving_probes).as_mut() {
+            arriving.extend(probes);
+        }
+    }
+
+    /// In a process that was restored: what is watched is watched on.
+    pub(crate) fn take_over_watch_names(&self, before: &Self) {
+        *lock(&self.watch_names) = std::mem::take(&mut *lock(&before.watch_names));
     }
 
     pub(crate) fn take_arriving_probes(&self) -> Vec<Watched> {

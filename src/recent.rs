@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::kind::Kind;
 use crate::tag::{TagList, TagOrder};
 use crate::text;
+use crate::thread_table::ThreadTable;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ struct Entry {
 
 thread_local! {
     // Two variables: one without a destructor costs its users nothing but the address.
-    static RECENT: ManuallyDrop<[Place; PLACES + LARGE_PLACES]> =
-        const { ManuallyDrop::new([const { [const { Entry::new() }; WAYS] }; PLACES + LARGE_PLACES]) };
+    static RECENT: ManuallyDrop<ThreadTable<Place, { PLACES + LARGE_PLACES }>> =
+        const { ManuallyDrop::new(ThreadTable::new()) };
     static END: End = const { End };
 }
 
@@ -42,12 +43,12 @@ struct End;
 
 impl Drop for End {
     fn drop(&mut self) {
-        RECENT.with(|recent| recent.as_flattened().iter().for_each(|entry| entry.context.set(None)));
+        RECENT.with(|recent| recent.drop_table());
     }
 }
 
-impl Entry {
-    const fn new() -> Self {
+impl Default for Entry {
+    fn default() -> Self {
         Self {
             owner: Cell::new(0),
             hash: Cell::new(0),
@@ -55,6 +56,12 @@ impl Entry {
             context: Cell::new(None),
         }
     }
+}
+
+/// Shows what this thread remembers, if that is anything.
+#[inline]
+fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> T) -> Option<T> {
+    RECENT.with(|recent| recent.with(act))
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -139,19 +146,19 @@ pub(crate) fn with<T>(
 /// Takes what is remembered under a hash.
 #[inline]
 fn take(owner: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
-    RECENT.with(|recent| {
+    with_table(|recent| {
         let [first, second] = recent.get(place)?;
         let (way, entry) = if first.hash.get() == hash { (0, first) } else { (1, second) };
         if entry.hash.get() != hash || entry.owner.get() != owner {
             return None;
         }
         Some((way, entry.order.get(), entry.context.take()?))
-    })
+    })?
 }
 
 #[inline]
 fn put_back(place: usize, way: usize, context: Arc<Context>) {
-    RECENT.with(|recent| {
+    with_table(|recent| {
         if let Some(entry) = recent.get(place).and_then(|place| place.get(way)) {
             entry.context.set(Some(context));
         }
@@ -170,14 +177,17 @@ fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
     if END.try_with(|_| ()).is_err() {
         return;
     }
-    RECENT.with(|recent| {
-        let [first, second] = recent.get(place(hash, context.kind))?;
-        second.owner.set(first.owner.replace(owner));
-        second.hash.set(first.hash.replace(hash));
-        second.order.set(first.order.replace(order));
-        second.context.set(first.context.replace(Some(Arc::clone(context))));
-        Some(())
+    let forgotten = RECENT.with(|recent| {
+        recent.with_made(Place::default, |recent| {
+            let [first, second] = recent.get(place(hash, context.kind))?;
+            second.owner.set(first.owner.replace(owner));
+            second.hash.set(first.hash.replace(hash));
+            second.order.set(first.order.replace(order));
+            second.context.replace(first.context.replace(Some(Arc::clone(context))))
+        })
     });
+    // What it held may use metrics while it is let go.
+    drop(forgotten);
 }
 
 #[inline]
@@ -273,7 +283,7 @@ mod tests {
         // What another key with the same hash would find.
         let forged = |name: &str, pairs: &[(&str, &str)]| {
             let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
-            RECENT.with(|recent| {
+            with_table(|recent| {
                 let entry = &recent[place(from, Kind::Gauge)][0];
                 let moved = &recent[place(to, Kind::Gauge)][0];
                 moved.owner.set(entry.owner.get());
@@ -282,7 +292,7 @@ mod tests {
                 moved.context.set(entry.context.take());
             });
             assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
-            RECENT.with(|recent| {
+            with_table(|recent| {
                 let context = recent[place(to, Kind::Gauge)][0].context.take();
                 assert!(context.is_some(), "it is put back");
                 recent[place(from, Kind::Gauge)][0].context.set(context);

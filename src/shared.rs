@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
-use crate::fork::{PerProcess, make_whole};
+use crate::fork::{self, PerProcess, make_whole};
 use crate::index::{Index, Limits};
 use crate::keeper::Keepers;
 use crate::ledger::{DropReason, Ledger, Stats};
@@ -12,8 +12,13 @@ use crate::record::Record;
 use crate::registry::Registry;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
 use crate::watch::WatchName;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::worker::{Worker, WorkerThread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, mem};
+
+/// How long a restored process waits for the worker of its original to come to an end.
+const OUTLIVING_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
@@ -25,6 +30,8 @@ pub(crate) struct Shared {
     post: PerProcess<Post>,
     // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
     heirlooms: Mutex<Vec<Heirloom>>,
+    // The worker of a child that was refused a thread.
+    unstarted: Mutex<Option<Box<Worker>>>,
     // From which a forked child builds its own worker.
     settings: ClientBuilder,
 }
@@ -49,6 +56,7 @@ impl Shared {
             keepers: Keepers::default(),
             post: PerProcess::new(post),
             heirlooms: Mutex::default(),
+            unstarted: Mutex::default(),
             settings,
         }
     }
@@ -62,6 +70,11 @@ impl Shared {
         self.post.get()
     }
 
+    /// The same, for the worker: it stays with its own where the process starts over.
+    pub(crate) fn share_post(&self) -> Arc<Post> {
+        self.post.share()
+    }
+
     pub(crate) fn task_id(&self) -> TaskId {
         self.post().identity.task_id()
     }
@@ -69,15 +82,25 @@ impl Shared {
     /// Hands a record to the worker, or says why it was dropped.
     #[inline]
     pub(crate) fn offer(&self, record: Record) -> Option<DropReason> {
-        crate::fork::check();
+        if fork::check() {
+            return self.refuse_reentrant(&record);
+        }
         self.post().channel.offer(record, &self.ledger)
+    }
+
+    /// In a forked child whose worker this very thread is starting, by an allocator that counts: the channel is still the
+    /// parent's, and may have been left half-way through a change.
+    #[cold]
+    fn refuse_reentrant(&self, record: &Record) -> Option<DropReason> {
+        self.ledger.refuse(DropReason::AfterShutdown, record.values());
+        Some(DropReason::AfterShutdown)
     }
 
     /// Books values that are dropped before they are anywhere, and says why they were.
     #[cold]
     #[allow(clippy::unnecessary_wraps, reason = "it is what its callers answer")]
     pub(crate) fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
-        crate::fork::check();
+        fork::check();
         self.ledger.refuse(reason, values);
         Some(reason)
     }
@@ -85,7 +108,7 @@ impl Shared {
     /// Has a user's probe asked, on a thread of its own, unless something else is watched by the name: then the probe is
     /// refused and counted. After the end it is dropped: nobody would ask it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
-        crate::fork::check();
+        fork::check();
         let (watched, watching) = Watched::new(probe);
         let refused = if self.post().take_watch_name(name, &watching) {
             self.post().probes.watch(watched)
@@ -101,7 +124,7 @@ impl Shared {
     /// Has the worker ask a probe of the client's own, and a forked child's worker too.
     pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
         let watching = probes(false).map(|probe| {
-            crate::fork::check();
+            fork::check();
             let (watched, watching) = Watched::new(probe);
             drop(self.post().watch(watched));
             watching
@@ -115,7 +138,7 @@ impl Shared {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        crate::fork::check();
+        fork::check();
         let post = self.post();
         let late_values = post.with_remains(|registry| {
             // No worker will ever take these, so whoever asks does: a call site need not check for the end.
@@ -143,34 +166,113 @@ impl Shared {
         }
     }
 
-    /// Makes a forked child's own out of what it was born with: books, values, worker and task id.
-    pub(crate) fn start_over(self: &Arc<Self>) {
+    /// Makes a forked child's own out of what it was born with: books, values, worker and task id. `false` where the system
+    /// refused a thread: [`start_worker`](Self::start_worker) asks again.
+    pub(crate) fn start_over(self: &Arc<Self>) -> bool {
         let had_ended = self.post().channel.is_closed();
-        self.ledgers().iter().for_each(|ledger| ledger.clear());
-        // All contexts are known anew, and what is in their cells is the parent's to report.
-        let registry = || Registry::inherited(self.index.take_over(), &self.clock);
-        self.post().disclaim();
-        // What could be had in the parent may be out of reach here: a full pool, a directory that is gone.
-        let claim = self.settings.claimed_task_id();
-        let claim = claim.unwrap_or_else(|_| Arc::new(TaskIdClaim::new(TaskId::stand_in())));
-        self.note_sharing(&claim);
         let probes = ProbeThread::new(self.clock.clone(), self.ledgers());
-        self.post.renew(Post::new(&claim, self.settings.records(), probes));
+        let claim = self.renew_post(probes);
         let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
         for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
             drop(self.post().watch(probe));
         }
-        let worker = self.settings.worker(self, claim, registry()).ok().filter(|_| !had_ended);
-        match worker.and_then(|worker| worker.spawn().ok()) {
-            Some(thread) => self.post().employ(thread),
-            // Out of threads, or there was no worker before: values are booked as those after a shutdown are.
-            None => self.end(registry()),
+        drop(heirlooms);
+        self.employ(claim, had_ended)
+    }
+
+    /// As [`start_over`](Self::start_over), in a process that was restored from a snapshot: its threads are there, and so is
+    /// what they watch.
+    pub(crate) fn start_over_restored(self: &Arc<Self>) -> bool {
+        let before = self.post.share();
+        let had_ended = before.channel.is_closed();
+        // Its threads are there.
+        let claim = self.renew_post(Arc::clone(&before.probes));
+        self.post().take_over_watch_names(&before);
+        for probe in before.take_arriving_probes() {
+            drop(self.post().watch(probe));
         }
+        self.employ(claim, had_ended)
+    }
+
+    /// In a process that was restored: ends the worker of the original, which is to send nothing here, and keeps what it
+    /// asked.
+    pub(crate) fn outlive_worker(&self) {
+        self.post().abandon_claim();
+        self.post().control.outlive(OUTLIVING_TIMEOUT);
+    }
+
+    /// Books at 0, and another task id and post.
+    fn renew_post(&self, probes: Arc<ProbeThread>) -> Arc<TaskIdClaim> {
+        self.ledgers().iter().for_each(|ledger| ledger.clear());
+        let parents = self.task_id();
+        self.post().disclaim();
+        let claim = self.settings.childs_task_id(parents);
+        self.note_sharing(&claim);
+        self.post.renew(Post::new(&claim, self.settings.records(), probes));
+        claim
+    }
+
+    /// Starts the worker of a process that starts over, unless there was none before.
+    fn employ(self: &Arc<Self>, claim: Arc<TaskIdClaim>, had_ended: bool) -> bool {
+        // All contexts are known anew, and what is in their cells is the parent's to report.
+        let registry = || Registry::inherited(self.index.take_over(), &self.clock);
+        // A child of a child that was refused a thread has that one's worker.
+        mem::forget(self.unstarted().take());
+        match self.settings.worker(self, claim, registry()) {
+            Ok(worker) if !had_ended => {
+                *self.unstarted() = Some(Box::new(worker));
+                self.start_worker()
+            }
+            // Values are booked as those after a shutdown are.
+            _ => {
+                self.end(registry());
+                true
+            }
+        }
+    }
+
+    /// Starts the worker that has no thread yet. `false` where the system refuses one.
+    pub(crate) fn start_worker(&self) -> bool {
+        let mut unstarted = self.unstarted();
+        if unstarted.is_none() {
+            return true;
+        }
+        let Ok(thread) = WorkerThread::start() else { return false };
+        if let Some(worker) = unstarted.take() {
+            self.post().employ(thread.hand(worker));
+        }
+        true
+    }
+
+    /// Whether there is a worker to wait for. One that has no thread is given up with `for_good`, and what it would have
+    /// reported is booked as after a shutdown.
+    pub(crate) fn has_worker(&self, for_good: bool) -> bool {
+        if !fork::is_growing() {
+            return true;
+        }
+        // No other thread forks meanwhile.
+        let whole = make_whole();
+        let mut unstarted = self.unstarted();
+        if unstarted.is_none() {
+            return true;
+        }
+        let given_up = if for_good { unstarted.take() } else { None };
+        drop((unstarted, whole));
+        if let Some(worker) = given_up {
+            worker.end_unstarted();
+        }
+        false
+    }
+
+    fn unstarted(&self) -> MutexGuard<'_, Option<Box<Worker>>> {
+        self.unstarted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a task id that other tasks may have.
     pub(crate) fn note_sharing(&self, claim: &TaskIdClaim) {
-        self.ledger.shared_task_ids.add(u64::from(claim.task_id().source() == TaskIdSourceKind::Shared));
+        self.ledger
+            .shared_task_ids
+            .add(u64::from(claim.known_task_id().source() == TaskIdSourceKind::Shared));
     }
 
     /// There is no worker.

@@ -9,6 +9,7 @@ mod pool;
 #[cfg(feature = "redis")]
 mod redis;
 mod source;
+mod term;
 
 pub use self::claim::TaskIdClaim;
 pub use self::coverage::TaskIdOn;
@@ -17,6 +18,8 @@ pub use self::source::{TaskIdSource, TaskIdSourceKind};
 
 pub(crate) use self::identity::Identity;
 pub(crate) use self::platform::{Variables, from_process};
+
+use self::term::Term;
 
 use crate::error::ConfigError;
 use crate::fork::{self, PerProcess};
@@ -30,7 +33,7 @@ use std::sync::{Arc, LazyLock};
 /// The variable that fixes the task id from outside.
 pub(crate) const TASK_ID_VARIABLE: &str = "TASKTAG_TASK_ID";
 
-/// The tag key that only the worker's global tags may carry.
+/// The tag key that only the worker's global tags may carry, unless another one is set.
 pub(crate) const TASK_ID_KEY: &str = "task_id";
 
 const TAG_START: &[u8] = b"task_id:";
@@ -73,6 +76,8 @@ struct Decision {
     made: OnceCell<Decided>,
     source: Option<TaskIdSource>,
     pool: TaskIdPool,
+    // The id of the process that this one was forked from.
+    parents: Option<TaskId>,
     // For where nothing can be decided, as while `TASKTAG_TASK_ID` is unusable. `made` stays empty then, so that a build
     // still fails.
     stand_in: OnceCell<TaskId>,
@@ -85,13 +90,31 @@ pub(crate) fn prepare() {
     LazyLock::force(&CURRENT);
 }
 
-/// In a forked child: what was decided was decided for the parent. The child chooses as its parent did.
-pub(crate) fn start_over() {
+/// Where a process that starts over has its memory from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is a forked child.
+    Forked,
+    /// It was restored from a snapshot.
+    Restored,
+}
+
+/// In a process that starts over: what was decided was decided for the parent, or the original. It chooses as that one did.
+pub(crate) fn start_over(origin: Origin) {
     let parents = CURRENT.get();
-    let mut own = Decision { source: parents.source.clone(), pool: parents.pool, ..Decision::default() };
+    let mut own = Decision {
+        source: parents.source.clone(),
+        pool: parents.pool,
+        parents: parents.parents,
+        ..Decision::default()
+    };
     if let Some(decided) = parents.made.get() {
+        if origin == Origin::Restored {
+            decided.claim.abandon();
+        }
         decided.claim.disclaim();
-        own.pool = decided.claim.task_id().pool();
+        let id = decided.claim.known_task_id();
+        (own.pool, own.parents) = (id.pool(), Some(id));
         own.source = decided.source.clone().or(own.source);
     }
     CURRENT.renew(own);
@@ -108,9 +131,30 @@ impl TaskId {
         Self::try_current().unwrap_or_else(|_| Self::stand_in())
     }
 
+    /// The process's id, if it was decided.
+    #[cfg(any(feature = "cadence", feature = "metrics"))]
+    pub(crate) fn decided() -> Option<Self> {
+        CURRENT.get().made.get().map(|decided| decided.claim.known_task_id())
+    }
+
     /// The process's id where it can't have a proper one.
     pub(crate) fn stand_in() -> Self {
-        *CURRENT.get().stand_in.get_or_init(|| TaskIdPool::DEFAULT.draw_or_hash())
+        let current = CURRENT.get();
+        *current.stand_in.get_or_init(|| {
+            let drawn = current.pool.draw_or_hash();
+            // Whoever asked for a source is told that this id is not what was asked for.
+            if current.source.is_some() { drawn.with_source(TaskIdSourceKind::Shared) } else { drawn }
+        })
+    }
+
+    /// Decides on a stand-in, in a forked child that can't have what its parent could.
+    pub(crate) fn claim_stand_in() -> Arc<TaskIdClaim> {
+        let current = CURRENT.get();
+        let decided = current.made.get_or_init(|| Decided {
+            claim: Arc::new(TaskIdClaim::new(Self::stand_in())),
+            source: current.source.clone(),
+        });
+        Arc::clone(&decided.claim)
     }
 
     /// This process's task id, or why it has none.
@@ -120,7 +164,7 @@ impl TaskId {
     /// When `TASKTAG_TASK_ID` is not a number in `1..=1000`, or when the operating system's generator fails.
     pub fn try_current() -> Result<Self, ConfigError> {
         fork::check();
-        Self::claim_current(None, None, &platform::from_process).map(|claim| claim.task_id())
+        Self::claim_current(None, None, &platform::from_process).map(|claim| claim.known_task_id())
     }
 
     /// Decides where this process's task id comes from, and returns it; a lease is then held until the process ends. One
@@ -136,7 +180,7 @@ impl TaskId {
         fork::check();
         let claim = Self::claim_current(Some(source), Some(pool), &platform::from_process)?;
         claim.employ();
-        Ok(claim.task_id())
+        Ok(claim.known_task_id())
     }
 
     /// What the process decided, which it does now if it did not yet; an error if that was something else.
@@ -150,9 +194,9 @@ impl TaskId {
         let current = CURRENT.get();
         let decided = current.made.get_or_try_init(|| {
             let (source, pool) = (source.or(current.source.as_ref()), pool.unwrap_or(current.pool));
-            Decided::new(source, pool, variables)
+            Decided::new(source, pool, variables, current.parents)
         })?;
-        let id = decided.claim.task_id();
+        let id = decided.claim.known_task_id();
         if let Some(wanted) = pool.filter(|pool| *pool != id.pool) {
             return Err(ConfigError::TaskIdDecided { decided: id.pool.size(), wanted: wanted.size() });
         }
@@ -176,10 +220,14 @@ impl TaskId {
     }
 
     fn new(number: u32, pool: TaskIdPool, source: TaskIdSourceKind) -> Self {
+        // The last digit first, and without a text on the heap: who asks for a leased id makes it anew.
         let mut text = [0; TEXT_LEN];
-        let digits = format!("{number:0width$}", width = pool.width());
-        for (to, from) in text.iter_mut().zip(TAG_START.iter().chain(digits.as_bytes())) {
-            *to = *from;
+        let (start, digits) = text.split_at_mut(TAG_START.len());
+        start.copy_from_slice(TAG_START);
+        let mut left = number;
+        for digit in digits.iter_mut().take(pool.width()).rev() {
+            *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+            left /= 10;
         }
         Self { number, pool, source, text }
     }
@@ -226,12 +274,13 @@ impl Decided {
         source: Option<&TaskIdSource>,
         pool: TaskIdPool,
         variables: Variables<'_>,
+        parents: Option<TaskId>,
     ) -> Result<Self, ConfigError> {
         if let Some(id) = TaskId::from_variable(pool)? {
             return Ok(Self { claim: Arc::new(TaskIdClaim::new(id)), source: None });
         }
         let source = source.cloned().unwrap_or_else(TaskIdSource::random);
-        Ok(Self { claim: Arc::new(source.claim_with(pool, variables)?), source: Some(source) })
+        Ok(Self { claim: Arc::new(source.claim_with(pool, variables, parents)?), source: Some(source) })
     }
 }
 

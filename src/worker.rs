@@ -6,8 +6,10 @@ pub(crate) use self::schedule::{Schedule, random_phase};
 
 use crate::aggregate::Aggregate;
 use crate::control::Order;
+use crate::fork;
 use crate::keeper::IdleGauges;
 use crate::ledger::DropReason;
+use crate::post::Post;
 use crate::probe::Watched;
 use crate::record::Record;
 use crate::registry::{Flush, Registry};
@@ -19,6 +21,8 @@ use crate::transport::Turn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 /// The thread's name, as it stands in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
@@ -37,6 +41,10 @@ pub(crate) struct Intervals {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
+    /// Where its orders and records come from, whatever its client has by now.
+    pub(crate) post: Arc<Post>,
+    /// Of which process it is: it ends where that is outlived.
+    pub(crate) generation: u32,
     /// The agents; there is always one.
     pub(crate) routes: Vec<Route>,
     pub(crate) schedule: Schedule,
@@ -54,43 +62,100 @@ pub(crate) struct Worker {
     pub(crate) leased: Option<u32>,
 }
 
-impl Worker {
-    pub(crate) fn spawn(self) -> io::Result<Thread> {
-        Thread::spawn(THREAD_NAME, move || self.live())
+/// How long a thread without a worker may take to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A thread that waits for its worker: to have none is an error that comes before anything is decided or taken.
+#[derive(Debug)]
+pub(crate) struct WorkerThread {
+    // `None` once the worker was handed over, or nobody will hand one.
+    way: Option<SyncSender<Box<Worker>>>,
+    thread: Option<Thread>,
+}
+
+impl WorkerThread {
+    pub(crate) fn start() -> io::Result<Self> {
+        let (way, arriving) = sync_channel::<Box<Worker>>(1);
+        let live = move || arriving.recv().map_or((), |worker| worker.live());
+        let thread = Thread::spawn(THREAD_NAME, live)?;
+        Ok(Self { way: Some(way), thread: Some(thread) })
     }
 
+    /// The worker goes to work.
+    pub(crate) fn hand(mut self, worker: Box<Worker>) -> Option<Thread> {
+        // The thread waits for it: there is room, and somebody who takes it.
+        let _ = self.way.take().map(|way| way.send(worker));
+        self.thread.take()
+    }
+}
+
+/// Where there is no worker after all, no thread is left behind.
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        drop(self.way.take());
+        if let Some(thread) = self.thread.take() {
+            thread.wait(FAREWELL);
+        }
+    }
+}
+
+impl Worker {
     /// Works until it is told to stop, whatever happens on the way.
     fn live(mut self) {
-        self.shared.post().control.start();
+        self.post.control.start();
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
             // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
             self.routes.iter_mut().for_each(|route| route.outbox.write_off());
             self.shared.ledger.worker_restarts.add(1);
-            self.shared.post().control.died();
-            last_tries -= u32::from(self.shared.post().channel.is_closed());
+            self.post.control.died();
+            last_tries -= u32::from(self.post.channel.is_closed());
         }
+        if self.is_outlived() { self.end_outlived() } else { self.end() }
+    }
+
+    /// Whether its process was restored from a snapshot: what it has is the original's to send.
+    fn is_outlived(&self) -> bool {
+        self.generation != fork::generation()
+    }
+
+    /// It is not the last of its client: the next one asks what it asked.
+    fn end_outlived(self) {
+        self.post.return_probes(self.probes);
+        // What its transports let go of may panic.
+        let owned = (self.routes, self.aggregate, self.registry, self.claim);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
+        self.post.control.end();
+    }
+
+    /// It never had a thread.
+    pub(crate) fn end_unstarted(mut self) {
+        self.post.channel.close();
+        self.registry.welcome(self.shared.index.take_arrivals());
         self.end();
     }
 
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
-        self.shared.post().leave(self.registry);
-        self.shared.post().probes.close(self.shared.clock.now());
+        self.post.leave(self.registry);
+        self.post.probes.close(self.shared.clock.now());
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.claim.retire();
         drop(self.claim);
-        self.shared.post().control.end();
+        self.post.control.end();
     }
 
     fn work(&mut self) {
-        loop {
-            let (clock, post) = (&self.shared.clock, self.shared.post());
+        while !self.is_outlived() {
+            let (clock, post) = (&self.shared.clock, &self.post);
             let order = post.control.next_order(clock.until(self.schedule.next()));
             let now = clock.now();
+            if self.is_outlived() {
+                return;
+            }
             post.probes.supervise(now);
             if order.stop {
                 post.channel.close();
@@ -98,19 +163,19 @@ impl Worker {
                 self.collect(now);
                 self.flush(now, true);
                 let in_time = self.was_in_time();
-                self.shared.post().control.complete(order, in_time);
+                self.post.control.complete(order, in_time);
                 return;
             }
             let flush = order.flush || self.schedule.flush.is_due(now);
             if flush || self.schedule.collect.is_due(now) {
                 self.collect(now);
             }
-            if flush {
+            if flush && !self.is_outlived() {
                 self.give_time(order);
                 self.flush(now, false);
             }
             let in_time = self.was_in_time();
-            self.shared.post().control.complete(order, in_time);
+            self.post.control.complete(order, in_time);
         }
     }
 
@@ -141,10 +206,10 @@ impl Worker {
             self.schedule.lease.pass(now);
             self.leased = self.claim.show();
         }
-        self.probes.extend(self.shared.post().take_arriving_probes());
+        self.probes.extend(self.post.take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
-        for _ in 0..self.shared.post().channel.len() {
-            let Some(record) = self.shared.post().channel.take() else { break };
+        for _ in 0..self.post.channel.len() {
+            let Some(record) = self.post.channel.take() else { break };
             self.fold(record);
         }
     }
@@ -202,7 +267,7 @@ impl Worker {
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
         // Of the last flush the end tells, with whatever else is lost there.
         if !last {
-            self.shared.post().probes.flushed(now);
+            self.post.probes.flushed(now);
         }
     }
 }
@@ -211,7 +276,7 @@ impl Worker {
 impl Worker {
     /// Goes on under the id that the process has now: all lines are rendered anew.
     fn follow_task_id(&mut self) {
-        let identity = &self.shared.post().identity;
+        let identity = &self.post.identity;
         let lost = identity.losses() - std::mem::replace(&mut self.losses, identity.losses());
         self.shared.ledger.lost_task_ids.add(lost);
         let (task_id, before) = (identity.task_id(), self.task_id);

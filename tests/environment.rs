@@ -477,14 +477,14 @@ fn the_entity_is_told_to_dogstatsd_alone() {
 }
 
 #[test]
-fn a_listed_task_id_is_left_out_and_counted() {
+fn a_listed_task_id_is_sent_under_another_key() {
     let agent = Agent::new();
     let vars = [("DD_TAGS", "task_id:7,team:web")];
     let guard = builder().agent(agent.url()).from_vars(vars).build().unwrap();
     guard.client().counter("jobs").increment(1);
     guard.client().flush(PATIENCE).unwrap();
-    assert_eq!(agent.receive(), ["jobs:1|c|#team:web,task_id:0042"]);
-    assert_eq!(guard.client().stats().refused_tags, 1);
+    assert_eq!(agent.receive(), ["jobs:1|c|#task_id_:7,team:web,task_id:0042"]);
+    assert_eq!(guard.client().stats().refused_tags, 0);
 }
 
 #[test]

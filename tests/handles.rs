@@ -318,8 +318,8 @@ fn the_reserved_key_is_reserved_however_it_is_written() {
     for key in ["task_id", "Task_ID", "TASK ID"] {
         guard.client().counter("jobs").tag(key, "7").increment(1);
     }
-    assert_eq!(flushed(&guard, &capture), ["jobs:1|c"; 3]);
-    assert_eq!(guard.client().stats().refused_tags, 3);
+    assert_eq!(flushed(&guard, &capture), ["jobs:1|c|#task_id_:7"; 3]);
+    assert_eq!(guard.client().stats().refused_tags, 0);
 }
 
 #[test]

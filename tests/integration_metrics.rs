@@ -254,7 +254,7 @@ fn absolute_counters_are_told_apart_from_those_of_other_labels() {
             counter!("bytes", "nic" => "a").absolute(a);
             counter!("bytes", "nic" => "b").absolute(b);
             // The same as `a`, with what makes no difference.
-            counter!("bytes", "nic" => "a", "task_id" => "1").absolute(a);
+            counter!("bytes", "nic" => "a", "task_id" => "0042").absolute(a);
             counter!("bytes", "nic" => "a", "nic" => "a").absolute(a);
         }
     });
@@ -323,10 +323,18 @@ fn double_task_id() {
         }
         counter!("jobs").increment(1);
     });
-    // `flush` looks that there is one.
-    assert_eq!(setup.flush(), ["jobs:3|c", "level:2|g|#a:1"]);
-    let stats = setup.guard.client().stats();
-    assert_eq!((stats.contexts, stats.refused_tags), (2, 6));
+    // `flush` looks that there is one. Those of other tasks stay apart.
+    let lines = [
+        "jobs:1|c",
+        "jobs:1|c|#task_id_:7",
+        "jobs:1|c|#task_id_:8",
+        "level:1|g|#a:1,task_id_:7",
+        "level:1|g|#a:1,task_id_:8",
+        "level:2|g|#task_id_:7,a:1",
+        "level:2|g|#task_id_:8,a:1",
+    ];
+    assert_eq!(setup.flush(), lines);
+    assert_eq!(setup.guard.client().stats().refused_tags, 0);
 }
 
 #[test]
@@ -514,15 +522,15 @@ fn a_name_has_one_kind_and_what_is_lost_by_it_is_counted() {
 fn labels_that_change_nothing_take_no_room_without_bound() {
     let setup = setup_with(|builder| builder.context_limit(10));
     setup.with(|| {
-        for n in 0..1000 {
-            counter!("jobs", "task_id" => n.to_string()).increment(1);
+        for n in 0..200 {
+            counter!("jobs", vec![metrics::Label::new("a", "1"); n + 2]).increment(1);
         }
     });
     assert_eq!(setup.kept(), kept(11, 0, 0), "the plain key, and as many others as there may be");
-    assert_eq!(setup.flush(), ["jobs:1000|c"]);
+    assert_eq!(setup.flush(), ["jobs:200|c|#a:1"]);
     setup.flush_times(IDLE_FLUSHES + 2);
     assert_eq!(setup.kept(), kept(0, 0, 0));
-    setup.with(|| counter!("jobs", "task_id" => "1").increment(1));
+    setup.with(|| counter!("jobs", "a" => "1", "a" => "1").increment(1));
     assert_eq!(setup.kept(), kept(2, 0, 0), "there is room again");
 }
 
@@ -866,7 +874,15 @@ fn a_layer_adds_the_task_id_once_in_front_of_any_recorder() {
     let expected = [
         Key::from_parts("a", &[("x", "1".to_owned()), ("task_id", id.to_owned())]),
         Key::from_parts("b", &[("task_id", id.to_owned())]),
-        Key::from_parts("c", &[("x", "1".to_owned()), ("task_id", id.to_owned())]),
+        Key::from_parts(
+            "c",
+            &[
+                ("task_id_", "0000".to_owned()),
+                ("x", "1".to_owned()),
+                ("task_id_", "9".to_owned()),
+                ("task_id", id.to_owned()),
+            ],
+        ),
         Key::from_name("d"),
         Key::from_name("e"),
         Key::from_name("f"),

@@ -57,7 +57,7 @@ fn double_task_id_is_one_whoever_adds_it_and_in_whatever_order() {
         |builder, guard| builder.with_client(guard.client()).with_task_id(),
         |builder, guard| builder.with_task_id().with_task_id().with_client(guard.client()),
         |builder, guard| {
-            builder.with_default_tag("task_id", "0007").with_sink(CadenceSink::new(guard.client()))
+            builder.with_default_tag("task_id", "0042").with_sink(CadenceSink::new(guard.client()))
         },
     ];
     for build in orders {

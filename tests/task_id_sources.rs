@@ -427,9 +427,12 @@ fn the_odds_are_visible_every_10_seconds() -> Result<(), Box<dyn Error>> {
     assert_eq!(gauges(), expected(5, "0.1"));
     drop(others);
     assert_eq!(gauges(), expected(1, "0.02"));
-    // It can't be told any more, and is not: the size still is.
+    // Without the directory there is neither a count nor a lease: the size is still told, under a shared bucket.
     fs::remove_dir_all(&directory.0)?;
-    assert_eq!(gauges(), expected(1, "")[..1]);
+    let gauges = gauges();
+    let shared = guard.client().task_id();
+    assert_eq!(shared.source(), TaskIdSourceKind::Shared);
+    assert_eq!(gauges, [format!("tasktag.task_id.pool_size:50|g|#task_id_source:shared,{}", shared.tag())]);
     Ok(())
 }
 

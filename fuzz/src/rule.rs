@@ -55,8 +55,8 @@ pub(crate) struct Tags {
 impl Tags {
     pub(crate) fn new(dialect: Dialect, own: &Pairs, globals: &Pairs, task_id: &str) -> Self {
         let mut tags = Self::default();
-        tags.own = tags.cleaned(dialect, own);
-        let mut others = tags.cleaned(dialect, globals);
+        tags.own = tags.cleaned(dialect, own, task_id);
+        let mut others = tags.cleaned(dialect, globals, task_id);
         others.retain(|(key, _)| tags.own.iter().all(|(own, _)| own != key));
         others.push(("task_id".to_owned(), task_id.to_owned()));
         tags.globals = others;
@@ -67,12 +67,16 @@ impl Tags {
         tags
     }
 
-    /// Each once, without those that have no key or the task id's.
-    fn cleaned(&mut self, dialect: Dialect, raw: &Pairs) -> Pairs {
+    /// Each once, without those that have no key. Another task's id is under a key of its own.
+    fn cleaned(&mut self, dialect: Dialect, raw: &Pairs, task_id: &str) -> Pairs {
         let mut clean = Pairs::new();
         for (key, value) in raw {
-            let key = key_of(dialect, key);
-            if key.is_empty() || is_task_id(&key) {
+            let mut key = key_of(dialect, key);
+            let reserved = is_task_id(&key);
+            if reserved {
+                "task_id_".clone_into(&mut key);
+            }
+            if key.is_empty() || reserved && value == task_id {
                 self.refused += 1;
                 continue;
             }

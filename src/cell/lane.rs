@@ -1,5 +1,7 @@
 //! Lanes: words that one thread writes alone, so that counting needs no locked instruction and shares no line.
 
+mod thread_end;
+
 use crate::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -20,11 +22,16 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 loom::lazy_static! { static ref TAKEN: AtomicU64 = AtomicU64::new(0); }
 
 thread_local! {
-    // Several variables: reading one without a destructor costs a single load.
+    // Without destructors: reading one costs a single load.
     static LANE: Cell<usize> = const { Cell::new(UNCLAIMED) };
-    // The bits of `CLAIM`'s lane in `TAKEN`, for a forked child: nothing may be made there yet.
+    // The bit of the thread's own lane in `TAKEN`.
     static CLAIMED: Cell<u64> = const { Cell::new(0) };
-    static CLAIM: Claim = Claim::new();
+}
+
+/// Makes what a claim must not allocate.
+pub(crate) fn prepare() {
+    count();
+    thread_end::prepare();
 }
 
 /// How many lanes there are: the shared one, and two for each processor.
@@ -64,11 +71,24 @@ pub(super) fn own() -> usize {
 #[cold]
 fn claim() -> usize {
     // Counting begins with no other check: a forked child comes here with its first count.
-    crate::fork::check();
-    // In a thread that is ending `CLAIM` may be gone, and then `LANE` says so already.
-    let lane = CLAIM.try_with(|claim| claim.lane).unwrap_or(SHARED);
+    // Until the child has all that it needs, its threads share a lane and come here again.
+    if crate::fork::check() || crate::fork::is_growing() {
+        return SHARED;
+    }
+    // A signal handler that comes in here goes on with the shared one.
+    LANE.set(SHARED);
+    if CLAIMED.get() == 0 && thread_end::watch() {
+        CLAIMED.set(bit_of(take_lane(&TAKEN, count() - 1)));
+    }
+    let lane = lane_of(CLAIMED.get());
     LANE.set(lane);
     lane
+}
+
+/// The thread ends. What it still counts goes to the shared lane.
+fn end() {
+    LANE.set(SHARED);
+    let_go(&TAKEN, lane_of(CLAIMED.replace(0)));
 }
 
 /// In a forked child, whose one thread this is: lets go of the lanes of threads that it does not have, before it has
@@ -76,30 +96,6 @@ fn claim() -> usize {
 pub(crate) fn forget_others() {
     TAKEN.store(CLAIMED.get(), Ordering::Relaxed);
     LANE.set(UNCLAIMED);
-}
-
-/// A thread's hold on its lane, let go when the thread ends.
-#[derive(Debug)]
-struct Claim {
-    lane: usize,
-}
-
-impl Claim {
-    fn new() -> Self {
-        let lane = take_lane(&TAKEN, count() - 1);
-        LANE.set(lane);
-        CLAIMED.set(bit_of(lane));
-        Self { lane }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // What other destructors of this thread still count goes to the shared lane.
-        LANE.set(SHARED);
-        CLAIMED.set(0);
-        let_go(&TAKEN, self.lane);
-    }
 }
 
 fn take_lane(taken: &AtomicU64, owned: usize) -> usize {
@@ -118,6 +114,11 @@ fn let_go(taken: &AtomicU64, lane: usize) {
     if lane != SHARED {
         taken.fetch_and(!bit_of(lane), Ordering::Release);
     }
+}
+
+/// The lane of a bit in `TAKEN`.
+fn lane_of(bit: u64) -> usize {
+    if bit == 0 { SHARED } else { bit.trailing_zeros() as usize + 1 }
 }
 
 /// A lane's bit in `TAKEN`; the shared one has none.

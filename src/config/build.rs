@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, TaskIdOn, Variables};
 use crate::telemetry::{Taken, Telemetry};
 use crate::transport::{self, Address, SharedWriter, Transport, WriterTransport};
-use crate::worker::{Intervals, Schedule, Worker, random_phase};
+use crate::worker::{Intervals, Schedule, Worker, WorkerThread, random_phase};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
+
+/// With the `_` behind a user's own tag of that key, what a key may have.
+const MAX_TASK_ID_KEY: usize = 99;
 
 /// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
 const MAX_PREFIX: usize = 150;
@@ -53,24 +56,53 @@ impl ClientBuilder {
         // Before anything is made that a child could find half-made.
         fork::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
-        let limits = self.limits()?;
-        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
-        within("also", self.others.len(), 0, MAX_OTHERS)?;
-        let claim = self.claimed_task_id()?;
+        let limits = self.check()?;
+        let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
+        // The last that can fail: no id is decided, and no lease held, by what is refused.
+        let claim = self.claimed_task_id(None)?;
         // The worker is the one to keep it.
         let writer = self.writer.as_mut().map(SharedWriter::release);
         let shared = Arc::new(Shared::new(self.make_clock(), limits, &claim, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
         drop(writer);
-        let thread = worker.spawn().map_err(|error| ConfigError::Thread(error.to_string()))?;
-        shared.post().employ(thread);
+        shared.post().employ(thread.hand(Box::new(worker)));
         fork::expect(&shared);
         #[cfg(feature = "testing")]
         if let Some(clock) = &shared.settings().clock {
             clock.drive(&shared);
         }
         Ok(Guard::new(Client::new(shared), timeout))
+    }
+
+    /// Whether the settings can be used. Nothing is taken, decided or started.
+    fn check(&self) -> Result<Limits, ConfigError> {
+        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
+        within("also", self.others.len(), 0, MAX_OTHERS)?;
+        self.check_tags()?;
+        self.intervals()?;
+        self.checked_idle_gauges()?;
+        let address = self.address()?;
+        let main = self.main_agent(&address);
+        self.resolved_origin(&main)?;
+        self.check_agent(&main, &address)?;
+        for agent in &self.others {
+            self.check_agent(agent, &Self::address_of(agent)?)?;
+        }
+        self.limits()
+    }
+
+    fn check_agent(&self, agent: &Agent, address: &Address) -> Result<(), ConfigError> {
+        agent.check_address(address)?;
+        agent.packet_size(address)?;
+        self.check_prefix(agent.format()?.task_id_in_names)
+    }
+
+    fn intervals(&self) -> Result<Intervals, ConfigError> {
+        Ok(Intervals {
+            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
+            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
+        })
     }
 
     /// The worker of a client, in its process or in a child forked from it.
@@ -83,18 +115,17 @@ impl ClientBuilder {
         let address = self.address()?;
         let agent = self.main_agent(&address);
         let origin = self.resolved_origin(&agent)?;
-        let intervals = Intervals {
-            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
-            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
-        };
+        let intervals = self.intervals()?;
         let idle_gauges = self.checked_idle_gauges()?;
-        let task_id = claim.task_id();
+        let task_id = claim.known_task_id();
         let routes = self.routes(&agent, &address, &origin, shared, task_id)?;
         let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
         claim.employ();
         shared.post().probes.begin(intervals.collect, notices);
         Ok(Worker {
             shared: Arc::clone(shared),
+            post: shared.share_post(),
+            generation: fork::generation(),
             routes,
             schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
             idle_gauges,
@@ -166,9 +197,7 @@ impl ClientBuilder {
         }
         let mut routes = vec![self.route(main, outbox, task_id, origin, &shared.ledger)?];
         for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
-            let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
-            let address =
-                Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))?;
+            let address = Self::address_of(agent)?;
             agent.check_address(&address)?;
             let (max_packet_size, texts) = (agent.packet_size(&address)?, address.text_packet_size());
             let transport = transport::connect(address.clone());
@@ -192,6 +221,7 @@ impl ClientBuilder {
         let globals = Globals {
             prefix: &self.prefix,
             tags: &tags,
+            task_id_key: self.reserved_key(),
             task_id: task_id.as_str(),
             task_id_on: self.task_id_on,
             origin,
@@ -246,6 +276,12 @@ impl ClientBuilder {
         Address::parse(DEFAULT_AGENT).map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
     }
 
+    /// The address of an agent beside the main one.
+    fn address_of(agent: &Agent) -> Result<Address, ConfigError> {
+        let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
+        Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))
+    }
+
     /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
     fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
         let from_env =
@@ -254,12 +290,41 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    /// The task id of a client, and what keeps it.
-    pub(crate) fn claimed_task_id(&self) -> Result<Arc<TaskIdClaim>, ConfigError> {
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(TASK_ID_KEY)) {
+    /// The key of the tag that carries the task id.
+    fn reserved_key(&self) -> &str {
+        self.task_id_key.as_deref().unwrap_or(TASK_ID_KEY)
+    }
+
+    fn check_tags(&self) -> Result<(), ConfigError> {
+        let reserved = self.reserved_key();
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
+        let starts_well = reserved.starts_with(|first: char| first.is_ascii_lowercase());
+        if !starts_well || reserved.len() > MAX_TASK_ID_KEY || !reserved.bytes().all(is_plain) {
+            let reason =
+                format_args!("it must be 1 to {MAX_TASK_ID_KEY} of a-z 0-9 _ - . / and start with a letter");
+            return Err(ConfigError::setting("task_id_key", reserved, reason));
+        }
+        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(reserved)) {
             let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
             return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
         }
+        Ok(())
+    }
+
+    /// The task id of a forked child's client. What could be had in the parent may be out of reach here: a directory that is
+    /// gone, or that the child gave up its right to write in. It shares a bucket then.
+    pub(crate) fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
+        self.claimed_task_id(Some(parents)).unwrap_or_else(|_| {
+            if self.task_id_source.is_some() && !self.installed {
+                Arc::new(TaskIdClaim::shared(self.task_id_pool.unwrap_or_default()))
+            } else {
+                TaskId::claim_stand_in()
+            }
+        })
+    }
+
+    /// The task id of a client, and what keeps it; in a forked child, given its parent's.
+    fn claimed_task_id(&self, parents: Option<TaskId>) -> Result<Arc<TaskIdClaim>, ConfigError> {
         let pool = self.task_id_pool.unwrap_or_default();
         let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
         if let Some(id) = self.task_id {
@@ -277,7 +342,7 @@ impl ClientBuilder {
             // A client of its own, whatever the process decided; but the variable still goes first.
             Some(source) if !self.installed => match TaskId::from_variable(pool)? {
                 Some(id) => alone(id),
-                None => source.claim_with(pool, variables).map(Arc::new),
+                None => source.claim_with(pool, variables, parents).map(Arc::new),
             },
             _ => TaskId::claim_current(source, self.task_id_pool, variables),
         }

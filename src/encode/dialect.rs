@@ -42,8 +42,8 @@ use std::fmt;
 /// * **Tags** in DogStatsD and `DatadogServerless`: letters and digits of any script, `_`, `-`, `.`, `/` and, in values, `:` stay, every
 ///   other character becomes `_`. In the other dialects: ASCII letters, digits, `_`, `-` and `.` stay. Keys and
 ///   values are cut at 100 characters each, and at 200 with the colon. An empty value leaves the bare key, or becomes `true` where a tag stands in
-///   the name; an empty key, or the reserved key `task_id` in
-///   whatever case, leaves the tag out, and that is counted. A context's own tag
+///   the name; an empty key leaves the tag out, and that is counted. A tag with the key of the task id, in whatever case,
+///   is sent under that key with `_` behind it, or left out and counted where it has the task id's own value. A context's own tag
 ///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
 ///   becomes `name_`. In `TaggedStatsd`, `Influx`, `Librato` and `SignalFx`, which `statsd_exporter` reads, the names that
 ///   Prometheus' data model keeps for itself are left to it: `le` becomes `le_`, `quantile` becomes `quantile_`, and of

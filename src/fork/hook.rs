@@ -10,26 +10,36 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{clients, making, note_birth};
+    use super::super::{BUSY, Clients, clients, making, note_birth};
     use crate::keeper::{self, Held as Locks, Keep};
     use crate::shared::Shared;
     use std::cell::RefCell;
-    use std::mem;
+    use std::mem::{self, ManuallyDrop};
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, MutexGuard, Weak};
+    use std::sync::{Arc, MutexGuard};
 
     thread_local! {
-        static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+        // Without a destructor: a thread that forks while it ends holds what it must as well.
+        static HELD: ManuallyDrop<RefCell<Option<Held>>> = const { ManuallyDrop::new(RefCell::new(None)) };
     }
 
     /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
     /// child, which has no other thread.
+    ///
+    /// All locks are let go before the keepers and clients that they belong to: one that nobody else has any more is dropped
+    /// then, and what it held may use another client.
     struct Held {
-        // All locks are let go before the keepers and clients that they belong to: one that nobody else has any more is
-        // dropped then, and what it held may use another client.
+        locked: Locked,
+        owners: Owners,
+    }
+
+    struct Locked {
         _locks: Vec<Box<dyn Locks>>,
         _making: MutexGuard<'static, ()>,
-        _list: MutexGuard<'static, Vec<Weak<Shared>>>,
+        _list: MutexGuard<'static, Clients>,
+    }
+
+    struct Owners {
         _keepers: Vec<Arc<dyn Keep>>,
         _clients: Vec<Arc<Shared>>,
     }
@@ -47,12 +57,14 @@ mod linux {
     }
 
     extern "C" fn prepare() {
-        if HELD.try_with(|held| held.borrow().is_some()).unwrap_or(false) {
+        if HELD.with(|held| held.borrow().is_some()) {
             return;
         }
         let list = clients();
+        // From here on an allocator that counts comes back in.
+        BUSY.set(true);
         let making = making();
-        let clients: Vec<_> = list.iter().filter_map(Weak::upgrade).collect();
+        let clients = list.present();
         let mut keepers = Vec::new();
         let mut locks = Vec::new();
         for client in &clients {
@@ -62,10 +74,9 @@ mod linux {
             locks.push(outlast(Box::new(client.index.freeze())));
         }
         locks.extend(keepers.iter().map(|keeper| outlast(keeper.freeze())));
-        // A thread that is ending has no place for them, and forks without.
-        let held_now =
-            Held { _locks: locks, _making: making, _list: list, _keepers: keepers, _clients: clients };
-        let _ = HELD.try_with(|held| held.replace(Some(held_now)));
+        let locked = Locked { _locks: locks, _making: making, _list: list };
+        let owners = Owners { _keepers: keepers, _clients: clients };
+        HELD.with(|held| held.replace(Some(Held { locked, owners })));
     }
 
     fn outlast(locks: Box<dyn Locks + '_>) -> Box<dyn Locks> {
@@ -75,7 +86,11 @@ mod linux {
     }
 
     extern "C" fn parent() {
-        let _ = HELD.try_with(|held| drop(held.take()));
+        let Some(Held { locked, owners }) = HELD.with(|held| held.take()) else { return };
+        drop(locked);
+        // What these held may use metrics while it is let go.
+        BUSY.set(false);
+        drop(owners);
     }
 
     extern "C" fn child() {

@@ -110,7 +110,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// Adds a tag. The order does not matter: the same name and tags are the same cell.
     ///
     /// Up to 8 tags can be given like this; a ninth is left out and counted. [`tags`](Self::tags) takes any number.
-    /// The key `task_id` is reserved: the worker adds it, and a tag with that key is left out and counted.
+    /// The key `task_id` is reserved: the worker adds it, and a tag of your own with that key is sent as `task_id_`, unless
+    /// the client has [another key](crate::ClientBuilder::task_id_key).
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn tag(self, key: &'a str, value: &'a str) -> Self {

@@ -64,7 +64,7 @@ impl Distribution {
     /// A timer that records how long it lived when it is dropped.
     #[inline]
     pub fn start(&self) -> Timer<'_> {
-        Timer { distribution: self, start: self.shared.clock.now() }
+        Timer { distribution: self, start: Start::now(&self.shared) }
     }
 
     /// As [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
@@ -80,7 +80,7 @@ impl Distribution {
     /// ```
     #[inline]
     pub fn start_owned(&self) -> OwnedTimer {
-        OwnedTimer { distribution: self.clone(), start: Some(self.shared.clock.now()) }
+        OwnedTimer { distribution: self.clone(), start: Some(Start::now(&self.shared)) }
     }
 
     /// Says which unit of time all values have, before any is recorded.
@@ -89,8 +89,43 @@ impl Distribution {
         self.cell.unit.set(unit);
     }
 
-    fn since(&self, start: u64) -> Duration {
-        Duration::from_nanos(self.shared.clock.now().saturating_sub(start))
+    /// Records the time since a start, and answers it.
+    fn record_since(&self, start: Start) -> Duration {
+        let elapsed = Duration::from_nanos(start.until(self.shared.clock.now()));
+        // What ran at a fork runs on in the parent, which records it.
+        if start.is_here() {
+            self.record_duration(elapsed);
+        }
+        elapsed
+    }
+}
+
+/// When a measurement began, and in which process: the lowest 56 bits of the nanoseconds, which are enough for one of two
+/// years, and the lowest 8 of the [generation](fork::generation).
+#[derive(Clone, Copy, Debug)]
+struct Start(u64);
+
+impl Start {
+    const GENERATION_BITS: u32 = 8;
+
+    #[inline]
+    fn now(shared: &Shared) -> Self {
+        let generation = u64::from(fork::generation()) & ((1 << Self::GENERATION_BITS) - 1);
+        Self(shared.clock.now() << Self::GENERATION_BITS | generation)
+    }
+
+    /// Whether it began in this process.
+    #[inline]
+    fn is_here(self) -> bool {
+        (self.0 ^ u64::from(fork::generation())).trailing_zeros() >= Self::GENERATION_BITS
+    }
+
+    /// The nanoseconds until `now`; 0 where the clock went back.
+    #[inline]
+    fn until(self, now: u64) -> u64 {
+        let elapsed = (now << Self::GENERATION_BITS)
+            .wrapping_sub(self.0 >> Self::GENERATION_BITS << Self::GENERATION_BITS);
+        if elapsed > u64::MAX / 2 { 0 } else { elapsed >> Self::GENERATION_BITS }
     }
 }
 
@@ -129,20 +164,20 @@ fn ms(nanos: u64) -> f64 {
     nanos as f64 / NANOS_PER_MS
 }
 
-/// A running measurement. Dropping it records the time since it was started, in milliseconds.
+/// A running measurement. Dropping it records the time since it was started, in milliseconds; a child that was forked
+/// meanwhile records nothing.
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct Timer<'a> {
     distribution: &'a Distribution,
-    start: u64,
+    start: Start,
 }
 
 impl Timer<'_> {
     /// Ends the measurement, records it as dropping does, and says how long it was.
     #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
     pub fn stop(self) -> Duration {
-        let elapsed = self.distribution.since(self.start);
-        self.distribution.record_duration(elapsed);
+        let elapsed = self.distribution.record_since(self.start);
         self.discard();
         elapsed
     }
@@ -155,17 +190,18 @@ impl Timer<'_> {
 
 impl Drop for Timer<'_> {
     fn drop(&mut self) {
-        self.distribution.record_duration(self.distribution.since(self.start));
+        self.distribution.record_since(self.start);
     }
 }
 
-/// A running measurement that can be moved. Dropping it records the time since it was started, in milliseconds.
+/// A running measurement that can be moved. Dropping it records the time since it was started, in milliseconds; a child
+/// that was forked meanwhile records nothing.
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct OwnedTimer {
     distribution: Distribution,
     // `None` once the measurement has ended.
-    start: Option<u64>,
+    start: Option<Start>,
 }
 
 impl OwnedTimer {
@@ -182,9 +218,7 @@ impl OwnedTimer {
 
     fn end(&mut self) -> Duration {
         let Some(start) = self.start.take() else { return Duration::ZERO };
-        let elapsed = self.distribution.since(start);
-        self.distribution.record_duration(elapsed);
-        elapsed
+        self.distribution.record_since(start)
     }
 }
 

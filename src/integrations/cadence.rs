@@ -28,7 +28,7 @@
 //! | a time of its own | kept for gauges and counters; refused as `unsupported` for the rest, which the Agent would throw away |
 //! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
 //! | one name under two kinds | the first one stays; the other is refused as `invalid` |
-//! | a tag `task_id` | left out, and counted in `refused_tags`: the client's is added, once |
+//! | a tag `task_id` | left out, and counted in `refused_tags`, where it is the process's id: the client's is added, once. Another one is sent as `task_id_` |
 //! | NaN or infinity | makes a gauge [absent](crate::Gauge); refused as `invalid` for other kinds, and for a gauge with a time of its own |
 //! | a line that can't be read | refused as `invalid` |
 //! | a name with a `:` in it, as of a Rust path | what follows is read as values: the line is refused, unless they are numbers |
@@ -53,7 +53,7 @@ use crate::client::Client;
 use crate::error::FlushError;
 use crate::kind::Kind;
 use crate::ledger::{DropReason, Stats};
-use crate::task_id::TASK_ID_KEY;
+use crate::task_id::{TASK_ID_KEY, TaskId};
 use cadence::{MetricSink, SinkStats};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
@@ -99,7 +99,7 @@ impl CadenceSink {
         let Some(line) = Line::read(text) else { return self.refuse(DropReason::Invalid, 1) };
         let (mut places, mut len, mut task_ids) = ([("", ""); TAGS_IN_PLACE], 0, 0);
         for tag in line.tags() {
-            if is_task_id(tag) {
+            if self.is_own_task_id(tag) {
                 task_ids += 1;
                 continue;
             }
@@ -112,7 +112,7 @@ impl CadenceSink {
         if let Some(tags) = places.get(..len) {
             return self.record(&line, tags);
         }
-        let tags: Vec<_> = line.tags().filter(|tag| !is_task_id(*tag)).collect();
+        let tags: Vec<_> = line.tags().filter(|tag| !self.is_own_task_id(*tag)).collect();
         self.record(&line, &tags)
     }
 
@@ -195,6 +195,13 @@ impl CadenceSink {
         self.client.shared().refuse(reason, values)
     }
 
+    /// Whether a tag says what the client says anyway, as one by [`TaskIdExt`] does. Another one is somebody else's.
+    fn is_own_task_id(&self, (key, value): (&str, &str)) -> bool {
+        let is = |id: TaskId| id.as_str() == value;
+        key.eq_ignore_ascii_case(TASK_ID_KEY)
+            && (is(self.client.task_id()) || TaskId::decided().is_some_and(is))
+    }
+
     /// Whether nothing that is recorded now will be sent. It is in the books all the same.
     fn is_over(&self) -> bool {
         self.client.shared().post().channel.is_closed()
@@ -203,11 +210,6 @@ impl CadenceSink {
 
 fn each(line: &Line<'_>, record: impl Fn(&str) -> Option<DropReason>) -> Option<DropReason> {
     line.values().fold(None, |dropped, value| record(value).or(dropped))
-}
-
-/// In other letters than these it is the worker that finds it.
-fn is_task_id((key, _): (&str, &str)) -> bool {
-    key.eq_ignore_ascii_case(TASK_ID_KEY)
 }
 
 impl MetricSink for CadenceSink {

@@ -36,8 +36,8 @@
 //!   and a `Duration` is recorded in seconds, by the facade, but for [times in milliseconds](#seconds-and-milliseconds).
 //! * **Descriptions** have no place in `StatsD` and go nowhere, and so do units but for those of time, and the target and
 //!   level of metadata.
-//! * **Labels** are tags. A label `task_id`, in any case, is left out and counted in
-//!   [`refused_tags`](crate::Stats::refused_tags), as it is everywhere: the worker adds it.
+//! * **Labels** are tags. A label `task_id`, in any case, is sent as `task_id_`, as it is everywhere: the key is that of the
+//!   client's own tag, unless [`task_id_key`](crate::ClientBuilder::task_id_key) sets another.
 //! * **One name, one kind**: a counter under the name of a gauge is refused, and its values are counted as
 //!   [`Invalid`](crate::DropReason::Invalid). Not so in the facade, where kinds are apart.
 //!

@@ -1,12 +1,11 @@
 //! A task id together with what keeps it for this process.
 
 use super::identity::Identity;
-use super::lease::{self, Directory, Slot};
+use super::lease::FileLease;
 #[cfg(feature = "redis")]
 use super::redis::{Place, RedisLease};
 use super::{TaskId, TaskIdPool, TaskIdSourceKind};
 use std::path::Path;
-#[cfg(feature = "redis")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,9 +25,8 @@ pub struct TaskIdClaim {
     id: TaskId,
     // Workers and programs that go by the id of the process.
     users: AtomicU32,
-    // Where slots are leased, even if there was none left for this process.
-    directory: Option<Directory>,
-    slot: Option<Slot>,
+    // Even if there was no slot left for this process.
+    file: Option<FileLease>,
     #[cfg(feature = "redis")]
     redis: Option<RedisLease>,
 }
@@ -38,27 +36,24 @@ impl TaskIdClaim {
         Self {
             id,
             users: AtomicU32::new(0),
-            directory: None,
-            slot: None,
+            file: None,
             #[cfg(feature = "redis")]
             redis: None,
         }
     }
 
-    /// Leases a slot, or shares a bucket where all are taken. `Err` says what is wrong with the directory.
-    pub(super) fn lease(directory: &Path, pool: TaskIdPool) -> Result<Self, String> {
-        // Joined with a file's name, it would be the directory that the program happens to be in.
-        if directory.as_os_str().is_empty() {
-            return Err("a lease needs a directory, and this names none".to_owned());
-        }
-        let directory = Directory::new(directory, pool);
+    /// A bucket that other tasks may have, where the process can't have an id of its own.
+    pub(crate) fn shared(pool: TaskIdPool) -> Self {
+        Self::new(pool.draw_or_hash().with_source(TaskIdSourceKind::Shared))
+    }
+
+    /// Leases a slot, or shares a bucket where all are taken. The slot `except` is another process's. `Err` says what is
+    /// wrong with the directory.
+    pub(super) fn lease(directory: &Path, pool: TaskIdPool, except: Option<u32>) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
-        let slot = lease::take(&directory, start.number())?;
-        let id = match &slot {
-            Some(slot) => pool.id_at(u64::from(slot.number()) - 1, TaskIdSourceKind::Leased),
-            None => start.with_source(TaskIdSourceKind::Shared),
-        };
-        Ok(Self { directory: Some(directory), slot, ..Self::new(id) })
+        let start = start.with_source(TaskIdSourceKind::Shared);
+        let lease = FileLease::start(directory, pool, start, except)?;
+        Ok(Self { file: Some(lease), ..Self::new(start) })
     }
 
     /// Leases a number in Redis, or shares a bucket where all are taken. `Err` says why Redis can't be asked.
@@ -68,9 +63,21 @@ impl TaskIdClaim {
         Ok(Self { redis: Some(lease), ..Self::new(pool.id_at(0, TaskIdSourceKind::Shared)) })
     }
 
-    /// The id. One that is leased in Redis changes when the lease is lost or won.
+    /// The id. It changes when a lease is lost or won.
+    ///
+    /// For a lease of a file this looks whether the file is still there and held, in two system calls, and leases again
+    /// where it is not: another process may have the same id until somebody looks. A [`Client`](crate::Client) looks every
+    /// 10 s.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
+        if let Some(lease) = &self.file {
+            lease.look();
+        }
+        self.known_task_id()
+    }
+
+    /// The id, as far as it is known without a system call.
+    pub(crate) fn known_task_id(&self) -> TaskId {
         self.identity().task_id()
     }
 
@@ -80,7 +87,9 @@ impl TaskIdClaim {
         if let Some(lease) = &self.redis {
             return Identity::Leased(Arc::clone(lease.term()));
         }
-        Identity::Constant(self.id)
+        self.file
+            .as_ref()
+            .map_or(Identity::Constant(self.id), |lease| Identity::Leased(Arc::clone(lease.term())))
     }
 
     /// Takes a worker into account, or whoever else goes by this id.
@@ -102,8 +111,18 @@ impl TaskIdClaim {
 
     /// In a forked child: lets go of what is the parent's.
     pub(crate) fn disclaim(&self) {
-        if let Some(slot) = &self.slot {
-            slot.disclaim();
+        if let Some(lease) = &self.file {
+            lease.disclaim();
+        }
+    }
+
+    /// In a process that was restored from a snapshot: the lease in Redis is the original's, which has the same token. It is
+    /// neither renewed here nor given back.
+    #[allow(clippy::unused_self, reason = "without Redis there is nothing to abandon")]
+    pub(crate) fn abandon(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(lease) = &self.redis {
+            lease.abandon();
         }
     }
 
@@ -113,6 +132,6 @@ impl TaskIdClaim {
         if let Some(lease) = &self.redis {
             return lease.term().live();
         }
-        self.directory.as_ref()?.show(self.slot.as_ref())
+        self.file.as_ref()?.show()
     }
 }

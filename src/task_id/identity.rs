@@ -1,9 +1,6 @@
 //! What tells a task id at any moment: most never change.
 
-use super::TaskId;
-#[cfg(feature = "redis")]
-use super::redis::Term;
-#[cfg(feature = "redis")]
+use super::{TaskId, Term};
 use std::sync::Arc;
 
 /// A task id that may change. Asking for it takes no lock.
@@ -12,7 +9,6 @@ pub(crate) enum Identity {
     /// It is what it is.
     Constant(TaskId),
     /// It is leased, and may be lost.
-    #[cfg(feature = "redis")]
     Leased(Arc<Term>),
 }
 
@@ -20,7 +16,6 @@ impl Identity {
     pub(crate) fn task_id(&self) -> TaskId {
         match self {
             Self::Constant(id) => *id,
-            #[cfg(feature = "redis")]
             Self::Leased(term) => term.task_id(),
         }
     }
@@ -29,7 +24,6 @@ impl Identity {
     pub(crate) fn losses(&self) -> u64 {
         match self {
             Self::Constant(_) => 0,
-            #[cfg(feature = "redis")]
             Self::Leased(term) => term.losses(),
         }
     }

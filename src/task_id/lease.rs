@@ -1,354 +1,573 @@
 //! Slots of a directory, each held by at most one live process.
 //!
-//! A slot is a file, and whoever has it locked holds the slot. That alone decides; the kernel unlocks it however its
-//! holder ends. A second file notes when a holder was last found gone, and for each slot when its holder was last seen,
-//! four bytes each. It is never locked, it may be late or wrong, and all it does is to spare a start from asking about
-//! every slot.
+//! A slot is a file, and whoever has it locked holds the slot, for as long as it is the file at its path: a directory that
+//! is removed and made again has other files, which others lock. So whoever holds a slot looks from time to time whether it
+//! still does, and the kernel unlocks it however its holder ends. What is noted beside the slots decides nothing.
 
-use super::TaskIdPool;
-use std::cmp::Reverse;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::iter;
+mod file;
+mod notes;
+
+use self::file::{Inode, Sharing};
+use self::notes::{Notes, now};
+use super::{TaskIdPool, Term};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// The name of the file of notes.
-const NOTES: &str = "last-seen";
-/// Bytes of a note: seconds since 1970, or 0 where nobody holds the slot.
-const NOTE_LEN: usize = 4;
-/// The note in the place of a slot 0, which there is not: when a holder was last found gone.
-const GONE: u32 = 0;
 /// Seconds after which a holder that was not seen may be gone: it shows itself every 10 s.
 const UNSEEN_SECONDS: u32 = 25;
-/// How many slots whose holders were seen are tried nevertheless, unless one was found gone lately: a start in a full pool
-/// costs that many.
-const MAX_SEEN_TRIES: usize = 6;
 /// A pool of so many slots or fewer is tried whole.
 const SMALL_POOL: usize = 16;
+/// How often a slot's file is opened again that was replaced in the moment in which it was locked.
+const MAX_OPENS: usize = 3;
+/// How many slots that can't be locked at all say that it is the file system which can't.
+const MAX_LOCK_ERRORS: usize = 3;
 
 /// A directory of slots.
 #[derive(Debug)]
-pub(super) struct Directory {
+struct Directory {
     path: PathBuf,
     pool: TaskIdPool,
 }
 
-/// A slot that this process holds.
+/// The lease of a process: a slot of a directory, or a shared bucket where it has none.
 #[derive(Debug)]
-pub(super) struct Slot {
-    // Never unlocked, only closed: a forked child's copy of it is the same lock, and is to leave it alone. `None` in a
-    // child that closed its copy.
-    lock: Mutex<Option<File>>,
-    number: u32,
-    notes: PathBuf,
+pub(super) struct FileLease {
+    directory: Directory,
+    standing: Mutex<Standing>,
+    term: Arc<Term>,
     holder: u32,
 }
 
-impl Slot {
-    pub(super) fn number(&self) -> u32 {
-        self.number
+#[derive(Debug)]
+enum Standing {
+    /// A slot is held.
+    Held(Lock),
+    /// The slot with this number was lost, and no other could be had yet: it is tried again.
+    Lost(u32),
+    /// The process shares a bucket for good. So does a forked child by its parent's lease.
+    Settled,
+}
+
+/// The locked file of a slot. It is never unlocked, only closed: a forked child's copy of it is the same lock, and is to
+/// leave it alone.
+#[derive(Debug)]
+struct Lock {
+    // `None` only while it is dropped.
+    file: Option<File>,
+    inode: Inode,
+    number: u32,
+}
+
+/// What became of the attempt to lock a slot.
+enum Attempt {
+    Locked(Lock),
+    /// Another process holds it.
+    Taken,
+    /// There is no file.
+    Missing,
+    /// There is something that can't be opened.
+    Unusable(io::Error),
+    /// There is no file, and none can be made.
+    Unmade(io::Error),
+    /// The file can't be locked, nor is it locked.
+    Unlockable(io::Error),
+}
+
+impl FileLease {
+    /// Takes a free slot, looked for from `start` on, or shares that bucket where there is none. The slot `except` is another
+    /// process's. `Err` says what is wrong with the directory.
+    pub(super) fn start(
+        path: &Path,
+        pool: TaskIdPool,
+        start: super::TaskId,
+        except: Option<u32>,
+    ) -> Result<Self, String> {
+        // Joined with a file's name, it would be the directory that the program happens to be in.
+        if path.as_os_str().is_empty() {
+            return Err("a lease needs a directory, and this names none".to_owned());
+        }
+        let directory = Directory { path: path.to_owned(), pool };
+        let term = Arc::new(Term::new(start, Instant::now()));
+        let standing = match directory.take(start.number(), except)? {
+            Some(lock) => {
+                term.hold_until_lost(lock.number);
+                Standing::Held(lock)
+            }
+            None => Standing::Settled,
+        };
+        Ok(Self { directory, standing: Mutex::new(standing), term, holder: std::process::id() })
+    }
+
+    pub(super) fn term(&self) -> &Arc<Term> {
+        &self.term
+    }
+
+    /// Looks whether the slot is still held, and takes it again or another where it is not: another process may have the
+    /// same id until then.
+    pub(super) fn look(&self) {
+        if self.holder != std::process::id() {
+            return;
+        }
+        // Whoever finds it locked need not wait: somebody looks already.
+        let Ok(mut standing) = self.standing.try_lock() else { return };
+        let number = match &*standing {
+            Standing::Held(lock) if self.directory.has(lock) => return,
+            Standing::Held(lock) => lock.number,
+            Standing::Lost(number) => *number,
+            Standing::Settled => return,
+        };
+        *standing = match self.directory.take_again(number) {
+            Ok(Some(lock)) => {
+                self.term.hold_until_lost(lock.number);
+                Standing::Held(lock)
+            }
+            Ok(None) => {
+                self.term.lose();
+                Standing::Settled
+            }
+            Err(_) => {
+                self.term.lose();
+                Standing::Lost(number)
+            }
+        };
+    }
+
+    /// As [`look`](Self::look), shows that this process is there, and counts the holders that were seen lately. `None` where
+    /// nobody can tell.
+    pub(super) fn show(&self) -> Option<u32> {
+        self.look();
+        let mut notes = Notes::open(&self.directory.path, Sharing::of(&self.directory.path).ok()?);
+        let now = now();
+        if let Some(number) = self.held_number() {
+            notes.note(number, now);
+        }
+        u32::try_from(notes.try_read(self.directory.pool)?.live(now)).ok()
+    }
+
+    /// The slot that this process holds.
+    fn held_number(&self) -> Option<u32> {
+        if self.holder != std::process::id() {
+            return None;
+        }
+        match &*self.standing() {
+            Standing::Held(lock) => Some(lock.number),
+            Standing::Lost(_) | Standing::Settled => None,
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// In a forked child: closes its copy of the lock, which would keep the slot taken when the parent is gone.
     pub(super) fn disclaim(&self) {
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // The parent may have looked after it at the fork, in a thread that the child does not have. The slot then stays
+        // taken for as long as the child lives, which costs a slot and no id.
+        if let Ok(mut standing) = self.standing.try_lock() {
+            *standing = Standing::Settled;
+        }
     }
 }
 
-impl Drop for Slot {
+impl Drop for FileLease {
     fn drop(&mut self) {
-        // A forked child has nothing to give back.
-        if self.holder == std::process::id() {
+        // A forked child has nothing to give back, nor has who lost the slot.
+        if self.holder == std::process::id()
+            && let Standing::Held(lock) = self.standing.get_mut().unwrap_or_else(PoisonError::into_inner)
+            && self.directory.has(lock)
+            && let Ok(sharing) = Sharing::of(&self.directory.path)
+        {
             // Before the file is closed, so that the next holder's note is not overwritten.
-            let _ = open(&self.notes).and_then(|mut notes| note(&mut notes, self.number, 0));
+            Notes::open(&self.directory.path, sharing).note_free(lock.number);
         }
     }
 }
 
-/// Takes a free slot, looked for from `start` on, or none. `Err` says what is wrong with the directory.
-pub(super) fn take(directory: &Directory, start: u32) -> Result<Option<Slot>, String> {
-    let told = |path: &Path, error: &io::Error| {
-        format!(
-            "a lease needs a directory that exists, can be written and locks files: {}: {error}",
-            path.display()
-        )
-    };
-    let path = directory.path.join(NOTES);
-    let failed = |error: io::Error| told(&path, &error);
-    let mut notes = open(&path).map_err(failed)?;
-    let found = directory.read(&mut notes).map_err(failed)?;
-    let now = now();
-    for number in found.candidates(start, now) {
-        let slot = directory.slot(number);
-        let lock = lock(&slot).map_err(|error| told(&slot, &error))?;
-        // Whoever holds it is there: the next start need not ask again.
-        note(&mut notes, number, now).map_err(failed)?;
-        if let Some(lock) = lock {
-            if found.is_noted(number) {
-                note(&mut notes, GONE, now).map_err(failed)?;
-            }
-            let (notes, holder) = (path, std::process::id());
-            return Ok(Some(Slot { lock: Mutex::new(Some(lock)), number, notes, holder }));
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            file::close(file, self.inode);
         }
     }
-    Ok(None)
-}
-
-/// The notes, as they were read.
-struct Notes {
-    gone: u32,
-    // By number, from 1 on.
-    seen: Vec<u32>,
-}
-
-impl Notes {
-    fn is_noted(&self, number: u32) -> bool {
-        self.seen.get(number as usize - 1).is_some_and(|seen| *seen != 0)
-    }
-
-    /// The slots to be tried, in this order: the one whose holder was not seen for longest, those that nobody is known to
-    /// hold, those whose holder was not seen for long, and a few of the others or all, the longest unseen first.
-    ///
-    /// The first is there so that it is known early where holders are killed, and their slots don't pile up.
-    fn candidates(&self, start: u32, now: u32) -> impl Iterator<Item = u32> {
-        let (before, from) = self.seen.split_at(start as usize - 1);
-        let from_start = move || (start..).zip(from).chain((1..).zip(before));
-        let noted = move || from_start().filter(|(_, seen)| **seen != 0);
-        let first = noted().min_by_key(|(_, seen)| Reverse(age(**seen, now))).map(|(number, _)| number);
-        let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
-        // Only those starts look at the others that find nothing free.
-        let held = iter::once_with(move || {
-            let mut held = Vec::with_capacity(self.seen.len());
-            noted().for_each(|(number, seen)| held.push((number, *seen)));
-            oldest(&held, now, self.tries(now))
-        });
-        first.into_iter().chain(free).chain(held.flatten().filter(move |number| Some(*number) != first))
-    }
-
-    /// How many slots to try whose holders were seen. Where holders are killed, what was seen of them says little.
-    fn tries(&self, now: u32) -> usize {
-        let quiet = age(self.gone, now) > UNSEEN_SECONDS && self.gone <= now;
-        if quiet && self.seen.len() > SMALL_POOL { MAX_SEEN_TRIES } else { self.seen.len() }
-    }
-}
-
-/// A note from the future is from before the clock was set back: it says nothing.
-fn age(seen: u32, now: u32) -> u32 {
-    now.checked_sub(seen).unwrap_or(u32::MAX)
-}
-
-/// Of the slots that are held, those not seen for long and so many others, the longest unseen first.
-fn oldest(held: &[(u32, u32)], now: u32, others: usize) -> impl Iterator<Item = u32> + use<> {
-    // Of one age, they stay in the order that began at a random place.
-    let by_age = |place: usize, &(number, seen): &(u32, u32)| (Reverse(age(seen, now)), place, number);
-    let mut slots: Vec<_> = held.iter().enumerate().map(|(place, slot)| by_age(place, slot)).collect();
-    let tried = others + slots.iter().filter(|(Reverse(age), ..)| *age > UNSEEN_SECONDS).count();
-    if tried < slots.len() {
-        slots.select_nth_unstable(tried);
-        slots.truncate(tried);
-    }
-    slots.sort_unstable();
-    slots.into_iter().map(|(_, _, number)| number)
 }
 
 impl Directory {
-    pub(super) fn new(path: &Path, pool: TaskIdPool) -> Self {
-        Self { path: path.to_owned(), pool }
-    }
-
     /// Not padded, so that pools of several sizes still lock the same numbers.
     fn slot(&self, number: u32) -> PathBuf {
         self.path.join(format!("{number}.lock"))
     }
 
-    /// What is noted, 0 where nothing is.
-    fn read(&self, notes: &mut File) -> io::Result<Notes> {
-        let len = self.pool.size() as usize;
-        let mut bytes = Vec::with_capacity((1 + len) * NOTE_LEN);
-        notes.seek(SeekFrom::Start(0))?;
-        notes.take(((1 + len) * NOTE_LEN) as u64).read_to_end(&mut bytes)?;
-        let (found, _) = bytes.as_chunks::<NOTE_LEN>();
-        let mut found = found.iter().map(|&note| u32::from_le_bytes(note));
-        let gone = found.next().unwrap_or(0);
-        let mut seen: Vec<u32> = found.collect();
-        seen.resize(len, 0);
-        Ok(Notes { gone, seen })
+    /// Takes a free slot, or none where all are taken.
+    fn take(&self, start: u32, except: Option<u32>) -> Result<Option<Lock>, String> {
+        let sharing = Sharing::of(&self.path).map_err(|error| unfit(&self.path, &error))?;
+        let search = Search {
+            directory: self,
+            sharing,
+            notes: Notes::open(&self.path, sharing),
+            now: now(),
+            is_any_taken: false,
+            refused: None,
+            lock_errors: 0,
+        };
+        search.run(start, except)
     }
 
-    /// Notes that a slot's holder is there, and counts the holders that were seen lately.
-    pub(super) fn show(&self, slot: Option<&Slot>) -> Option<u32> {
-        let mut notes = open(&self.path.join(NOTES)).ok()?;
-        let now = now();
-        if let Some(slot) = slot.filter(|slot| slot.holder == std::process::id()) {
-            note(&mut notes, slot.number, now).ok()?;
+    /// Takes the slot that this process had, or another one where it is another's by now.
+    fn take_again(&self, number: u32) -> Result<Option<Lock>, String> {
+        let sharing = Sharing::of(&self.path).map_err(|error| unfit(&self.path, &error))?;
+        match self.attempt(number, Some(sharing)) {
+            Attempt::Locked(lock) => Ok(Some(lock)),
+            _ => self.take(number, Some(number)),
         }
-        let found = self.read(&mut notes).ok()?;
-        let lately = |seen: &&u32| age(**seen, now) <= UNSEEN_SECONDS;
-        u32::try_from(found.seen.iter().filter(lately).count()).ok()
+    }
+
+    /// Whether a slot is still held by this lock.
+    fn has(&self, lock: &Lock) -> bool {
+        // The program may have closed the file, and opened another under its number.
+        let Some(open) = lock.file.as_ref().and_then(|file| file.metadata().ok()) else { return false };
+        if Inode::of(&open) != lock.inode {
+            return false;
+        }
+        match fs::symlink_metadata(self.slot(lock.number)) {
+            Ok(there) => Inode::of(&there) == lock.inode,
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => false,
+                // The program gave up the right to look.
+                _ => file::has_name(&open),
+            },
+        }
+    }
+
+    /// Locks a slot. With `sharing`, its file is made where there is none.
+    fn attempt(&self, number: u32, sharing: Option<Sharing>) -> Attempt {
+        let path = self.slot(number);
+        for _ in 0..MAX_OPENS {
+            let opened = match (file::open(&path), sharing) {
+                (Err(error), None) if error.kind() == io::ErrorKind::NotFound => return Attempt::Missing,
+                (Err(error), Some(sharing)) if error.kind() == io::ErrorKind::NotFound => {
+                    match sharing.make(&path) {
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                        Err(error) => return Attempt::Unmade(error),
+                        Ok(file) => Ok(file),
+                    }
+                }
+                (opened, _) => opened,
+            };
+            let file = match opened {
+                Ok(file) => file,
+                Err(error) => return Attempt::Unusable(error),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Attempt::Taken,
+                Err(TryLockError::Error(error)) => return Attempt::Unlockable(error),
+            }
+            let Ok(found) = file.metadata() else { continue };
+            let inode = Inode::of(&found);
+            // One that was replaced meanwhile is nobody's slot.
+            if file::is_at(&path, inode) {
+                return Attempt::Locked(Lock { file: Some(file), inode, number });
+            }
+        }
+        Attempt::Taken
+    }
+
+    /// The slots that have a file.
+    fn existing(&self) -> Vec<u32> {
+        let number = |name: &str| name.strip_suffix(".lock")?.parse().ok();
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let numbers = entries.filter_map(|entry| number(entry.file_name().to_str()?));
+        numbers.filter(|number| (1..=self.pool.size()).contains(number)).collect()
     }
 }
 
-/// Whole seconds since 1970; the clock's jumps cost time and no more.
-fn now() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX).max(1)
+/// What is wrong with a directory.
+fn unfit(path: &Path, error: &io::Error) -> String {
+    format!(
+        "a lease needs a directory that exists, can be written and locks files: {}: {error}",
+        path.display()
+    )
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+/// One start's search for a free slot.
+struct Search<'a> {
+    directory: &'a Directory,
+    sharing: Sharing,
+    notes: Notes,
+    now: u32,
+    is_any_taken: bool,
+    // The first slot that was neither locked nor taken, and why.
+    refused: Option<String>,
+    lock_errors: usize,
 }
 
-fn lock(slot: &Path) -> io::Result<Option<File>> {
-    let file = open(slot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+impl Search<'_> {
+    /// One slot that can't be used is as good as taken: the next one is tried. It is an error where nothing else is there.
+    fn run(mut self, start: u32, except: Option<u32>) -> Result<Option<Lock>, String> {
+        let seen = self.notes.read(self.directory.pool);
+        let mut missing = Vec::new();
+        let mut can_make = true;
+        for number in seen.candidates(start, self.now).filter(|number| Some(*number) != except) {
+            // Whose holder was noted has a file. Where it is gone, the holder may be there none the less, and about to
+            // make another one.
+            let is_noted = seen.is_noted(number);
+            match self.directory.attempt(number, (!is_noted).then_some(self.sharing)) {
+                Attempt::Locked(lock) => return Ok(Some(self.found(lock, is_noted))),
+                Attempt::Missing => missing.push(number),
+                refused => can_make = self.note(number, refused),
+            }
+            if !can_make || self.lock_errors >= MAX_LOCK_ERRORS {
+                break;
+            }
+        }
+        if !can_make {
+            // No disk space, or no right to write: what is there may be locked nevertheless.
+            let (before, from): (Vec<_>, Vec<_>) =
+                self.directory.existing().into_iter().partition(|n| *n < start);
+            missing = from.into_iter().chain(before).filter(|number| Some(*number) != except).collect();
+        }
+        for number in missing {
+            let is_noted = seen.is_noted(number);
+            if can_make && seen.is_fresh(number, self.now) {
+                self.is_any_taken = true;
+                continue;
+            }
+            match self.directory.attempt(number, can_make.then_some(self.sharing)) {
+                Attempt::Locked(lock) => return Ok(Some(self.found(lock, is_noted))),
+                refused => {
+                    self.note(number, refused);
+                }
+            }
+        }
+        self.refused.filter(|_| !self.is_any_taken).map_or(Ok(None), Err)
     }
-}
 
-fn note(notes: &mut File, number: u32, seen: u32) -> io::Result<()> {
-    notes.seek(SeekFrom::Start(u64::from(number) * NOTE_LEN as u64))?;
-    notes.write_all(&seen.to_le_bytes())
+    fn found(&mut self, lock: Lock, is_noted: bool) -> Lock {
+        self.notes.note(lock.number, self.now);
+        if is_noted {
+            self.notes.note_gone(self.now);
+        }
+        lock
+    }
+
+    /// Notes what became of a slot, and answers whether it is worth while to make further files.
+    fn note(&mut self, number: u32, refused: Attempt) -> bool {
+        let (error, can_make) = match refused {
+            Attempt::Taken => {
+                self.is_any_taken = true;
+                // Whoever holds it is there: the next start need not ask again.
+                self.notes.note(number, self.now);
+                return true;
+            }
+            Attempt::Unusable(error) => (error, true),
+            Attempt::Unmade(error) => (error, false),
+            Attempt::Unlockable(error) => {
+                self.lock_errors += 1;
+                (error, true)
+            }
+            Attempt::Locked(_) | Attempt::Missing => return true,
+        };
+        self.refused.get_or_insert_with(|| unfit(&self.directory.slot(number), &error));
+        can_make
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::task_id::TaskIdSourceKind;
 
-    const NOW: u32 = 1_000_000;
+    /// A directory of one slot, empty, and gone after the test.
+    struct Place(Directory);
 
-    fn order(seen: &[u32], start: u32) -> Vec<u32> {
-        Notes { gone: 0, seen: seen.to_vec() }.candidates(start, NOW).collect()
-    }
-
-    #[test]
-    fn the_longest_unseen_is_tried_then_free_slots_from_a_random_one_on_and_then_the_others() {
-        assert_eq!(order(&[0; 5], 1), [1, 2, 3, 4, 5]);
-        assert_eq!(order(&[0; 5], 4), [4, 5, 1, 2, 3]);
-        assert_eq!(order(&[0; 5], 5), [5, 1, 2, 3, 4]);
-        assert_eq!(order(&[0], 1), [1]);
-        assert_eq!(order(&[NOW, 0, NOW - 3, 0, NOW - 9], 3), [5, 4, 2, 3, 1]);
-        assert_eq!(order(&[0, 0, NOW, NOW, 0], 1), [3, 1, 2, 5, 4]);
-        // Of one age, and from the future: it may be any age.
-        assert_eq!(order(&[NOW - 1, NOW - 1, NOW + 7, NOW - 1], 2), [3, 2, 4, 1]);
-    }
-
-    #[test]
-    fn a_full_pool_is_not_swept() {
-        for start in [1, 500, 1000] {
-            assert_eq!(order(&[NOW; 1000], start).len(), MAX_SEEN_TRIES);
-            assert_eq!(order(&[NOW - UNSEEN_SECONDS; 1000], start).len(), MAX_SEEN_TRIES);
+    impl Place {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("tasktag-lease-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir(&path).unwrap();
+            Self(Directory { path, pool: TaskIdPool::new(1).unwrap() })
         }
-        assert_eq!(order(&[NOW; SMALL_POOL + 1], 3).len(), MAX_SEEN_TRIES);
-    }
 
-    #[test]
-    fn every_slot_that_may_be_free_is_tried_once() {
-        for seen in [0, 1, NOW - UNSEEN_SECONDS - 1, NOW + 1, u32::MAX] {
-            let mut tried = order(&[seen; 1000], 700);
-            tried.sort_unstable();
-            assert!(tried.into_iter().eq(1..=1000), "{seen}");
+        fn start(&self) -> FileLease {
+            let start = self.0.pool.draw().unwrap().with_source(TaskIdSourceKind::Shared);
+            FileLease::start(&self.0.path, self.0.pool, start, None).unwrap()
         }
-        assert_eq!(order(&[NOW; SMALL_POOL], 3).len(), SMALL_POOL);
-        let mut some = [NOW; 1000];
-        some[..300].fill(NOW - 100);
-        let tried = order(&some, 700);
-        assert_eq!(tried.len(), 300 + MAX_SEEN_TRIES);
-        assert!(tried[..300].iter().all(|number| *number <= 300));
+
+        fn is_free(&self) -> bool {
+            is_held(&self.start())
+        }
+
+        fn notes(&self) -> Notes {
+            Notes::open(&self.0.path, Sharing::of(&self.0.path).unwrap())
+        }
+
+        fn noted(&self) -> bool {
+            self.notes().read(self.0.pool).is_noted(1)
+        }
+
+        fn make_again(&self) {
+            fs::remove_dir_all(&self.0.path).unwrap();
+            fs::create_dir(&self.0.path).unwrap();
+        }
     }
 
-    #[test]
-    fn where_a_holder_was_found_gone_lately_every_slot_is_tried() {
-        for (gone, tries) in [
-            (NOW, 1000),
-            (NOW - UNSEEN_SECONDS, 1000),
-            (NOW - UNSEEN_SECONDS - 1, MAX_SEEN_TRIES),
-            (0, MAX_SEEN_TRIES),
-            // The clock was set back: nobody knows.
-            (NOW + 1, 1000),
-        ] {
-            let notes = Notes { gone, seen: vec![NOW; 1000] };
-            let tried: std::collections::BTreeSet<_> = notes.candidates(300, NOW).collect();
-            assert_eq!((tried.len(), notes.candidates(300, NOW).count()), (tries, tries), "{gone}");
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0.path);
+        }
+    }
+
+    fn is_held(lease: &FileLease) -> bool {
+        lease.term.task_id().source() == TaskIdSourceKind::Leased
+    }
+
+    /// What a child has: the same lock, and the number of another process.
+    fn childs_copy(parent: &FileLease) -> FileLease {
+        let standing = parent.standing();
+        let Standing::Held(lock) = &*standing else { panic!("it is held") };
+        let file = lock.file.as_ref().unwrap().try_clone().unwrap();
+        let lock = Lock { file: Some(file), inode: lock.inode, number: lock.number };
+        FileLease {
+            directory: Directory { path: parent.directory.path.clone(), pool: parent.directory.pool },
+            standing: Mutex::new(Standing::Held(lock)),
+            term: Arc::clone(&parent.term),
+            holder: parent.holder + 1,
         }
     }
 
     #[test]
     fn a_holder_that_is_found_gone_is_noted_and_one_that_gave_its_slot_back_is_not() {
-        let directory = directory("gone");
-        let found = || directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap();
-        drop(take(&directory, 1).unwrap().unwrap());
-        drop(take(&directory, 1).unwrap().unwrap());
-        assert_eq!(found().gone, 0);
-        note(&mut open(&directory.path.join(NOTES)).unwrap(), 1, now()).unwrap();
-        let _slot = take(&directory, 1).unwrap().unwrap();
-        assert!(now() - found().gone < 5);
-        fs::remove_dir_all(&directory.path).unwrap();
-    }
-
-    /// A directory of one slot, empty.
-    fn directory(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("tasktag-lease-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        Directory::new(&path, TaskIdPool::new(1).unwrap())
-    }
-
-    fn noted(directory: &Directory) -> u32 {
-        directory.read(&mut open(&directory.path.join(NOTES)).unwrap()).unwrap().seen[0]
+        let place = Place::new("gone");
+        // Where nobody was found gone, one of a large pool is not tried whole.
+        let pool = TaskIdPool::new(100).unwrap();
+        let tries = || {
+            (1..=100).for_each(|number| place.notes().note(number, now()));
+            let tries = place.notes().read(pool).candidates(1, now()).count();
+            (2..=100).for_each(|number| place.notes().note_free(number));
+            tries
+        };
+        for _ in 0..2 {
+            place.notes().note_free(1);
+            assert!(place.is_free());
+        }
+        assert!(tries() < 100);
+        assert!(place.is_free());
+        assert_eq!(tries(), 100);
     }
 
     #[test]
-    #[allow(clippy::used_underscore_binding, reason = "the one place where a lock is copied")]
     fn a_forked_childs_copy_gives_nothing_back_and_keeps_the_slot_taken() {
-        let directory = directory("fork");
-        let parent = take(&directory, 1).unwrap().unwrap();
-        // What a child has: the same lock, and the number of another process.
-        let copy = || {
-            let lock = parent.lock.lock().unwrap().as_ref().unwrap().try_clone().unwrap();
-            Slot {
-                lock: Mutex::new(Some(lock)),
-                number: 1,
-                notes: parent.notes.clone(),
-                holder: parent.holder + 1,
-            }
-        };
-        drop(copy());
-        assert!(take(&directory, 1).unwrap().is_none(), "the parent's lock is the parent's");
-        assert_ne!(noted(&directory), 0);
-        note(&mut open(&parent.notes).unwrap(), 1, 1).unwrap();
-        directory.show(Some(&copy()));
-        assert_eq!(noted(&directory), 1, "it does not say that its parent is there");
-        let child = copy();
+        let place = Place::new("fork");
+        let parent = place.start();
+        drop(childs_copy(&parent));
+        assert!(!place.is_free(), "the parent's lock is the parent's");
+        assert!(place.noted());
+        place.notes().note_free(1);
+        childs_copy(&parent).show();
+        assert!(!place.noted(), "it does not say that its parent is there");
+        let child = childs_copy(&parent);
         drop(parent);
-        assert!(take(&directory, 1).unwrap().is_none(), "the child is there, under the parent's id");
+        assert!(!place.is_free(), "the child is there, under the parent's id");
+        child.disclaim();
+        assert!(place.is_free());
         drop(child);
-        assert!(take(&directory, 1).unwrap().is_some());
-        fs::remove_dir_all(&directory.path).unwrap();
     }
 
     #[test]
     fn holders_that_were_seen_lately_are_counted() {
-        let directory = directory("count");
-        let slot = take(&directory, 1).unwrap().unwrap();
+        let place = Place::new("count");
+        let lease = place.start();
+        let other = childs_copy(&lease);
         let count = |seen| {
-            note(&mut open(&directory.path.join(NOTES)).unwrap(), 1, seen).unwrap();
-            directory.show(None)
+            place.notes().note(1, seen);
+            other.show()
         };
         let at = now();
         assert_eq!(
             [count(at), count(at - 20), count(0), count(at - 60), count(at + 60)],
             [1, 1, 0, 0, 0].map(Some)
         );
-        assert_eq!(directory.show(Some(&slot)), Some(1));
-        assert!(noted(&directory) >= at);
-        drop(slot);
-        assert_eq!((noted(&directory), directory.show(None)), (0, Some(0)));
-        fs::remove_dir_all(&directory.path).unwrap();
-        assert_eq!(directory.show(None), None);
+        assert_eq!(lease.show(), Some(1));
+        assert!(place.noted());
+        drop(lease);
+        assert_eq!((place.noted(), other.show()), (false, Some(0)));
+        fs::remove_dir_all(&place.0.path).unwrap();
+        assert_eq!(other.show(), None);
+    }
+
+    #[test]
+    fn a_slot_whose_file_was_replaced_is_held_again_or_shared() {
+        let place = Place::new("again");
+        let first = place.start();
+        place.make_again();
+        first.look();
+        assert!(is_held(&first) && !place.is_free(), "it locked the new file");
+        assert_eq!(first.term.losses(), 0);
+        place.make_again();
+        let second = place.start();
+        assert!(is_held(&second), "nothing tells that somebody holds it");
+        first.look();
+        assert!(!is_held(&first) && is_held(&second));
+        assert_eq!(first.term.losses(), 1);
+        drop(second);
+        first.look();
+        assert!(!is_held(&first), "one look at a full pool is enough");
+        assert!(place.is_free());
+    }
+
+    #[test]
+    fn a_slot_whose_directory_is_gone_is_shared_until_it_is_there_again() {
+        let place = Place::new("away");
+        let lease = place.start();
+        fs::remove_dir_all(&place.0.path).unwrap();
+        for _ in 0..2 {
+            assert_eq!(lease.show(), None);
+            assert_eq!((is_held(&lease), lease.term.losses()), (false, 1));
+        }
+        fs::create_dir(&place.0.path).unwrap();
+        assert_eq!(lease.show(), Some(1));
+        assert!(is_held(&lease) && !place.is_free());
+    }
+
+    #[test]
+    fn a_slot_whose_holder_shows_itself_is_taken_by_no_start_though_its_file_is_gone() {
+        let place = Place::new("shows");
+        let lease = place.start();
+        fs::remove_file(place.0.slot(1)).unwrap();
+        assert!(!place.is_free());
+        place.notes().note(1, now() - UNSEEN_SECONDS);
+        assert!(!place.is_free());
+        lease.look();
+        assert!(is_held(&lease) && !place.is_free());
+        drop(lease);
+        for seen in [now() - UNSEEN_SECONDS - 5, 1, now() + 100] {
+            fs::remove_file(place.0.slot(1)).unwrap();
+            place.notes().note(1, seen);
+            assert!(place.is_free(), "{seen}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_descriptor_that_stands_for_another_file_is_left_alone() {
+        use std::os::fd::AsRawFd;
+        let place = Place::new("descriptor");
+        let lease = place.start();
+        // As if the program had closed the lock and opened another file under its number.
+        let others = File::create(place.0.path.join("others")).unwrap();
+        let number = others.as_raw_fd();
+        {
+            let mut standing = lease.standing();
+            let Standing::Held(lock) = &mut *standing else { panic!("it is held") };
+            drop(lock.file.replace(others));
+        }
+        lease.look();
+        assert!(is_held(&lease) && !place.is_free(), "it locked the slot's file again");
+        drop(lease);
+        let is_open = |number: i32| fs::metadata(format!("/proc/self/fd/{number}")).is_ok();
+        assert!(!cfg!(target_os = "linux") || is_open(number));
     }
 }

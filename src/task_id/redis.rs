@@ -3,10 +3,8 @@
 
 mod renewal;
 mod server;
-mod term;
 #[cfg(feature = "redis-tls")]
 mod tls;
 
 pub(super) use self::renewal::RedisLease;
 pub(super) use self::server::Place;
-pub(super) use self::term::Term;

@@ -1,10 +1,10 @@
 //! Where a task id comes from, as a program asks for it and as it was found.
 
-use super::TaskIdPool;
 use super::claim::TaskIdClaim;
 use super::platform::{self, Variables};
 #[cfg(feature = "redis")]
 use super::redis::Place;
+use super::{TaskId, TaskIdPool};
 use crate::error::ConfigError;
 use crate::fork;
 use std::fmt;
@@ -112,6 +112,9 @@ impl TaskIdSource {
     ///
     /// Where several processes share a container and so its ordinal, say which this is with [`process`](Self::process).
     ///
+    /// A forked child has its parent's ordinal and is another process. It [leases](Self::or) if a later source can, else it
+    /// shares a bucket. Leased numbers and ordinals are not kept apart.
+    ///
     /// An ordinal beyond the pool is folded into it, modulo the pool's size, and the id then counts as shared: a
     /// service that is scaled too far goes on, visibly.
     #[must_use]
@@ -141,7 +144,7 @@ impl TaskIdSource {
     ///
     /// The directory must exist, be writable for every process that leases from it and for nobody else, and lie where no
     /// cleaner deletes from it: `/run/shop`, what systemd makes for `RuntimeDirectory=shop`, rather than `/tmp`. Containers share a
-    /// host's slots when they mount one directory. A file system that can't lock files is an error, as is one that is full; on a network file system
+    /// host's slots when they mount one directory. A file system that can't lock files is an error; on a network file system
     /// that can, a lease is as good as its locks. Pools of several sizes in one directory don't mix well: use one size.
     /// A relative path is taken from where the program is when this is called; an empty one is an error.
     ///
@@ -152,6 +155,17 @@ impl TaskIdSource {
     /// holder was found to have been killed in the last 25 s. What is left to chance, in a larger pool that was full until
     /// then, are the starts in the 25 s after a holder was killed: until one of them comes upon the free slot they may
     /// share. Leave room for the tasks that a deploy starts before it ends others.
+    ///
+    /// systemd removes `RuntimeDirectory=shop` when the first of several units that name it stops. Set
+    /// `RuntimeDirectoryPreserve=yes` in each of them, or let one base unit own the directory. Where it is removed and made
+    /// again all the same, each client notices within 10 s that its slot's file is another one: it locks that file, or takes
+    /// another free slot, or shares a bucket. [`Stats::lost_task_ids`](crate::Stats::lost_task_ids) counts every change of the
+    /// id. For up to 10 s two tasks may have had one id. A start takes no slot whose holder shows itself, even where its file
+    /// is missing.
+    ///
+    /// Files are made for those who may write in the directory: mode 0600, 0660 or 0666, and the directory's group. A file that
+    /// may only be read is locked as well. No symbolic link is followed. A slot that can't be opened counts as taken; where no
+    /// file can be made, the existing ones are leased. It is an error where nothing can be locked at all.
     ///
     /// A forked child has its parent's lock as well: the slot stays taken until both have ended or executed another
     /// program. The child is not its owner, and gives nothing back that the parent holds.
@@ -251,14 +265,16 @@ impl TaskIdSource {
     /// When there is no id to be had from this source: the error names it and says why.
     pub fn claim(&self, pool: TaskIdPool) -> Result<TaskIdClaim, ConfigError> {
         fork::check();
-        self.claim_with(pool, &platform::from_process)
+        self.claim_with(pool, &platform::from_process, None)
     }
 
-    /// As [`claim`](Self::claim), with variables from elsewhere.
+    /// As [`claim`](Self::claim), with variables from elsewhere. `parents` is the id of the process that a child was forked
+    /// from: an ordinal or a name that the two have in common is the parent's.
     pub(crate) fn claim_with(
         &self,
         pool: TaskIdPool,
         variables: Variables<'_>,
+        parents: Option<TaskId>,
     ) -> Result<TaskIdClaim, ConfigError> {
         let Process { index, of } = self.process;
         if index >= of {
@@ -266,22 +282,38 @@ impl TaskIdSource {
             return Err(ConfigError::setting(SETTING, self, reason));
         }
         let mut claim = Err(ConfigError::setting(SETTING, "", "it has no source"));
+        let mut is_parents = false;
         for choice in &self.choices {
-            claim = choice.claim(pool, self.process, variables);
+            let next = choice.claim(pool, self.process, variables, parents.map(TaskId::number));
+            if parents.is_some() && next.is_ok() && choice.is_one_a_task() {
+                is_parents = true;
+                continue;
+            }
+            // Drawn among ordinals and hashes it would be one that other tasks may have.
+            if is_parents && *choice == Choice::Random {
+                break;
+            }
+            claim = next;
             if claim.is_ok() {
                 break;
             }
         }
-        claim
+        if is_parents && claim.is_err() { Ok(TaskIdClaim::shared(pool)) } else { claim }
     }
 }
 
 impl Choice {
+    /// Whether all processes of a task get the same id from it.
+    fn is_one_a_task(&self) -> bool {
+        matches!(self, Self::Platform | Self::Hashed | Self::HashedByPlatform)
+    }
+
     fn claim(
         &self,
         pool: TaskIdPool,
         process: Process,
         variables: Variables<'_>,
+        except: Option<u32>,
     ) -> Result<TaskIdClaim, ConfigError> {
         let refused = |reason: &dyn fmt::Display| ConfigError::setting(SETTING, self, reason);
         match self {
@@ -301,13 +333,15 @@ impl Choice {
                 let identity = identity.ok_or_else(|| refused(&"nothing gives the task a name"))?;
                 Ok(TaskIdClaim::new(platform::id_of_identity(&identity, process, pool)))
             }
-            Self::Leased(directory) => TaskIdClaim::lease(directory, pool).map_err(|reason| refused(&reason)),
+            Self::Leased(directory) => {
+                TaskIdClaim::lease(directory, pool, except).map_err(|reason| refused(&reason))
+            }
             Self::LeasedInRuntimeDirectory => {
                 let listed = variables(RUNTIME_DIRECTORY)
                     .ok_or_else(|| refused(&format_args!("{RUNTIME_DIRECTORY} is not set")))?;
                 // Several are separated by colons.
                 let first = listed.split(':').next().unwrap_or_default();
-                TaskIdClaim::lease(first.as_ref(), pool).map_err(|reason| refused(&reason))
+                TaskIdClaim::lease(first.as_ref(), pool, except).map_err(|reason| refused(&reason))
             }
             #[cfg(feature = "redis")]
             Self::LeasedInRedis(place) => {
@@ -358,8 +392,8 @@ pub enum TaskIdSourceKind {
     Hashed,
     /// A lease: unique among the live processes of the host, or of all hosts where it is in Redis.
     Leased,
-    /// A bucket that other live tasks may have: every slot was leased, the lease was lost or given back, or the ordinal
-    /// was beyond the pool.
+    /// A bucket that other live tasks may have: every slot was leased, the lease was lost or given back, the ordinal was
+    /// beyond the pool, or a forked child could have no id of its own.
     Shared,
 }
 

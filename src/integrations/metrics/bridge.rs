@@ -9,6 +9,7 @@ use crate::fork;
 use crate::handle::{Distribution, MetricBuilder};
 use crate::keeper::{GaugeId, Held, Keep, SpareGauges, Tidying};
 use crate::ledger::DropReason;
+use crate::task_id::TaskId;
 use crate::unit::{Scale, TimeUnit};
 use metrics::{Key, Unit};
 use std::collections::{HashMap, HashSet};
@@ -93,7 +94,11 @@ impl Bridge {
             H::recent(|recent| recent.remember(self.id, &kept));
             return Ok(kept);
         }
-        let Some((plain, task_ids)) = labels::plain(key) else { return self.place(key) };
+        let is = |id: TaskId, value: &str| id.as_str() == value;
+        let is_own = |value: &str| {
+            is(self.client.task_id(), value) || TaskId::decided().is_some_and(|id| is(id, value))
+        };
+        let Some((plain, task_ids)) = labels::plain(key, is_own) else { return self.place(key) };
         self.client.shared().ledger.refused_tags.add(task_ids);
         let kept = self.handle(&plain)?;
         H::table(self).alias(key, &kept, self.client.shared().index.limit());

@@ -34,25 +34,19 @@ fn same_in_any_order(a: &[Label], b: &[Label]) -> bool {
     a.iter().all(|label| b.contains(label)) && b.iter().all(|label| a.contains(label))
 }
 
-/// A key without what says nothing: labels that would be a second task id, whose number is the other half of the answer,
+/// A key without what says nothing: labels that are the client's own task id, whose number is the other half of the answer,
 /// and labels that are there already. `None` where all of them say something.
-pub(super) fn plain(key: &Key) -> Option<(Key, u64)> {
+pub(super) fn plain(key: &Key, is_own: impl Fn(&str) -> bool) -> Option<(Key, u64)> {
     let labels = key.labels().as_slice();
-    let (mut kept, mut task_ids): (Vec<&Label>, u64) = (Vec::new(), 0);
-    if labels.iter().enumerate().all(|(place, label)| {
-        !becomes_task_id(label.key()) && !labels.iter().take(place).any(|earlier| earlier == label)
-    }) {
+    let is_task_id = |label: &Label| becomes_task_id(label.key()) && is_own(label.value());
+    let is_known =
+        |(place, label): (usize, &Label)| labels.iter().take(place).any(|earlier| earlier == label);
+    if !labels.iter().enumerate().any(|(place, label)| is_task_id(label) || is_known((place, label))) {
         return None;
     }
-    for label in labels {
-        if becomes_task_id(label.key()) {
-            task_ids += 1;
-        } else if !kept.contains(&label) {
-            kept.push(label);
-        }
-    }
-    let kept: Vec<Label> = kept.into_iter().cloned().collect();
-    Some((Key::from_parts(key.name_shared(), kept), task_ids))
+    let (ids, others): (Vec<_>, Vec<_>) = labels.iter().enumerate().partition(|(_, label)| is_task_id(label));
+    let kept = others.into_iter().filter(|label| !is_known(*label)).map(|(_, label)| label.clone());
+    Some((Key::from_parts(key.name_shared(), kept.collect::<Vec<_>>()), ids.len() as u64))
 }
 
 #[cfg(test)]
@@ -104,9 +98,10 @@ mod tests {
 
     #[test]
     fn what_says_nothing_is_left_out() {
-        assert!(plain(&key(&[("a", "1"), ("a", "2")])).is_none());
+        assert!(plain(&key(&[("a", "1"), ("task_id", "8"), ("a", "2")]), |id| id == "7").is_none());
         let (kept, task_ids) =
-            plain(&key(&[("Task_ID", "7"), ("a", "1"), ("task_id", "7"), ("a", "1")])).unwrap();
+            plain(&key(&[("Task_ID", "7"), ("a", "1"), ("task_id", "7"), ("a", "1")]), |id| id == "7")
+                .unwrap();
         assert_eq!(task_ids, 2);
         assert!(same(&kept, &key(&[("a", "1")])));
     }

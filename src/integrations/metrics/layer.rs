@@ -33,9 +33,15 @@ impl<R> TaskIdLayer<R> {
     }
 }
 
-/// A key with the task id in the place of what it has of one.
+/// A key with the task id. What it has of another one is under a key of its own, as a client has it.
 fn tagged(key: &Key) -> Key {
-    let own = key.labels().filter(|label| !becomes_task_id(label.key())).cloned();
+    let own = key.labels().map(|label| {
+        if becomes_task_id(label.key()) {
+            Label::new(format!("{TASK_ID_KEY}_"), label.value().to_owned())
+        } else {
+            label.clone()
+        }
+    });
     let task_id = Label::new(TASK_ID_KEY, TaskId::current().as_str().to_owned());
     Key::from_parts(key.name_shared(), own.chain([task_id]).collect::<Vec<_>>())
 }

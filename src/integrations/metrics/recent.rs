@@ -1,6 +1,7 @@
 //! The handles that a thread found lately, so that it finds them again without a lock.
 
 use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
+use crate::thread_table::ThreadTable;
 use metrics::Key;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -22,7 +23,7 @@ struct Entry<H> {
 }
 
 /// One thread's memory of one kind of handles. Without a destructor it costs its users nothing but the address.
-pub(super) struct Recent<H>(ManuallyDrop<[[Entry<H>; WAYS]; PLACES]>);
+pub(super) struct Recent<H>(ManuallyDrop<ThreadTable<[Entry<H>; WAYS], PLACES>>);
 
 thread_local! {
     static END: End = const { End };
@@ -41,23 +42,24 @@ impl Drop for End {
 
 impl<H: Handle> Recent<H> {
     pub(super) const fn new() -> Self {
-        Self(ManuallyDrop::new(
-            [const { [const { Entry { mark: Cell::new(0), kept: Cell::new(None) } }; WAYS] }; PLACES],
-        ))
+        Self(ManuallyDrop::new(ThreadTable::new()))
     }
 
     /// The handle that was found under a key, if it is still there.
     #[inline]
     pub(super) fn find(&self, recorder: u64, key: &Key) -> Option<Arc<Kept<H>>> {
         let mark = mark(recorder, key);
-        let [first, second] = self.0.get(place(mark))?;
-        let entry = if first.mark.get() == mark { first } else { second };
-        if entry.mark.get() != mark {
-            return None;
-        }
-        let known = entry.kept.take()?;
-        let kept = known.upgrade()?;
-        entry.kept.set(Some(known));
+        let kept = self.0.with(|table| {
+            let [first, second] = table.get(place(mark))?;
+            let entry = if first.mark.get() == mark { first } else { second };
+            if entry.mark.get() != mark {
+                return None;
+            }
+            let known = entry.kept.take()?;
+            let kept = known.upgrade()?;
+            entry.kept.set(Some(known));
+            Some(kept)
+        })??;
         if !kept.is(recorder, key) {
             return None;
         }
@@ -72,17 +74,23 @@ impl<H: Handle> Recent<H> {
             return;
         }
         let mark = mark(recorder, &kept.key);
-        let Some([first, second]) = self.0.get(place(mark)) else { return };
-        let known = first.kept.replace(Some(Arc::downgrade(kept)));
-        let earlier = first.mark.replace(mark);
-        if earlier != mark {
-            second.mark.set(earlier);
-            second.kept.set(known);
-        }
+        let entry = || Entry { mark: Cell::new(0), kept: Cell::new(None) };
+        self.0.with_made(
+            || [entry(), entry()],
+            |table| {
+                let Some([first, second]) = table.get(place(mark)) else { return };
+                let known = first.kept.replace(Some(Arc::downgrade(kept)));
+                let earlier = first.mark.replace(mark);
+                if earlier != mark {
+                    second.mark.set(earlier);
+                    second.kept.set(known);
+                }
+            },
+        );
     }
 
     fn forget(&self) {
-        self.0.as_flattened().iter().for_each(|entry| entry.kept.set(None));
+        self.0.drop_table();
     }
 }
 

@@ -1,9 +1,8 @@
 //! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
 
 use super::server::{Place, Server, Wish};
-use super::term::Term;
 use crate::fork;
-use crate::task_id::TaskIdPool;
+use crate::task_id::{TaskIdPool, Term};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,6 +43,8 @@ enum Stage {
     Running,
     /// The thread is to give the lease back.
     Leaving,
+    /// The thread is to end, and to leave the lease as it is.
+    Abandoned,
     /// The thread has ended: there never was a lease, and why.
     Failed(String),
     /// The thread has ended, and gave back what it had.
@@ -77,6 +78,12 @@ impl RedisLease {
 
     pub(in crate::task_id) fn term(&self) -> &Arc<Term> {
         &self.term
+    }
+
+    /// In a process that was restored from a snapshot: the lease is the original's.
+    pub(in crate::task_id) fn abandon(&self) {
+        self.progress.abandon();
+        self.term.give_back();
     }
 
     /// Gives the lease back. A forked child has nothing to give back.
@@ -121,7 +128,7 @@ impl Progress {
     fn leave(&self) {
         {
             let mut stage = self.stage();
-            if !matches!(*stage, Stage::Failed(_) | Stage::Ended) {
+            if !matches!(*stage, Stage::Failed(_) | Stage::Ended | Stage::Abandoned) {
                 *stage = Stage::Leaving;
                 self.changed.notify_all();
             }
@@ -129,17 +136,27 @@ impl Progress {
         let _ended = self.wait(END_TIMEOUT, |stage| *stage == Stage::Leaving);
     }
 
+    /// Has the thread end, and waits for nothing.
+    fn abandon(&self) {
+        let mut stage = self.stage();
+        if !matches!(*stage, Stage::Failed(_) | Stage::Ended) {
+            *stage = Stage::Abandoned;
+            self.changed.notify_all();
+        }
+    }
+
     /// The thread has come to another stage, unless it is told to leave.
     fn reach(&self, reached: Stage) {
         let mut stage = self.stage();
-        if *stage != Stage::Leaving || reached == Stage::Ended {
+        if !Self::is_over(&stage) || reached == Stage::Ended {
             *stage = reached;
             self.changed.notify_all();
         }
     }
 
-    fn is_left(&self) -> bool {
-        *self.stage() == Stage::Leaving
+    /// Whether the thread is to end.
+    fn is_over(stage: &Stage) -> bool {
+        matches!(stage, Stage::Leaving | Stage::Abandoned)
     }
 }
 
@@ -161,16 +178,22 @@ impl Renewal {
             return;
         }
         self.progress.reach(Stage::Running);
+        let is_abandoned;
         loop {
             let pause = self.lease / if tried.is_ok() { RENEWALS } else { TRIES };
-            drop(self.progress.wait(jittered(pause), |stage| *stage != Stage::Leaving));
-            if self.progress.is_left() {
+            let stage = self.progress.wait(jittered(pause), |stage| !Progress::is_over(stage)).clone();
+            if Progress::is_over(&stage) {
+                is_abandoned = stage == Stage::Abandoned;
                 break;
             }
             tried = self.try_once();
         }
         // Before it is free for others.
         self.term.give_back();
+        if is_abandoned {
+            self.progress.reach(Stage::Ended);
+            return;
+        }
         if let Wish::Number(Some(number)) = self.wish {
             let _ = catch_unwind(AssertUnwindSafe(|| self.server.give_back(number)));
         }

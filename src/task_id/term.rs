@@ -1,18 +1,25 @@
-//! The id of a process that leases in Redis: it changes when a lease is lost or won.
+//! The id of a process that leases one: it changes when a lease is lost or won.
 
 use crate::task_id::{TaskId, TaskIdPool, TaskIdSourceKind};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(feature = "redis")]
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Bits of a [`Standing`] that are the bucket's number: enough for the largest pool.
 const NUMBER_BITS: u32 = 20;
 const _: () = assert!(TaskIdPool::MAX_SIZE < 1 << NUMBER_BITS);
 
+/// The time of a lease that ends by being lost alone, as one of a file does.
+const UNTIL_LOST: u64 = u64::MAX >> NUMBER_BITS;
+
 /// The count of live tasks where nobody knows it.
+#[cfg(feature = "redis")]
 const UNKNOWN: u32 = u32::MAX;
 
 /// The part of a lease after which its id is given up, counted from before it was asked for. What is left is time for
 /// clocks that do not run alike, and for the packets under way.
+#[cfg(any(feature = "redis", test))]
 fn usable(lease: Duration) -> Duration {
     lease * 2 / 3
 }
@@ -27,6 +34,7 @@ pub(crate) struct Term {
     pool: TaskIdPool,
     origin: Instant,
     standing: AtomicU64,
+    #[cfg(feature = "redis")]
     live: AtomicU32,
     losses: AtomicU64,
 }
@@ -35,7 +43,7 @@ pub(crate) struct Term {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
     number: u32,
-    // 0 is never: the bucket is shared.
+    // 0 is never: the bucket is shared. `UNTIL_LOST` has no end.
     until: u64,
 }
 
@@ -61,13 +69,14 @@ impl Term {
             pool: start.pool(),
             origin: now,
             standing: AtomicU64::new(Standing::shared(start.number()).pack()),
+            #[cfg(feature = "redis")]
             live: AtomicU32::new(UNKNOWN),
             losses: AtomicU64::new(0),
         }
     }
 
     /// The id at this moment.
-    pub(in crate::task_id) fn task_id(&self) -> TaskId {
+    pub(super) fn task_id(&self) -> TaskId {
         self.task_id_at(Instant::now())
     }
 
@@ -82,7 +91,7 @@ impl Term {
         loop {
             let word = self.standing.load(Ordering::Relaxed);
             let standing = Standing::unpack(word);
-            if standing.until == 0 || self.millis(now) < standing.until {
+            if [0, UNTIL_LOST].contains(&standing.until) || self.millis(now) < standing.until {
                 return standing;
             }
             self.leave(word);
@@ -101,11 +110,19 @@ impl Term {
         }
     }
 
+    /// A lease was won that needs no renewal.
+    pub(super) fn hold_until_lost(&self, number: u32) {
+        let held = Standing { number, until: UNTIL_LOST }.pack();
+        self.count_loss_of(Standing::unpack(self.standing.swap(held, Ordering::Relaxed)), number);
+    }
+
     /// A lease was won or renewed that was asked for at `asked`. An answer that took too long is worth nothing.
+    #[cfg(feature = "redis")]
     pub(super) fn hold(&self, number: u32, asked: Instant, lease: Duration) {
         self.hold_at(number, asked, lease, Instant::now());
     }
 
+    #[cfg(any(feature = "redis", test))]
     fn hold_at(&self, number: u32, asked: Instant, lease: Duration, now: Instant) {
         // Gives up what is over by now.
         let before = self.standing_at(now);
@@ -136,29 +153,32 @@ impl Term {
     }
 
     /// The lease is given back. It is not lost, but other tasks may have the bucket from now on.
+    #[cfg(any(feature = "redis", test))]
     pub(super) fn give_back(&self) {
         let number = Standing::unpack(self.standing.load(Ordering::Relaxed)).number;
         self.standing.store(Standing::shared(number).pack(), Ordering::Relaxed);
     }
 
+    #[cfg(feature = "redis")]
     pub(super) fn note_live(&self, live: Option<u32>) {
         self.live.store(live.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     /// How many tasks held a lease when Redis was last asked; `None` while it does not answer.
-    pub(in crate::task_id) fn live(&self) -> Option<u32> {
+    #[cfg(feature = "redis")]
+    pub(super) fn live(&self) -> Option<u32> {
         Some(self.live.load(Ordering::Relaxed)).filter(|live| *live != UNKNOWN)
     }
 
     /// How often a lease was lost.
-    pub(in crate::task_id) fn losses(&self) -> u64 {
+    pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::Acquire)
     }
 
     /// Whole milliseconds since the origin, one more so that it is never 0.
     fn millis(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.origin).as_millis();
-        u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1).min(u64::MAX >> NUMBER_BITS)
+        u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1).min(UNTIL_LOST - 1)
     }
 }
 
@@ -272,7 +292,7 @@ mod tests {
 
     #[test]
     fn every_number_and_time_fits_the_word() {
-        let latest = u64::MAX >> NUMBER_BITS;
+        let latest = UNTIL_LOST;
         for number in [1, 999, TaskIdPool::MAX_SIZE] {
             for until in [0, 1, 1 << 40, latest] {
                 let standing = Standing { number, until };
