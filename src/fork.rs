@@ -104,7 +104,9 @@ pub fn after_restore() {
     let clients = list.present();
     // What other threads acquired before is the original's from here on, and each worker sees that it is outlived.
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    clients.iter().for_each(|client| client.outlive_worker());
+    for client in &clients {
+        client.outlive_worker();
+    }
     task_id::start_over(task_id::Origin::Restored);
     let all_started = start_over(&clients, Shared::start_over_restored);
     finish(list, all_started);
@@ -249,7 +251,8 @@ fn ask_for_threads() {
 
 /// Whether every client got its worker.
 fn start_over(clients: &[Arc<Shared>], act: impl Fn(&Arc<Shared>) -> bool) -> bool {
-    clients.iter().fold(true, |all, client| act(client) && all)
+    // Each, whatever became of the others.
+    clients.iter().filter(|client| !act(client)).count() == 0
 }
 
 fn finish(mut list: MutexGuard<'_, Clients>, all_started: bool) {

@@ -83,7 +83,7 @@ impl Shared {
     #[inline]
     pub(crate) fn offer(&self, record: Record) -> Option<DropReason> {
         if fork::check() {
-            return self.refuse_reentrant(&record);
+            return Some(self.refuse_reentrant(&record));
         }
         self.post().channel.offer(record, &self.ledger)
     }
@@ -91,9 +91,9 @@ impl Shared {
     /// In a forked child whose worker this very thread is starting, by an allocator that counts: the channel is still the
     /// parent's, and may have been left half-way through a change.
     #[cold]
-    fn refuse_reentrant(&self, record: &Record) -> Option<DropReason> {
+    fn refuse_reentrant(&self, record: &Record) -> DropReason {
         self.ledger.refuse(DropReason::AfterShutdown, record.values());
-        Some(DropReason::AfterShutdown)
+        DropReason::AfterShutdown
     }
 
     /// Books values that are dropped before they are anywhere, and says why they were.

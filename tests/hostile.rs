@@ -224,7 +224,9 @@ fn clean_tag(dialect: Dialect, key: &str, value: &str) -> Option<(String, String
         _ => key = support::label(&key),
     }
     value = value.chars().take(200 - 1 - key.chars().count()).collect();
-    (!key.is_empty() && !key.eq_ignore_ascii_case("task_id")).then_some((key, value))
+    // Another task's id is told from the client's own.
+    let key = if key.eq_ignore_ascii_case("task_id") { "task_id_".to_owned() } else { key };
+    (!key.is_empty()).then_some((key, value))
 }
 
 /// The tags that are meant: a context's own are sorted and those that become equal stand once; then come the global one,

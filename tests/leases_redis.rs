@@ -421,6 +421,32 @@ fn a_server_that_says_nothing_is_an_error_within_seconds_or_the_turn_of_the_next
     assert_eq!((claim.task_id().number(), kind(&claim)), (42, TaskIdSourceKind::Fixed));
 }
 
+/// What an answer without an end costs: this server goes on until nobody reads any more.
+#[test]
+fn an_answer_without_an_end_is_read_no_further_than_any_answer_goes() {
+    for (start, rest) in
+        [(&b"*2147483647\r\n"[..], &b":1\r\n"[..]), (b"$2147483647\r\n", b"x"), (b"+", b"x"), (b"-", b"x")]
+    {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", server.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut connection, _) = server.accept().unwrap();
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(start);
+            let rest = rest.repeat(1024);
+            // So much fits into the buffers on the way; whoever reads on makes it more.
+            let mut written = 0;
+            while written < 64 << 20 && connection.write_all(&rest).is_ok() {
+                written += rest.len();
+            }
+            written
+        });
+        let refused = TaskIdSource::leased_in_redis(url, "ids").claim(TaskIdPool::DEFAULT).unwrap_err();
+        assert!(refused.to_string().contains("leased_in_redis"), "{refused}");
+        assert!(serving.join().unwrap() < 64 << 20, "it was read on and on");
+    }
+}
+
 #[test]
 fn what_is_no_redis_is_an_error_that_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

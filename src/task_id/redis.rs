@@ -1,6 +1,7 @@
 //! Leases in Redis, for tasks of more than one host: the server's side of one, who renews it, and which id a process has
 //! meanwhile.
 
+mod link;
 mod renewal;
 mod server;
 #[cfg(feature = "redis-tls")]

@@ -4,7 +4,9 @@ use crate::task_id::{TaskId, TaskIdPool, TaskIdSourceKind};
 #[cfg(feature = "redis")]
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+#[cfg(any(feature = "redis", test))]
+use std::time::Duration;
+use std::time::Instant;
 
 /// Bits of a [`Standing`] that are the bucket's number: enough for the largest pool.
 const NUMBER_BITS: u32 = 20;

@@ -1,18 +1,17 @@
 //! Counters that are set rather than added to: what they grew by since they were set last.
 
-use crate::thread_table::ThreadTable;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Counters of which a thread knows what it saw last.
-const PLACES: usize = 256;
+const PLACES: usize = 96;
 
 thread_local! {
-    static SEEN: ThreadTable<Cell<Seen>, PLACES> = const { ThreadTable::new() };
+    static SEEN: [Cell<Seen>; PLACES] = const { [const { Cell::new(Seen { id: 0, restarts: 0, reading: 0 }) }; PLACES] };
 }
 
 /// What a thread saw of a counter the last time it set it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Seen {
     id: u32,
     restarts: u32,
@@ -75,9 +74,7 @@ impl Absolute {
 
     /// Whether this thread saw a higher value and no restart since.
     fn saw_more_than(&self, reading: u64) -> bool {
-        // A thread that is ending saw nothing.
-        let seen = SEEN.try_with(|seen| seen.with(|seen| seen.get(self.place()).map(Cell::get))).ok();
-        let seen = seen.flatten().flatten();
+        let seen = SEEN.with(|seen| seen.get(self.place()).map(Cell::get));
         let restarts = self.restarts.load(Ordering::Acquire);
         seen.is_some_and(|seen| {
             seen.id == self.id
@@ -99,12 +96,10 @@ impl Absolute {
     }
 
     fn note(&self, restarts: u32, reading: u64) {
-        let _ = SEEN.try_with(|seen| {
-            seen.with_made(Cell::default, |seen| {
-                if let Some(place) = seen.get(self.place()) {
-                    place.set(Seen { id: self.id, restarts, reading });
-                }
-            })
+        SEEN.with(|seen| {
+            if let Some(place) = seen.get(self.place()) {
+                place.set(Seen { id: self.id, restarts, reading });
+            }
         });
     }
 

@@ -1,5 +1,6 @@
 //! A Redis server as a place of leases: one sorted set, each holder a member with the time at which its lease expires.
 
+use super::link::Link;
 use crate::task_id::TaskIdPool;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -113,7 +114,7 @@ pub(super) struct Answer {
 /// A server, and the connection to it while there is one.
 pub(super) struct Server {
     client: redis::Client,
-    connection: Option<redis::Connection>,
+    connection: Option<Link>,
     place: Place,
     pool: TaskIdPool,
     // Nobody else knows it, a forked child included, which draws its own.
@@ -162,19 +163,15 @@ impl Server {
         // After an error it is closed: an answer that comes late would be taken for the next one's.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().map_err(|error| error.to_string())?,
+            None => self.connect()?,
         };
-        let answer = command.query(&mut connection).map_err(|error| error.to_string())?;
+        let answer = connection.query(command)?;
         self.connection = Some(connection);
         Ok(answer)
     }
 
-    fn connect(&self) -> redis::RedisResult<redis::Connection> {
-        let timeout = (self.place.lease / 6).min(MAX_TIMEOUT);
-        let connection = self.client.get_connection_with_timeout(timeout)?;
-        connection.set_read_timeout(Some(timeout))?;
-        connection.set_write_timeout(Some(timeout))?;
-        Ok(connection)
+    fn connect(&self) -> Result<Link, String> {
+        Link::open(self.client.get_connection_info(), (self.place.lease / 6).min(MAX_TIMEOUT))
     }
 }
 
