@@ -313,6 +313,7 @@ mod tests {
     use super::*;
     use arbtest::arbitrary::{Result, Unstructured};
     use std::env;
+    use std::io::Write;
     use std::thread;
 
     const YEAR: u64 = 365 * 86_400 * 1_000_000_000;
@@ -581,6 +582,6 @@ mod tests {
         let exact = cell.read(last, || origin + cell.now());
         assert_eq!(exact.in_use, HELD);
         assert_eq!(exact.busy, busy + HELD * (exact.at - start));
-        println!("{} operations, {readings} readings", operations());
+        let _ = writeln!(std::io::stderr(), "{} operations, {readings} readings", operations());
     }
 }

@@ -57,6 +57,19 @@ pub(crate) fn assert_conserved(stats: &Stats) {
     }
 }
 
+/// The same, as soon as the worker is idle.
+#[track_caller]
+pub(crate) fn assert_conserved_when_idle(client: &Client) -> Stats {
+    wait_until(|| {
+        let mut left = client.stats().sent;
+        left += client.stats().dropped_total();
+        left == client.stats().accepted
+    });
+    let stats = client.stats();
+    assert_conserved(&stats);
+    stats
+}
+
 /// Has a client flush as it does by itself, which takes as long as the worker may be held for its agent and no longer.
 #[track_caller]
 pub(crate) fn flush_unasked(client: &Client) {
