@@ -1,8 +1,11 @@
 //! What became of every value: accepted, sent, or dropped for a reason.
 
+mod account;
 mod reach;
 mod striped;
 
+use self::account::Account;
+pub(crate) use self::account::Count;
 pub(crate) use self::reach::Reach;
 pub(crate) use self::striped::{Share, StripedCount};
 
@@ -10,7 +13,6 @@ use crate::fork::PerProcess;
 use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Why values were dropped.
@@ -255,8 +257,6 @@ impl fmt::Display for Stats {
 }
 
 /// The running count behind [`Stats`].
-///
-/// All orderings are `Relaxed`: the counts publish nothing but themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     reach: PerProcess<Reach>,
@@ -278,63 +278,6 @@ pub(crate) struct Ledger {
     pub(crate) shared_task_ids: Count,
     pub(crate) lost_task_ids: Count,
     pub(crate) flushes: Count,
-}
-
-/// A number that only grows, but for what was sent.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add(&self, n: u64) {
-        // Most amounts are 0: no cache line is taken from another core for them.
-        if n != 0 {
-            self.0.fetch_add(n, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Account {
-    values: Count,
-    lines: Count,
-    packets: Count,
-    bytes: Count,
-}
-
-impl Account {
-    fn add(&self, tally: Tally) {
-        self.values.add(tally.values);
-        self.lines.add(tally.lines);
-        self.packets.add(tally.packets);
-        self.bytes.add(tally.bytes);
-    }
-
-    fn take_back(&self, tally: Tally) {
-        let minus = u64::wrapping_neg;
-        self.add(Tally {
-            values: minus(tally.values),
-            lines: minus(tally.lines),
-            packets: minus(tally.packets),
-            bytes: minus(tally.bytes),
-        });
-    }
-
-    fn get(&self) -> Tally {
-        Tally {
-            values: self.values.get(),
-            lines: self.lines.get(),
-            packets: self.packets.get(),
-            bytes: self.bytes.get(),
-        }
-    }
 }
 
 impl Ledger {

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::io::Write;
 use std::sync::Mutex;
 use support::PATIENCE;
 use tasktag::testing::Capture;
@@ -26,16 +25,6 @@ extern "C" fn end_if_stuck() {
 /// Counts its end, and makes a client for it.
 struct Counting(Client);
 
-impl Write for Counting {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Drop for Counting {
     fn drop(&mut self) {
         self.0.counter("ends").increment(1);
@@ -49,10 +38,15 @@ fn what_a_client_held_is_let_go_after_a_fork_and_not_in_it() {
     // SAFETY: Both are of the type that is asked for, live as long as the process, and do not unwind.
     assert_eq!(unsafe { libc::pthread_atfork(Some(let_go), None, Some(end_if_stuck)) }, 0);
     let other = support::builder().capture(&Capture::new()).build().unwrap();
-    let guard = Client::builder().task_id(TaskId::current()).writer(Counting(other.client().clone())).build();
-    let guard = guard.unwrap();
+    let held = Counting(other.client().clone());
+    let builder = Client::builder().task_id(TaskId::current()).capture(&Capture::new()).on_loss(move |_| {
+        let _ = &held;
+    });
+    let guard = builder.clone().build().unwrap();
     let client = guard.client().clone();
     guard.shutdown(PATIENCE).unwrap();
+    // The closure outlived the worker for another client of the builder, and is the first one's alone from now on.
+    drop(builder);
     *LAST.lock().unwrap() = Some(client);
     end_if_stuck();
     // SAFETY: The child uses what its one thread may use in a program of this C library: memory and new threads.

@@ -99,7 +99,8 @@ impl Udp {
         self.was_tried = true;
         let packet = packets.just_first();
         // Once without any, to say why there is none.
-        for _ in 0..self.resolver.addresses().len().max(1) {
+        let addresses = self.resolver.addresses().len().max(1);
+        for number in 1..=addresses {
             let sent = self.try_send(packet);
             match (sent, self.answer()) {
                 (None, _) => break,
@@ -114,7 +115,9 @@ impl Udp {
                 (Some(Ok(_)), Some(error)) | (Some(Err(error)), _) => self.failure = Some(error.into()),
             }
             self.doubt();
-            self.move_on();
+            if number < addresses {
+                self.move_on();
+            }
         }
         // The others are not spared the attempt: the agent may be back.
         Delivery::lost(1)
