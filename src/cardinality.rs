@@ -6,14 +6,12 @@ use crate::encode::SUFFIXES;
 use crate::index::Index;
 use crate::kind::Kind;
 use crate::task_id::{TaskIdOn, TaskIdPool};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Time series that the Datadog Agent makes of a histogram: maximum, median, average, count and 95th percentile.
 const HISTOGRAM_SERIES: u64 = 5;
 /// Time series that Datadog makes of a distribution: count, sum, minimum, maximum and average.
 const DISTRIBUTION_SERIES: u64 = 5;
-/// Gauges of a summary, beside its count.
-const SUMMARY_GAUGES: u64 = SUFFIXES.len() as u64;
 
 /// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) takes it.
 ///
@@ -30,6 +28,7 @@ const SUMMARY_GAUGES: u64 = SUFFIXES.len() as u64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CardinalityReport {
     metrics: Vec<MetricCardinality>,
+    clashing: usize,
 }
 
 /// One metric's contexts.
@@ -46,16 +45,32 @@ pub struct MetricCardinality {
 impl CardinalityReport {
     /// Of a client whose kinds carry the task id so, and whose main agent gets distributions as summaries, or not.
     pub(crate) fn of(index: &Index, task_id_on: TaskIdOn, summaries: bool) -> Self {
-        let mut metrics: BTreeMap<String, (Counted, Kind)> = BTreeMap::new();
-        for context in index.contexts() {
-            let (counted, _) =
-                metrics.entry(context.name.clone()).or_insert_with(|| (Counted::default(), context.kind));
-            counted.add(&context, task_id_on, summaries);
+        let mut contexts = index.contexts();
+        // Of contexts that write the same line it is the first that has it: always the same one.
+        contexts.sort_unstable_by(|a, b| {
+            let names = a.name.cmp(&b.name).then_with(|| a.tags.iter().cmp(b.tags.iter()));
+            let rest = |context: &Context| (context.kind as u8, context.tags.without_task_id);
+            names.then_with(|| rest(a).cmp(&rest(b)))
+        });
+        let mut written = HashSet::new();
+        let mut metrics: HashMap<(String, Kind), Counted> = HashMap::new();
+        for context in contexts {
+            let counted = metrics.entry((context.name.clone(), context.kind)).or_default();
+            counted.add(&context);
+            for line in lines(&context, summaries) {
+                if written.insert(index.main_line(&context, line.suffix, line.kind)) {
+                    let with_task_id = !context.tags.without_task_id && task_id_on.includes(line.kind);
+                    counted.series.add(line.series, with_task_id);
+                }
+            }
         }
         let mut metrics: Vec<_> =
-            metrics.into_iter().map(|(name, (counted, kind))| counted.report(name, kind)).collect();
-        metrics.sort_by(|a, b| b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name)));
-        Self { metrics }
+            metrics.into_iter().map(|((name, kind), counted)| counted.report(name, kind)).collect();
+        metrics.sort_by(|a, b| {
+            let series = b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name));
+            series.then_with(|| (a.kind as u8).cmp(&(b.kind as u8)))
+        });
+        Self { metrics, clashing: index.clashing(0) }
     }
 
     /// The metrics, the one with the most time series first.
@@ -70,7 +85,14 @@ impl CardinalityReport {
         self.metrics.iter().map(|metric| metric.contexts).sum()
     }
 
-    /// Time series that one task makes.
+    /// Contexts that the main agent can't tell from another, because their lines are the same: see
+    /// [`Stats::clashing_contexts`](crate::Stats::clashing_contexts).
+    #[must_use]
+    pub fn clashing_contexts(&self) -> usize {
+        self.clashing
+    }
+
+    /// Time series that one task makes at the main agent. What several contexts write alike is one of them.
     #[must_use]
     pub fn series(&self) -> u64 {
         self.metrics.iter().map(MetricCardinality::series).sum()
@@ -88,7 +110,7 @@ impl CardinalityReport {
 }
 
 impl MetricCardinality {
-    /// The metric's name, without the prefix.
+    /// The metric's name as it is written, without the prefix.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -152,6 +174,12 @@ struct Series {
     without: u64,
 }
 
+impl Series {
+    fn add(&mut self, series: u64, with_task_id: bool) {
+        *(if with_task_id { &mut self.with_task_id } else { &mut self.without }) += series;
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counted {
     contexts: usize,
@@ -160,12 +188,8 @@ struct Counted {
 }
 
 impl Counted {
-    fn add(&mut self, context: &Context, task_id_on: TaskIdOn, summaries: bool) {
+    fn add(&mut self, context: &Context) {
         self.contexts += 1;
-        for (kind, series) in series_of(context, summaries) {
-            let with_task_id = !context.tags.without_task_id && task_id_on.includes(kind);
-            *(if with_task_id { &mut self.series.with_task_id } else { &mut self.series.without }) += series;
-        }
         for (key, value) in context.tags.iter() {
             self.values.entry(key.to_owned()).or_default().insert(value.to_owned());
         }
@@ -178,18 +202,30 @@ impl Counted {
     }
 }
 
-/// How many time series of a counter and of another kind a context makes.
-fn series_of(context: &Context, summaries: bool) -> [(Kind, u64); 2] {
-    let (counters, others) = match (&context.cell, context.kind) {
-        (Cell::Gauge(cell), _) => (0, 1 + u64::from(cell.keeps_peak())),
-        (Cell::Occupancy(cell), _) => (0, 2 + u64::from(cell.capacity() > 0)),
-        (Cell::Distribution(_), _) if summaries => {
-            return [(Kind::Counter, 1), (Kind::Gauge, SUMMARY_GAUGES)];
+/// One of the lines that a context writes.
+struct Line {
+    // What stands behind the name.
+    suffix: &'static str,
+    kind: Kind,
+    // What a server makes of it.
+    series: u64,
+}
+
+/// The lines of a context at an agent that gets distributions as summaries, or not.
+fn lines(context: &Context, summaries: bool) -> Vec<Line> {
+    let line = |suffix, kind, series| Line { suffix, kind, series };
+    let gauge = |suffix| line(suffix, Kind::Gauge, 1);
+    match (&context.cell, context.kind) {
+        (Cell::Gauge(cell), _) if cell.keeps_peak() => vec![gauge(""), gauge(".max")],
+        (Cell::Occupancy(cell), _) if cell.capacity() > 0 => {
+            vec![gauge(".in_use"), gauge(".in_use.max"), gauge(".utilization")]
         }
-        (Cell::Distribution(_), Kind::Distribution) => (0, DISTRIBUTION_SERIES),
-        (Cell::Distribution(_), _) => (0, HISTOGRAM_SERIES),
-        (Cell::Counter(_), _) => (1, 0),
-        (Cell::Set(_), _) => (0, 1),
-    };
-    [(Kind::Counter, counters), (context.kind, others)]
+        (Cell::Occupancy(_), _) => vec![gauge(".in_use"), gauge(".in_use.max")],
+        (Cell::Distribution(_), _) if summaries => {
+            [line(".count", Kind::Counter, 1)].into_iter().chain(SUFFIXES.map(gauge)).collect()
+        }
+        (Cell::Distribution(_), Kind::Distribution) => vec![line("", context.kind, DISTRIBUTION_SERIES)],
+        (Cell::Distribution(_), _) => vec![line("", context.kind, HISTOGRAM_SERIES)],
+        (Cell::Gauge(_) | Cell::Counter(_) | Cell::Set(_), _) => vec![line("", context.kind, 1)],
+    }
 }

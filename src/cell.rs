@@ -35,8 +35,8 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    /// Whether anything but this one reference, the context's own, holds the cell: a handle, a guard or a record.
-    pub(crate) fn is_held(&self) -> bool {
+    /// Whether there are more references to the cell than the `known` ones.
+    pub(crate) fn is_held_by_more_than(&self, known: usize) -> bool {
         let references = match self {
             Self::Gauge(cell) => Arc::strong_count(cell),
             Self::Counter(cell) => Arc::strong_count(cell),
@@ -46,6 +46,6 @@ impl Cell {
         };
         // Whoever let go of the cell last wrote to it before: Acquire, after the Release in the drop of an `Arc`.
         fence(Ordering::Acquire);
-        references > 1
+        references > known
     }
 }

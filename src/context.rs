@@ -2,8 +2,9 @@
 
 use crate::cell::Cell;
 use crate::kind::Kind;
-use crate::tag::{TagList, Tags};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::tag::{DistinctTags, Tags};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A name, its tags and the cell that they stand for.
 #[derive(Debug)]
@@ -22,12 +23,35 @@ pub(crate) struct Context {
     folded: Option<AtomicU64>,
     /// Its tags are bounded otherwise: it takes no room from the metric's others.
     pub(crate) is_bounded: bool,
+    // How many aliases there are, or were: each refers to the cell.
+    aliases: AtomicUsize,
+    // Whose alias this is. It keeps that one from being forgotten while a thread remembers the alias.
+    alias_of: Option<Arc<Context>>,
 }
 
 impl Context {
     pub(crate) fn new(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
         let [called, registered, retired] = [const { AtomicBool::new(false) }; 3];
-        Self { name, tags, kind, cell, called, registered, retired, folded: None, is_bounded: false }
+        Self {
+            name,
+            tags,
+            kind,
+            cell,
+            called,
+            registered,
+            retired,
+            folded: None,
+            is_bounded: false,
+            aliases: AtomicUsize::new(0),
+            alias_of: None,
+        }
+    }
+
+    /// Another name and other tags for a context, which are written as its own are. They stand for the same cell.
+    pub(crate) fn alias(name: String, tags: Tags, context: &Arc<Self>) -> Self {
+        context.aliases.fetch_add(1, Ordering::Relaxed);
+        let alias_of = Some(Arc::clone(context));
+        Self { alias_of, ..Self::new(name, tags, context.kind, context.cell.clone()) }
     }
 
     /// The context that stands for all of a metric for which there was no room.
@@ -52,10 +76,32 @@ impl Context {
         self.folded.as_ref().map_or(0, |folded| folded.swap(0, Ordering::Relaxed))
     }
 
-    /// Whether it is the context of a name and tags, in whatever order these are.
+    /// Whether it is the context of a name, a kind and tags, in whatever order these are.
     #[inline]
-    pub(crate) fn is(&self, name: &str, tags: &TagList<'_>) -> bool {
-        self.name == name && self.tags.are(tags)
+    pub(crate) fn is(&self, name: &str, tags: &DistinctTags<'_, '_>, kind: Kind) -> bool {
+        self.kind == kind && self.name == name && self.tags.are(tags)
+    }
+
+    /// The context that this is, or of which it is an alias.
+    pub(crate) fn original(&self) -> &Self {
+        self.alias_of.as_deref().unwrap_or(self)
+    }
+
+    /// Whether anything but the context and its aliases holds the cell: a handle, a guard or a record.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held_beside(0)
+    }
+
+    /// As [`is_held`](Self::is_held), by anything but so many handles.
+    pub(crate) fn is_held_beside(&self, handles: usize) -> bool {
+        self.cell.is_held_by_more_than(1 + self.aliases.load(Ordering::Relaxed) + handles)
+    }
+
+    /// Tells the context of this alias that it was called.
+    pub(crate) fn pass_on_call(&self) {
+        if let Some(context) = self.alias_of.as_ref().filter(|_| self.take_called()) {
+            context.call();
+        }
     }
 
     /// Notes a call by name.

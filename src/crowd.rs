@@ -1,6 +1,7 @@
 //! What was refused for want of room, and what would have to leave for it.
 
 use crate::context::Context;
+use crate::kind::Kind;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -57,20 +58,32 @@ impl Refused {
 pub(crate) struct Crowd {
     /// Any of the client's.
     pub(crate) client: usize,
-    /// Those of one metric.
-    pub(crate) metrics: HashMap<String, usize>,
+    // Those of one metric. A name may be that of a counter and of one other metric.
+    metrics: HashMap<Kind, HashMap<String, usize>>,
 }
 
 impl Crowd {
-    /// Whether a context of this name takes room from something that was refused.
+    /// Of contexts that the client's limit kept out.
+    pub(crate) fn of_client(refused: usize) -> Self {
+        Self { client: refused, metrics: HashMap::new() }
+    }
+
+    /// Counts contexts that a metric's own limit kept out.
+    pub(crate) fn add(&mut self, name: &str, kind: Kind, refused: usize) {
+        if refused > 0 {
+            *self.metrics.entry(kind).or_default().entry(name.to_owned()).or_default() += refused;
+        }
+    }
+
+    /// Whether a context of this name, as it is written, takes room from something that was refused.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn concerns(&self, name: &str) -> bool {
-        self.client > 0 || self.metrics.contains_key(name)
+        self.client > 0 || self.metrics.values().any(|metrics| metrics.contains_key(name))
     }
 
     /// Whether something has to leave.
     pub(crate) fn is_any_missing(&self) -> bool {
-        self.client > 0 || self.metrics.values().any(|missing| *missing > 0)
+        self.client > 0 || self.metrics.values().flat_map(HashMap::values).any(|missing| *missing > 0)
     }
 
     /// Whether what was refused would find room if the context left.
@@ -80,7 +93,8 @@ impl Crowd {
 
     /// The same for the limit of the context's metric alone.
     pub(crate) fn metric_gains_by(&self, context: &Context) -> bool {
-        !context.is_bounded && self.metrics.get(&context.name).is_some_and(|missing| *missing > 0)
+        let missing = || self.metrics.get(&context.kind)?.get(&context.name);
+        !context.is_bounded && missing().is_some_and(|missing| *missing > 0)
     }
 
     /// A context left.
@@ -89,7 +103,8 @@ impl Crowd {
             return;
         }
         self.client = self.client.saturating_sub(1);
-        if let Some(missing) = self.metrics.get_mut(&context.name).filter(|_| !context.is_bounded) {
+        let metrics = self.metrics.get_mut(&context.kind).filter(|_| !context.is_bounded);
+        if let Some(missing) = metrics.and_then(|metrics| metrics.get_mut(&context.name)) {
             *missing = missing.saturating_sub(1);
         }
     }

@@ -9,6 +9,7 @@ mod number;
 mod protocol;
 mod sent_as;
 mod serverless;
+mod spelling;
 mod statsd;
 mod summary;
 
@@ -19,6 +20,7 @@ pub(crate) use self::dialect::Grammar;
 pub(crate) use self::group::{Group, groups};
 pub(crate) use self::number::split_counts;
 pub(crate) use self::sent_as::SentAs;
+pub(crate) use self::spelling::{Spelled, Spelling};
 pub(crate) use self::summary::{SUFFIXES, summary};
 
 use self::clean::MAX_NAME;
@@ -28,6 +30,7 @@ use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
 use crate::task_id::TaskIdOn;
+use std::collections::HashSet;
 
 /// What stands around the number of a line, rendered once a context.
 #[derive(Clone, Debug)]
@@ -134,7 +137,7 @@ impl Encoder {
             encoder.prefix.push('.');
         }
         encoder.own_prefix_len = encoder.prefix.len();
-        encoder.globals =
+        (encoder.globals, encoder.refused_tags) =
             encoder.clean_tags(globals.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         encoder.rename(globals.task_id);
         encoder
@@ -183,25 +186,30 @@ impl Encoder {
 
     /// A context's own tags, for all of its lines.
     pub(crate) fn own_tags(&mut self, tags: &Tags) -> OwnTags {
-        OwnTags { pairs: self.clean_tags(tags.iter()), without_task_id: tags.without_task_id }
+        OwnTags { pairs: self.counted_tags(tags.iter()), without_task_id: tags.without_task_id }
     }
 
     /// What stands around the numbers of a line of a context, whose metric's name is followed by `suffix`. The line's
     /// own kind says whether it carries the task id.
     pub(crate) fn line(&self, name: &str, suffix: &str, own: &OwnTags, kind: Kind) -> Line {
-        let with_task_id = !own.without_task_id && self.task_id_on.includes(kind);
+        let with_task_id = self.carries_task_id(kind, own.without_task_id);
         self.line_of(self.full_name(name, suffix, with_task_id), &own.pairs, with_task_id, kind)
+    }
+
+    /// Whether a line of a kind carries the task id.
+    fn carries_task_id(&self, kind: Kind, without_task_id: bool) -> bool {
+        !without_task_id && self.task_id_on.includes(kind)
     }
 
     /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
     pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
-        let own = self.clean_tags(tags.iter());
+        let own = self.counted_tags(tags.iter());
         self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), &own, true, Kind::Counter)
     }
 
     /// A gauge of the client's own, in all dialects under the same name.
     pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
-        let own = self.clean_tags(tags.iter());
+        let own = self.counted_tags(tags.iter());
         self.line_of(format!("tasktag.{name}"), &own, true, Kind::Gauge)
     }
 
@@ -227,8 +235,16 @@ impl Encoder {
         Line { head, tail, code: self.format.sent_as.code(kind) }
     }
 
-    fn clean_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
-        let mut cleaned: Vec<(String, String)> = Vec::new();
+    /// The tags as they are written, each once. What is left out is counted.
+    fn counted_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+        let (cleaned, left_out) = self.clean_tags(tags);
+        self.refused_tags += left_out;
+        cleaned
+    }
+
+    /// The tags as they are written, each once, and how many are left out.
+    fn clean_tags<'a>(&self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> (Vec<(String, String)>, u64) {
+        let (mut cleaned, mut left_out): (Vec<(String, String)>, u64) = (Vec::new(), 0);
         for (key, value) in tags {
             let mut key = self.grammar.tag_key(key);
             let is_reserved = clean::becomes(&key, &self.task_id_key);
@@ -237,17 +253,17 @@ impl Encoder {
                 key = self.grammar.tag_key(&format!("{}_", self.task_id_key));
             }
             if key.is_empty() || is_reserved && value == self.task_id {
-                self.refused_tags += 1;
+                left_out += 1;
             } else {
                 let mut value = self.grammar.tag_value(value);
                 clean::fit(&key, &mut value);
-                let pair = (key, value);
-                if !cleaned.contains(&pair) {
-                    cleaned.push(pair);
-                }
+                cleaned.push((key, value));
             }
         }
-        cleaned
+        let mut seen = HashSet::new();
+        let mut is_first = cleaned.iter().map(|tag| seen.insert(tag)).collect::<Vec<_>>().into_iter();
+        cleaned.retain(|_| is_first.next().unwrap_or(true));
+        (cleaned, left_out)
     }
 
     /// A context's own tags, then the global ones whose key is not among them, the task id last if it is wanted.
@@ -256,8 +272,9 @@ impl Encoder {
         own: &'a [(String, String)],
         with_task_id: bool,
     ) -> Vec<(&'a str, &'a str)> {
+        let keys: HashSet<&str> = own.iter().map(|(key, _)| key.as_str()).collect();
         let globals = self.globals.iter().filter(|(key, _)| with_task_id || *key != self.task_id_key);
-        let inherited = globals.filter(|(global, _)| !own.iter().any(|(key, _)| key == global));
+        let inherited = globals.filter(|(global, _)| !keys.contains(global.as_str()));
         own.iter().chain(inherited).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
@@ -403,7 +420,7 @@ impl Encoder {
     }
 
     fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {
-        let own = self.clean_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let own = self.counted_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let mut out = Vec::new();
         self.grammar.tags_at_end(&self.with_globals(&own, true), &mut out);
         out.extend_from_slice(&self.origin);

@@ -2,6 +2,7 @@
 
 use crate::cell::GaugeCell;
 use crate::crowd::Crowd;
+use crate::index::Index;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -14,6 +15,15 @@ pub(crate) struct Tidying<'a> {
     /// What was refused for want of room.
     pub(crate) crowd: Option<&'a Crowd>,
     pub(crate) idle_gauges: IdleGauges,
+    pub(crate) index: &'a Index,
+}
+
+#[allow(dead_code, reason = "for bridges, each of which is optional")]
+impl Tidying<'_> {
+    /// Whether a context of this name takes room from something that was refused.
+    pub(crate) fn is_crowded(self, name: &str) -> bool {
+        self.crowd.is_some_and(|crowd| crowd.concerns(&self.index.written_name(name)))
+    }
 }
 
 /// Nanoseconds after which a gauge ends that nobody set. `None` is never.
@@ -167,7 +177,8 @@ mod tests {
         let (first, second) = (Arc::new(Told::default()), Arc::new(Told::default()));
         keepers.add(Arc::downgrade(&first) as Weak<dyn Keep>);
         keepers.add(Arc::downgrade(&second) as Weak<dyn Keep>);
-        let calm = Tidying { now: 0, crowd: None, idle_gauges: IdleGauges(None) };
+        let index = Index::of(10);
+        let calm = Tidying { now: 0, crowd: None, idle_gauges: IdleGauges(None), index: &index };
         keepers.tidy(calm);
         drop(first);
         keepers.tidy(Tidying { crowd: Some(&Crowd::default()), ..calm });

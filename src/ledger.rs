@@ -152,6 +152,11 @@ pub struct Stats {
     pub refused_watches: u64,
     /// Contexts that the client knows now.
     pub contexts: u64,
+    /// Those of them that this agent can't tell from another, because their lines are the same: with agents of several
+    /// [dialects](crate::Dialect), of which one writes in one word what another writes in two, and with
+    /// [`Dialect::Statsd`](crate::Dialect::Statsd), which has no tags. Counters add up at the server, and gauges
+    /// overwrite each other.
+    pub clashing_contexts: u64,
     /// Times a probe panicked.
     pub probe_panics: u64,
     /// Probes taken out after three panics in a row.
@@ -227,6 +232,7 @@ impl fmt::Debug for Stats {
             .field("unset_gauges", &self.unset_gauges)
             .field("refused_watches", &self.refused_watches)
             .field("contexts", &self.contexts)
+            .field("clashing_contexts", &self.clashing_contexts)
             .field("probe_panics", &self.probe_panics)
             .field("probes_removed", &self.probes_removed)
             .field("probes_late", &self.probes_late)
@@ -354,6 +360,8 @@ impl Ledger {
             unset_gauges: self.unset_gauges.get(),
             refused_watches: self.refused_watches.get(),
             contexts: contexts as u64,
+            // The index knows.
+            clashing_contexts: 0,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),
             probes_late: self.probes_late.get(),

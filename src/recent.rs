@@ -50,11 +50,21 @@ impl Drop for End {
 impl Default for Entry {
     fn default() -> Self {
         Self {
-            owner: Cell::new(0),
+            owner: Cell::new(NOBODY),
             hash: Cell::new(0),
             order: Cell::new(TagOrder::NONE),
             context: Cell::new(None),
         }
+    }
+}
+
+impl Entry {
+    /// Whether its context is being called.
+    fn is_taken(&self) -> bool {
+        let context = self.context.take();
+        let is_taken = context.is_none() && self.owner.get() != NOBODY;
+        self.context.set(context);
+        is_taken
     }
 }
 
@@ -83,14 +93,18 @@ fn hash(name: &str, tags: &TagList<'_>) -> u64 {
     if tags.without_task_id { hash ^ WITHOUT_TASK_ID } else { hash }
 }
 
-/// A number for someone whose contexts are to be told from those of others: an index, or a family. 0 is nobody's.
+/// The owner of an entry that nobody uses.
+const NOBODY: u64 = 0;
+
+/// A number for someone whose contexts are to be told from those of others: an index, or a family. [`NOBODY`]'s is none of
+/// them.
 pub(crate) fn new_owner() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Hands the context that this thread remembers of a family's member to `then`. All but the value of one tag is the same
-/// in all members, and need not be looked at.
+/// in all members, and need not be looked at: the owner of an entry and its context are changed as one.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `with`")]
 pub(crate) fn with_member<T>(
@@ -102,16 +116,10 @@ pub(crate) fn with_member<T>(
 ) -> Option<T> {
     let place = place_among(hash, is_large);
     let (way, order, context) = take(family, hash, place)?;
-    if context.is_retired() {
-        return None;
-    }
-    if !context.tags.has_value(order, value) {
-        put_back(place, way, context);
-        return None;
-    }
-    let done = then(&context);
+    let same = !context.is_retired() && context.tags.has_value(order, value);
+    let done = same.then(|| then(&context));
     put_back(place, way, context);
-    Some(done)
+    done
 }
 
 /// Remembers the context of a family's member, which has this tag.
@@ -134,10 +142,7 @@ pub(crate) fn with<T>(
     let hash = hash(name, tags);
     let place = place(hash, kind);
     let (way, order, context) = take(index, hash, place)?;
-    if context.is_retired() {
-        return None;
-    }
-    let same = text::same(name, &context.name) && context.tags.are_in(order, tags);
+    let same = !context.is_retired() && text::same(name, &context.name) && context.tags.are_in(order, tags);
     let done = same.then(|| then(&context));
     put_back(place, way, context);
     done
@@ -165,6 +170,34 @@ fn put_back(place: usize, way: usize, context: Arc<Context>) {
     });
 }
 
+/// Lets go of what is out of use where the context of a name and tags would be.
+pub(crate) fn let_go(name: &str, tags: &TagList<'_>, kind: Kind) {
+    let_go_at(place(hash(name, tags), kind));
+}
+
+/// As [`let_go`], for a family's member.
+pub(crate) fn let_go_of_member(hash: u64, is_large: bool) {
+    let_go_at(place_among(hash, is_large));
+}
+
+fn let_go_at(place: usize) {
+    let forgotten = with_table(|recent| {
+        recent.get(place).map(|place| {
+            place.each_ref().map(|entry| {
+                let context = entry.context.take();
+                if context.as_ref().is_some_and(|context| context.is_retired()) {
+                    entry.owner.set(NOBODY);
+                    return context;
+                }
+                entry.context.set(context);
+                None
+            })
+        })
+    });
+    // Without the table: what it held may use metrics while it is let go.
+    drop(forgotten);
+}
+
 /// Remembers a context in place of the one that was remembered longest ago there.
 pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
     if let Some(order) = context.tags.order_of(tags) {
@@ -179,7 +212,13 @@ fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
     }
     let forgotten = RECENT.with(|recent| {
         recent.with_made(Place::default, |recent| {
-            let [first, second] = recent.get(place(hash, context.kind))?;
+            let place = recent.get(place(hash, context.kind))?;
+            // A signal handler may have interrupted a call that is to find its entry as it left it. What it finds while an
+            // entry is put is no table at all.
+            if place.iter().any(Entry::is_taken) {
+                return None;
+            }
+            let [first, second] = place;
             second.owner.set(first.owner.replace(owner));
             second.hash.set(first.hash.replace(hash));
             second.order.set(first.order.replace(order));
@@ -210,7 +249,7 @@ fn place_among(hash: u64, is_large: bool) -> usize {
 mod tests {
     use super::*;
     use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
-    use crate::index::{Index, Limits};
+    use crate::index::{Index, Wanted};
 
     fn gauge() -> MetricCell {
         MetricCell::Gauge(Arc::new(GaugeCell::new()))
@@ -221,11 +260,16 @@ mod tests {
             Kind::Timing => MetricCell::Distribution(Arc::new(Buckets::new())),
             _ => gauge(),
         };
-        index.with_new(name, tags, kind, false, |_| cell(), |_| ()).unwrap();
+        let wanted = Wanted { kind, bounded: false, beside: false };
+        index.with_new(name, tags, wanted, |_| cell(), |_| ()).unwrap();
     }
 
     fn find(index: &Index, name: &str, tags: &TagList<'_>) -> Option<()> {
-        index.find(name, tags, |context| remember(index.id(), tags, context), |_| ())
+        find_kind(index, name, tags, Kind::Gauge)
+    }
+
+    fn find_kind(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> Option<()> {
+        index.find(name, tags, kind, |context| remember(index.id(), tags, context), |_| ())
     }
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
@@ -243,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_remembered_in_any_order_and_with_repeated_tags() {
-        let index = Index::new(Limits { client: 10, metric: 10 });
+        let index = Index::of(10);
         let kept = [("a", "1"), ("b", "2"), ("a long key of a tag", "and a value that is longer")];
         make(&index, "jobs", &tags(&kept), Kind::Gauge);
         let [a, b, c] = kept;
@@ -266,8 +310,7 @@ mod tests {
 
     #[test]
     fn clients_and_names_are_told_apart() {
-        let (first, second) =
-            (Index::new(Limits { client: 10, metric: 10 }), Index::new(Limits { client: 10, metric: 10 }));
+        let (first, second) = (Index::of(10), Index::of(10));
         make(&first, "jobs", &tags(&[]), Kind::Gauge);
         assert!(find(&first, "jobs", &tags(&[])).is_some());
         assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
@@ -277,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_hash_alone_recalls_nothing() {
-        let index = Index::new(Limits { client: 10, metric: 10 });
+        let index = Index::of(10);
         make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
         find(&index, "jobs", &tags(&[("a", "1")])).unwrap();
         // What another key with the same hash would find.
@@ -306,14 +349,15 @@ mod tests {
 
     #[test]
     fn members_of_a_family_are_told_apart_by_their_value_whatever_they_hash_to() {
-        let index = Index::new(Limits { client: 10, metric: 10 });
+        let index = Index::of(10);
         let (family, hash) = (new_owner(), 7 << 32);
         for value in ["/a", "/b"] {
             make(&index, "jobs", &tags(&[("route", value), ("zone", "eu")]), Kind::Gauge);
         }
         let find = |value| {
             let remember = |known: &Arc<Context>| remember_member(family, hash, "route", value, known);
-            index.find("jobs", &tags(&[("route", value), ("zone", "eu")]), remember, |_| ()).unwrap();
+            let tags = [("route", value), ("zone", "eu")];
+            index.find("jobs", &self::tags(&tags), Kind::Gauge, remember, |_| ()).unwrap();
         };
         let recalls = |family, value| with_member(family, hash, value, false, |_| ()).is_some();
         find("/a");
@@ -325,19 +369,53 @@ mod tests {
 
     #[test]
     fn a_retired_context_is_let_go_and_looked_up_again() {
-        let index = Index::new(Limits { client: 10, metric: 10 });
+        let index = Index::of(10);
         make(&index, "jobs", &tags(&[]), Kind::Gauge);
         find(&index, "jobs", &tags(&[])).unwrap();
         let mut context = index.take_arrivals().remove(0);
         assert!(index.remove(&context));
         assert!(Arc::get_mut(&mut context).is_none(), "the thread remembers it");
         assert!(!recalls(&index, "jobs", &tags(&[]), Kind::Gauge));
+        let_go("jobs", &tags(&[]), Kind::Gauge);
         assert!(Arc::get_mut(&mut context).is_some(), "the thread let go of it");
+        make(&index, "jobs", &tags(&[]), Kind::Gauge);
+        find(&index, "jobs", &tags(&[])).unwrap();
+        assert!(recalls(&index, "jobs", &tags(&[]), Kind::Gauge), "its place is free");
+    }
+
+    #[test]
+    fn who_interrupts_a_call_leaves_its_place_as_it_was() {
+        let index = Index::of(10);
+        let (first, second, hash) = (new_owner(), new_owner(), 7 << 32);
+        make(&index, "jobs", &tags(&[("route", "/a")]), Kind::Gauge);
+        make(&index, "pages", &tags(&[("route", "/a")]), Kind::Gauge);
+        let find = |family, name| {
+            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", "/a", known);
+            index.find(name, &tags(&[("route", "/a")]), Kind::Gauge, remember, |_| ()).unwrap();
+        };
+        let recalled = |family| with_member(family, hash, "/a", false, |context| context.name.clone());
+        find(first, "jobs");
+        // As a signal handler does, between the call of a member and its end.
+        let interrupted = with_member(first, hash, "/a", false, |context| {
+            assert_eq!(recalled(first), None, "it is in use");
+            find(second, "pages");
+            find(first, "jobs");
+            assert_eq!(recalled(second), None, "nothing is remembered there meanwhile");
+            context.name.clone()
+        });
+        assert_eq!(interrupted.as_deref(), Some("jobs"));
+        assert_eq!((recalled(first).as_deref(), recalled(second)), (Some("jobs"), None));
+        find(second, "pages");
+        assert_eq!(
+            (recalled(second).as_deref(), recalled(first)),
+            (Some("pages"), None),
+            "they have one hash"
+        );
     }
 
     #[test]
     fn a_thread_keeps_few_distributions_and_nothing_when_it_ends() {
-        let index = Index::new(Limits { client: 1000, metric: 1000 });
+        let index = Index::of(1000);
         let names: Vec<String> = (0..500).map(|n| format!("query.{n}")).collect();
         for name in &names {
             make(&index, name, &tags(&[]), Kind::Timing);
@@ -347,7 +425,7 @@ mod tests {
         std::thread::scope(|scope| {
             let calling = scope.spawn(|| {
                 for name in &names {
-                    find(&index, name, &tags(&[])).unwrap();
+                    find_kind(&index, name, &tags(&[]), Kind::Timing).unwrap();
                 }
                 let recalled = names.iter().filter(|name| recalls(&index, name, &tags(&[]), Kind::Timing));
                 (recalled.count(), remembered())

@@ -47,11 +47,12 @@ impl Member {
 
     /// A longer member becomes its hash. A set is counted, not read, so that its size stays what it is.
     pub(crate) fn new(member: &str) -> Self {
-        if member.len() <= Self::MAX_LEN {
-            Self::of(member.as_bytes())
-        } else {
-            Self::of(&hex(fnv1a(member)))
-        }
+        if member.len() <= Self::MAX_LEN { Self::of(member.as_bytes()) } else { Self::hashed(member) }
+    }
+
+    /// The hash in the place of a member.
+    pub(crate) fn hashed(member: &str) -> Self {
+        Self::of(&hex(fnv1a(member)))
     }
 
     fn of(bytes: &[u8]) -> Self {

@@ -79,8 +79,15 @@ impl Registry {
     /// Reports every context, and forgets those that nobody holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
         let crowd = flush.index.take_crowd();
+        // Before anybody looks who was called.
+        flush.index.pass_on_calls();
         // What they let go of is reported once more, and has made room by the next flush.
-        flush.keepers.tidy(Tidying { now: flush.now, crowd: crowd.as_ref(), idle_gauges: flush.idle_gauges });
+        flush.keepers.tidy(Tidying {
+            now: flush.now,
+            crowd: crowd.as_ref(),
+            idle_gauges: flush.idle_gauges,
+            index: flush.index,
+        });
         if let Some(crowd) = &crowd {
             self.make_room(crowd, flush.index, flush.keepers);
         }
@@ -164,7 +171,7 @@ impl Tracked {
     fn life(&mut self, flush: &Flush<'_>) -> Life {
         let called = self.context.take_called();
         let is_gauge = matches!(self.context.cell, Cell::Gauge(_));
-        let is_held = self.context.cell.is_held();
+        let is_held = self.context.is_held();
         // Whoever dropped a gauge's last handle ended it, unless it was called since.
         let was_dropped = !is_held && self.context.take_registered() && is_gauge;
         self.by_name = called || self.by_name && !was_dropped;

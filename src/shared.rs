@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
+use crate::encode::Spelling;
 use crate::fork::{self, PerProcess, make_whole};
 use crate::index::{Index, Limits};
 use crate::keeper::Keepers;
@@ -40,19 +41,20 @@ impl Shared {
     pub(crate) fn new(
         clock: Clock,
         limits: Limits,
+        spelling: Spelling,
         claim: &Arc<TaskIdClaim>,
         settings: ClientBuilder,
     ) -> Self {
         let ledger = Arc::<Ledger>::default();
         let other_ledgers: Vec<_> = settings.other_agents().map(|_| Arc::default()).collect();
-        let ledgers = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
-        let probes = ProbeThread::new(clock.clone(), ledgers);
+        let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
+        let probes = ProbeThread::new(clock.clone(), ledgers.clone());
         let post = Post::new(claim, settings.records(), probes);
         Self {
             clock,
             ledger,
             other_ledgers,
-            index: Index::new(limits),
+            index: Index::new(limits, spelling, ledgers.into()),
             keepers: Keepers::default(),
             post: PerProcess::new(post),
             heirlooms: Mutex::default(),
@@ -148,8 +150,14 @@ impl Shared {
         if let Some(values) = late_values {
             self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
         }
-        let mut stats = self.ledger.stats(self.index.len());
+        let mut stats = self.stats_from(&self.ledger, 0);
         stats.late_probes = post.probes.late();
+        stats
+    }
+
+    fn stats_from(&self, ledger: &Ledger, agent: usize) -> Stats {
+        let mut stats = ledger.stats(self.index.len());
+        stats.clashing_contexts = self.index.clashing(agent) as u64;
         stats
     }
 
@@ -162,7 +170,7 @@ impl Shared {
     pub(crate) fn stats_of(&self, agent: usize) -> Option<Stats> {
         match agent.checked_sub(1) {
             None => Some(self.stats()),
-            Some(other) => self.other_ledgers.get(other).map(|ledger| ledger.stats(self.index.len())),
+            Some(other) => self.other_ledgers.get(other).map(|ledger| self.stats_from(ledger, agent)),
         }
     }
 

@@ -5,6 +5,9 @@ use crate::text;
 /// Tags that are given one by one.
 pub(crate) const MAX_SINGLE_TAGS: usize = 8;
 
+/// Tags of a call that are compared where they are. A call with more of them allocates.
+pub(crate) const FEW_TAGS: usize = 32;
+
 type Pair<'a> = (&'a str, &'a str);
 
 /// The tags of one call or registration, as the caller gave them: some one by one, some as a slice.
@@ -40,10 +43,16 @@ impl<'a> TagList<'a> {
         self.singles.iter().take(self.len).chain(self.slice).copied()
     }
 
-    /// As [`iter`](Self::iter), without those that were there before.
-    pub(crate) fn iter_once(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
-        let repeats = |place: usize, tag| self.iter().take(place).any(|earlier| earlier == tag);
-        self.iter().enumerate().filter(move |&(place, tag)| !repeats(place, tag)).map(|(_, tag)| tag)
+    pub(crate) fn len(&self) -> usize {
+        self.len + self.slice.len()
+    }
+
+    /// The same tags without repetitions.
+    pub(crate) fn distinct(&self) -> DistinctTags<'_, 'a> {
+        if self.len() <= FEW_TAGS {
+            return DistinctTags::Few(self);
+        }
+        DistinctTags::Many { pairs: sorted(self.iter()), without_task_id: self.without_task_id }
     }
 
     /// The tags that were given one by one, and those that were given as a slice. The compiler unrolls a loop over the
@@ -55,8 +64,65 @@ impl<'a> TagList<'a> {
 
     /// The same tags, kept: sorted, each once.
     pub(crate) fn kept(&self) -> Tags {
-        let kept = Tags::new(self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
-        Tags { without_task_id: self.without_task_id, ..kept }
+        self.distinct().kept()
+    }
+}
+
+fn sorted<'a>(pairs: impl Iterator<Item = Pair<'a>>) -> Vec<Pair<'a>> {
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+/// The tags of a [`TagList`], each once. Few of them are compared each with each, where they are; more are sorted, so
+/// that a thousand tags don't cost a million comparisons.
+#[derive(Debug)]
+pub(crate) enum DistinctTags<'l, 'a> {
+    Few(&'l TagList<'a>),
+    Many {
+        /// Sorted.
+        pairs: Vec<Pair<'a>>,
+        without_task_id: bool,
+    },
+}
+
+impl<'a> DistinctTags<'_, 'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
+        let (few, many) = match self {
+            Self::Few(list) => (Some(*list), &[][..]),
+            Self::Many { pairs, .. } => (None, pairs.as_slice()),
+        };
+        let repeats = move |place: usize, tag| {
+            few.is_some_and(|list| list.iter().take(place).any(|earlier| earlier == tag))
+        };
+        let few = few.into_iter().flat_map(TagList::iter);
+        few.chain(many.iter().copied())
+            .enumerate()
+            .filter(move |&(place, tag)| !repeats(place, tag))
+            .map(|(_, tag)| tag)
+    }
+
+    /// As in [`TagList`].
+    pub(crate) fn without_task_id(&self) -> bool {
+        match self {
+            Self::Few(list) => list.without_task_id,
+            Self::Many { without_task_id, .. } => *without_task_id,
+        }
+    }
+
+    /// The same tags in order.
+    pub(crate) fn sorted(&self) -> Vec<Pair<'a>> {
+        match self {
+            Self::Few(list) => sorted(list.iter()),
+            Self::Many { pairs, .. } => pairs.clone(),
+        }
+    }
+
+    /// The same tags, kept.
+    pub(crate) fn kept(&self) -> Tags {
+        let owned = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Tags { without_task_id: self.without_task_id(), ..Tags::new(owned.collect()) }
     }
 }
 
@@ -89,16 +155,27 @@ impl Tags {
         self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether these are the tags of `list`, in whatever order it has them, and however often.
-    pub(crate) fn are(&self, list: &TagList<'_>) -> bool {
-        self.without_task_id == list.without_task_id
-            && list.iter().all(|(key, value)| self.pairs.iter().any(|(k, v)| k == key && v == value))
-            && self.iter().all(|(key, value)| list.iter().any(|pair| pair == (key, value)))
+    /// Whether these are the tags of a list, in whatever order it has them.
+    pub(crate) fn are(&self, tags: &DistinctTags<'_, '_>) -> bool {
+        if self.without_task_id != tags.without_task_id() {
+            return false;
+        }
+        match tags {
+            DistinctTags::Many { pairs, .. } => self.iter().eq(pairs.iter().copied()),
+            DistinctTags::Few(list) => {
+                self.pairs.len() <= list.len()
+                    && list.iter().all(|tag| self.iter().any(|kept| kept == tag))
+                    && self.iter().all(|kept| list.iter().any(|tag| tag == kept))
+            }
+        }
     }
 
-    /// The order in which `list` has these tags, or `None` where it has others, or more than an order holds.
+    /// The order in which `list` has these tags, or `None` if it has others, or more than an order holds.
     pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
-        self.places_of(list).filter(|_| self.are(list))
+        if list.len() > TagOrder::MOST {
+            return None;
+        }
+        self.places_of(list).filter(|_| self.are(&DistinctTags::Few(list)))
     }
 
     /// Where the tags of `list` are among these, or `None` where one of them is not, or they are more than an order
@@ -159,8 +236,10 @@ pub(crate) struct TagOrder(u64);
 
 impl TagOrder {
     pub(crate) const NONE: Self = Self(0);
+    /// Tags of which it holds the order.
+    const MOST: usize = (1 << Self::BITS) - 1;
     const BITS: usize = 4;
-    const MASK: u64 = (1 << Self::BITS) - 1;
+    const MASK: u64 = Self::MOST as u64;
 
     /// Adds the place of the next tag. `None` when there is no room for it.
     fn push(&mut self, kept: usize) -> Option<()> {

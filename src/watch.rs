@@ -12,6 +12,7 @@ pub(crate) use self::name::{WatchName, WatchNames};
 use crate::client::Client;
 use crate::handle::{Counter, Gauge};
 use crate::probe::{Collect, Levels, Watch};
+use crate::tag::TagList;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -130,7 +131,10 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let name = WatchName::new(&self.prefix, &self.tags);
+        let pairs: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut tags = TagList::default();
+        tags.set_slice(&pairs);
+        let name = WatchName::new(&self.client.shared().index, &self.prefix, &tags);
         let levels = StatusLevels {
             client: self.client.clone(),
             prefix: self.prefix,

@@ -42,7 +42,7 @@ const DOGSTATSD: &str = "_e{4,3}:live|v42|#task_id:0042\n\
     shop.users:c|s|#task_id:0042\n";
 const STATSD: &str = "shop.task_0042.level:0|g\nshop.task_0042.level:-2.5|g\nshop.task_0042.jobs:3|c\n\
     shop.task_0042.run:12.5|ms\nshop.task_0042.run:12.5|ms\nshop.task_0042.run:12.5|ms\nshop.task_0042.run:12.5|ms\n\
-    shop.task_0042.users:a_b|s\nshop.task_0042.users:c|s\n";
+    shop.task_0042.users:a68d6305fb8b5822836dbc7978355818|s\nshop.task_0042.users:c|s\n";
 const GRAPHITE: &str = "shop.level;task_id=0042:0|g\nshop.level;task_id=0042:-2.5|g\n\
     shop.jobs;queue=mail;task_id=0042:3|c\n\
     shop.run.count;task_id=0042:4|c\n\
@@ -55,12 +55,12 @@ const GRAPHITE: &str = "shop.level;task_id=0042:0|g\nshop.level;task_id=0042:-2.
     shop.size.p50;task_id=0042:0|g\nshop.size.p50;task_id=0042:-1|g\n\
     shop.size.p95;task_id=0042:0|g\nshop.size.p95;task_id=0042:-1|g\n\
     shop.size.p99;task_id=0042:0|g\nshop.size.p99;task_id=0042:-1|g\n\
-    shop.users;task_id=0042:a_b|s\nshop.users;task_id=0042:c|s\n";
+    shop.users;task_id=0042:a68d6305fb8b5822836dbc7978355818|s\nshop.users;task_id=0042:c|s\n";
 const INFLUX: &str = "shop.level,task_id=0042:0|g\nshop.level,task_id=0042:-2.5|g\n\
     shop.jobs,queue=mail,task_id=0042:3|c\n\
     shop.run,task_id=0042:12.5|ms|@0.25\n\
     shop.size,task_id=0042:-1|ms|@0.5\n\
-    shop.users,task_id=0042:a_b|s\nshop.users,task_id=0042:c|s\n";
+    shop.users,task_id=0042:a68d6305fb8b5822836dbc7978355818|s\nshop.users,task_id=0042:c|s\n";
 
 fn books(client: &Client, agent: usize) -> Stats {
     let stats = client.stats_of(agent).expect("there is such an agent");

@@ -2,6 +2,7 @@
 
 #[path = "support/allocations.rs"]
 mod allocations;
+mod support;
 
 use allocations::allocations;
 use std::collections::BTreeMap;
@@ -658,4 +659,33 @@ fn bounded_tags_go_wherever_handles_go() {
     const fn any<T: std::fmt::Debug + Clone + Send + Sync + std::panic::UnwindSafe + Unpin + 'static>() {}
     any::<BoundedFamily<Counter>>();
     any::<FrequentFamily<Distribution>>();
+}
+
+/// A family under the name of another kind, whose tags that one has too.
+#[test]
+fn a_most_frequent_family_under_the_name_of_another_kind_is_refused_value_by_value() {
+    const CALLS: u64 = 100;
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let client = guard.client();
+    let _level = client.gauge("level").tag("route", "/a").register();
+    let _wait = client.timing("wait").tag("route", "/a").register();
+    let _users = client.set("users").tag("route", "/a").register();
+    let minute = Duration::from_secs(60);
+    let counter = client.counter("level").bounded("route", 10).most_frequent(minute).register();
+    let distribution = client.distribution("wait").bounded("route", 10).most_frequent(minute).register();
+    let histogram = client.histogram("wait").bounded("route", 10).most_frequent(minute).register();
+    let gauge = client.gauge("users").bounded("route", 10).most_frequent(minute).register();
+    for call in 1..=CALLS {
+        counter.at("/a").increment(1);
+        distribution.at("/a").record(7.0);
+        histogram.at("/a").record(7.0);
+        gauge.at("/a").set(7.0);
+        // A call by name of the right kind in between changes nothing for the family.
+        client.timing("wait").tag("route", "/a").record(9.0);
+        assert_eq!(client.stats().dropped(DropReason::Invalid).values, 4 * call);
+    }
+    client.flush(support::PATIENCE).unwrap();
+    assert_eq!(capture.take_lines(), ["wait:9|ms|@0.01|#route:/a,task_id:0042"]);
+    support::assert_conserved(&client.stats());
 }

@@ -218,17 +218,20 @@ fn negative_values_of_distributions_are_refused_where_servers_take_them_for_bad_
 }
 
 #[test]
-fn members_keep_what_forges_nothing() {
+fn members_stay_as_they_are_or_become_their_hash() {
     assert_sent(
-        |client| client.set("users").insert("10.0.0.1:80|s\nx;y=[z],#@"),
+        |client| {
+            client.set("users").insert("10.0.0.1:80");
+            client.set("users").insert("1;y=[z],#@");
+        },
         [
-            "users:10.0.0.1:80_s_x;y=[z],#@|s|#task_id:0042\n",
-            "users:10.0.0.1_80_s_x;y=[z],#@|s|#task_id:0042\n",
-            "users;task_id=0042:10.0.0.1_80_s_x;y=[z],#@|s\n",
-            "users,task_id=0042:10.0.0.1_80_s_x;y=[z],#@|s\n",
-            "users#task_id=0042:10.0.0.1_80_s_x;y=[z],#@|s\n",
-            "users[task_id=0042]:10.0.0.1_80_s_x;y=[z],#@|s\n",
-            "users:10.0.0.1_80_s_x;y=[z],#@|s\n",
+            "users:10.0.0.1:80|s|#task_id:0042\nusers:1;y=[z],#@|s|#task_id:0042\n",
+            "users:6edc9c68390d82af33288e1810500a5d|s|#task_id:0042\nusers:1;y=[z],#@|s|#task_id:0042\n",
+            "users;task_id=0042:6edc9c68390d82af33288e1810500a5d|s\nusers;task_id=0042:1;y=[z],#@|s\n",
+            "users,task_id=0042:6edc9c68390d82af33288e1810500a5d|s\nusers,task_id=0042:1;y=[z],#@|s\n",
+            "users#task_id=0042:6edc9c68390d82af33288e1810500a5d|s\nusers#task_id=0042:1;y=[z],#@|s\n",
+            "users[task_id=0042]:6edc9c68390d82af33288e1810500a5d|s\nusers[task_id=0042]:1;y=[z],#@|s\n",
+            "users:6edc9c68390d82af33288e1810500a5d|s\nusers:1;y=[z],#@|s\n",
         ],
     );
 }

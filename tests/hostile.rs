@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use support::PATIENCE;
 use tasktag::testing::{Capture, Parsed, ParsedEvent, ParsedOrigin, ParsedServiceCheck, Value, parse};
 use tasktag::{Client, Dialect, Event, Guard, ServiceCheck, Status};
@@ -235,15 +235,17 @@ fn meant_tags(dialect: Dialect, own: &Pairs, is_sorted: bool) -> Pairs {
     if dialect == Dialect::Statsd {
         return Pairs::new();
     }
-    let given: Vec<&(String, String)> = if is_sorted {
-        own.iter().collect::<BTreeSet<_>>().into_iter().collect()
-    } else {
-        own.iter().collect()
-    };
     let mut tags = Pairs::new();
-    for (key, value) in given {
+    for (key, value) in own {
         if let Some(tag) = clean_tag(dialect, key, value).filter(|tag| !tags.contains(tag)) {
             tags.push(tag);
+        }
+    }
+    if is_sorted {
+        tags.sort();
+        // It says what the global one says.
+        if tags.iter().filter(|(key, _)| key == "a").count() == 1 {
+            tags.retain(|tag| *tag != ("a".to_owned(), "global".to_owned()));
         }
     }
     if tags.iter().all(|(key, _)| key != "a") {
@@ -255,7 +257,13 @@ fn meant_tags(dialect: Dialect, own: &Pairs, is_sorted: bool) -> Pairs {
 
 fn meant_member(dialect: Dialect, raw: &str) -> Value {
     let stays = |c: char| c != '|' && !c.is_control() && (c != ':' || dialect == Dialect::DogStatsd);
-    Value::Member(replaced(raw, stays))
+    Value::Member(if raw.chars().all(stays) { raw.to_owned() } else { format!("{:032x}", fnv1a(raw)) })
+}
+
+/// FNV-1a of 128 bits.
+fn fnv1a(text: &str) -> u128 {
+    let (offset, prime) = (0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, 0x0100_0000_0000_0000_0000_013b);
+    text.bytes().fold(offset, |hash: u128, byte| (hash ^ u128::from(byte)).wrapping_mul(prime))
 }
 
 fn unescaped(raw: &str) -> String {
@@ -306,7 +314,7 @@ impl Run {
     /// A metric whose name is its own, so that its line is too.
     fn metric(&mut self, kind: usize, number: usize) {
         let (client, dice) = (self.client(), &mut self.dice);
-        let (raw_name, own) = (format!("{}z{number}", dice.text()), dice.tags());
+        let (raw_name, own) = (format!("z{number}:{}", dice.text()), dice.tags());
         let tags: Vec<(&str, &str)> = own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let is_dogstatsd = self.dialect == Dialect::DogStatsd;
         let (code, value) = match kind {

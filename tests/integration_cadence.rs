@@ -13,7 +13,7 @@ use std::time::Duration;
 use support::{Agent, PATIENCE, assert_conserved, builder};
 use tasktag::integrations::cadence::{CadenceSink, Refused, TaskIdExt};
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
-use tasktag::{ClientBuilder, DropReason, Guard, TaskId};
+use tasktag::{ClientBuilder, DropReason, Guard, Kind, TaskId};
 
 struct Bridge {
     guard: Guard,
@@ -246,7 +246,8 @@ fn tag_forging_makes_no_second_metric_and_no_task_id() {
     }
     statsd.flush().unwrap();
     let metrics = bridge.capture.take_metrics().unwrap();
-    assert_eq!(metrics.len(), 15, "what others call a task id is a tag under another key: {metrics:#?}");
+    // What is cleaned or left out of their tags makes no context of its own.
+    assert_eq!(metrics.len(), 4, "{metrics:#?}");
     for metric in &metrics {
         let ids: Vec<_> = metric.tags.iter().filter(|(key, _)| key.to_lowercase() == "task_id").collect();
         assert_eq!(ids, [&("task_id".to_owned(), "0042".to_owned())], "{metric:?}");
@@ -263,9 +264,9 @@ fn name_forging_makes_no_second_metric() {
         let _ = bridge.statsd.count(name, 1);
     }
     let lines = bridge.lines();
-    // Each call is one metric at most, under the name that is before the first colon.
-    assert_eq!(lines, ["a_b:1|c|#task_id:0042", "a_c:1|c|#task_id:0042", "m__e_1_1_:1|c|#task_id:0042"]);
-    assert_eq!(bridge.dropped(DropReason::Invalid), 6);
+    // Each call is one metric at most.
+    assert_eq!(lines, ["a_b:1|c|#task_id:0042", "a_c:1|c|#task_id:0042", "m__e_1_1__:1|c|#task_id:0042"]);
+    assert_eq!(bridge.dropped(DropReason::Invalid), 5);
 }
 
 #[test]
@@ -359,16 +360,35 @@ fn times_of_their_own_are_kept_where_an_agent_takes_them() {
 }
 
 #[test]
-fn a_path_for_a_name_makes_no_metric_of_its_first_part() {
+fn a_path_is_a_name_as_others_are() {
     let bridge = Bridge::new();
-    for name in ["shop::jobs", "shop:1:jobs", "shop:2"] {
-        let _ = bridge.statsd.count(name, 1);
-        let _ = bridge.statsd.gauge(name, 1.5);
-        let _ = bridge.statsd.time(name, 1);
+    let statsd = &bridge.statsd;
+    for (kind, name) in
+        [("c", "my_crate::worker"), ("g", "shop:2"), ("s", "a:b:"), ("ms", "x::y"), ("h", "x:1:y")]
+    {
+        match kind {
+            "c" => drop(statsd.count(name, 7).unwrap()),
+            "g" => drop(statsd.gauge(name, -1.5).unwrap()),
+            "s" => drop(statsd.set(name, 9).unwrap()),
+            "ms" => drop(statsd.time(name, vec![1_u64, 2]).unwrap()),
+            _ => drop(statsd.histogram(name, vec![0.5, 4.0]).unwrap()),
+        }
     }
-    // As the Agent reads it: a text among the values is the end of the line.
-    assert_eq!(bridge.lines(), ["shop:3|c|#task_id:0042"]);
-    assert_eq!(bridge.dropped(DropReason::Invalid), 3 * 3 * 2 + 2 * 2);
+    let lines = bridge.lines();
+    let expected = ["a_b_:9|s", "my_crate__worker:7|c", "shop_2:-1.5|g", "x_1_y:0.5:4|h", "x__y:1:2|ms"];
+    assert_eq!(lines, expected.map(|line| format!("{line}|#task_id:0042")));
+    assert_eq!(bridge.guard.client().stats().dropped_total().values, 0);
+}
+
+#[test]
+fn a_line_that_is_refused_is_one_loss() {
+    let bridge = Bridge::new();
+    let texts = ["a::b:c|c", "a:1:|ms", "a::b:1x|h", "a:1:2:x|d", "::|g", "a::b:1|x", "a::b"];
+    for (before, text) in texts.into_iter().enumerate() {
+        assert_eq!(reason(&bridge.sink().emit(text).expect_err(text)), DropReason::Invalid);
+        assert_eq!(bridge.dropped(DropReason::Invalid), before as u64 + 1, "{text}");
+    }
+    assert_eq!(bridge.lines(), [""; 0]);
 }
 
 #[test]
@@ -384,9 +404,9 @@ fn values_that_are_refused_together_are_counted_one_by_one() {
         assert_eq!(bridge.dropped(DropReason::Unsupported) - before, values, "{text}");
     }
     for (text, values) in [
-        ("a:1:2|c|T18446744073709551615", 2),
+        ("a:1:2|h|T18446744073709551615", 2),
         ("b:1:2:3|ms|T18446744073709551615", 3),
-        ("c:1:x:NaN|ms|@0.5", 6),
+        ("c:1:x:NaN|ms|@0.5", 2),
     ] {
         let before = bridge.dropped(DropReason::Invalid);
         assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Invalid, "{text}");
@@ -396,12 +416,86 @@ fn values_that_are_refused_together_are_counted_one_by_one() {
 }
 
 #[test]
-fn a_name_keeps_its_first_kind() {
+fn what_is_counted_and_timed_under_one_name_arrives_as_both() {
+    let bridge = Bridge::with(|builder| builder.metric_context_limit(1));
+    let statsd = &bridge.statsd;
+    for turn in 0..3 {
+        for _ in 0..50 {
+            statsd.count("request", 1).unwrap();
+            statsd.time("request", 12).unwrap();
+            statsd.distribution("size", 4_u64).unwrap();
+            statsd.count("size", 2).unwrap();
+            statsd.histogram("b c", 8_u64).unwrap();
+            statsd.count("b|c", 1).unwrap();
+            statsd.count_with_tags("request", 1).with_tag("a", "b").send();
+            statsd.time_with_tags("request", 3).with_tag("a", "b").send();
+        }
+        let lines = bridge.lines();
+        let folded = "#tasktag_overflow:true,task_id:0042";
+        let mut expected = [
+            "b_c:50|c|#task_id:0042".to_owned(),
+            "b_c:8|h|@0.02|#task_id:0042".to_owned(),
+            // Of the counts, and of the times.
+            format!("request.folded:50|c|{folded}"),
+            format!("request.folded:50|c|{folded}"),
+            format!("request:3|ms|@0.02|{folded}"),
+            format!("request:50|c|{folded}"),
+            "request:12|ms|@0.02|#task_id:0042".to_owned(),
+            "request:50|c|#task_id:0042".to_owned(),
+            "size:100|c|#task_id:0042".to_owned(),
+            "size:4|d|@0.02|#task_id:0042".to_owned(),
+        ];
+        expected.sort();
+        assert_eq!(lines, expected, "turn {turn}");
+    }
+    let report = bridge.guard.client().cardinality();
+    let kinds: Vec<_> = report.metrics().iter().map(|metric| (metric.name(), metric.kind())).collect();
+    assert!(
+        kinds.contains(&("request", Kind::Counter)) && kinds.contains(&("request", Kind::Timing)),
+        "{kinds:?}"
+    );
+    assert_eq!(bridge.guard.client().stats().clashing_contexts, 0);
+    assert_conserved(&bridge.guard.client().stats());
+}
+
+#[test]
+fn other_kinds_of_one_name_are_refused() {
     let bridge = Bridge::new();
-    bridge.statsd.count("jobs", 1).unwrap();
-    let error = bridge.sink().emit("jobs:1|g").unwrap_err();
-    assert_eq!(reason(&error), DropReason::Invalid);
-    assert_eq!(bridge.lines(), ["jobs:1|c|#task_id:0042"]);
+    let sink = bridge.sink();
+    sink.emit("jobs:1|c").unwrap();
+    sink.emit("jobs:1|ms").unwrap();
+    for text in ["jobs:1|g", "jobs:1|s", "jobs:1|h", "jobs:1|d"] {
+        assert_eq!(reason(&sink.emit(text).unwrap_err()), DropReason::Invalid, "{text}");
+    }
+    // Who uses the client itself is told of what may be a mistake.
+    let client = bridge.guard.client();
+    client.counter("queries").increment(1);
+    assert!(client.timing("queries").try_register().is_err());
+    assert!(sink.emit("queries:1|ms").is_ok() && client.timing("queries").try_register().is_ok());
+    client.gauge("level").set(1.0);
+    assert_eq!(reason(&sink.emit("level:1|c").unwrap_err()), DropReason::Invalid);
+    assert_eq!(bridge.dropped(DropReason::Invalid), 5);
+    let lines = bridge.lines();
+    assert_eq!(
+        lines,
+        ["jobs:1|c", "jobs:1|ms", "level:1|g", "queries:1|c", "queries:1|ms"]
+            .map(|line| format!("{line}|#task_id:0042"))
+    );
+}
+
+#[test]
+fn a_name_of_two_kinds_is_free_once_both_are_forgotten() {
+    let bridge = Bridge::new();
+    let sink = bridge.sink();
+    sink.emit("jobs:1|c").unwrap();
+    sink.emit("jobs:1|ms").unwrap();
+    for _ in 0..1_000 {
+        bridge.guard.client().flush(PATIENCE).unwrap();
+    }
+    // Its thread remembers both until it asks for one.
+    assert_eq!(bridge.guard.client().stats().contexts, 0);
+    sink.emit("jobs:3|g").unwrap();
+    assert!(sink.emit("jobs:1|ms").is_err());
 }
 
 #[test]
@@ -457,10 +551,12 @@ fn lines_that_cant_be_read_are_refused_and_counted() {
 #[test]
 fn what_other_formatters_write_is_read_as_the_agent_reads_it() {
     let bridge = Bridge::new();
-    for text in ["a:+2|c", "a:3.0|c", "a:1:2|c", "b:+5|g", "b:1:7|g", "s:a:b|s"] {
+    for text in ["a:+2|c", "a:3.0|c", "b:+5|g", "s:a:b|s", "d:1:2|d"] {
         assert_eq!(bridge.sink().emit(text).unwrap(), text.len());
     }
-    assert_eq!(bridge.lines(), ["a:8|c|#task_id:0042", "b:7|g|#task_id:0042", "s:a:b|s|#task_id:0042"]);
+    let lines =
+        ["a:5|c|#task_id:0042", "b:5|g|#task_id:0042", "d:1:2|d|#task_id:0042", "s:a:b|s|#task_id:0042"];
+    assert_eq!(bridge.lines(), lines);
 }
 
 #[test]

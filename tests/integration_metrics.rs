@@ -500,7 +500,25 @@ fn what_has_no_place_at_all_is_counted() {
 }
 
 #[test]
-fn a_name_has_one_kind_and_what_is_lost_by_it_is_counted() {
+fn a_counter_and_a_histogram_may_have_one_name() {
+    let setup = setup();
+    for turn in 1..=3 {
+        setup.with(|| {
+            counter!("jobs", "k" => "v").increment(turn);
+            histogram!("jobs", "k" => "v").record(5.0);
+            histogram!("requests").record(2.0);
+            counter!("requests").increment(1);
+        });
+        let lines = ["jobs:5|d|#k:v", "requests:1|c", "requests:2|d"].map(str::to_owned);
+        let expected = [format!("jobs:{turn}|c|#k:v")].into_iter().chain(lines);
+        assert_eq!(setup.flush(), expected.collect::<Vec<_>>());
+    }
+    assert_eq!(setup.guard.client().stats().dropped_total().values, 0);
+    assert_conserved(&setup.guard.client().stats());
+}
+
+#[test]
+fn a_name_has_one_kind_otherwise_and_what_is_lost_by_it_is_counted() {
     let setup = setup();
     setup.with(|| {
         counter!("jobs").increment(1);
@@ -508,13 +526,15 @@ fn a_name_has_one_kind_and_what_is_lost_by_it_is_counted() {
             gauge!("jobs").set(5.0);
             gauge!("jobs").increment(5.0);
             gauge!("jobs").decrement(5.0);
-            histogram!("jobs").record(5.0);
         }
+        gauge!("level").set(1.0);
+        histogram!("level").record(5.0);
+        counter!("level").increment(5);
         counter!("").increment(1);
     });
-    assert_eq!(setup.flush(), ["jobs:1|c"]);
-    assert_eq!(setup.dropped(DropReason::Invalid), 13);
-    assert_eq!(setup.kept(), kept(1, 0, 0));
+    assert_eq!(setup.flush(), ["jobs:1|c", "level:1|g"]);
+    assert_eq!(setup.dropped(DropReason::Invalid), 12);
+    assert_eq!(setup.kept(), kept(1, 1, 0));
     assert_conserved(&setup.guard.client().stats());
 }
 

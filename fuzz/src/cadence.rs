@@ -20,9 +20,10 @@ pub(crate) fn check(bytes: &[u8]) {
     let sent = sent(builder(), |client| {
         let sink = CadenceSink::new(client);
         for line in &lines {
-            if let Some((name, _)) = line.split_once(':') {
+            // A name may have colons in it.
+            for (end, _) in line.match_indices(':') {
                 // The second where there is no room for more contexts.
-                names.extend(["", ".folded"].map(|suffix| rule::metric_name("", None, name, suffix)));
+                names.extend(["", ".folded"].map(|suffix| rule::metric_name("", None, &line[..end], suffix)));
             }
             match sink.emit(line) {
                 Ok(len) => assert_eq!(len, line.len()),

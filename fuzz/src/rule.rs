@@ -147,7 +147,7 @@ fn part(dialect: Dialect, raw: &str, is_value: bool) -> String {
     })
 }
 
-/// A set's member, or the hash of one that is longer than 47 bytes.
+/// A set's member, or the hash of one that is longer than 47 bytes or has a character that a line can't hold.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Member {
     Text(String),
@@ -155,12 +155,8 @@ pub(crate) enum Member {
 }
 
 pub(crate) fn member(dialect: Dialect, raw: &str) -> Member {
-    if raw.len() > 47 {
-        return Member::Hash;
-    }
-    Member::Text(replaced(raw, |c| {
-        c != '|' && !c.is_control() && (c != ':' || dialect == Dialect::DogStatsd)
-    }))
+    let stays = |c: char| c != '|' && !c.is_control() && (c != ':' || dialect == Dialect::DogStatsd);
+    if raw.len() > 47 || !raw.chars().all(stays) { Member::Hash } else { Member::Text(raw.to_owned()) }
 }
 
 /// An event's host, key or source.

@@ -9,7 +9,7 @@ use crate::agent::Agent;
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder, Globals};
+use crate::encode::{Dialect, Encoder, Globals, Spelling};
 use crate::env::{self, Environment};
 use crate::error::ConfigError;
 use crate::fork;
@@ -60,9 +60,10 @@ impl ClientBuilder {
         let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
         // The last that can fail: no id is decided, and no lease held, by what is refused.
         let claim = self.claimed_task_id(None)?;
+        let spelling = self.spelling(claim.known_task_id())?;
         // The worker is the one to keep it.
         let writer = self.writer.as_mut().map(SharedWriter::release);
-        let shared = Arc::new(Shared::new(self.make_clock(), limits, &claim, self));
+        let shared = Arc::new(Shared::new(self.make_clock(), limits, spelling, &claim, self));
         shared.note_sharing(&claim);
         let worker = shared.settings().worker(&shared, claim, Registry::default())?;
         drop(writer);
@@ -232,6 +233,24 @@ impl ClientBuilder {
             .unwrap_or(true)
             .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
         Ok(Route { encoder, outbox, telemetry, taken: Taken::default(), ledger: Arc::clone(ledger) })
+    }
+
+    /// What is written of names and tags, for all agents.
+    fn spelling(&self, task_id: TaskId) -> Result<Spelling, ConfigError> {
+        let main = self.main_agent(&self.address()?);
+        let agents = || [&main].into_iter().chain(&self.others);
+        let formats = agents().map(Agent::format).collect::<Result<Vec<_>, _>>()?;
+        let tags: Vec<_> = agents().map(|agent| self.global_tags(agent)).collect();
+        let origin = Origin::none();
+        let globals = tags.iter().map(|tags| Globals {
+            prefix: &self.prefix,
+            tags,
+            task_id_key: self.reserved_key(),
+            task_id: task_id.as_str(),
+            task_id_on: self.task_id_on,
+            origin: &origin,
+        });
+        Ok(Spelling::new(formats.into_iter().zip(globals)))
     }
 
     /// A name is cut at its end: a prefix that leaves no room would make one name of all.

@@ -143,13 +143,13 @@ impl<M: Metric> Pattern<M> {
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
         let done = recent::with_member(self.family, hash, value, M::IS_LARGE, |context| {
-            // A family's members are of one kind, and as it wants them since the thread found them.
+            // Of this kind, because no other is found and remembered, and as the family wants it since then.
             let cell = M::pick(&context.cell)?;
             let done = verb(cell, self.client.shared());
             context.call();
-            done
+            Some(done)
         });
-        match done {
+        match done.flatten() {
             Some(done) => done,
             None => self.act_slowly(hash, value, values, verb),
         }
@@ -179,6 +179,7 @@ impl<M: Metric> Pattern<M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
+        recent::let_go_of_member(hash, M::IS_LARGE);
         let remember =
             |known: &Arc<Context>| recent::remember_member(self.family, hash, &self.key, value, known);
         self.spell_out(value).look_up(values, verb, remember)

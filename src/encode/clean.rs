@@ -1,5 +1,6 @@
 //! What is left of names and tags, so that nothing can forge a line, a field or a tag.
 
+use crate::record::Member;
 use crate::task_id::TASK_ID_KEY;
 
 /// A name, in bytes; Datadog takes no longer one.
@@ -7,16 +8,21 @@ pub(super) const MAX_NAME: usize = 200;
 /// A tag's key or value, in characters.
 pub(super) const MAX_TAG_PART: usize = 100;
 /// A tag with its colon, in characters; Datadog takes no longer one.
-const MAX_TAG: usize = 200;
+pub(super) const MAX_TAG: usize = 200;
 
 /// `raw` with every character that may not stay replaced by `_`.
 pub(super) fn text(raw: &str, stays: impl Fn(char) -> bool) -> String {
     raw.chars().map(|c| if stays(c) { c } else { '_' }).collect()
 }
 
+/// Whether a character stays in names, and in the keys and values of tags, in every dialect.
+pub(super) fn is_kept_everywhere(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
+}
+
 /// A metric's or a check's name.
 pub(super) fn name(raw: &str) -> String {
-    text(raw, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    text(raw, is_kept_everywhere)
 }
 
 /// A name that starts otherwise is refused by backends, and one that starts with `_sc` is read as a service check.
@@ -28,7 +34,7 @@ pub(super) fn start_with_letter(name: &mut String) {
 
 /// A name that stands alone: started with a letter, and cut.
 pub(super) fn whole_name(raw: &str) -> String {
-    let mut name = name(raw);
+    let mut name = name(start(raw, MAX_NAME));
     start_with_letter(&mut name);
     name.truncate(MAX_NAME);
     name
@@ -36,8 +42,18 @@ pub(super) fn whole_name(raw: &str) -> String {
 
 /// A part of a tag.
 pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
-    let end = raw.char_indices().nth(MAX_TAG_PART).map_or(raw.len(), |(end, _)| end);
-    text(raw.get(..end).unwrap_or_default(), stays)
+    text(start(raw, MAX_TAG_PART), stays)
+}
+
+/// The first characters of a text.
+pub(super) fn start(raw: &str, characters: usize) -> &str {
+    raw.char_indices().nth(characters).and_then(|(end, _)| raw.get(..end)).unwrap_or(raw)
+}
+
+/// A set's member. One that can't stand as it is becomes its hash, as one that is too long does: members that differ
+/// have to be written differently, or the server counts too few.
+pub(super) fn member(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    if raw.chars().all(stays) { raw.to_owned() } else { Member::hashed(raw).as_str().to_owned() }
 }
 
 /// Cuts a value that is too long with its key, which only the longest are.

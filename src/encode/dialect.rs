@@ -8,6 +8,7 @@ use super::{Unencodable, clean};
 use crate::event::{Event, ServiceCheck};
 use crate::kind::Kind;
 use std::fmt;
+use std::panic::RefUnwindSafe;
 
 /// What the agent understands.
 ///
@@ -44,14 +45,21 @@ use std::fmt;
 ///   values are cut at 100 characters each, and at 200 with the colon. An empty value leaves the bare key, or becomes `true` where a tag stands in
 ///   the name; an empty key leaves the tag out, and that is counted. A tag with the key of the task id, in whatever case,
 ///   is sent under that key with `_` behind it, or left out and counted where it has the task id's own value. A context's own tag
-///   goes before a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
+///   takes precedence over a global one with the same key. In `Graphite` the key `name` is the series' own: a tag of that key
 ///   becomes `name_`. In `TaggedStatsd`, `Influx`, `Librato` and `SignalFx`, which `statsd_exporter` reads, the names that
 ///   Prometheus' data model keeps for itself are left to it: `le` becomes `le_`, `quantile` becomes `quantile_`, and of
 ///   several `_`, `.` and `-` at the start of a key the first stays.
-/// * **Set members**: `|` and control characters become `_`; in StatsD `:` too. The empty member is refused.
+/// * **Set members** stay as they are. One with `|` or a control character in it, or with `:` in every dialect but
+///   DogStatsD, is sent as its 128-bit hash, so that members which differ are counted as that. The empty member is
+///   refused.
+/// * **Contexts** are told apart by what is written: names and tags that every agent of the client gets in the same words are one
+///   context, whose name has one kind. If agents of several dialects get different words, contexts that only some of
+///   them can tell apart stay apart, and are counted in
+///   [`Stats::clashing_contexts`](crate::Stats::clashing_contexts). A client knows as many such spellings of its contexts
+///   as it may have contexts; each call by a further one is cleaned again.
 /// * **Event titles, texts and service check messages**: line breaks become `\n`, and what no packet holds is cut.
 ///   In messages `|` becomes `_` and
-///   `m:` becomes `m\:`. The other fields lose `|` and control characters, as members do.
+///   `m:` becomes `m\:`. In the other fields `|` and control characters become `_`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -69,8 +77,9 @@ pub enum Dialect {
     Librato,
     /// SignalFx's dimensions in the name: `statsd_exporter`, the collectors of SignalFx.
     SignalFx,
-    /// Etsy's protocol and nothing else. No tags means no task id either: contexts that differ in their tags alone, and
-    /// the gauges of several copies of a service, overwrite each other. [`task_id_in_names`](crate::Agent::task_id_in_names)
+    /// Etsy's protocol and nothing else. No tags means no task id either: contexts that differ in their tags alone, which are
+    /// counted in [`Stats::clashing_contexts`](crate::Stats::clashing_contexts), and the gauges of several copies of a
+    /// service, overwrite each other. [`task_id_in_names`](crate::Agent::task_id_in_names)
     /// puts the task id into every name; put what else tells contexts apart into names and the
     /// [prefix](crate::ClientBuilder::prefix). A server may do more: collectd cuts a timing to whole milliseconds.
     Statsd,
@@ -152,11 +161,23 @@ pub enum Weights {
 }
 
 /// What makes one dialect differ from another.
-pub(crate) trait Grammar: fmt::Debug + Send + Sync {
+pub(crate) trait Grammar: fmt::Debug + Send + Sync + RefUnwindSafe {
     /// What distributions, histograms and timings can be sent as, the default first.
     fn spread_kinds(&self) -> &'static [Kind];
     fn tag_key(&self, raw: &str) -> String;
     fn tag_value(&self, raw: &str) -> String;
+
+    /// Whether a character stays in a tag's value, whatever stands beside it. The letters, digits and marks that every
+    /// dialect keeps, unless it is known to keep more.
+    fn keeps_in_values(&self, c: char) -> bool {
+        clean::is_kept_everywhere(c)
+    }
+
+    /// Whether a key of a tag becomes another one, though its characters may stay.
+    fn renames(&self, _key: &str) -> bool {
+        false
+    }
+
     fn weights(&self) -> Weights;
     fn signed_gauges_are_differences(&self) -> bool;
     fn takes_negative_values(&self) -> bool;
@@ -187,7 +208,7 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync {
 
     fn member(&self, raw: &str) -> String {
         // What follows another colon is read as another value.
-        clean::text(raw, |c| c != '|' && c != ':' && !c.is_control())
+        clean::member(raw, |c| c != '|' && c != ':' && !c.is_control())
     }
 
     /// Writes a line of up to `room` bytes, and says whether it has less than all of the text. One that can't be cut to

@@ -26,6 +26,10 @@ impl Grammar for DogStatsd {
         tag_value(raw)
     }
 
+    fn keeps_in_values(&self, c: char) -> bool {
+        stays_in_tag(c)
+    }
+
     fn weights(&self) -> Weights {
         Weights::Rates
     }
@@ -55,7 +59,7 @@ impl Grammar for DogStatsd {
     }
 
     fn member(&self, raw: &str) -> String {
-        clean::text(raw, |c| c != '|' && !c.is_control())
+        clean::member(raw, |c| c != '|' && !c.is_control())
     }
 
     fn event(
@@ -167,7 +171,7 @@ pub(super) fn tag_value(raw: &str) -> String {
     clean::tag(raw, stays_in_tag)
 }
 
-fn stays_in_tag(c: char) -> bool {
+pub(super) fn stays_in_tag(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | ':' | '.' | '/')
 }
 

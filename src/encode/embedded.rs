@@ -47,10 +47,14 @@ impl Grammar for Embedded {
         }
         let mut key = clean::tag(raw, statsd::stays_in_tag);
         // The series' own name has this key there.
-        if key == "name" {
+        if self.renames(&key) {
             key.push('_');
         }
         key
+    }
+
+    fn renames(&self, key: &str) -> bool {
+        if self.0 == Style::Graphite { key == "name" } else { statsd::renames_label(key) }
     }
 
     fn tag_value(&self, raw: &str) -> String {

@@ -22,6 +22,10 @@ impl Grammar for Serverless {
         dogstatsd::tag_value(raw)
     }
 
+    fn keeps_in_values(&self, c: char) -> bool {
+        dogstatsd::stays_in_tag(c)
+    }
+
     fn weights(&self) -> Weights {
         Weights::Repeats
     }

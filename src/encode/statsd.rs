@@ -31,6 +31,10 @@ impl Grammar for Statsd {
         clean::tag(raw, stays_in_tag)
     }
 
+    fn renames(&self, key: &str) -> bool {
+        renames_label(key)
+    }
+
     fn weights(&self) -> Weights {
         // Etsy's server weights a timing's count but not its mean and quantiles; collectd divides the value itself.
         Weights::Repeats
@@ -65,12 +69,21 @@ const RESERVED_LABELS: [&str; 2] = ["le", "quantile"];
 /// A tag's key where it may become the name of a label in Prometheus, in which every mark is a `_`.
 pub(super) fn label(raw: &str) -> String {
     let mut key = clean::tag(raw, stays_in_tag);
-    let marks = key.len() - key.trim_start_matches(['_', '.', '-']).len();
+    let marks = leading_marks(&key);
     key.drain(1.min(marks)..marks);
     if RESERVED_LABELS.contains(&key.as_str()) {
         key.push('_');
     }
     key
+}
+
+/// Whether [`label`] changes a key all of whose characters may stay.
+pub(super) fn renames_label(key: &str) -> bool {
+    leading_marks(key) > 1 || RESERVED_LABELS.contains(&key)
+}
+
+fn leading_marks(key: &str) -> usize {
+    key.len() - key.trim_start_matches(['_', '.', '-']).len()
 }
 
 pub(super) fn stays_in_tag(c: char) -> bool {

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::dimension::Pattern;
 use crate::error::RegisterError;
 use crate::fork;
-use crate::index::Refusal;
+use crate::index::{Refusal, Wanted};
 use crate::kind::Kind;
 use crate::ledger::DropReason;
 use crate::recent;
@@ -44,11 +44,14 @@ pub(crate) struct Placed<M> {
 
 /// What a builder may ask for beyond a name and tags.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each may be asked for without the others")]
 pub(crate) struct Options {
     pub(crate) peak: bool,
     pub(crate) capacity: Option<u32>,
     /// The tags' values are limited elsewhere: the metric's limit is not for them.
     pub(crate) bounded: bool,
+    /// A counter may have the name of a distribution, a histogram or a timing, and each of these that of a counter.
+    pub(crate) beside: bool,
     /// The call stands for a value that was folded, and is counted as that.
     pub(crate) folded: bool,
 }
@@ -59,7 +62,7 @@ pub(crate) struct Options {
 /// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
 /// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags. What a
 /// thread called lately, up to 512 contexts and 64 distributions, each with up to 15 tags, it finds without a lock, the
-/// rest under a read lock. Names and tag keys that are literals are the fastest: they are hashed when they are compiled.
+/// rest under a read lock. A call with more than 32 tags allocates to sort them. Names and tag keys that are literals are the fastest: they are hashed when they are compiled.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -243,6 +246,19 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         })
     }
 
+    /// Lets it have the name of a metric whose kind goes with this one, as programs do that come from other clients.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    #[inline]
+    pub(crate) fn beside(mut self) -> Self {
+        self.options.beside = true;
+        self
+    }
+
+    fn wanted(&self) -> Wanted {
+        let Options { bounded, beside, .. } = self.options;
+        Wanted { kind: self.kind, bounded, beside }
+    }
+
     fn make(&self, counters: &mut CounterBlock) -> Cell {
         M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
     }
@@ -258,12 +274,12 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// its tag.
     fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
         let index = &self.client.shared().index;
-        let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
-        let cell = index.with_new(self.name, &self.tags, self.kind, bounded, make, |context| {
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let cell = index.with_new(self.name, &self.tags, self.wanted(), make, |context| {
             context.register();
             M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
         });
-        // A name has one kind, and a kind one sort of cell.
+        // A context has one kind, and a kind one sort of cell.
         cell?.ok_or(Refusal::Kind(self.kind))
     }
 
@@ -271,8 +287,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
-        let index = &shared.index;
-        let cell = index.with_overflow(self.name, self.tags.without_task_id, self.kind, make, |context| {
+        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
+        let cell = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
             context.fold(1);
             context.register();
             M::pick(&context.cell).map(Arc::clone)
@@ -331,6 +347,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
         let index = &self.client.shared().index;
+        recent::let_go(self.name, &self.tags, self.kind);
         self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
     }
 
@@ -346,7 +363,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         fork::check();
         let index = &self.client.shared().index;
         let act = |context: &Context| self.act(context, &verb);
-        let found = index.find(self.name, &self.tags, remember, act).flatten();
+        let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();
         found.unwrap_or_else(|| self.call_new(values, act))
     }
 
@@ -357,8 +374,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         act: impl Fn(&Context) -> Option<Option<DropReason>>,
     ) -> Option<DropReason> {
         let shared = self.client.shared();
-        let (make, bounded) = (|counters: &mut CounterBlock| self.make(counters), self.options.bounded);
-        match shared.index.with_new(self.name, &self.tags, self.kind, bounded, make, &act) {
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        match shared.index.with_new(self.name, &self.tags, self.wanted(), make, &act) {
             Ok(Some(done)) => done,
             Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
             Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
@@ -373,8 +390,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     ) -> Option<DropReason> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
-        let index = &shared.index;
-        let done = index.with_overflow(self.name, self.tags.without_task_id, self.kind, make, |context| {
+        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
+        let done = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
             context.fold(1);
             act(context)
         });

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 /// How many distinct members were seen, over all tasks: the server counts them.
 ///
-/// A member crosses the channel, which may be full; it is dropped and counted then. A member longer than 47 bytes is
-/// sent as its 128-bit hash. A set takes 10,000 distinct members a flush; the rest is dropped and counted.
+/// A member crosses the channel, which may be full; it is dropped and counted then. A member that is longer than 47
+/// bytes, or that has a character which a line can't hold, is sent as its 128-bit hash. A set takes 10,000 distinct members a flush; the rest is dropped and counted.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -27,11 +27,11 @@
 //! | a counter that is decremented | counted down, below 0 too: `statsd_exporter` drops such a line. With a time of its own, it is refused |
 //! | a time of its own | kept for gauges and counters; refused as `unsupported` for the rest, which the Agent would throw away |
 //! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
-//! | one name under two kinds | the first one stays; the other is refused as `invalid` |
+//! | one name under two kinds | a counter and a timing, a histogram or a distribution stand beside each other, as servers have it; of other kinds the first one stays, and the other is refused as `invalid` |
 //! | a tag `task_id` | left out, and counted in `refused_tags`, where it is the process's id: the client's is added, once. Another one is sent as `task_id_` |
 //! | NaN or infinity | makes a gauge [absent](crate::Gauge); refused as `invalid` for other kinds, and for a gauge with a time of its own |
 //! | a line that can't be read | refused as `invalid` |
-//! | a name with a `:` in it, as of a Rust path | what follows is read as values: the line is refused, unless they are numbers |
+//! | a name with a `:` in it, as of a Rust path | the name is what stands before the last `:`, and is cleaned as every name is: `my_crate::worker` is `my_crate__worker`. A part that is a number is a value in timings, histograms and distributions, into one line of which cadence packs several |
 //! | tags with `,` or <code>&#124;</code> in them | cadence does not escape them. They are read as further tags, or the line is refused; no second metric comes of them |
 //! | a prefix | cadence's is part of the name. The client's is put before it, if it has one too |
 //!
@@ -125,9 +125,6 @@ impl CadenceSink {
                 at => at,
             },
         };
-        if !line.is_readable() {
-            return self.refuse(DropReason::Invalid, line.weighed_values());
-        }
         match (line.kind, at) {
             (Kind::Gauge, at) => each(line, |value| self.gauge(line.name, tags, value, at)),
             (Kind::Counter, at) => each(line, |value| self.counter(line, tags, value, at)),
@@ -164,7 +161,7 @@ impl CadenceSink {
         value: &str,
         at: Option<SystemTime>,
     ) -> Option<DropReason> {
-        let counter = self.client.counter(line.name).tags(tags);
+        let counter = self.client.counter(line.name).tags(tags).beside();
         match (line.count(value), at) {
             (Some(Count::Up(n)), None) => counter.try_increment(n),
             (Some(Count::Down(n)), None) => counter.try_decrement(n),
@@ -188,7 +185,7 @@ impl CadenceSink {
             Kind::Histogram => self.client.histogram(name),
             _ => self.client.distribution(name),
         };
-        metric.tags(tags).try_record_many(value, weight)
+        metric.tags(tags).beside().try_record_many(value, weight)
     }
 
     fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {

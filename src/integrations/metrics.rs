@@ -38,8 +38,9 @@
 //!   level of metadata.
 //! * **Labels** are tags. A label `task_id`, in any case, is sent as `task_id_`, as it is everywhere: the key is that of the
 //!   client's own tag, unless [`task_id_key`](crate::ClientBuilder::task_id_key) sets another.
-//! * **One name, one kind**: a counter under the name of a gauge is refused, and its values are counted as
-//!   [`Invalid`](crate::DropReason::Invalid). Not so in the facade, where kinds are apart.
+//! * **One name, one kind**, but that a counter and a histogram may have the same name, as servers allow. A counter under the
+//!   name of a gauge is refused, and its values are counted as [`Invalid`](crate::DropReason::Invalid). Not so in the facade,
+//!   where kinds are apart.
 //!
 //! # Seconds and milliseconds
 //!

@@ -8,7 +8,6 @@ use crate::index::Index;
 use crate::keeper::{GaugeId, Keepers, SpareGauges};
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 impl Registry {
     /// Takes contexts out of the index. Their cells are read once more at the flush that follows.
@@ -57,7 +56,7 @@ impl Tracked {
     /// Whether it leaves as soon as there is no room for others: nothing is sent for it that would be missed.
     fn leaves_any_crowd(&self, crowd: &Crowd) -> bool {
         let context = &self.context;
-        if context.is_retired() || context.is_called() || context.cell.is_held() {
+        if context.is_retired() || context.is_called() || context.is_held() {
             return false;
         }
         // Whoever dropped its last handle ended it: it leaves in any case.
@@ -75,8 +74,8 @@ impl Tracked {
         }
         let kept = spare.get(GaugeId::of(cell));
         let idle_flushes = match kept {
-            Some(kept) if Arc::strong_count(cell) == 1 + kept.handles => kept.idle_flushes,
-            None if !self.context.cell.is_held() => self.idle_flushes.saturating_add(1),
+            Some(kept) if !self.context.is_held_beside(kept.handles) => kept.idle_flushes,
+            None if !self.context.is_held() => self.idle_flushes.saturating_add(1),
             _ => return None,
         };
         (idle_flushes >= IDLE_FLUSHES_IN_A_CROWD).then_some(idle_flushes)

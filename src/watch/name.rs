@@ -1,21 +1,21 @@
 //! What is watched goes by a name, and by one name goes one thing: two would overwrite each other's gauges.
 
+use crate::index::Index;
+use crate::tag::{TagList, Tags};
 use std::sync::{Arc, Weak};
 
-/// The prefix of what is watched and its tags, in whatever order they were given. It is taken for as long as the probe
-/// that has it is asked.
+/// What is written of the prefix of what is watched and of its tags. It is taken for as long as the probe that has it is
+/// asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WatchName {
     prefix: String,
-    tags: Vec<(String, String)>,
+    tags: Tags,
 }
 
 impl WatchName {
-    pub(crate) fn new(prefix: &str, tags: &[(String, String)]) -> Arc<Self> {
-        let mut tags = tags.to_vec();
-        tags.sort_unstable();
-        tags.dedup();
-        Arc::new(Self { prefix: prefix.to_owned(), tags })
+    pub(crate) fn new(index: &Index, prefix: &str, tags: &TagList<'_>) -> Arc<Self> {
+        let (prefix, tags) = index.written(prefix, tags);
+        Arc::new(Self { prefix, tags })
     }
 }
 
@@ -47,8 +47,9 @@ mod tests {
     use super::*;
 
     fn name(prefix: &str, tags: &[(&str, &str)]) -> Arc<WatchName> {
-        let owned: Vec<_> = tags.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        WatchName::new(prefix, &owned)
+        let mut list = TagList::default();
+        list.set_slice(tags);
+        WatchName::new(&Index::of(10), prefix, &list)
     }
 
     #[test]
@@ -59,6 +60,8 @@ mod tests {
         assert!(names.take(&first, &watching));
         let same = name("pool", &[("zone", "eu"), ("pool", "a"), ("zone", "eu")]);
         assert!(!names.take(&same, &Arc::new(())));
+        let written_alike = name("pool", &[("zone", "eu"), ("pool", "a"), ("", "left out")]);
+        assert!(!names.take(&written_alike, &Arc::new(())), "its gauges would be the same");
         for other in [name("queue", &[("pool", "a"), ("zone", "eu")]), name("pool", &[("pool", "a")])] {
             assert!(names.take(&other, &watching));
         }

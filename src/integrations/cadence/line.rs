@@ -7,7 +7,8 @@ const MAX_WEIGHT: f64 = 9_007_199_254_740_992.0;
 
 /// `name:value[:value…]|type[|@rate][|#tag[,tag…]][|c:container][|Tseconds]`, in this order and with nothing else.
 ///
-/// cadence escapes nothing, so that a name or a tag may hold what looks like more of the line. Because the order is fixed, and a line
+/// A name may have colons in it, as that of a Rust path has: it ends before the last one, or before the first of several
+/// values. cadence escapes nothing, so that a name or a tag may hold what looks like more of the line. Because the order is fixed, and a line
 /// is one line whatever is in it, that can add tags or a last field, and never another metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line<'a> {
@@ -35,7 +36,12 @@ impl<'a> Line<'a> {
         let (name, rest) = split(text, b':')?;
         let (values, rest) = split(rest, b'|')?;
         let (code, rest) = first(rest, b'|');
-        let mut line = Self { name, values, kind: kind(code)?, rate: None, tags: "", seconds: None };
+        let kind = kind(code)?;
+        let (name, values) = match find(values.as_bytes(), b':') {
+            None => (name, values),
+            Some(_) => name_and_values(text.get(..name.len() + 1 + values.len())?, kind)?,
+        };
+        let mut line = Self { name, values, kind, rate: None, tags: "", seconds: None };
         let mut field = rest.map(|rest| first(rest, b'|'));
         // A field that is there and can't be read makes the line unreadable.
         if let Some((text, rest)) = marked(field, "@") {
@@ -80,14 +86,6 @@ impl<'a> Line<'a> {
         self.rate.map_or(1, |rate| (1.0 / rate) as u64)
     }
 
-    /// Whether several values are numbers, NaN among them, or nothing, and not what stood behind a colon in a name. One alone
-    /// is looked at when it is recorded.
-    pub(super) fn is_readable(&self) -> bool {
-        self.kind == Kind::Set
-            || find(self.values.as_bytes(), b':').is_none()
-            || self.values().all(|value| value.is_empty() || value.parse::<f64>().is_ok())
-    }
-
     /// How many values the line would be in the books, where it is refused whole.
     pub(super) fn weighed_values(&self) -> u64 {
         let values = || self.values().count() as u64;
@@ -115,6 +113,26 @@ impl<'a> Line<'a> {
         };
         Some(if is_down { Count::Down(amount) } else { Count::Up(amount) })
     }
+}
+
+/// Tells a name that has colons in it from the values behind it.
+///
+/// cadence packs numbers of timings, histograms and distributions into one line, so that a part of such a name that is a
+/// number is one of them. It writes nothing but numbers: a set's member that is none was not written by it, and may have
+/// colons itself.
+#[cold]
+fn name_and_values(text: &str, kind: Kind) -> Option<(&str, &str)> {
+    let is_number = |part: &str| part.parse::<f64>().is_ok();
+    let (mut name, value) = text.rsplit_once(':')?;
+    if !is_number(value) {
+        return if kind == Kind::Set { text.split_once(':') } else { None };
+    }
+    if kind.is_spread() {
+        while let Some((front, _)) = name.rsplit_once(':').filter(|(_, part)| is_number(part)) {
+            name = front;
+        }
+    }
+    Some((name, text.get(name.len() + 1..)?))
 }
 
 /// What is before an ASCII character, and what is behind it.

@@ -107,7 +107,7 @@ impl Bridge {
 
     /// Registers a metric and keeps its handle, or the one that stands for all of its name for which there was no room.
     fn place<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
-        let placed = labels::with_tags(key, |tags| H::builder(self, key.name()).tags(tags).place())?;
+        let placed = labels::with_tags(key, |tags| H::builder(self, key.name()).tags(tags).beside().place())?;
         let make = || Kept::new(self.id, key, H::make(self, key.name(), placed.handle, placed.is_overflow));
         if placed.is_overflow {
             return Ok(H::table(self).overflow(key.name(), make));

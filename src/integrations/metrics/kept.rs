@@ -100,7 +100,7 @@ impl<H: Handle> Kept<H> {
         let idle = Idle {
             flushes: self.idle_flushes(),
             used_at: self.used_at.load(Ordering::Relaxed),
-            is_crowded: flush.crowd.is_some_and(|crowd| crowd.concerns(self.key.name())),
+            is_crowded: flush.is_crowded(self.key.name()),
         };
         self.handle.ends(idle, flush)
     }

@@ -2,9 +2,12 @@
 
 use crate::encode::clean::becomes_task_id;
 use metrics::{Key, Label};
+use std::collections::HashSet;
 
 /// Labels that need no allocation on their way in.
 const FEW: usize = 16;
+/// Labels that are compared each with each. More of them are hashed.
+const MOST_COMPARED: usize = 64;
 
 /// Hands the labels of a key to `then` as tags.
 pub(super) fn with_tags<T>(key: &Key, then: impl FnOnce(&[(&str, &str)]) -> T) -> T {
@@ -31,7 +34,19 @@ pub(super) fn same(a: &Key, b: &Key) -> bool {
 
 #[cold]
 fn same_in_any_order(a: &[Label], b: &[Label]) -> bool {
+    if a.len() > MOST_COMPARED {
+        let (a, b): (HashSet<&Label>, HashSet<&Label>) = (a.iter().collect(), b.iter().collect());
+        return a == b;
+    }
     a.iter().all(|label| b.contains(label)) && b.iter().all(|label| a.contains(label))
+}
+
+fn has_repetitions(labels: &[Label]) -> bool {
+    if labels.len() > MOST_COMPARED {
+        let mut seen = HashSet::new();
+        return !labels.iter().all(|label| seen.insert(label));
+    }
+    labels.iter().enumerate().any(|(place, label)| labels.iter().take(place).any(|earlier| earlier == label))
 }
 
 /// A key without what says nothing: labels that are the client's own task id, whose number is the other half of the answer,
@@ -39,14 +54,20 @@ fn same_in_any_order(a: &[Label], b: &[Label]) -> bool {
 pub(super) fn plain(key: &Key, is_own: impl Fn(&str) -> bool) -> Option<(Key, u64)> {
     let labels = key.labels().as_slice();
     let is_task_id = |label: &Label| becomes_task_id(label.key()) && is_own(label.value());
-    let is_known =
-        |(place, label): (usize, &Label)| labels.iter().take(place).any(|earlier| earlier == label);
-    if !labels.iter().enumerate().any(|(place, label)| is_task_id(label) || is_known((place, label))) {
+    if !labels.iter().any(is_task_id) && !has_repetitions(labels) {
         return None;
     }
-    let (ids, others): (Vec<_>, Vec<_>) = labels.iter().enumerate().partition(|(_, label)| is_task_id(label));
-    let kept = others.into_iter().filter(|label| !is_known(*label)).map(|(_, label)| label.clone());
-    Some((Key::from_parts(key.name_shared(), kept.collect::<Vec<_>>()), ids.len() as u64))
+    let (mut kept, mut task_ids): (Vec<&Label>, u64) = (Vec::new(), 0);
+    let mut seen = HashSet::new();
+    for label in labels {
+        if is_task_id(label) {
+            task_ids += 1;
+        } else if seen.insert(label) {
+            kept.push(label);
+        }
+    }
+    let kept: Vec<Label> = kept.into_iter().cloned().collect();
+    Some((Key::from_parts(key.name_shared(), kept), task_ids))
 }
 
 #[cfg(test)]
@@ -94,6 +115,21 @@ mod tests {
                 );
             });
         }
+    }
+
+    #[test]
+    fn many_labels_are_the_same_in_any_order_and_told_apart_by_one() {
+        let label = |n: usize| Label::new(format!("k{n}"), "v");
+        let forward: Vec<Label> = (0..1_000).map(label).collect();
+        let mut turned = forward.clone();
+        turned.reverse();
+        assert!(same_in_any_order(&forward, &turned));
+        turned[7] = label(1_000);
+        assert!(!same_in_any_order(&forward, &turned));
+        let twice: Vec<Label> = forward.iter().chain(&forward).cloned().collect();
+        let (kept, task_ids) = plain(&Key::from_parts("jobs", twice), |_| true).unwrap();
+        assert_eq!((kept.labels().count(), task_ids), (1_000, 0));
+        assert!(plain(&Key::from_parts("jobs", forward), |_| true).is_none());
     }
 
     #[test]
