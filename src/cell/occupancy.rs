@@ -138,7 +138,8 @@ impl OccupancyCell {
 
     #[inline]
     fn interval(&self, cut: u64) -> &Interval {
-        &self.intervals[usize::from(cut & ODD != 0)]
+        let [even, odd] = &self.intervals;
+        if cut & ODD == 0 { even } else { odd }
     }
 
     /// The reading of the moment at which the cell was made.
@@ -445,9 +446,15 @@ mod tests {
     /// The same sums, kept the simple way, of what was entered.
     #[derive(Default)]
     struct Reference {
-        sum: i128,
+        // Modulo 2^64, as readings are.
+        sum: u64,
         units: u64,
-        peak: u64,
+    }
+
+    impl Reference {
+        fn busy(&self, now: u64) -> u64 {
+            self.sum.wrapping_add(self.units.wrapping_mul(now))
+        }
     }
 
     /// Any order of operations, of their halves, of moments and of readings. While operations are half done for no
@@ -464,15 +471,14 @@ mod tests {
                 step @ 0..=3 => {
                     // What a thread read may be a while ago.
                     let at = now - u.int_in_range(0..=now.min(1_000_000))?;
-                    let (change, time, signed) = if step < 2 || reference.units == 0 {
-                        (ACQUIRED, at.wrapping_neg(), -i128::from(at))
+                    let (change, time) = if step < 2 || reference.units == 0 {
+                        (ACQUIRED, at.wrapping_neg())
                     } else {
-                        (RELEASED, at, i128::from(at))
+                        (RELEASED, at)
                     };
                     half_done.push((cell.enter(change, time), change, time, at));
-                    reference.sum += signed;
+                    reference.sum = reference.sum.wrapping_add(time);
                     reference.units = reference.units.wrapping_add(change);
-                    reference.peak = reference.peak.max(reference.units);
                 }
                 4 if !half_done.is_empty() => {
                     complete(half_done.swap_remove(u.choose_index(half_done.len())?));
@@ -480,8 +486,8 @@ mod tests {
                 5 => {
                     let mut reading = cell.read(last, || now);
                     assert_eq!(reading.in_use, reference.units);
-                    let busy = reference.sum + i128::from(reference.units) * i128::from(now);
-                    assert!(!promised || reading.busy == busy as u64, "{reading:?} is to be {busy}");
+                    let busy = reference.busy(now);
+                    assert!(!promised || reading.busy == busy, "{reading:?} is to be {busy}");
                     let most = reading.peak * (now - last.at);
                     assert!(reading.take_busy(last) <= most);
                     last = reading;
@@ -498,8 +504,8 @@ mod tests {
             complete(half);
         }
         let reading = cell.read(last, || now);
-        let busy = reference.sum + i128::from(reference.units) * i128::from(now);
-        assert_eq!((reading.in_use, reading.busy), (reference.units, busy as u64));
+        let busy = reference.busy(now);
+        assert_eq!((reading.in_use, reading.busy), (reference.units, busy));
         Ok(())
     }
 
@@ -523,7 +529,7 @@ mod tests {
         operations.map_or(4_000_000, |operations| operations.parse().expect("a number of operations"))
     }
 
-    const CALLERS: u64 = 4;
+    const CALLERS: usize = 4;
     /// Units that each of them has at most.
     const EACH: usize = 8;
 
@@ -552,7 +558,7 @@ mod tests {
     #[test]
     fn readings_are_within_what_is_held_and_add_up_to_it_however_many_operations_pass() {
         const HELD: u64 = 1_000;
-        const MOST: u64 = HELD + CALLERS * EACH as u64;
+        const MOST: u64 = HELD + (CALLERS * EACH) as u64;
         let origin = 10 * YEAR;
         let cell = cell();
         let start = origin + cell.now();
@@ -572,7 +578,7 @@ mod tests {
         };
         let busy: u64 = thread::scope(|scope| {
             let callers =
-                [(); CALLERS as usize].map(|()| scope.spawn(|| call(&cell, operations() / CALLERS, origin)));
+                [(); CALLERS].map(|()| scope.spawn(|| call(&cell, operations() / CALLERS as u64, origin)));
             while callers.iter().any(|caller| !caller.is_finished()) {
                 read();
             }
