@@ -9,7 +9,7 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::stream_agent::{Mood, StreamAgent};
@@ -42,7 +42,8 @@ pub unsafe extern "C" fn getaddrinfo(
         *const libc::addrinfo,
         *mut *mut libc::addrinfo,
     ) -> libc::c_int;
-    drop(FOUND.1.wait_while(FOUND.0.lock().unwrap(), |found| !*found).unwrap());
+    let found_yet = FOUND.0.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(FOUND.1.wait_while(found_yet, |found| !*found).unwrap_or_else(PoisonError::into_inner));
     // SAFETY: the next one of this name is the C library's, which is of this type, and its pointers are passed on.
     unsafe {
         let next = libc::dlsym(libc::RTLD_NEXT, c"getaddrinfo".as_ptr());
@@ -156,7 +157,9 @@ fn an_agent_that_is_slow_gets_all_of_it() {
     let guard = support::builder().agent(agent.address()).context_limit(100_000).build().unwrap();
     let (client, filling) = (guard.client().clone(), "x".repeat(1300));
     let gauges: Vec<_> = (0..8000).map(|n| client.gauge(&format!("n{n}.{filling}")).register()).collect();
-    gauges.iter().for_each(|gauge| gauge.set(1.5));
+    for gauge in &gauges {
+        gauge.set(1.5);
+    }
     thread::scope(|scope| {
         let flushing = scope.spawn(|| client.flush(PATIENCE));
         thread::sleep(LONG);
@@ -179,7 +182,9 @@ fn an_agent_that_takes_nothing_is_given_up_in_time_and_what_it_did_not_take_is_c
         .unwrap();
     let client = guard.client().clone();
     let gauges: Vec<_> = (0..2000).map(|n| client.gauge(&format!("level.{n}")).register()).collect();
-    gauges.iter().for_each(|gauge| gauge.set(1.5));
+    for gauge in &gauges {
+        gauge.set(1.5);
+    }
     let start = Instant::now();
     assert_eq!(client.flush(LONG), Err(FlushError::TimedOut(LONG)));
     assert!(start.elapsed() >= LONG / 2, "it had its chance");

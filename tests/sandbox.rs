@@ -41,7 +41,9 @@ fn child_sends_many_packets_in_a_sandbox() {
     let client = guard.client();
     let jobs: Vec<_> = (0..50).map(|n| client.counter(&format!("jobs.{n}")).register()).collect();
     for flush in 1..=5 {
-        jobs.iter().for_each(|jobs| jobs.increment(1));
+        for jobs in &jobs {
+            jobs.increment(1);
+        }
         client.flush(PATIENCE).unwrap();
         assert_eq!(agent.lines(50).len(), 50);
         let stats = client.stats();

@@ -138,7 +138,8 @@ impl OccupancyCell {
 
     #[inline]
     fn interval(&self, cut: u64) -> &Interval {
-        &self.intervals[usize::from(cut & ODD != 0)]
+        let [even, odd] = &self.intervals;
+        if cut & ODD == 0 { even } else { odd }
     }
 
     /// The reading of the moment at which the cell was made.
@@ -481,7 +482,7 @@ mod tests {
                     let mut reading = cell.read(last, || now);
                     assert_eq!(reading.in_use, reference.units);
                     let busy = reference.sum + i128::from(reference.units) * i128::from(now);
-                    assert!(!promised || reading.busy == busy as u64, "{reading:?} is to be {busy}");
+                    assert!(!promised || i128::from(reading.busy) == busy, "{reading:?} is to be {busy}");
                     let most = reading.peak * (now - last.at);
                     assert!(reading.take_busy(last) <= most);
                     last = reading;
@@ -499,7 +500,7 @@ mod tests {
         }
         let reading = cell.read(last, || now);
         let busy = reference.sum + i128::from(reference.units) * i128::from(now);
-        assert_eq!((reading.in_use, reading.busy), (reference.units, busy as u64));
+        assert_eq!((reading.in_use, i128::from(reading.busy)), (reference.units, busy));
         Ok(())
     }
 
@@ -523,7 +524,7 @@ mod tests {
         operations.map_or(4_000_000, |operations| operations.parse().expect("a number of operations"))
     }
 
-    const CALLERS: u64 = 4;
+    const CALLERS: u8 = 4;
     /// Units that each of them has at most.
     const EACH: usize = 8;
 
@@ -552,13 +553,13 @@ mod tests {
     #[test]
     fn readings_are_within_what_is_held_and_add_up_to_it_however_many_operations_pass() {
         const HELD: u64 = 1_000;
-        const MOST: u64 = HELD + CALLERS * EACH as u64;
+        const MOST: u64 = HELD + CALLERS as u64 * EACH as u64;
         let origin = 10 * YEAR;
         let cell = cell();
         let start = origin + cell.now();
         let mut last = cell.start_over(start);
         (0..HELD).for_each(|_| cell.acquire(start));
-        let (mut readings, mut reported) = (0_u64, 0);
+        let mut reported = 0;
         let mut read = || {
             let mut reading = cell.read(last, || origin + cell.now());
             let elapsed = reading.at - start;
@@ -567,12 +568,12 @@ mod tests {
             assert!((reading.in_use..=MOST).contains(&reading.peak), "{reading:?}");
             let busy = reading.take_busy(last);
             assert!(busy <= reading.peak * (reading.at - last.at), "{busy} of {reading:?} after {last:?}");
-            (readings, reported, last) = (readings + 1, reported + busy, reading);
+            (reported, last) = (reported + busy, reading);
             assert!((HELD * elapsed..=MOST * elapsed).contains(&reported), "{reported} of {reading:?}");
         };
         let busy: u64 = thread::scope(|scope| {
-            let callers =
-                [(); CALLERS as usize].map(|()| scope.spawn(|| call(&cell, operations() / CALLERS, origin)));
+            let callers = [(); CALLERS as usize]
+                .map(|()| scope.spawn(|| call(&cell, operations() / u64::from(CALLERS), origin)));
             while callers.iter().any(|caller| !caller.is_finished()) {
                 read();
             }
@@ -581,6 +582,5 @@ mod tests {
         let exact = cell.read(last, || origin + cell.now());
         assert_eq!(exact.in_use, HELD);
         assert_eq!(exact.busy, busy + HELD * (exact.at - start));
-        println!("{} operations, {readings} readings", operations());
     }
 }

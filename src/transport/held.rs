@@ -48,7 +48,9 @@ mod tests {
     #[test]
     fn a_packet_is_held_until_its_last_byte_has_left() {
         let mut held = Held::default();
-        [10, 20, 30].into_iter().for_each(|bytes| held.push(bytes));
+        for bytes in [10, 20, 30] {
+            held.push(bytes);
+        }
         let counts = [0, 1, 30, 31, 50, 51, 60, 1000].map(|queued| held.count(queued));
         assert_eq!(counts, [0, 1, 1, 2, 2, 3, 3, 3]);
         held.keep(31);
