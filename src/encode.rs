@@ -12,6 +12,7 @@ mod serverless;
 mod spelling;
 mod statsd;
 mod summary;
+mod tags;
 
 pub use self::dialect::{Dialect, Weights};
 pub use self::protocol::Protocol;
@@ -22,6 +23,7 @@ pub(crate) use self::number::split_counts;
 pub(crate) use self::sent_as::SentAs;
 pub(crate) use self::spelling::{Spelled, Spelling};
 pub(crate) use self::summary::{SUFFIXES, summary};
+pub(crate) use self::tags::OwnTags;
 
 use self::clean::MAX_NAME;
 use crate::event::{Cuts, Event, ServiceCheck};
@@ -30,7 +32,6 @@ use crate::origin::Origin;
 use crate::record::Member;
 use crate::tag::Tags;
 use crate::task_id::TaskIdOn;
-use std::collections::HashSet;
 
 /// What stands around the number of a line, rendered once a context.
 #[derive(Clone, Debug)]
@@ -96,13 +97,6 @@ pub(crate) struct Encoder {
     buffer: Vec<u8>,
     // What follows the numbers of the line under way.
     ending: Vec<u8>,
-}
-
-/// A context's own tags as they are written, and whether the task id may stand behind them.
-#[derive(Debug)]
-pub(crate) struct OwnTags {
-    pairs: Vec<(String, String)>,
-    without_task_id: bool,
 }
 
 /// One or more lines that must travel in one packet.
@@ -184,11 +178,6 @@ impl Encoder {
             && self.weights() != Weights::Summaries
     }
 
-    /// A context's own tags, for all of its lines.
-    pub(crate) fn own_tags(&mut self, tags: &Tags) -> OwnTags {
-        OwnTags { pairs: self.counted_tags(tags.iter()), without_task_id: tags.without_task_id }
-    }
-
     /// What stands around the numbers of a line of a context, whose metric's name is followed by `suffix`. The line's
     /// own kind says whether it carries the task id.
     pub(crate) fn line(&self, name: &str, suffix: &str, own: &OwnTags, kind: Kind) -> Line {
@@ -233,49 +222,6 @@ impl Encoder {
         self.grammar.tags_at_end(&all, &mut tail);
         tail.extend_from_slice(&self.origin);
         Line { head, tail, code: self.format.sent_as.code(kind) }
-    }
-
-    /// The tags as they are written, each once. What is left out is counted.
-    fn counted_tags<'a>(&mut self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
-        let (cleaned, left_out) = self.clean_tags(tags);
-        self.refused_tags += left_out;
-        cleaned
-    }
-
-    /// The tags as they are written, each once, and how many are left out.
-    fn clean_tags<'a>(&self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> (Vec<(String, String)>, u64) {
-        let (mut cleaned, mut left_out): (Vec<(String, String)>, u64) = (Vec::new(), 0);
-        for (key, value) in tags {
-            let mut key = self.grammar.tag_key(key);
-            let is_reserved = clean::becomes(&key, &self.task_id_key);
-            if is_reserved {
-                // Somebody else's, who means another task by it: it stays apart from the others under another key.
-                key = self.grammar.tag_key(&format!("{}_", self.task_id_key));
-            }
-            if key.is_empty() || is_reserved && value == self.task_id {
-                left_out += 1;
-            } else {
-                let mut value = self.grammar.tag_value(value);
-                clean::fit(&key, &mut value);
-                cleaned.push((key, value));
-            }
-        }
-        let mut seen = HashSet::new();
-        let mut is_first = cleaned.iter().map(|tag| seen.insert(tag)).collect::<Vec<_>>().into_iter();
-        cleaned.retain(|_| is_first.next().unwrap_or(true));
-        (cleaned, left_out)
-    }
-
-    /// A context's own tags, then the global ones whose key is not among them, the task id last if it is wanted.
-    fn with_globals<'a>(
-        &'a self,
-        own: &'a [(String, String)],
-        with_task_id: bool,
-    ) -> Vec<(&'a str, &'a str)> {
-        let keys: HashSet<&str> = own.iter().map(|(key, _)| key.as_str()).collect();
-        let globals = self.globals.iter().filter(|(key, _)| with_task_id || *key != self.task_id_key);
-        let inherited = globals.filter(|(global, _)| !keys.contains(global.as_str()));
-        own.iter().chain(inherited).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
     pub(crate) fn take_refused_tags(&mut self) -> u64 {

@@ -153,9 +153,10 @@ pub struct Stats {
     /// Contexts that the client knows now.
     pub contexts: u64,
     /// Those of them that this agent can't tell from another, because their lines are the same: with agents of several
-    /// [dialects](crate::Dialect), of which one writes in one word what another writes in two, and with
-    /// [`Dialect::Statsd`](crate::Dialect::Statsd), which has no tags. Counters add up at the server, and gauges
-    /// overwrite each other.
+    /// [dialects](crate::Dialect), of which one writes in one word what another writes in two, with
+    /// [`Dialect::Statsd`](crate::Dialect::Statsd), which has no tags, and with
+    /// [`TaskIdOn::Levels`](crate::TaskIdOn::Levels), if a counter is used with `without_task_id()` and without. Counters add
+    /// up at the server, and gauges overwrite each other.
     pub clashing_contexts: u64,
     /// Times a probe panicked.
     pub probe_panics: u64,

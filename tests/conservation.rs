@@ -213,7 +213,8 @@ impl Model {
         if name.is_empty() {
             return None;
         }
-        if overflow {
+        // Room would be of no use to what is refused for its kind.
+        if overflow && self.contexts.get(&(name, true)).is_none_or(|known| known.kind == kind) {
             self.refused.insert(name);
         }
         self.born += 1;

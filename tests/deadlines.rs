@@ -42,8 +42,8 @@ pub unsafe extern "C" fn getaddrinfo(
         *const libc::addrinfo,
         *mut *mut libc::addrinfo,
     ) -> libc::c_int;
-    let found_now = FOUND.0.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(FOUND.1.wait_while(found_now, |found| !*found));
+    let found_yet = FOUND.0.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(FOUND.1.wait_while(found_yet, |found| !*found).unwrap_or_else(PoisonError::into_inner));
     // SAFETY: the next one of this name is the C library's, which is of this type, and its pointers are passed on.
     unsafe {
         let next = libc::dlsym(libc::RTLD_NEXT, c"getaddrinfo".as_ptr());

@@ -1,5 +1,7 @@
 //! From settings to a running client: everything is checked before anything is started.
 
+mod spelling;
+
 use super::serverless;
 use super::{
     ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
@@ -9,7 +11,7 @@ use crate::agent::Agent;
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder, Globals, Spelling};
+use crate::encode::{Dialect, Encoder, Globals};
 use crate::env::{self, Environment};
 use crate::error::ConfigError;
 use crate::fork;
@@ -233,24 +235,6 @@ impl ClientBuilder {
             .unwrap_or(true)
             .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
         Ok(Route { encoder, outbox, telemetry, taken: Taken::default(), ledger: Arc::clone(ledger) })
-    }
-
-    /// What is written of names and tags, for all agents.
-    fn spelling(&self, task_id: TaskId) -> Result<Spelling, ConfigError> {
-        let main = self.main_agent(&self.address()?);
-        let agents = || [&main].into_iter().chain(&self.others);
-        let formats = agents().map(Agent::format).collect::<Result<Vec<_>, _>>()?;
-        let tags: Vec<_> = agents().map(|agent| self.global_tags(agent)).collect();
-        let origin = Origin::none();
-        let globals = tags.iter().map(|tags| Globals {
-            prefix: &self.prefix,
-            tags,
-            task_id_key: self.reserved_key(),
-            task_id: task_id.as_str(),
-            task_id_on: self.task_id_on,
-            origin: &origin,
-        });
-        Ok(Spelling::new(formats.into_iter().zip(globals)))
     }
 
     /// A name is cut at its end: a prefix that leaves no room would make one name of all.

@@ -55,8 +55,8 @@ use std::panic::RefUnwindSafe;
 /// * **Contexts** are told apart by what is written: names and tags that every agent of the client gets in the same words are one
 ///   context, whose name has one kind. If agents of several dialects get different words, contexts that only some of
 ///   them can tell apart stay apart, and are counted in
-///   [`Stats::clashing_contexts`](crate::Stats::clashing_contexts). A client knows as many such spellings of its contexts
-///   as it may have contexts; each call by a further one is cleaned again.
+///   [`Stats::clashing_contexts`](crate::Stats::clashing_contexts). A client remembers as many other spellings of its contexts
+///   as it may have contexts, of up to 4096 bytes each; each call by a further one is cleaned again.
 /// * **Event titles, texts and service check messages**: line breaks become `\n`, and what no packet holds is cut.
 ///   In messages `|` becomes `_` and
 ///   `m:` becomes `m\:`. In the other fields `|` and control characters become `_`.
