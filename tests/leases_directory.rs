@@ -247,22 +247,22 @@ impl Holder {
         Self { child, input, output }
     }
 
-    /// Its leased id, or `Some(None)` for a shared one; `None` where it could not start.
-    fn id(&mut self) -> Option<Option<u32>> {
+    /// Its leased id, or `Ok(None)` for a shared one; an error where it could not start.
+    fn id(&mut self) -> Result<Option<u32>, &'static str> {
         let mut line = String::new();
         while self.output.read_line(&mut line).unwrap() > 0 {
             if let Some(id) = line.trim_end().strip_prefix("id: ") {
                 let (source, number) = id.split_once(' ').unwrap();
-                return Some((source == "leased").then(|| number.parse().unwrap()));
+                return Ok((source == "leased").then(|| number.parse().unwrap()));
             }
             line.clear();
         }
-        None
+        Err("it did not start")
     }
 
     fn show(&mut self) -> Option<u32> {
         self.input.write_all(b"show\n").unwrap();
-        self.id().expect("it is there")
+        self.id().unwrap()
     }
 }
 
@@ -325,7 +325,7 @@ fn keep(directory: &Directory, size: u32, watch: &Mutex<Watch>, is_over: &(dyn F
         let events = watch.lock().unwrap().events;
         let mut holder = Holder::start(&directory.0, size);
         let process = holder.child.id();
-        let Some(leased) = holder.id() else { continue };
+        let Ok(leased) = holder.id() else { continue };
         {
             let mut watch = watch.lock().unwrap();
             watch.starts += 1;
