@@ -6,6 +6,7 @@ mod distribution;
 mod gauge;
 mod member;
 mod occupancy;
+mod options;
 mod set;
 
 pub use self::builder::MetricBuilder;
@@ -15,5 +16,6 @@ pub use self::gauge::Gauge;
 pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;
 
-pub(crate) use self::builder::{Metric, Options};
+pub(crate) use self::builder::Metric;
 pub(crate) use self::member::MemberCall;
+pub(crate) use self::options::Options;

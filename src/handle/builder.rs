@@ -1,6 +1,7 @@
 //! From a name and tags to a handle, or to one call by name.
 
 use super::member::MemberCall;
+use super::options::Options;
 use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -40,20 +41,6 @@ pub(crate) struct Placed<M> {
     pub(crate) handle: M,
     /// It is the metric's overflow context's.
     pub(crate) is_overflow: bool,
-}
-
-/// What a builder may ask for beyond a name and tags.
-#[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each may be asked for without the others")]
-pub(crate) struct Options {
-    pub(crate) peak: bool,
-    pub(crate) capacity: Option<u32>,
-    /// The tags' values are limited elsewhere: the metric's limit is not for them.
-    pub(crate) bounded: bool,
-    /// A counter may have the name of a distribution, a histogram or a timing, and each of these that of a counter.
-    pub(crate) beside: bool,
-    /// The call stands for a value that was folded, and is counted as that.
-    pub(crate) folded: bool,
 }
 
 /// A metric that is about to be registered, or called by name once.

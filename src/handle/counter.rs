@@ -1,6 +1,7 @@
 //! How often something happened.
 
-use super::builder::{Metric, MetricBuilder, Options};
+use super::builder::{Metric, MetricBuilder};
+use super::options::Options;
 use crate::cell::{Cell, CounterBlock, CounterCell};
 use crate::clock::Clock;
 use crate::event::unix_seconds;

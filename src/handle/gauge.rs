@@ -1,6 +1,7 @@
 //! A level: the last value wins.
 
-use super::builder::{Metric, MetricBuilder, Options};
+use super::builder::{Metric, MetricBuilder};
+use super::options::Options;
 use crate::cell::{Cell, CounterBlock, GaugeCell};
 use crate::clock::Clock;
 use crate::event::unix_seconds;

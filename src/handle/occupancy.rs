@@ -1,6 +1,7 @@
 //! How much of a capacity is in use, over time.
 
-use super::builder::{Metric, Options};
+use super::builder::Metric;
+use super::options::Options;
 use crate::cell::{Cell, CounterBlock, OccupancyCell};
 use crate::clock::Clock;
 use crate::fork;
