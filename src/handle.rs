@@ -5,6 +5,7 @@ mod counter;
 mod distribution;
 mod gauge;
 mod member;
+mod metric;
 mod occupancy;
 mod options;
 mod set;
@@ -16,6 +17,6 @@ pub use self::gauge::Gauge;
 pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;
 
-pub(crate) use self::builder::Metric;
 pub(crate) use self::member::MemberCall;
+pub(crate) use self::metric::Metric;
 pub(crate) use self::options::Options;

@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use tasktag::{ConfigError, Dialect};
 
 /// The variables in the order of their texts in the input.
-const VARIABLES: [&str; 15] = [
+const VARIABLES: [&str; 17] = [
     "DD_DOGSTATSD_URL",
     "DD_AGENT_HOST",
     "DD_DOGSTATSD_PORT",
@@ -24,6 +24,8 @@ const VARIABLES: [&str; 15] = [
     "DD_CARDINALITY",
     "DATADOG_CARDINALITY",
     "DD_ORIGIN_DETECTION_ENABLED",
+    "DD_DOGSTATSD_SOCKET",
+    "STATSD_ADDR",
 ];
 
 /// The variables of one input; an empty one counts as absent.
@@ -93,17 +95,33 @@ impl Variables {
                 .extend(value.filter(|value| value.contains('\u{FFFD}') || !is_usable(value)).map(|_| name));
             value.is_some()
         };
+        // The service links of Kubernetes are no ports.
+        let is_link = |name| self.get(name).is_some_and(|value| value.contains("://"));
         if look_at("DD_DOGSTATSD_URL", is_url) {
             return unusable;
         }
-        for (host, port) in [("DD_AGENT_HOST", "DD_DOGSTATSD_PORT"), ("STATSD_HOST", "STATSD_PORT")] {
-            if look_at(host, |value| is_host(unbracketed(value))) {
-                look_at(port, is_port);
+        let hosts = [
+            ("DD_AGENT_HOST", "DD_DOGSTATSD_PORT"),
+            ("STATSD_ADDR", "STATSD_PORT"),
+            ("STATSD_HOST", "STATSD_PORT"),
+        ];
+        for (place, (host, port)) in hosts.into_iter().enumerate() {
+            if place == 1 && look_at("DD_DOGSTATSD_SOCKET", is_socket) {
+                return unusable;
+            }
+            if look_at(host, is_location) {
+                if self.get(host).is_some_and(|text| !is_address(text) && is_host(unbracketed(text)))
+                    && !is_link(port)
+                {
+                    look_at(port, is_port);
+                }
                 return unusable;
             }
         }
-        if !look_at("DD_DOGSTATSD_PORT", is_port) {
-            look_at("STATSD_PORT", is_port);
+        for port in ["DD_DOGSTATSD_PORT", "STATSD_PORT"] {
+            if !is_link(port) && look_at(port, is_port) {
+                break;
+            }
         }
         unusable
     }
@@ -165,14 +183,10 @@ impl Variables {
         assert_eq!(fields.map(str::to_owned).collect::<Vec<_>>(), expected, "{line:?}");
     }
 
-    /// The field of what is left of external data; of characters beyond ASCII std knows what can be printed.
+    /// The field of what is left of external data.
     fn external_data(&self) -> Option<String> {
-        let is_printable = |c: &char| match c {
-            '|' => false,
-            ' '..='~' => true,
-            c => c.escape_debug().eq([*c]),
-        };
-        let text: String = self.get("DD_EXTERNAL_ENV")?.chars().filter(is_printable).collect();
+        let stays = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '-' | ',');
+        let text: String = self.get("DD_EXTERNAL_ENV")?.to_ascii_lowercase().chars().filter(stays).collect();
         (1..=512).contains(&text.len()).then(|| format!("e:{text}"))
     }
 }
@@ -191,23 +205,56 @@ fn unbracketed(host: &str) -> &str {
 }
 
 fn is_host(host: &str) -> bool {
-    let is_name_char = |c: char| !c.is_whitespace() && !c.is_control() && !"/@?#:[]".contains(c);
-    host.parse::<Ipv6Addr>().is_ok() || !host.is_empty() && host.chars().all(is_name_char)
+    let is_name_char = |c: char| !c.is_whitespace() && !c.is_control() && !"/@?#:[]%".contains(c);
+    let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
+    let is_zone = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    is_zone && address.parse::<Ipv6Addr>().is_ok() || !host.is_empty() && host.chars().all(is_name_char)
+}
+
+/// A host with or without a port.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some(parts) => parts,
+            None => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    is_host(unbracketed(host)) && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains("://") || text.starts_with("unix:")
+}
+
+/// What a variable for a host may say.
+fn is_location(text: &str) -> bool {
+    if is_address(text) { is_url(text) } else { is_host(unbracketed(text)) || is_authority(text) }
+}
+
+fn is_socket_name(text: &str) -> bool {
+    let name = text.strip_prefix('@');
+    let is_named = text.starts_with('/') || name.is_some_and(|name| !name.is_empty());
+    is_named && name.unwrap_or(text).len() <= 103 && !text.contains('\0')
+}
+
+fn is_socket(text: &str) -> bool {
+    if text.starts_with(['/', '@']) { is_socket_name(text) } else { is_url(text) }
 }
 
 fn is_url(url: &str) -> bool {
-    let is_path = |path: &str| path.starts_with('/') && path.len() <= 103 && !path.contains('\0');
+    const UNIX: [&str; 3] = ["unix", "unixgram", "unixstream"];
     if url == "stdout:" {
         return true;
     }
+    if let Some((scheme, name)) = url.split_once(":@")
+        && UNIX.contains(&scheme)
+    {
+        return is_socket_name(&format!("@{name}"));
+    }
     match url.split_once("://") {
-        Some(("udp" | "tcp", rest)) => {
-            let port_place = rest.rfind(']').map_or(0, |end| end + 1);
-            let colon = rest[port_place..].find(':').map(|place| place + port_place);
-            let (host, port) = colon.map_or((rest, None), |place| (&rest[..place], Some(&rest[place + 1..])));
-            port.is_none_or(is_port) && is_host(unbracketed(host))
-        }
-        Some(("unix" | "unixgram" | "unixstream", path)) => is_path(path),
-        _ => false,
+        Some(("udp" | "tcp", rest)) => is_authority(rest),
+        Some((scheme, path)) => UNIX.contains(&scheme) && is_socket_name(path),
+        None => false,
     }
 }

@@ -1,10 +1,10 @@
 //! From a name and tags to a handle, or to one call by name.
 
 use super::member::MemberCall;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock};
 use crate::client::Client;
-use crate::clock::Clock;
 use crate::context::Context;
 use crate::dimension::Pattern;
 use crate::error::RegisterError;
@@ -18,21 +18,6 @@ use crate::tag::TagList;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// A kind of handle, and how it meets its cell.
-pub(crate) trait Metric: Sized {
-    /// The atomics that it writes.
-    type Cell;
-    /// Whether that is so much that a thread remembers few of them.
-    const IS_LARGE: bool = false;
-
-    fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
-    fn wrap(cell: Arc<Self::Cell>) -> Cell;
-    fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
-    fn adjust(_cell: &Self::Cell, _options: Options) {}
-    fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
-    fn cell(&self) -> &Arc<Self::Cell>;
-}
 
 /// A handle for somebody who keeps it.
 #[derive(Debug)]

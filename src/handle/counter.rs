@@ -1,6 +1,7 @@
 //! How often something happened.
 
-use super::builder::{Metric, MetricBuilder};
+use super::builder::MetricBuilder;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, CounterCell};
 use crate::clock::Clock;

@@ -1,6 +1,7 @@
 //! Values whose quantiles matter.
 
-use super::builder::{Metric, MetricBuilder};
+use super::builder::MetricBuilder;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::clock::{Clock, nanos};

@@ -1,6 +1,7 @@
 //! A level: the last value wins.
 
-use super::builder::{Metric, MetricBuilder};
+use super::builder::MetricBuilder;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, GaugeCell};
 use crate::clock::Clock;

@@ -1,6 +1,7 @@
 //! A call of a family's member, which is told from the others by the value of one tag.
 
-use super::builder::{Metric, MetricBuilder};
+use super::builder::MetricBuilder;
+use super::metric::Metric;
 use crate::dimension::Pattern;
 use crate::ledger::DropReason;
 use crate::shared::Shared;

@@ -1,6 +1,6 @@
 //! How much of a capacity is in use, over time.
 
-use super::builder::Metric;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, OccupancyCell};
 use crate::clock::Clock;

@@ -1,6 +1,7 @@
 //! How many distinct members were seen.
 
-use super::builder::{Metric, MetricBuilder};
+use super::builder::MetricBuilder;
+use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::clock::Clock;
