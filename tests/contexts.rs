@@ -102,7 +102,7 @@ fn tags_that_are_not_written_make_no_context() {
     for tags in [
         &[][..],
         &[("", "x")],
-        &[("task_id", "7")],
+        &[("task_id", "0042")],
         // What the global tag says.
         &[("region", "eu")],
     ] {

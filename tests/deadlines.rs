@@ -156,7 +156,7 @@ fn an_agent_that_is_slow_gets_all_of_it() {
     agent.set_mood(Mood::Deaf);
     let guard = support::builder().agent(agent.address()).context_limit(100_000).build().unwrap();
     let (client, filling) = (guard.client().clone(), "x".repeat(1300));
-    let gauges: Vec<_> = (0..8000).map(|n| client.gauge(&format!("n{n}.{filling}")).register()).collect();
+    let gauges: Vec<_> = (0..60_000).map(|n| client.gauge(&format!("n{n}.{filling}")).register()).collect();
     for gauge in &gauges {
         gauge.set(1.5);
     }
@@ -168,7 +168,7 @@ fn an_agent_that_is_slow_gets_all_of_it() {
         assert_eq!(flushing.join().unwrap(), Ok(()));
     });
     let stats = client.stats();
-    assert_eq!((stats.sent.values, stats.dropped_total().values), (8000, 0));
+    assert_eq!((stats.sent.values, stats.dropped_total().values), (60_000, 0));
 }
 
 #[test]

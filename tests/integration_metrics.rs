@@ -328,10 +328,8 @@ fn double_task_id() {
         "jobs:1|c",
         "jobs:1|c|#task_id_:7",
         "jobs:1|c|#task_id_:8",
-        "level:1|g|#a:1,task_id_:7",
-        "level:1|g|#a:1,task_id_:8",
-        "level:2|g|#task_id_:7,a:1",
-        "level:2|g|#task_id_:8,a:1",
+        "level:2|g|#a:1,task_id_:7",
+        "level:2|g|#a:1,task_id_:8",
     ];
     assert_eq!(setup.flush(), lines);
     assert_eq!(setup.guard.client().stats().refused_tags, 0);

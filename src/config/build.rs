@@ -1,6 +1,8 @@
 //! From settings to a running client: everything is checked before anything is started.
 
+mod routes;
 mod spelling;
+mod task_id;
 
 use super::serverless;
 use super::{
@@ -11,21 +13,17 @@ use crate::agent::Agent;
 use crate::aggregate::Aggregate;
 use crate::client::{Client, Guard};
 use crate::clock::{Clock, nanos};
-use crate::encode::{Dialect, Encoder, Globals};
-use crate::env::{self, Environment};
+use crate::encode::Dialect;
+use crate::env;
 use crate::error::ConfigError;
 use crate::fork;
 use crate::index::Limits;
 use crate::keeper::IdleGauges;
-use crate::ledger::Ledger;
 use crate::notice::Notices;
 use crate::origin::Origin;
-use crate::packet::{Outbox, Sender};
 use crate::registry::Registry;
-use crate::route::Route;
 use crate::shared::Shared;
-use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, TaskIdOn, Variables};
-use crate::telemetry::{Taken, Telemetry};
+use crate::task_id::{TaskIdClaim, TaskIdOn};
 use crate::transport::{self, Address, SharedWriter, Transport, WriterTransport};
 use crate::worker::{Intervals, Schedule, Worker, WorkerThread, random_phase};
 use std::path::Path;
@@ -38,9 +36,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
-
-/// With the `_` behind a user's own tag of that key, what a key may have.
-const MAX_TASK_ID_KEY: usize = 99;
 
 /// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
 const MAX_PREFIX: usize = 150;
@@ -180,63 +175,6 @@ impl ClientBuilder {
         self.others.iter()
     }
 
-    /// The main agent's route, then those of the others.
-    fn routes(
-        &self,
-        main: &Agent,
-        address: &Address,
-        origin: &Origin,
-        shared: &Shared,
-        task_id: TaskId,
-    ) -> Result<Vec<Route>, ConfigError> {
-        let sender = || Sender { identity: shared.post().identity.clone(), task_id };
-        main.check_address(address)?;
-        let (max_packet_size, texts) = (main.packet_size(address)?, address.text_packet_size());
-        let transport = self.make_transport(address.clone());
-        let outbox = Outbox::new(max_packet_size, transport, Arc::clone(&shared.ledger), sender());
-        let mut outbox = outbox.with_texts_of(texts);
-        if self.sends_to_address() {
-            outbox = outbox.at(address);
-        }
-        let mut routes = vec![self.route(main, outbox, task_id, origin, &shared.ledger)?];
-        for (agent, ledger) in self.others.iter().zip(&shared.other_ledgers) {
-            let address = Self::address_of(agent)?;
-            agent.check_address(&address)?;
-            let (max_packet_size, texts) = (agent.packet_size(&address)?, address.text_packet_size());
-            let transport = transport::connect(address.clone());
-            let outbox = Outbox::new(max_packet_size, transport, Arc::clone(ledger), sender());
-            let outbox = outbox.with_texts_of(texts).at(&address);
-            routes.push(self.route(agent, outbox, task_id, origin, ledger)?);
-        }
-        Ok(routes)
-    }
-
-    fn route(
-        &self,
-        agent: &Agent,
-        outbox: Outbox,
-        task_id: TaskId,
-        origin: &Origin,
-        ledger: &Arc<Ledger>,
-    ) -> Result<Route, ConfigError> {
-        let (tags, format) = (self.global_tags(agent), agent.format()?);
-        self.check_prefix(format.task_id_in_names)?;
-        let globals = Globals {
-            prefix: &self.prefix,
-            tags: &tags,
-            task_id_key: self.reserved_key(),
-            task_id: task_id.as_str(),
-            task_id_on: self.task_id_on,
-            origin,
-        };
-        let mut encoder = Encoder::new(format, globals);
-        let telemetry = self
-            .telemetry
-            .unwrap_or(true)
-            .then(|| Telemetry::new(&mut encoder, outbox.transport_name(), task_id));
-        Ok(Route { encoder, outbox, telemetry, taken: Taken::default(), ledger: Arc::clone(ledger) })
-    }
-
     /// A name is cut at its end: a prefix that leaves no room would make one name of all.
     fn check_prefix(&self, is_before_task_id: bool) -> Result<(), ConfigError> {
         let (most, place) = if is_before_task_id {
@@ -291,64 +229,6 @@ impl ClientBuilder {
             self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
         let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
-    }
-
-    /// The key of the tag that carries the task id.
-    fn reserved_key(&self) -> &str {
-        self.task_id_key.as_deref().unwrap_or(TASK_ID_KEY)
-    }
-
-    fn check_tags(&self) -> Result<(), ConfigError> {
-        let reserved = self.reserved_key();
-        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
-        let starts_well = reserved.starts_with(|first: char| first.is_ascii_lowercase());
-        if !starts_well || reserved.len() > MAX_TASK_ID_KEY || !reserved.bytes().all(is_plain) {
-            let reason =
-                format_args!("it must be 1 to {MAX_TASK_ID_KEY} of a-z 0-9 _ - . / and start with a letter");
-            return Err(ConfigError::setting("task_id_key", reserved, reason));
-        }
-        if let Some((key, value)) = self.tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(reserved)) {
-            let reason = "the key is reserved: the task id is set with task_id() or TASKTAG_TASK_ID";
-            return Err(ConfigError::setting("tag", format_args!("{key}:{value}"), reason));
-        }
-        Ok(())
-    }
-
-    /// The task id of a forked child's client. What could be had in the parent may be out of reach here: a directory that is
-    /// gone, or that the child gave up its right to write in. It shares a bucket then.
-    pub(crate) fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
-        self.claimed_task_id(Some(parents)).unwrap_or_else(|_| {
-            if self.task_id_source.is_some() && !self.installed {
-                Arc::new(TaskIdClaim::shared(self.task_id_pool.unwrap_or_default()))
-            } else {
-                TaskId::claim_stand_in()
-            }
-        })
-    }
-
-    /// The task id of a client, and what keeps it; in a forked child, given its parent's.
-    fn claimed_task_id(&self, parents: Option<TaskId>) -> Result<Arc<TaskIdClaim>, ConfigError> {
-        let pool = self.task_id_pool.unwrap_or_default();
-        let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
-        if let Some(id) = self.task_id {
-            return alone(id);
-        }
-        if let Some(text) = self.environment.as_ref().and_then(Environment::task_id) {
-            return alone(pool.parse_variable(text)?);
-        }
-        let variables: Variables<'_> = match &self.environment {
-            Some(environment) => &|name| environment.get(name).map(ToOwned::to_owned),
-            None => &task_id::from_process,
-        };
-        let source = self.task_id_source.as_ref();
-        match source {
-            // A client of its own, whatever the process decided; but the variable still goes first.
-            Some(source) if !self.installed => match TaskId::from_variable(pool)? {
-                Some(id) => alone(id),
-                None => source.claim_with(pool, variables, parents).map(Arc::new),
-            },
-            _ => TaskId::claim_current(source, self.task_id_pool, variables),
-        }
     }
 
     /// The main agent, with the dialect that the environment knows of if none is set.

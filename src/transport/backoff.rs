@@ -32,6 +32,11 @@ impl Backoff {
         true
     }
 
+    /// Until the next attempt may be made.
+    pub(super) fn pause(&self) -> Duration {
+        self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
     /// A connection did what it is for. The time to the next attempt stays, but will not be doubled.
     pub(super) fn succeed(&mut self) {
         self.delay = Duration::ZERO;

@@ -42,6 +42,11 @@ impl Patience {
         (left >= TICK).then_some(left)
     }
 
+    /// Whether somebody waits for the flush, and gave more time than there is otherwise.
+    pub(super) fn is_given(&self) -> bool {
+        self.until.is_some()
+    }
+
     /// A wait was in vain.
     pub(super) fn lose(&mut self) {
         self.left = Duration::ZERO;

@@ -254,10 +254,22 @@ impl<P: Peer> Stream<P> {
             }
         }
         if self.connection.is_none() {
+            self.wait_for_turn();
             match self.peer.connect(&mut self.backoff, &mut self.patience) {
                 Ok(connection) => self.connection = Some(connection),
                 Err(failure) => self.failure = failure.or(self.failure.take()),
             }
+        }
+    }
+
+    /// Whoever gives a flush more time than usual gives it to the pause between two connections too, where the agent was slow.
+    /// One that refuses is not waited for: every exit beside an agent that is away would take so long.
+    fn wait_for_turn(&mut self) {
+        let pause = self.backoff.pause();
+        let was_slow = matches!(self.failure, Some(Failure::Late(_)));
+        let has_time = self.patience.is_given() && self.patience.left().is_some_and(|left| pause < left);
+        if was_slow && has_time && !pause.is_zero() {
+            self.patience.spend(|_| std::thread::sleep(pause));
         }
     }
 
