@@ -6,7 +6,6 @@ use crate::tag::{TagList, TagOrder};
 use crate::text;
 use crate::thread_table::ThreadTable;
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,19 +28,8 @@ struct Entry {
 }
 
 thread_local! {
-    // Two variables: one without a destructor costs its users nothing but the address.
-    static RECENT: ManuallyDrop<ThreadTable<Place, { PLACES + LARGE_PLACES }>> =
-        const { ManuallyDrop::new(ThreadTable::new()) };
-    static END: End = const { End };
-}
-
-/// Empties what its thread remembers when the thread ends.
-struct End;
-
-impl Drop for End {
-    fn drop(&mut self) {
-        RECENT.with(|recent| recent.drop_table());
-    }
+    // Gone in a thread that is ending, which remembers nothing and is answered by the index.
+    static RECENT: ThreadTable<Place, { PLACES + LARGE_PLACES }> = const { ThreadTable::new() };
 }
 
 impl Default for Entry {
@@ -58,7 +46,7 @@ impl Default for Entry {
 /// Shows what this thread remembers, if that is anything.
 #[inline]
 fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> T) -> Option<T> {
-    RECENT.with(|recent| recent.with(act))
+    RECENT.try_with(|recent| recent.get().map(act)).ok()?
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -168,18 +156,12 @@ pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
 }
 
 fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
-    // A thread that is ending remembers nothing, and is answered by the index.
-    if END.try_with(|_| ()).is_err() {
-        return;
-    }
-    let forgotten = RECENT.with(|recent| {
-        recent.with_made(Place::default, |recent| {
-            let [first, second] = recent.get(place(hash, context.kind))?;
-            second.owner.set(first.owner.replace(owner));
-            second.hash.set(first.hash.replace(hash));
-            second.order.set(first.order.replace(order));
-            second.context.replace(first.context.replace(Some(Arc::clone(context))))
-        })
+    let forgotten = RECENT.try_with(|recent| {
+        let [first, second] = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
+        second.owner.set(first.owner.replace(owner));
+        second.hash.set(first.hash.replace(hash));
+        second.order.set(first.order.replace(order));
+        second.context.replace(first.context.replace(Some(Arc::clone(context))))
     });
     // What it held may use metrics while it is let go.
     drop(forgotten);

@@ -16,7 +16,7 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
     type Of: Metric;
 
     /// What the calling thread found lately.
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T;
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T>;
 
     /// Flushes without a call after which it is let go; `None` is never.
     fn patience(&self, crowded: bool) -> Option<u32>;
@@ -113,9 +113,9 @@ impl CounterHandle {
 impl Handle for CounterHandle {
     type Of = Counter;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<CounterHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     fn patience(&self, crowded: bool) -> Option<u32> {
@@ -185,9 +185,9 @@ impl GaugeHandle {
 impl Handle for GaugeHandle {
     type Of = Gauge;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<GaugeHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     fn patience(&self, crowded: bool) -> Option<u32> {
@@ -253,9 +253,9 @@ impl HistogramHandle {
 impl Handle for HistogramHandle {
     type Of = Distribution;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<HistogramHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     fn patience(&self, crowded: bool) -> Option<u32> {
