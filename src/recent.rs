@@ -44,9 +44,10 @@ impl Default for Entry {
 }
 
 /// Shows what this thread remembers, if that is anything.
-#[inline]
-fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> T) -> Option<T> {
-    RECENT.try_with(|recent| recent.get().map(act)).ok()?
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
+fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> Option<T>) -> Option<T> {
+    RECENT.try_with(|recent| recent.get().and_then(act)).unwrap_or(None)
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -127,7 +128,8 @@ pub(crate) fn with<T>(
 }
 
 /// Takes what is remembered under a hash.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `with_table`")]
 fn take(owner: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
     with_table(|recent| {
         let [first, second] = recent.get(place)?;
@@ -136,15 +138,14 @@ fn take(owner: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Con
             return None;
         }
         Some((way, entry.order.get(), entry.context.take()?))
-    })?
+    })
 }
 
 #[inline]
 fn put_back(place: usize, way: usize, context: Arc<Context>) {
     with_table(|recent| {
-        if let Some(entry) = recent.get(place).and_then(|place| place.get(way)) {
-            entry.context.set(Some(context));
-        }
+        recent.get(place)?.get(way)?.context.set(Some(context));
+        Some(())
     });
 }
 
@@ -267,12 +268,14 @@ mod tests {
                 moved.hash.set(to);
                 moved.order.set(entry.order.get());
                 moved.context.set(entry.context.take());
+                Some(())
             });
             assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
             with_table(|recent| {
                 let context = recent[place(to, Kind::Gauge)][0].context.take();
                 assert!(context.is_some(), "it is put back");
                 recent[place(from, Kind::Gauge)][0].context.set(context);
+                Some(())
             });
         };
         forged("jobz", &[("a", "1")]);
