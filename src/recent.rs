@@ -6,9 +6,8 @@ use crate::tag::{TagList, TagOrder};
 use crate::text;
 use crate::thread_table::ThreadTable;
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 /// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
 const PLACES: usize = 256;
@@ -22,8 +21,8 @@ const WITHOUT_TASK_ID: u64 = 0x9E37_79B9_7F4A_7C15;
 
 type Place = [Entry; WAYS];
 
-/// What is remembered in a place. Single cells, of which the last is empty while its context is called: the table is
-/// left at once, and the call goes on outside of what is done in it.
+/// What is remembered in a place. Single cells, of which the last is empty while its context is called: whoever comes in
+/// meanwhile finds nothing here.
 struct Entry {
     owner: Cell<u64>,
     hash: Cell<u64>,
@@ -32,19 +31,9 @@ struct Entry {
 }
 
 thread_local! {
-    // Two variables: one without a destructor costs its users nothing but the address.
-    static RECENT: ManuallyDrop<ThreadTable<Place, { PLACES + LARGE_PLACES }>> =
-        const { ManuallyDrop::new(ThreadTable::new()) };
-    static END: End = const { End };
-}
-
-/// Empties what its thread remembers when the thread ends.
-struct End;
-
-impl Drop for End {
-    fn drop(&mut self) {
-        RECENT.with(|recent| recent.drop_table());
-    }
+    // Gone in a thread that is ending, which remembers nothing and is answered by the index.
+    static RECENT: ThreadTable<Place, { PLACES + LARGE_PLACES }> = const { ThreadTable::new() };
+    static PUTTING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Default for Entry {
@@ -69,9 +58,10 @@ impl Entry {
 }
 
 /// Shows what this thread remembers, if that is anything.
-#[inline]
-fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> T) -> Option<T> {
-    RECENT.with(|recent| recent.with(act))
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
+fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> Option<T>) -> Option<T> {
+    RECENT.try_with(|recent| recent.get().and_then(act)).unwrap_or(None)
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -114,12 +104,9 @@ pub(crate) fn with_member<T>(
     is_large: bool,
     then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
-    let place = place_among(hash, is_large);
-    let (way, order, context) = take(family, hash, place)?;
-    let same = !context.is_retired() && context.tags.has_value(order, value);
-    let done = same.then(|| then(&context));
-    put_back(place, way, context);
-    done
+    recall(family, hash, place_among(hash, is_large), |order, context| {
+        context.tags.has_value(order, value).then(|| then(context))
+    })
 }
 
 /// Remembers the context of a family's member, which has this tag.
@@ -140,34 +127,32 @@ pub(crate) fn with<T>(
     then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
     let hash = hash(name, tags);
-    let place = place(hash, kind);
-    let (way, order, context) = take(index, hash, place)?;
-    let same = !context.is_retired() && text::same(name, &context.name) && context.tags.are_in(order, tags);
-    let done = same.then(|| then(&context));
-    put_back(place, way, context);
-    done
+    recall(index, hash, place(hash, kind), |order, context| {
+        let same = text::same(name, &context.name) && context.tags.are_in(order, tags);
+        same.then(|| then(context))
+    })
 }
 
-/// Takes what is remembered under a hash.
-#[inline]
-fn take(owner: u64, hash: u64, place: usize) -> Option<(usize, TagOrder, Arc<Context>)> {
+/// Shows what is remembered under a hash. Its entry is empty meanwhile.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `with_table`")]
+fn recall<T>(
+    owner: u64,
+    hash: u64,
+    place: usize,
+    act: impl FnOnce(TagOrder, &Context) -> Option<T>,
+) -> Option<T> {
     with_table(|recent| {
         let [first, second] = recent.get(place)?;
-        let (way, entry) = if first.hash.get() == hash { (0, first) } else { (1, second) };
+        let entry = if first.hash.get() == hash { first } else { second };
         if entry.hash.get() != hash || entry.owner.get() != owner {
             return None;
         }
-        Some((way, entry.order.get(), entry.context.take()?))
-    })?
-}
-
-#[inline]
-fn put_back(place: usize, way: usize, context: Arc<Context>) {
-    with_table(|recent| {
-        if let Some(entry) = recent.get(place).and_then(|place| place.get(way)) {
-            entry.context.set(Some(context));
-        }
-    });
+        let context = entry.context.take()?;
+        let done = if context.is_retired() { None } else { act(entry.order.get(), &context) };
+        entry.context.set(Some(context));
+        done
+    })
 }
 
 /// Lets go of what is out of use where the context of a name and tags would be.
@@ -206,27 +191,45 @@ pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
 }
 
 fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
-    // A thread that is ending remembers nothing, and is answered by the index.
-    if END.try_with(|_| ()).is_err() {
-        return;
-    }
-    let forgotten = RECENT.with(|recent| {
-        recent.with_made(Place::default, |recent| {
-            let place = recent.get(place(hash, context.kind))?;
-            // A signal handler may have interrupted a call that is to find its entry as it left it. What it finds while an
-            // entry is put is no table at all.
-            if place.iter().any(Entry::is_taken) {
-                return None;
-            }
-            let [first, second] = place;
-            second.owner.set(first.owner.replace(owner));
-            second.hash.set(first.hash.replace(hash));
-            second.order.set(first.order.replace(order));
-            second.context.replace(first.context.replace(Some(Arc::clone(context))))
-        })
+    let forgotten = RECENT.try_with(|recent| {
+        let place = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
+        let [first, second] = place;
+        // A signal handler may have interrupted a call that is to find its entry as it left it, or this function.
+        let _putting = Putting::begin(place)?;
+        // Empty while the rest is changed: what a handler finds then is nothing, and never another's context.
+        let (moved, forgotten) = (first.context.take(), second.context.take());
+        compiler_fence(Ordering::SeqCst);
+        second.owner.set(first.owner.replace(owner));
+        second.hash.set(first.hash.replace(hash));
+        second.order.set(first.order.replace(order));
+        compiler_fence(Ordering::SeqCst);
+        second.context.set(moved);
+        first.context.set(Some(Arc::clone(context)));
+        forgotten
     });
     // What it held may use metrics while it is let go.
     drop(forgotten);
+}
+
+/// Holds the table while an entry is put into it.
+struct Putting;
+
+impl Putting {
+    /// `None` if the thread is at it already, or in the middle of a call of a context of this place.
+    fn begin(place: &Place) -> Option<Self> {
+        if place.iter().any(Entry::is_taken) || PUTTING.replace(true) {
+            return None;
+        }
+        compiler_fence(Ordering::SeqCst);
+        Some(Self)
+    }
+}
+
+impl Drop for Putting {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        PUTTING.set(false);
+    }
 }
 
 #[inline]
@@ -333,12 +336,14 @@ mod tests {
                 moved.hash.set(to);
                 moved.order.set(entry.order.get());
                 moved.context.set(entry.context.take());
+                Some(())
             });
             assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
             with_table(|recent| {
                 let context = recent[place(to, Kind::Gauge)][0].context.take();
                 assert!(context.is_some(), "it is put back");
                 recent[place(from, Kind::Gauge)][0].context.set(context);
+                Some(())
             });
         };
         forged("jobz", &[("a", "1")]);

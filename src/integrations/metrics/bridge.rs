@@ -79,7 +79,7 @@ impl Bridge {
     /// The handle of a key, or why there is none.
     #[inline]
     pub(super) fn handle<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
-        match H::recent(|recent| recent.find(self.id, key)) {
+        match H::recent(|recent| recent.find(self.id, key)).flatten() {
             Some(kept) => Ok(kept),
             None => self.handle_slowly(key),
         }

@@ -18,7 +18,7 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
     type Of: Metric;
 
     /// What the calling thread found lately.
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T;
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T>;
 
     /// Whether it is let go at a flush, after so long without a call.
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool;
@@ -143,9 +143,9 @@ impl CounterHandle {
 impl Handle for CounterHandle {
     type Of = Counter;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<CounterHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
@@ -213,9 +213,9 @@ impl Kept<GaugeHandle> {
 impl Handle for GaugeHandle {
     type Of = Gauge;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<GaugeHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::keeper::Keep).
@@ -278,9 +278,9 @@ impl HistogramHandle {
 impl Handle for HistogramHandle {
     type Of = Distribution;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> T {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
         thread_local!(static RECENT: Recent<HistogramHandle> = const { Recent::new() });
-        RECENT.with(act)
+        RECENT.try_with(act).ok()
     }
 
     fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {

@@ -1,10 +1,9 @@
 //! The handles that a thread found lately, so that it finds them again without a lock.
 
-use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
+use super::kept::{Handle, Kept};
 use crate::thread_table::ThreadTable;
 use metrics::Key;
 use std::cell::Cell;
-use std::mem::ManuallyDrop;
 use std::sync::{Arc, Weak};
 
 /// Places, each shared by two. The last one comes first.
@@ -22,44 +21,26 @@ struct Entry<H> {
     kept: Cell<Option<Weak<Kept<H>>>>,
 }
 
-/// One thread's memory of one kind of handles. Without a destructor it costs its users nothing but the address.
-pub(super) struct Recent<H>(ManuallyDrop<ThreadTable<[Entry<H>; WAYS], PLACES>>);
-
-thread_local! {
-    static END: End = const { End };
-}
-
-/// Empties what its thread remembers when the thread ends.
-struct End;
-
-impl Drop for End {
-    fn drop(&mut self) {
-        CounterHandle::recent(Recent::forget);
-        GaugeHandle::recent(Recent::forget);
-        HistogramHandle::recent(Recent::forget);
-    }
-}
+/// One thread's memory of one kind of handles. Gone in a thread that is ending.
+pub(super) struct Recent<H>(ThreadTable<[Entry<H>; WAYS], PLACES>);
 
 impl<H: Handle> Recent<H> {
     pub(super) const fn new() -> Self {
-        Self(ManuallyDrop::new(ThreadTable::new()))
+        Self(ThreadTable::new())
     }
 
     /// The handle that was found under a key, if it is still there.
     #[inline]
     pub(super) fn find(&self, recorder: u64, key: &Key) -> Option<Arc<Kept<H>>> {
         let mark = mark(recorder, key);
-        let kept = self.0.with(|table| {
-            let [first, second] = table.get(place(mark))?;
-            let entry = if first.mark.get() == mark { first } else { second };
-            if entry.mark.get() != mark {
-                return None;
-            }
-            let known = entry.kept.take()?;
-            let kept = known.upgrade()?;
-            entry.kept.set(Some(known));
-            Some(kept)
-        })??;
+        let [first, second] = self.0.get()?.get(place(mark))?;
+        let entry = if first.mark.get() == mark { first } else { second };
+        if entry.mark.get() != mark {
+            return None;
+        }
+        let known = entry.kept.take()?;
+        let kept = known.upgrade()?;
+        entry.kept.set(Some(known));
         if !kept.is(recorder, key) {
             return None;
         }
@@ -69,28 +50,16 @@ impl<H: Handle> Recent<H> {
 
     /// Remembers a handle in place of the one that was remembered longest ago there.
     pub(super) fn remember(&self, recorder: u64, kept: &Arc<Kept<H>>) {
-        // A thread that is ending remembers nothing.
-        if END.try_with(|_| ()).is_err() {
-            return;
-        }
         let mark = mark(recorder, &kept.key);
         let entry = || Entry { mark: Cell::new(0), kept: Cell::new(None) };
-        self.0.with_made(
-            || [entry(), entry()],
-            |table| {
-                let Some([first, second]) = table.get(place(mark)) else { return };
-                let known = first.kept.replace(Some(Arc::downgrade(kept)));
-                let earlier = first.mark.replace(mark);
-                if earlier != mark {
-                    second.mark.set(earlier);
-                    second.kept.set(known);
-                }
-            },
-        );
-    }
-
-    fn forget(&self) {
-        self.0.drop_table();
+        let Some(table) = self.0.get_or_make(|| [entry(), entry()]) else { return };
+        let Some([first, second]) = table.get(place(mark)) else { return };
+        let known = first.kept.replace(Some(Arc::downgrade(kept)));
+        let earlier = first.mark.replace(mark);
+        if earlier != mark {
+            second.mark.set(earlier);
+            second.kept.set(known);
+        }
     }
 }
 
