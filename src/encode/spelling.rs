@@ -406,6 +406,7 @@ mod tests {
         assert_eq!(known_by(&[Dialect::Statsd], "a", ("b", "c d")), "a b=c_d");
         assert_eq!(known_by(&[Dialect::DogStatsd], "a", ("region", "eu")), "a ");
         assert_eq!(known_by(&[Dialect::DogStatsd], "a", ("region", "us")), "a region=us");
-        assert_eq!(known_by(&[Dialect::DogStatsd], "a", ("Task_ID", "7")), "a ");
+        assert_eq!(known_by(&[Dialect::DogStatsd], "a", ("Task_ID", "7")), "a task_id_=7");
+        assert_eq!(known_by(&[Dialect::DogStatsd], "a", ("Task_ID", "0042")), "a ");
     }
 }
