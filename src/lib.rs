@@ -147,6 +147,7 @@ mod shared;
 mod sync;
 mod text;
 mod thread;
+#[cfg(feature = "metrics")]
 mod thread_table;
 
 // Asked at every collection.

@@ -1,13 +1,18 @@
 //! The contexts that a thread called by name lately, so that it finds them again without a lock.
 
+#![allow(unsafe_code, reason = "the end of a thread frees its table")]
+
+mod table;
+
+use self::table::Table;
 use crate::context::Context;
 use crate::kind::Kind;
 use crate::tag::{TagList, TagOrder};
 use crate::text;
-use crate::thread_table::ThreadTable;
 use std::cell::Cell;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
 
 /// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
 const PLACES: usize = 256;
@@ -30,10 +35,25 @@ struct Entry {
     context: Cell<Option<Arc<Context>>>,
 }
 
+/// Contexts of distributions that all threads together remember, and the most that they do: as many tables as a client with
+/// the default limit may have. A thread that fell silent keeps what it remembers, whatever became of that.
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+const MOST_LARGE: usize = 2048;
+
 thread_local! {
-    // Gone in a thread that is ending, which remembers nothing and is answered by the index.
-    static RECENT: ThreadTable<Place, { PLACES + LARGE_PLACES }> = const { ThreadTable::new() };
+    static RECENT: Table<Place, { PLACES + LARGE_PLACES }> = const { Table::new() };
     static PUTTING: Cell<bool> = const { Cell::new(false) };
+    static END: End = const { End };
+}
+
+/// Frees its thread's table when the thread ends.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // SAFETY: the thread's own code is over, and no function here that has a reference calls anybody's code meanwhile.
+        RECENT.with(|recent| unsafe { recent.free() });
+    }
 }
 
 impl Default for Entry {
@@ -44,6 +64,25 @@ impl Default for Entry {
             order: Cell::new(TagOrder::NONE),
             context: Cell::new(None),
         }
+    }
+}
+
+/// The thread ends.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        note_forgotten(self.context.take().as_ref());
+    }
+}
+
+/// Whether there is room for another context, which takes it.
+fn note_remembered(context: &Context) -> bool {
+    let take_room = |taken| (taken < MOST_LARGE).then_some(taken + 1);
+    !is_large(context.kind) || LARGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_room).is_ok()
+}
+
+fn note_forgotten(context: Option<&Arc<Context>>) {
+    if context.is_some_and(|context| is_large(context.kind)) {
+        LARGE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -61,7 +100,7 @@ impl Entry {
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
 fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> Option<T>) -> Option<T> {
-    RECENT.try_with(|recent| recent.get().and_then(act)).unwrap_or(None)
+    RECENT.with(|recent| recent.get().and_then(act))
 }
 
 /// A name and tags in the order given, as one number. The order matters here: another order is another place.
@@ -104,9 +143,12 @@ pub(crate) fn with_member<T>(
     is_large: bool,
     then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
-    recall(family, hash, place_among(hash, is_large), |order, context| {
-        context.tags.has_value(order, value).then(|| then(context))
-    })
+    let place = place_among(hash, is_large);
+    let (entry, order, context) = take(family, hash, place)?;
+    let same = !context.is_retired() && context.tags.has_value(order, value);
+    let done = same.then(|| then(&context));
+    put_back(entry, context);
+    done
 }
 
 /// Remembers the context of a family's member, which has this tag.
@@ -127,32 +169,34 @@ pub(crate) fn with<T>(
     then: impl FnOnce(&Context) -> T,
 ) -> Option<T> {
     let hash = hash(name, tags);
-    recall(index, hash, place(hash, kind), |order, context| {
-        let same = text::same(name, &context.name) && context.tags.are_in(order, tags);
-        same.then(|| then(context))
-    })
+    let place = place(hash, kind);
+    let (entry, order, context) = take(index, hash, place)?;
+    let same = !context.is_retired() && text::same(name, &context.name) && context.tags.are_in(order, tags);
+    let done = same.then(|| then(&context));
+    put_back(entry, context);
+    done
 }
 
-/// Shows what is remembered under a hash. Its entry is empty meanwhile.
+/// Takes what is remembered under a hash.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "see `with_table`")]
-fn recall<T>(
-    owner: u64,
-    hash: u64,
-    place: usize,
-    act: impl FnOnce(TagOrder, &Context) -> Option<T>,
-) -> Option<T> {
-    with_table(|recent| {
-        let [first, second] = recent.get(place)?;
+#[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
+fn take(owner: u64, hash: u64, place: usize) -> Option<(*const Entry, TagOrder, Arc<Context>)> {
+    RECENT.with(|recent| {
+        let [first, second] = recent.get()?.get(place)?;
         let entry = if first.hash.get() == hash { first } else { second };
         if entry.hash.get() != hash || entry.owner.get() != owner {
             return None;
         }
-        let context = entry.context.take()?;
-        let done = if context.is_retired() { None } else { act(entry.order.get(), &context) };
-        entry.context.set(Some(context));
-        done
+        Some((ptr::from_ref(entry), entry.order.get(), entry.context.take()?))
     })
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `take`")]
+fn put_back(entry: *const Entry, context: Arc<Context>) {
+    // SAFETY: it is of this thread's table, from `take`, and the table is there until the thread's own code is over.
+    let entry = unsafe { &*entry };
+    entry.context.set(Some(context));
 }
 
 /// Lets go of what is out of use where the context of a name and tags would be.
@@ -191,11 +235,18 @@ pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
 }
 
 fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
-    let forgotten = RECENT.try_with(|recent| {
+    // A thread that is ending remembers nothing, and is answered by the index.
+    if END.try_with(|_| ()).is_err() {
+        return;
+    }
+    let forgotten = RECENT.with(|recent| {
         let place = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
         let [first, second] = place;
         // A signal handler may have interrupted a call that is to find its entry as it left it, or this function.
         let _putting = Putting::begin(place)?;
+        if !note_remembered(context) {
+            return None;
+        }
         // Empty while the rest is changed: what a handler finds then is nothing, and never another's context.
         let (moved, forgotten) = (first.context.take(), second.context.take());
         compiler_fence(Ordering::SeqCst);
@@ -208,7 +259,7 @@ fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
         forgotten
     });
     // What it held may use metrics while it is let go.
-    drop(forgotten);
+    note_forgotten(forgotten.as_ref());
 }
 
 /// Holds the table while an entry is put into it.
@@ -234,11 +285,15 @@ impl Drop for Putting {
 
 #[inline]
 fn place(hash: u64, kind: Kind) -> usize {
-    let is_large = match kind {
+    place_among(hash, is_large(kind))
+}
+
+#[inline]
+fn is_large(kind: Kind) -> bool {
+    match kind {
         Kind::Distribution | Kind::Histogram | Kind::Timing => true,
         Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => false,
-    };
-    place_among(hash, is_large)
+    }
 }
 
 #[inline]

@@ -135,8 +135,8 @@ pub enum Weights {
     /// lines are made.
     ///
     /// A value on a line counts for 4,294,967,295 at most in Vector, and for 260,078,023 in Agent Data Plane as it is set
-    /// up by default. `statsd_exporter` and Telegraf keep a value as often as it was seen, which takes them the memory that
-    /// as many lines would.
+    /// up by default. `statsd_exporter` keeps a value as often as it was seen, which takes it the time and the memory that as
+    /// many lines would. Telegraf takes the time, and keeps 1000 values of a series unless its `percentile_limit` is higher.
     ///
     /// Not for servers that read a rate otherwise: etsy's server weights no value by it, but a timing's count alone;
     /// netdata repeats no value more than 100 times; collectd divides the value itself by it. These count
