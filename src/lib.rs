@@ -71,7 +71,7 @@
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: `integrations::metrics` | `metrics` |
 //! | `metrics-exporter-statsd` | its recorder reports through this client, or gets the task id: `integrations::metrics_exporter_statsd` | `metrics-exporter-statsd`, `cadence` |
 //! | `redis` | task ids that are leased in Redis, unique on all hosts: `TaskIdSource::leased_in_redis` | `redis` |
-//! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `redis/tls-rustls` |
+//! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
 //! | `tokio` | runtimes, channels and semaphores, watched: `integrations::tokio` | `tokio` |
 //! | `tower` | a layer that measures HTTP services: `integrations::tower` | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |

@@ -35,6 +35,13 @@ impl Stream for UnixStream {
     }
 }
 
+#[cfg(feature = "redis-tls")]
+impl Stream for super::tls::TlsStream {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.sock.set_timeout(timeout)
+    }
+}
+
 impl Link {
     /// Connects and greets, each within `timeout`.
     pub(super) fn open(server: &ConnectionInfo, timeout: Duration) -> Result<Self, String> {
@@ -74,24 +81,30 @@ fn told(error: &dyn fmt::Display) -> String {
 
 fn connect(address: &ConnectionAddr, timeout: Duration) -> io::Result<Box<dyn Stream>> {
     match address {
-        ConnectionAddr::Tcp(host, port) => {
-            let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            for address in (host.as_str(), *port).to_socket_addrs()? {
-                match TcpStream::connect_timeout(&address, timeout) {
-                    Ok(stream) => {
-                        // A lease waits for each answer.
-                        let _ = stream.set_nodelay(true);
-                        return Ok(Box::new(stream));
-                    }
-                    Err(error) => refused = error,
-                }
-            }
-            Err(refused)
+        ConnectionAddr::Tcp(host, port) => Ok(Box::new(dial(host, *port, timeout)?)),
+        #[cfg(feature = "redis-tls")]
+        ConnectionAddr::TcpTls { host, port, insecure: false, .. } => {
+            Ok(Box::new(super::tls::wrap(host, dial(host, *port, timeout)?)?))
         }
         #[cfg(unix)]
         ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path)?)),
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this kind of address is not supported")),
     }
+}
+
+fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+    let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                // A lease waits for each answer.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// What is read of one answer.

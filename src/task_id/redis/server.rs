@@ -124,10 +124,6 @@ pub(super) struct Server {
 impl Server {
     /// `Err` says what is wrong with the URL. Nothing is sent yet.
     pub(super) fn new(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
-        #[cfg(feature = "redis-tls")]
-        if place.url.starts_with("rediss:") {
-            super::tls::choose_provider();
-        }
         let client = redis::Client::open(place.url.as_str()).map_err(|error| error.to_string())?;
         let mut token = [0; 16];
         SysRng.try_fill_bytes(&mut token).map_err(|error| error.to_string())?;

@@ -1,14 +1,28 @@
-//! What TLS computes with.
+//! TLS to a Redis server whose certificate the system trusts.
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
 
-/// Chooses `ring` for the process if nobody chose anything yet.
+pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// The handshake comes with the first write.
 ///
-/// A program whose crates bring two providers has to choose one, or its first connection panics. This is the same choice that
-/// rustls makes by itself in a program that has `ring` alone.
-pub(super) fn choose_provider() {
-    if CryptoProvider::get_default().is_none() {
-        // Somebody else was faster, which is as good.
-        let _ = ring::default_provider().install_default();
-    }
+/// What TLS computes with is named here, not taken from the process: a program whose crates bring two providers and that chose
+/// none would panic.
+pub(super) fn wrap(host: &str, stream: TcpStream) -> io::Result<TlsStream> {
+    let mut roots = RootCertStore::empty();
+    // A certificate that cannot be read is left out: without it the handshake is refused, and says so.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
 }
