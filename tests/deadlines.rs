@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::stream_agent::{Mood, StreamAgent};
-use support::{Agent, PATIENCE, TempDir, assert_conserved, unix_address, wait_until};
+use support::{Agent, PATIENCE, TempDir, assert_conserved, resolver, unix_address, wait_until};
 use tasktag::{Client, DropReason, FlushError};
 
 /// Longer than a flush waits that nobody asked for.
@@ -36,20 +36,10 @@ pub unsafe extern "C" fn getaddrinfo(
     hints: *const libc::addrinfo,
     found: *mut *mut libc::addrinfo,
 ) -> libc::c_int {
-    type Resolve = unsafe extern "C" fn(
-        *const libc::c_char,
-        *const libc::c_char,
-        *const libc::addrinfo,
-        *mut *mut libc::addrinfo,
-    ) -> libc::c_int;
     let found_yet = FOUND.0.lock().unwrap_or_else(PoisonError::into_inner);
     drop(FOUND.1.wait_while(found_yet, |found| !*found).unwrap_or_else(PoisonError::into_inner));
-    // SAFETY: the next one of this name is the C library's, which is of this type, and its pointers are passed on.
-    unsafe {
-        let next = libc::dlsym(libc::RTLD_NEXT, c"getaddrinfo".as_ptr());
-        let resolve: Resolve = std::mem::transmute(next);
-        resolve(c"127.0.0.1".as_ptr(), service, hints, found)
-    }
+    // SAFETY: the pointers are the caller's, passed on.
+    unsafe { resolver::hidden()(c"127.0.0.1".as_ptr(), service, hints, found) }
 }
 
 fn set_found(found: bool) {

@@ -7,7 +7,7 @@
 mod support;
 
 use std::net::UdpSocket;
-use support::{Agent, PATIENCE, assert_conserved};
+use support::{Agent, PATIENCE, assert_conserved, resolver};
 
 /// Resolves every name as hosts do whose `localhost` is in both families.
 ///
@@ -21,16 +21,9 @@ pub unsafe extern "C" fn getaddrinfo(
     hints: *const libc::addrinfo,
     found: *mut *mut libc::addrinfo,
 ) -> libc::c_int {
-    type Resolve = unsafe extern "C" fn(
-        *const libc::c_char,
-        *const libc::c_char,
-        *const libc::addrinfo,
-        *mut *mut libc::addrinfo,
-    ) -> libc::c_int;
-    // SAFETY: the next one of this name is the C library's, which is of this type, and its pointers are passed on.
+    let resolve = resolver::hidden();
+    // SAFETY: the pointers are the caller's, passed on, and what was found is the C library's until it is freed.
     unsafe {
-        let next = libc::dlsym(libc::RTLD_NEXT, c"getaddrinfo".as_ptr());
-        let resolve: Resolve = std::mem::transmute(next);
         let code = resolve(c"::1".as_ptr(), service, hints, found);
         let mut second = std::ptr::null_mut();
         if code == 0 && resolve(c"127.0.0.1".as_ptr(), service, hints, &raw mut second) == 0 {

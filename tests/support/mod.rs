@@ -5,6 +5,8 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 pub(crate) mod held;
+#[cfg(target_os = "linux")]
+pub(crate) mod resolver;
 pub(crate) mod stream_agent;
 
 use std::io;
