@@ -4,6 +4,7 @@
 mod link;
 mod renewal;
 mod server;
+mod timed;
 #[cfg(feature = "redis-tls")]
 mod tls;
 

@@ -1,5 +1,6 @@
 //! A connection to a Redis server whose answers have an end: in bytes, and in time, whatever the server sends.
 
+use super::timed::{Socket, Timed};
 use redis::{Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, Parser, Value};
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,27 +19,20 @@ pub(super) struct Link {
 }
 
 trait Stream: Read + Write + Send {
-    /// How long one read or write may wait from now on.
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+    /// When all that is read and written from now on has to be done.
+    fn set_deadline(&mut self, deadline: Instant);
 }
 
-impl Stream for TcpStream {
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout)).and_then(|()| self.set_write_timeout(Some(timeout)))
-    }
-}
-
-#[cfg(unix)]
-impl Stream for UnixStream {
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout)).and_then(|()| self.set_write_timeout(Some(timeout)))
+impl<S: Socket> Stream for Timed<S> {
+    fn set_deadline(&mut self, deadline: Instant) {
+        Self::set_deadline(self, deadline);
     }
 }
 
 #[cfg(feature = "redis-tls")]
 impl Stream for super::tls::TlsStream {
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        self.sock.set_timeout(timeout)
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.sock.set_deadline(deadline);
     }
 }
 
@@ -64,10 +58,9 @@ impl Link {
     /// Sends a command and reads its answer. After an error the link is of no use: an answer that comes late would be taken
     /// for the next one's.
     pub(super) fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, String> {
-        let deadline = Instant::now() + self.timeout;
-        self.stream.set_timeout(self.timeout).map_err(|error| told(&error))?;
+        self.stream.set_deadline(Instant::now() + self.timeout);
         self.stream.write_all(&command.get_packed_command()).map_err(|error| told(&error))?;
-        let answer = Answer { stream: &mut *self.stream, left: MAX_ANSWER, deadline };
+        let answer = Answer { stream: &mut *self.stream, left: MAX_ANSWER };
         match Parser::new().parse_value(answer).map_err(|error| told(&error))? {
             Value::ServerError(error) => Err(told(&error)),
             value => redis::from_redis_value(value).map_err(|error| told(&error)),
@@ -81,13 +74,13 @@ fn told(error: &dyn fmt::Display) -> String {
 
 fn connect(address: &ConnectionAddr, timeout: Duration) -> io::Result<Box<dyn Stream>> {
     match address {
-        ConnectionAddr::Tcp(host, port) => Ok(Box::new(dial(host, *port, timeout)?)),
+        ConnectionAddr::Tcp(host, port) => Ok(Box::new(Timed::new(dial(host, *port, timeout)?))),
         #[cfg(feature = "redis-tls")]
         ConnectionAddr::TcpTls { host, port, insecure: false, .. } => {
             Ok(Box::new(super::tls::wrap(host, dial(host, *port, timeout)?)?))
         }
         #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path)?)),
+        ConnectionAddr::Unix(path) => Ok(Box::new(Timed::new(UnixStream::connect(path)?))),
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this kind of address is not supported")),
     }
 }
@@ -111,14 +104,10 @@ fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
 struct Answer<'a> {
     stream: &'a mut dyn Stream,
     left: usize,
-    deadline: Instant,
 }
 
 impl Read for Answer<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let late = || io::Error::new(io::ErrorKind::TimedOut, "the answer took too long");
-        let time = self.deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
-        self.stream.set_timeout(time.ok_or_else(late)?)?;
         let most = self.left.min(buffer.len());
         if most == 0 && !buffer.is_empty() {
             let reason = format!("the answer has more than {MAX_ANSWER} bytes");
@@ -127,5 +116,47 @@ impl Read for Answer<'_> {
         let read = self.stream.read(buffer.get_mut(..most).unwrap_or_default())?;
         self.left -= read;
         Ok(read)
+    }
+}
+
+#[cfg(all(test, not(tasktag_loom)))]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What is said of a server that answers with a piece of `answer` after the other, each well within the timeout.
+    fn refusal(scheme: &str, answer: &'static [u8]) -> String {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("{scheme}://127.0.0.1:{}/1", server.local_addr().unwrap().port());
+        let dripping = thread::spawn(move || {
+            let mut client = server.accept().unwrap().0;
+            // Until the client is gone.
+            for byte in answer.iter().cycle() {
+                if client.write_all(&[*byte]).is_err() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let client = redis::Client::open(url).unwrap();
+        let opened = Link::open(client.get_connection_info(), Duration::from_millis(200));
+        let refusal = opened.map(|_| ()).unwrap_err();
+        dripping.join().unwrap();
+        refusal
+    }
+
+    #[test]
+    fn an_answer_that_comes_byte_by_byte_has_no_more_time_than_another() {
+        let refused = refusal("redis", b"+");
+        assert!(refused.contains("the answer took too long"), "{refused}");
+    }
+
+    #[test]
+    #[cfg(feature = "redis-tls")]
+    fn a_handshake_that_comes_byte_by_byte_has_no_more_time_than_an_answer() {
+        // A record of a handshake, which is longer than what arrives in time.
+        let refused = refusal("rediss", &[22, 3, 3, 3, 3]);
+        assert!(refused.contains("the answer took too long"), "{refused}");
     }
 }

@@ -1,5 +1,6 @@
 //! TLS to a Redis server whose certificate the system trusts.
 
+use super::timed::Timed;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -7,9 +8,9 @@ use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 
-pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type TlsStream = StreamOwned<ClientConnection, Timed<TcpStream>>;
 
-/// The handshake comes with the first write.
+/// The handshake comes with the first write, and within its deadline.
 ///
 /// What TLS computes with is named here, not taken from the process: a program whose crates bring two providers and that chose
 /// none would panic.
@@ -24,5 +25,5 @@ pub(super) fn wrap(host: &str, stream: TcpStream) -> io::Result<TlsStream> {
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(connection, stream))
+    Ok(StreamOwned::new(connection, Timed::new(stream)))
 }
