@@ -145,10 +145,13 @@ pub(crate) fn with_member<T>(
 ) -> Option<T> {
     let place = place_among(hash, is_large);
     let (entry, order, context) = take(family, hash, place)?;
-    let same = !context.is_retired() && context.tags.has_value(order, value);
-    let done = same.then(|| then(&context));
+    if context.is_retired() || !context.tags.has_value(order, value) {
+        put_back(entry, context);
+        return None;
+    }
+    let done = then(&context);
     put_back(entry, context);
-    done
+    Some(done)
 }
 
 /// Remembers the context of a family's member, which has this tag.

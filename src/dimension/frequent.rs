@@ -101,10 +101,11 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 ///
 /// A forked child ranks for itself, from its parent's places and counts of 0.
 ///
-/// [`at`](Self::at) gives a call by name, and costs no more than one: what was counted before a value lost its place is
-/// sent under that value, and sums stay exact. A gauge is sent for 150 flushes after it was set, as it may have lost its
-/// place; that of `other`, of which the family keeps a handle once there is one, at every flush from then on. Whether a value has a place is decided without a
-/// lock or an allocation, except for one that gets a free place, and for the first that is folded. Clones share
+/// [`at`](Self::at) gives a call by name, and costs about what one does: what was counted before a value lost its place
+/// is sent under that value, and sums stay exact. A gauge is sent for 150 flushes after it was set, as it may have lost
+/// its place; that of `other`, of which the family keeps a handle once there is one, at every flush from then on. Whether
+/// a value has a place is decided without a lock or an allocation, except for one that gets a free place, and for the
+/// first that is folded. Clones share
 /// everything.
 ///
 /// ```
