@@ -1,8 +1,13 @@
 //! A metric with its tags: the unit of cardinality.
 
+pub(crate) mod crowd;
+pub(crate) mod index;
+pub(crate) mod keeper;
+pub(crate) mod recent;
+
 use crate::cell::Cell;
-use crate::kind::Kind;
-use crate::tag::{DistinctTags, Tags};
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::{DistinctTags, Tags};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 

@@ -12,7 +12,7 @@ pub(crate) use self::account::Count;
 pub(crate) use self::reach::Reach;
 pub(crate) use self::striped::{Share, StripedCount};
 
-use crate::fork::PerProcess;
+use crate::process::fork::PerProcess;
 use std::fmt;
 use std::ops::AddAssign;
 

@@ -115,98 +115,79 @@
     )
 )]
 
+// The floors, from what programs use down to what everything stands on. Nothing imports from a floor above its own.
+
+// From settings and variables to a running client.
+mod setup;
+
+// What programs call.
+mod api;
+
+// The one thread that carries everything to the agent.
+mod worker;
+
+// What callers hand to the worker.
+mod mailbox;
+
+// The code of users that is called, and the thread that calls it.
+mod callback;
+
+// A name with its tags, and how it is found.
+mod context;
+
+// From a value to a packet at the agent.
+mod wire;
+
+// What was accepted, sent and dropped.
+mod ledger;
+
+// What a handle writes.
+mod cell;
+
 // Who this process is.
 mod task_id;
 
-// The caller's side: from a name to a cell, or a record.
-mod cardinality;
-mod client;
-mod dimension;
-mod event;
-mod handle;
-mod kind;
-mod macros;
-mod tag;
+// What everything speaks of.
+mod vocabulary;
 
-// Between the two sides.
-mod cell;
-mod channel;
-mod context;
-mod control;
-mod crowd;
-mod fnv;
-mod fork;
-mod index;
-mod keeper;
-mod ledger;
-mod notice;
-mod post;
-mod recent;
-mod record;
-mod shared;
-mod sync;
-mod text;
-mod thread;
-#[cfg(feature = "metrics")]
-mod thread_table;
+// What the platform gives.
+mod process;
 
-// Asked at every collection.
-mod probe;
-mod watch;
-
-// The worker's side: one thread owns all of it.
-mod aggregate;
-mod encode;
-mod packet;
-mod registry;
-mod route;
-mod telemetry;
-mod transport;
-mod unit;
-mod worker;
-
-// Setting up, and being tested.
-mod agent;
-mod clock;
-mod config;
-mod env;
-mod error;
-mod origin;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub mod integrations;
 
-pub use crate::agent::Agent;
-pub use crate::cardinality::{CardinalityReport, MetricCardinality};
-pub use crate::client::{Client, Guard, client};
-pub use crate::config::{
-    ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
-    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
-};
-pub use crate::dimension::{
+pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
+pub use crate::api::client::{Client, Guard, client};
+pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
 };
-pub use crate::encode::{Dialect, Protocol, Weights};
-pub use crate::error::{ConfigError, FlushError, RegisterError};
-pub use crate::event::{AlertType, Event, Priority, ServiceCheck, Status};
-pub use crate::fork::{after_fork, after_restore};
-pub use crate::handle::{
+pub use crate::api::handle::{
     Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
 };
-pub use crate::kind::Kind;
+pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
+pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
+pub use crate::callback::probe::Watch;
 pub use crate::ledger::{DropReason, Stats, Tally};
-pub use crate::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
-pub use crate::origin::TagCardinality;
-pub use crate::probe::Watch;
+pub use crate::process::fork::{after_fork, after_restore};
+pub use crate::setup::agent::Agent;
+pub use crate::setup::config::{
+    ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
+};
 pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind};
-pub use crate::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
+pub use crate::vocabulary::error::{ConfigError, FlushError, RegisterError};
+pub use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, Status};
+pub use crate::vocabulary::kind::Kind;
+pub use crate::wire::encode::{Dialect, Protocol, Weights};
+pub use crate::wire::origin::TagCardinality;
 
 #[doc(hidden)]
 pub mod __macros {
-    pub use crate::dimension::{check as check_closed_tag, snake, snake_len};
-    pub use crate::macros::{Called, Site};
+    pub use crate::api::dimension::{check as check_closed_tag, snake, snake_len};
+    pub use crate::api::macros::{Called, Site};
 }
 
 /// The README's code is tested as the crate's own.

@@ -21,8 +21,8 @@ pub(crate) use self::platform::{Variables, from_process};
 
 use self::term::Term;
 
-use crate::error::ConfigError;
-use crate::fork::{self, PerProcess};
+use crate::process::fork::{self, PerProcess};
+use crate::vocabulary::error::ConfigError;
 use once_cell::sync::OnceCell;
 use std::cmp::Ordering;
 use std::env::VarError;

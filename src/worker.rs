@@ -1,23 +1,27 @@
 //! The one thread that carries everything to the agent.
 
+pub(crate) mod aggregate;
+pub(crate) mod registry;
+pub(crate) mod route;
 mod schedule;
+pub(crate) mod telemetry;
 
 pub(crate) use self::schedule::{Schedule, random_phase};
 
-use crate::aggregate::Aggregate;
-use crate::control::Order;
-use crate::fork;
-use crate::keeper::IdleGauges;
+use crate::callback::probe::Watched;
+use crate::context::keeper::IdleGauges;
 use crate::ledger::DropReason;
-use crate::post::Post;
-use crate::probe::Watched;
-use crate::record::Record;
-use crate::registry::{Flush, Registry};
-use crate::route::Route;
-use crate::shared::Shared;
+use crate::mailbox::control::Order;
+use crate::mailbox::post::Post;
+use crate::mailbox::record::Record;
+use crate::mailbox::shared::Shared;
+use crate::process::fork;
+use crate::process::thread::Thread;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
-use crate::thread::Thread;
-use crate::transport::Turn;
+use crate::wire::transport::Turn;
+use crate::worker::aggregate::Aggregate;
+use crate::worker::registry::{Flush, Registry};
+use crate::worker::route::Route;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -281,7 +281,7 @@ fn every_public_type_is_pinned_here() {
     };
     let public = [types(crate_root), types(include_str!("../src/testing.rs"))].concat();
     assert!(public.len() > 40 && public.contains(&"OwnedOccupied") && public.contains(&"ParseError"));
-    let traits = include_str!("../src/dimension/closed.rs");
+    let traits = include_str!("../src/api/dimension/closed.rs");
     for name in public.into_iter().filter(|name| !traits.contains(&format!("pub trait {name}"))) {
         let pinned = ["any", "a_guard"].iter().any(|what| {
             here.contains(&format!("{what}::<{name}>();")) || here.contains(&format!("{what}::<{name}<"))

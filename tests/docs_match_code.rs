@@ -21,7 +21,8 @@ const README: &str = include_str!("../README.md");
 const SERVERS: &str = include_str!("../SERVERS.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
-const CONFIG: &str = concat!(include_str!("../src/config.rs"), include_str!("../src/config/agent.rs"));
+const CONFIG: &str =
+    concat!(include_str!("../src/setup/config.rs"), include_str!("../src/setup/config/agent.rs"));
 const CRATE_ROOT: &str = include_str!("../src/lib.rs");
 
 /// The text of all doc comments that stand directly above a line which starts with `item`.
@@ -107,8 +108,8 @@ fn the_doc_of_every_setter_names_its_default() {
 #[test]
 fn every_variable_is_in_the_readmes_table_and_every_one_in_the_table_is_read() {
     let quoted = |source: &'static str| source.split('"').skip(1).step_by(2).filter(|text| is_variable(text));
-    let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/env.rs")))
-        .chain(quoted(without_tests(include_str!("../src/env/address.rs"))))
+    let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/setup/env.rs")))
+        .chain(quoted(without_tests(include_str!("../src/setup/env/address.rs"))))
         .chain(quoted(without_tests(include_str!("../src/task_id.rs"))))
         .collect();
     assert!(read.contains("DD_TAGS") && read.contains("TASKTAG_TASK_ID"), "{read:?}");
@@ -142,7 +143,8 @@ fn every_kind_is_in_the_readme_with_its_code() {
         (Kind::Set, "`s`"),
         (Kind::Occupancy, "`g`"),
     ];
-    let listed = without_tests(include_str!("../src/kind.rs")).split_once("pub enum Kind {").unwrap().1;
+    let listed =
+        without_tests(include_str!("../src/vocabulary/kind.rs")).split_once("pub enum Kind {").unwrap().1;
     let listed = listed.split_once("\n}").unwrap().0;
     let variants = listed.lines().filter(|line| line.trim_start().starts_with(char::is_uppercase)).count();
     assert_eq!(variants, kinds.len(), "the list above has every kind");

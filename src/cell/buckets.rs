@@ -2,9 +2,9 @@
 
 use super::lane;
 use super::table::{Table, bucket_of, rank_of};
-use crate::fork;
-use crate::sync::{AtomicUsize, Ordering};
-use crate::unit::KnownUnit;
+use crate::process::fork;
+use crate::process::sync::{AtomicUsize, Ordering};
+use crate::vocabulary::unit::KnownUnit;
 use std::sync::OnceLock;
 
 /// Distinct buckets that fit whatever the threads: 32 octaves with every bucket in use. The Agent's own sketch keeps
@@ -151,7 +151,7 @@ mod model {
 
     /// What one sweep and a later one find together is what was recorded, in whatever order things happen.
     fn counts_are_conserved(values: [f64; 2], start: impl Fn(&Buckets) + Copy + Send + Sync + 'static) {
-        crate::sync::model(move || {
+        crate::process::sync::model(move || {
             let buckets = Arc::new(Buckets::new());
             // One caller finds the slot taken, and goes the short way.
             record(&buckets, 1, values[0]);
@@ -202,7 +202,7 @@ mod model {
     /// A further table of the model has one slot: of two buckets one goes to the first table.
     #[test]
     fn two_callers_where_only_one_has_room_in_a_further_table() {
-        crate::sync::model(|| {
+        crate::process::sync::model(|| {
             let buckets = Arc::new(Buckets::new());
             buckets.widen();
             let writers = [1.0, 1.5].map(|value| {

@@ -1,7 +1,7 @@
 //! How often something happened: a word a lane, summed by the worker.
 
 use super::lane;
-use crate::sync::{AtomicU64, Ordering};
+use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;
 

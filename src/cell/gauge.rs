@@ -1,6 +1,6 @@
 //! A level, and the highest level since the worker last looked.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::process::sync::{AtomicU64, Ordering};
 
 /// Stands for "never set": a gauge without a value is absent, not 0. No caller can store it.
 const NEVER_SET: u64 = f64::NAN.to_bits();

@@ -2,7 +2,7 @@
 
 mod thread_end;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::process::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
@@ -72,7 +72,7 @@ pub(super) fn own() -> usize {
 fn claim() -> usize {
     // Counting begins with no other check: a forked child comes here with its first count.
     // Until the child has all that it needs, its threads share a lane and come here again.
-    if crate::fork::check() || crate::fork::is_growing() {
+    if crate::process::fork::check() || crate::process::fork::is_growing() {
         return SHARED;
     }
     // A signal handler that comes in here goes on with the shared one.
@@ -133,7 +133,7 @@ mod model {
 
     #[test]
     fn a_lane_goes_on_where_its_last_owner_left_it() {
-        crate::sync::model(|| {
+        crate::process::sync::model(|| {
             let (taken, words) = (Arc::new(AtomicU64::new(0)), Arc::new([0, 0].map(AtomicU64::new)));
             let callers = [(); 2].map(|()| {
                 let (taken, words) = (Arc::clone(&taken), Arc::clone(&words));

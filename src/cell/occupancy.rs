@@ -1,7 +1,7 @@
 //! How much of a capacity is in use, integrated over time from two atomics.
 
-use crate::clock::Clock;
-use crate::sync::{AtomicU64, Ordering};
+use crate::process::clock::Clock;
+use crate::process::sync::{AtomicU64, Ordering};
 
 // The first word, from its lowest bit: whether the interval is an odd one, the units in use, the time.
 const ODD: u64 = 1;

@@ -1,6 +1,6 @@
 //! One table of logarithmic buckets, in a fixed amount of memory.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 
 /// Bits of the mantissa that tell buckets apart: 128 buckets an octave, so two values of a bucket differ by less

@@ -49,11 +49,11 @@ pub use self::task_id::TaskIdExt;
 pub use self::transport_sink::{TransportSink, TransportSinkBuilder};
 
 use self::line::{Count, Line, number};
-use crate::client::Client;
-use crate::error::FlushError;
-use crate::kind::Kind;
+use crate::api::client::Client;
 use crate::ledger::{DropReason, Stats};
 use crate::task_id::{TASK_ID_KEY, TaskId};
+use crate::vocabulary::error::FlushError;
+use crate::vocabulary::kind::Kind;
 use cadence::{MetricSink, SinkStats};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};

@@ -18,7 +18,7 @@
 //!
 //! Extra dependency: `log`, and nothing behind it.
 
-use crate::notice::{LossNotice, LossPhase};
+use crate::callback::notice::{LossNotice, LossPhase};
 use log::Level;
 
 /// The target of the lines.

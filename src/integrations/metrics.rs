@@ -104,7 +104,7 @@ pub use self::layer::TaskIdLayer;
 
 use self::bridge::{Bridge, Settings};
 use self::kept::{CounterHandle, GaugeHandle, HistogramHandle};
-use crate::client::Client;
+use crate::api::client::Client;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use std::fmt;
 use std::sync::Arc;

@@ -30,7 +30,7 @@
 //! `cadence`, `metrics` and `thiserror`.
 
 use super::cadence::CadenceSink;
-use crate::client::Client;
+use crate::api::client::Client;
 use crate::task_id::{TASK_ID_KEY, TaskId};
 use metrics_exporter_statsd::StatsdBuilder;
 

@@ -51,9 +51,9 @@ mod runtime;
 
 pub use self::runtime::RuntimeBuilder;
 
-use crate::client::Client;
-use crate::probe::Watch;
-use crate::watch::{PoolStatus, QueueStatus};
+use crate::api::client::Client;
+use crate::api::watch::{PoolStatus, QueueStatus};
+use crate::callback::probe::Watch;
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};

@@ -28,8 +28,8 @@
 //!
 //! Extra dependencies: `tracing` without its macros for attributes, with `tracing-core` and `pin-project-lite`.
 
+use crate::callback::notice::{LossNotice, LossPhase};
 use crate::ledger::DropReason;
-use crate::notice::{LossNotice, LossPhase};
 
 /// The target of the events.
 pub const TARGET: &str = "tasktag";

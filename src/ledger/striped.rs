@@ -1,7 +1,7 @@
 //! A number that many threads add to at once, and of which some count a share of their own.
 
 use crate::cell::{CounterBlock, CounterCell};
-use crate::fork::make_whole;
+use crate::process::fork::make_whole;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 

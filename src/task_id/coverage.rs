@@ -1,6 +1,6 @@
 //! Which metrics carry the task id.
 
-use crate::kind::Kind;
+use crate::vocabulary::kind::Kind;
 
 /// Which kinds of metrics carry the task id. [`ClientBuilder::task_id_on`](crate::ClientBuilder::task_id_on) takes it.
 ///

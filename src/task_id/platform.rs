@@ -2,7 +2,7 @@
 
 use super::source::Process;
 use super::{TaskId, TaskIdPool, TaskIdSourceKind};
-use crate::fnv::fnv1a;
+use crate::vocabulary::fnv::fnv1a;
 
 /// Finds a variable's value; the empty ones count as absent.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;

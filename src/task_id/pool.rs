@@ -1,7 +1,7 @@
 //! The buckets that task ids are drawn from, and what the odds are.
 
 use super::{TASK_ID_VARIABLE, TaskId, TaskIdSourceKind};
-use crate::error::ConfigError;
+use crate::vocabulary::error::ConfigError;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::hash::{BuildHasher, RandomState};

@@ -9,8 +9,8 @@ use super::platform::{self, Variables};
 #[cfg(feature = "redis")]
 use super::redis::Place;
 use super::{TaskId, TaskIdPool};
-use crate::error::ConfigError;
-use crate::fork;
+use crate::process::fork;
+use crate::vocabulary::error::ConfigError;
 use std::fmt;
 use std::path::PathBuf;
 #[cfg(feature = "redis")]

@@ -1,8 +1,8 @@
 //! An agent in memory.
 
 use super::parse::{ParseError, Parsed, ParsedMetric, parse};
-use crate::config::ClientBuilder;
-use crate::transport::Memory;
+use crate::setup::config::ClientBuilder;
+use crate::wire::transport::Memory;
 use std::sync::Arc;
 
 /// Keeps the packets that a client sends. Clones share them.

@@ -1,8 +1,8 @@
 //! A clock that is moved by hand.
 
-use crate::clock::nanos;
-use crate::config::ClientBuilder;
-use crate::shared::Shared;
+use crate::mailbox::shared::Shared;
+use crate::process::clock::nanos;
+use crate::setup::config::ClientBuilder;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};

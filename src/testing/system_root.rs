@@ -1,6 +1,6 @@
 //! Another machine's files.
 
-use crate::config::ClientBuilder;
+use crate::setup::config::ClientBuilder;
 use std::path::PathBuf;
 
 impl ClientBuilder {

@@ -5,7 +5,7 @@
 //! tasks that were started together apart is the time of the first flush.
 
 use super::Intervals;
-use crate::telemetry::INTERVAL_NANOS;
+use crate::worker::telemetry::INTERVAL_NANOS;
 use rand::TryRng;
 use rand::rngs::SysRng;
 

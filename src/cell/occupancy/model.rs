@@ -9,7 +9,7 @@ const START: u64 = (1 << 39) - 10;
 
 #[test]
 fn two_readings_are_cuts_while_units_come_and_go() {
-    crate::sync::model(|| {
+    crate::process::sync::model(|| {
         let cell = Arc::new(OccupancyCell::new(2, START, Clock::monotonic()));
         let callers = [0, 10].map(|start| {
             let cell = Arc::clone(&cell);
@@ -41,7 +41,7 @@ fn two_readings_are_cuts_while_units_come_and_go() {
 
 #[test]
 fn no_operation_of_the_next_interval_is_read() {
-    crate::sync::model(|| {
+    crate::process::sync::model(|| {
         let cell = Arc::new(OccupancyCell::new(4, 0, Clock::monotonic()));
         let callers = [(); 2].map(|()| {
             let cell = Arc::clone(&cell);
@@ -61,7 +61,7 @@ fn no_operation_of_the_next_interval_is_read() {
 
 #[test]
 fn a_peak_is_read_though_it_was_noted_late() {
-    crate::sync::model(|| {
+    crate::process::sync::model(|| {
         let cell = Arc::new(OccupancyCell::new(2, 0, Clock::monotonic()));
         cell.acquire(0);
         let caller = thread::spawn({

@@ -1,12 +1,12 @@
 //! Where a transport sink's lines are packed.
 
-use crate::config::DEFAULT_FLUSH_INTERVAL;
-use crate::encode::Lines;
-use crate::fork;
 use crate::ledger::{DropReason, Ledger, Stats};
-use crate::packet::{Outbox, Sender};
+use crate::process::fork;
+use crate::setup::config::DEFAULT_FLUSH_INTERVAL;
 use crate::task_id::{Identity, TaskId};
-use crate::transport::{self, Address};
+use crate::wire::encode::Lines;
+use crate::wire::packet::{Outbox, Sender};
+use crate::wire::transport::{self, Address};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -129,7 +129,7 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{Delivery, Failure, Packets, Transport};
+    use crate::wire::transport::{Delivery, Failure, Packets, Transport};
 
     #[derive(Debug)]
     struct Panics;

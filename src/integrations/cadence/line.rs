@@ -1,6 +1,6 @@
 //! A line as cadence writes it, read without a copy. Pure.
 
-use crate::kind::Kind;
+use crate::vocabulary::kind::Kind;
 
 /// The weight of a value beyond which a rate is taken for a mistake: 2^53.
 const MAX_WEIGHT: f64 = 9_007_199_254_740_992.0;

@@ -1,7 +1,7 @@
 //! One thread that flushes all transport sinks of the process in time.
 
 use super::desk::Desk;
-use crate::fork;
+use crate::process::fork;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
@@ -30,7 +30,7 @@ pub(super) fn attend(desk: &Arc<Desk>) -> io::Result<()> {
     if let Some(thread) = &timer.thread {
         thread.unpark();
     } else {
-        let thread = crate::thread::spawn(THREAD_NAME, run)?;
+        let thread = crate::process::thread::spawn(THREAD_NAME, run)?;
         timer.thread = Some(thread.thread().clone());
     }
     Ok(())

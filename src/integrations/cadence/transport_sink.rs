@@ -3,12 +3,12 @@
 use super::desk::{Desk, Settings};
 use super::refused::Refused;
 use super::{sink_stats, timer};
-use crate::agent::Agent;
-use crate::config::DEFAULT_FLUSH_INTERVAL;
-use crate::error::ConfigError;
-use crate::fork::{self, PerProcess};
 use crate::ledger::DropReason;
-use crate::transport::Address;
+use crate::process::fork::{self, PerProcess};
+use crate::setup::agent::Agent;
+use crate::setup::config::DEFAULT_FLUSH_INTERVAL;
+use crate::vocabulary::error::ConfigError;
+use crate::wire::transport::Address;
 use cadence::{MetricSink, SinkStats};
 use std::fmt;
 use std::io;

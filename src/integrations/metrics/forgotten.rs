@@ -1,6 +1,6 @@
 //! What has to be known of a metric that was let go, if it is called again.
 
-use crate::fork;
+use crate::process::fork;
 use foldhash::fast::RandomState;
 use metrics::Key;
 use std::collections::HashMap;

@@ -3,12 +3,12 @@
 use super::absolute::Absolute;
 use super::forgotten::Trace;
 use super::recent::Recent;
-use crate::client::Client;
-use crate::handle::{Counter, Distribution, Gauge, Metric};
-use crate::keeper::{GaugeId, Tidying};
+use crate::api::client::Client;
+use crate::api::handle::{Counter, Distribution, Gauge, Metric};
+use crate::context::keeper::{GaugeId, Tidying};
 use crate::ledger::DropReason;
-use crate::registry::{IDLE_FLUSHES, IDLE_FLUSHES_IN_A_CROWD};
-use crate::unit::Scale;
+use crate::vocabulary::unit::Scale;
+use crate::worker::registry::{IDLE_FLUSHES, IDLE_FLUSHES_IN_A_CROWD};
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -218,7 +218,7 @@ impl Handle for GaugeHandle {
         RECENT.try_with(act).ok()
     }
 
-    /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::keeper::Keep).
+    /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::context::keeper::Keep).
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool {
         if self.is_overflow {
             return idle.flushes >= IDLE_FLUSHES;

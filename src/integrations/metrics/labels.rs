@@ -1,6 +1,6 @@
 //! Labels, which are tags everywhere else.
 
-use crate::encode::clean::becomes_task_id;
+use crate::wire::encode::clean::becomes_task_id;
 use metrics::{Key, Label};
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
 //! The task id, in front of any recorder.
 
-use crate::encode::clean::becomes_task_id;
 use crate::task_id::{TASK_ID_KEY, TaskId};
+use crate::wire::encode::clean::becomes_task_id;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 
 /// Adds the label `task_id` in front of any other recorder, for those that keep their exporter.

@@ -1,7 +1,7 @@
 //! The handles that a thread found lately, so that it finds them again without a lock.
 
 use super::kept::{Handle, Kept};
-use crate::thread_table::ThreadTable;
+use crate::process::thread_table::ThreadTable;
 use metrics::Key;
 use std::cell::Cell;
 use std::sync::{Arc, Weak};

@@ -1,8 +1,8 @@
 //! What stands for metrics that there are none of.
 
-use crate::client::Client;
-use crate::fork;
+use crate::api::client::Client;
 use crate::ledger::DropReason;
+use crate::process::fork;
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
 /// Counts what is lost.

@@ -3,7 +3,7 @@
 use super::forgotten::Forgotten;
 use super::kept::{GaugeHandle, Handle, Kept};
 use super::labels;
-use crate::keeper::{GaugeId, Held, SpareGauges, Tidying};
+use crate::context::keeper::{GaugeId, Held, SpareGauges, Tidying};
 use foldhash::fast::RandomState;
 use metrics::Key;
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! How long a task from outside waits for its first poll.
 
-use crate::clock::nanos;
+use crate::process::clock::nanos;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

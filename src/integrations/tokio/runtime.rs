@@ -2,9 +2,9 @@
 
 use super::busy::{BusyMeter, BusyRatios};
 use super::delay::{Delay, DelayProbe};
-use crate::client::Client;
-use crate::probe::Watch;
-use crate::watch::{Count, Field, WatchBuilder, Watchable};
+use crate::api::client::Client;
+use crate::api::watch::{Count, Field, WatchBuilder, Watchable};
+use crate::callback::probe::Watch;
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeMetrics};
 

@@ -2,7 +2,8 @@
 
 use super::grpc;
 use super::metrics::Route;
-use crate::{OwnedOccupied, StatusClass, fork};
+use crate::process::fork;
+use crate::{OwnedOccupied, StatusClass};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@ use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
 use super::service::HttpService;
 use crate::Client;
-use crate::fork::make_whole;
+use crate::process::fork::make_whole;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
@@ -81,7 +81,7 @@ impl<R> HttpLayer<R> {
     /// Defaults to [`DEFAULT_ROUTES`].
     #[must_use]
     pub fn routes(self, limit: usize) -> Self {
-        self.set(|settings| settings.routes = limit.min(crate::dimension::bounded::MAX_LIMIT))
+        self.set(|settings| settings.routes = limit.min(crate::api::dimension::bounded::MAX_LIMIT))
     }
 
     /// Routes that are never folded into `other`, whatever comes before them: those that an alert watches. They take
@@ -95,7 +95,7 @@ impl<R> HttpLayer<R> {
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
-            settings.critical.truncate(crate::dimension::bounded::MAX_LIMIT);
+            settings.critical.truncate(crate::api::dimension::bounded::MAX_LIMIT);
         })
     }
 

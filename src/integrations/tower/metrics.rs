@@ -4,10 +4,10 @@ use super::in_flight::{Ending, InFlight};
 use super::layer::Settings;
 use super::request_start::{self, Refusal};
 use super::route::RequestHead;
-use crate::dimension::Pattern;
-use crate::dimension::bounded::OTHER;
-use crate::dimension::places::Places;
-use crate::fork::make_whole;
+use crate::api::dimension::Pattern;
+use crate::api::dimension::bounded::OTHER;
+use crate::api::dimension::places::Places;
+use crate::process::fork::make_whole;
 use crate::{Client, ClosedTag, Counter, Distribution, Family, Occupancy, StatusClass};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -105,7 +105,7 @@ impl Metrics {
     fn read_start(&self, request: RequestHead<'_>, wait: &Wait) {
         let reading = request_start::read(request.headers(), || {
             let now = self.patterns.client.shared().clock.time_of_day();
-            now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, crate::clock::nanos)
+            now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, crate::process::clock::nanos)
         });
         if let Some(waited) = reading.waited {
             wait.waited.record_duration(waited);

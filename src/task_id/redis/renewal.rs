@@ -1,7 +1,7 @@
 //! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
 
 use super::server::{Place, Server, Wish};
-use crate::fork;
+use crate::process::fork;
 use crate::task_id::{TaskIdPool, Term};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -68,7 +68,8 @@ impl RedisLease {
             wish: Wish::Number(None),
         };
         // Its end is told there: a forked child has a handle of no thread.
-        crate::thread::spawn(THREAD_NAME, move || renewal.live(waits)).map_err(|error| error.to_string())?;
+        crate::process::thread::spawn(THREAD_NAME, move || renewal.live(waits))
+            .map_err(|error| error.to_string())?;
         let lease = Self { term, progress, holder: std::process::id() };
         if waits {
             lease.progress.wait_for_start()?;

@@ -1,0 +1,8 @@
+//! What programs call: the client, its handles and families, the macros, and what is watched.
+
+pub(crate) mod cardinality;
+pub(crate) mod client;
+pub(crate) mod dimension;
+pub(crate) mod handle;
+pub(crate) mod macros;
+pub(crate) mod watch;

@@ -1,0 +1,231 @@
+//! How many time series a program makes, and which tag makes them.
+
+use crate::cell::Cell;
+use crate::context::Context;
+use crate::context::index::Index;
+use crate::task_id::{TaskIdOn, TaskIdPool};
+use crate::vocabulary::kind::Kind;
+use crate::wire::encode::SUFFIXES;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// Time series that the Datadog Agent makes of a histogram: maximum, median, average, count and 95th percentile.
+const HISTOGRAM_SERIES: u64 = 5;
+/// Time series that Datadog makes of a distribution: count, sum, minimum, maximum and average.
+const DISTRIBUTION_SERIES: u64 = 5;
+
+/// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) takes it.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let _primary = client.gauge("pool.in_use").tag("pool", "primary").register();
+/// let _replica = client.gauge("pool.in_use").tag("pool", "replica").register();
+/// let report = client.cardinality();
+/// let in_use = &report.metrics()[0];
+/// assert_eq!((in_use.contexts(), in_use.widest_tag()), (2, Some(("pool", 2))));
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardinalityReport {
+    metrics: Vec<MetricCardinality>,
+    clashing: usize,
+}
+
+/// One metric's contexts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricCardinality {
+    name: String,
+    kind: Kind,
+    contexts: usize,
+    series: Series,
+    // By key: how many values, the most first.
+    tags: Vec<(String, usize)>,
+}
+
+impl CardinalityReport {
+    /// Of a client whose kinds carry the task id so, and whose main agent gets distributions as summaries, or not.
+    pub(crate) fn of(index: &Index, task_id_on: TaskIdOn, summaries: bool) -> Self {
+        let mut contexts = index.contexts();
+        // Of contexts that write the same line it is the first that has it: always the same one.
+        contexts.sort_unstable_by(|a, b| {
+            let names = a.name.cmp(&b.name).then_with(|| a.tags.iter().cmp(b.tags.iter()));
+            let rest = |context: &Context| (context.kind as u8, context.tags.without_task_id);
+            names.then_with(|| rest(a).cmp(&rest(b)))
+        });
+        let mut written = HashSet::new();
+        let mut metrics: HashMap<(String, Kind), Counted> = HashMap::new();
+        for context in contexts {
+            let counted = metrics.entry((context.name.clone(), context.kind)).or_default();
+            counted.add(&context);
+            for line in lines(&context, summaries) {
+                if written.insert(index.main_line(&context, line.suffix, line.kind)) {
+                    let with_task_id = !context.tags.without_task_id && task_id_on.includes(line.kind);
+                    counted.series.add(line.series, with_task_id);
+                }
+            }
+        }
+        let mut metrics: Vec<_> =
+            metrics.into_iter().map(|((name, kind), counted)| counted.report(name, kind)).collect();
+        metrics.sort_by(|a, b| {
+            let series = b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name));
+            series.then_with(|| (a.kind as u8).cmp(&(b.kind as u8)))
+        });
+        Self { metrics, clashing: index.clashing(0) }
+    }
+
+    /// The metrics, the one with the most time series first.
+    #[must_use]
+    pub fn metrics(&self) -> &[MetricCardinality] {
+        &self.metrics
+    }
+
+    /// The contexts of all metrics.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.metrics.iter().map(|metric| metric.contexts).sum()
+    }
+
+    /// Contexts that the main agent can't tell from another, because their lines are the same: see
+    /// [`Stats::clashing_contexts`](crate::Stats::clashing_contexts).
+    #[must_use]
+    pub fn clashing_contexts(&self) -> usize {
+        self.clashing
+    }
+
+    /// Time series that one task makes at the main agent. What several contexts write alike is one of them.
+    #[must_use]
+    pub fn series(&self) -> u64 {
+        self.metrics.iter().map(MetricCardinality::series).sum()
+    }
+
+    /// Time series that a fleet of `tasks` makes, whose ids are drawn from `pool`: the number of different ids is the
+    /// expected one, as several tasks may share an id. What is sent without the task id is counted once for all tasks,
+    /// if there are any.
+    #[must_use]
+    pub fn fleet_series(&self, tasks: u32, pool: TaskIdPool) -> f64 {
+        let of_each = self.metrics.iter().map(|metric| metric.series.with_task_id).sum::<u64>();
+        let of_all = if tasks == 0 { 0 } else { self.series() - of_each };
+        of_each as f64 * pool.expected_distinct(tasks) + of_all as f64
+    }
+}
+
+impl MetricCardinality {
+    /// The metric's name as it is written, without the prefix.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many combinations of tags it has.
+    #[must_use]
+    pub fn contexts(&self) -> usize {
+        self.contexts
+    }
+
+    /// Time series that one task makes of it at Datadog: a gauge with a peak makes two, an occupancy up to three, a
+    /// histogram or a timing five, and so does a distribution, without percentiles. With
+    /// [`Weights::Summaries`](crate::Weights::Summaries) for the main agent, each of the three makes seven.
+    ///
+    /// Source: <https://docs.datadoghq.com/account_management/billing/custom_metrics/>.
+    #[must_use]
+    pub fn series(&self) -> u64 {
+        self.series.with_task_id + self.series.without
+    }
+
+    /// Those of its [time series](Self::series) that carry the task id, so that each task makes its own.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let _done = client.counter("jobs.done").without_task_id().register();
+    /// let _waiting = client.gauge("jobs.waiting").peak().register();
+    /// let report = client.cardinality();
+    /// let of_each_task: Vec<_> = report.metrics().iter().map(|metric| metric.series_of_each_task()).collect();
+    /// assert_eq!(of_each_task, [2, 0]);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn series_of_each_task(&self) -> u64 {
+        self.series.with_task_id
+    }
+
+    /// The keys of its tags and how many values each has, the most first.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.tags.iter().map(|(key, values)| (key.as_str(), *values))
+    }
+
+    /// The tag that multiplies its contexts most, and how many values that has.
+    #[must_use]
+    pub fn widest_tag(&self) -> Option<(&str, usize)> {
+        self.tags().next()
+    }
+}
+
+/// Time series that a task makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Series {
+    with_task_id: u64,
+    without: u64,
+}
+
+impl Series {
+    fn add(&mut self, series: u64, with_task_id: bool) {
+        *(if with_task_id { &mut self.with_task_id } else { &mut self.without }) += series;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    contexts: usize,
+    series: Series,
+    values: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Counted {
+    fn add(&mut self, context: &Context) {
+        self.contexts += 1;
+        for (key, value) in context.tags.iter() {
+            self.values.entry(key.to_owned()).or_default().insert(value.to_owned());
+        }
+    }
+
+    fn report(self, name: String, kind: Kind) -> MetricCardinality {
+        let mut tags: Vec<_> = self.values.into_iter().map(|(key, values)| (key, values.len())).collect();
+        tags.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
+        MetricCardinality { name, kind, contexts: self.contexts, series: self.series, tags }
+    }
+}
+
+/// One of the lines that a context writes.
+struct Line {
+    // What stands behind the name.
+    suffix: &'static str,
+    kind: Kind,
+    // What a server makes of it.
+    series: u64,
+}
+
+/// The lines of a context at an agent that gets distributions as summaries, or not.
+fn lines(context: &Context, summaries: bool) -> Vec<Line> {
+    let line = |suffix, kind, series| Line { suffix, kind, series };
+    let gauge = |suffix| line(suffix, Kind::Gauge, 1);
+    match (&context.cell, context.kind) {
+        (Cell::Gauge(cell), _) if cell.keeps_peak() => vec![gauge(""), gauge(".max")],
+        (Cell::Occupancy(cell), _) if cell.capacity() > 0 => {
+            vec![gauge(".in_use"), gauge(".in_use.max"), gauge(".utilization")]
+        }
+        (Cell::Occupancy(_), _) => vec![gauge(".in_use"), gauge(".in_use.max")],
+        (Cell::Distribution(_), _) if summaries => {
+            [line(".count", Kind::Counter, 1)].into_iter().chain(SUFFIXES.map(gauge)).collect()
+        }
+        (Cell::Distribution(_), Kind::Distribution) => vec![line("", context.kind, DISTRIBUTION_SERIES)],
+        (Cell::Distribution(_), _) => vec![line("", context.kind, HISTOGRAM_SERIES)],
+        (Cell::Gauge(_) | Cell::Counter(_) | Cell::Set(_), _) => vec![line("", context.kind, 1)],
+    }
+}

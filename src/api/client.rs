@@ -1,0 +1,282 @@
+//! The handle to a client, and the guard that ends it.
+
+use crate::api::cardinality::CardinalityReport;
+use crate::api::handle::{Counter, Distribution, Gauge, MetricBuilder, Occupancy, Options, Set};
+use crate::api::watch::{PoolStatus, QueueStatus, WatchBuilder};
+use crate::callback::probe::Watch;
+use crate::ledger::Stats;
+use crate::mailbox::record::Record;
+use crate::mailbox::shared::Shared;
+use crate::process::fork;
+use crate::setup::config::ClientBuilder;
+use crate::task_id::TaskId;
+use crate::vocabulary::error::{ConfigError, FlushError};
+use crate::vocabulary::event::{Event, ServiceCheck, Status};
+use crate::vocabulary::kind::Kind;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+static INSTALLED: OnceLock<Client> = OnceLock::new();
+/// The process that a thread installs one in at the moment, or 0.
+static INSTALLING: AtomicU32 = AtomicU32::new(0);
+
+/// The process-wide client that the macros use, once one is [installed](ClientBuilder::install).
+#[must_use]
+pub fn client() -> Option<&'static Client> {
+    INSTALLED.get()
+}
+
+pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
+    let _turn = Turn::wait();
+    if INSTALLED.get().is_some() {
+        return Err(ConfigError::AlreadyInstalled);
+    }
+    let guard = build()?;
+    let _whole = fork::make_whole();
+    match INSTALLED.set(guard.client().clone()) {
+        Ok(()) => Ok(guard),
+        Err(_) => Err(ConfigError::AlreadyInstalled),
+    }
+}
+
+/// The right to install a client: one thread at a time, so that no second client is built in vain.
+///
+/// No lock of the library's: a child that is forked while another thread has one would wait for it, for ever.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let this = std::process::id();
+        let take = |installing| (installing != this).then_some(this);
+        while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        INSTALLING.store(0, Ordering::Release);
+    }
+}
+
+/// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
+///
+/// Metrics are registered once and used through handles, or called by name with tags known at run time; see
+/// [`MetricBuilder`]. Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The task id that everything this client sends is tagged with.
+    #[must_use]
+    pub fn task_id(&self) -> TaskId {
+        fork::check();
+        self.shared.task_id()
+    }
+
+    /// A level: the last value wins.
+    #[inline]
+    pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
+        MetricBuilder::new(self, name, Kind::Gauge, Options::default())
+    }
+
+    /// How often something happened.
+    #[inline]
+    pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
+        MetricBuilder::new(self, name, Kind::Counter, Options::default())
+    }
+
+    /// Values whose quantiles are computed over all tasks, by the backend.
+    #[inline]
+    pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Distribution, Options::default())
+    }
+
+    /// Values whose quantiles are computed by each agent.
+    #[inline]
+    pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Histogram, Options::default())
+    }
+
+    /// Milliseconds whose quantiles are computed by each agent.
+    #[inline]
+    pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Timing, Options::default())
+    }
+
+    /// How many distinct members were seen.
+    #[inline]
+    pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
+        MetricBuilder::new(self, name, Kind::Set, Options::default())
+    }
+
+    /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
+    /// registering the same context with another capacity changes it.
+    pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
+        let options = Options { capacity: Some(capacity), ..Options::default() };
+        MetricBuilder::new(self, name, Kind::Occupancy, options)
+    }
+
+    /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
+    pub fn event(&self, title: &str, text: &str) {
+        self.send_event(Event::of(title, text));
+    }
+
+    /// Sends an event. The global tags are added to its own.
+    pub fn send_event(&self, mut event: Event) {
+        event.bound();
+        self.shared.offer(Record::Event(Box::new(event)));
+    }
+
+    /// Sends a service check. [`send_service_check`](Self::send_service_check) takes one with more to say.
+    pub fn service_check(&self, name: &str, status: Status) {
+        self.send_service_check(ServiceCheck::new(name, status));
+    }
+
+    /// Sends a service check. The global tags are added to its own.
+    pub fn send_service_check(&self, mut check: ServiceCheck) {
+        check.bound();
+        self.shared.offer(Record::ServiceCheck(Box::new(check)));
+    }
+
+    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool of the same name is refused and counted.
+    pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
+        self.pool(name).watch(status)
+    }
+
+    /// A pool that is about to be watched.
+    pub fn pool(&self, name: &str) -> WatchBuilder<'_, PoolStatus> {
+        WatchBuilder::new(self, name)
+    }
+
+    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue of the same name is refused and counted.
+    pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
+        self.queue(name).watch(status)
+    }
+
+    /// A queue that is about to be watched.
+    pub fn queue(&self, name: &str) -> WatchBuilder<'_, QueueStatus> {
+        WatchBuilder::new(self, name)
+    }
+
+    /// Has the worker collect and send everything, and waits until it has, for at most `timeout`. The worker waits as long
+    /// for what the agent needs: the address of its name, a connection, room for a packet. Without a caller it
+    /// waits at most 200 ms. Of several callers the most patient one decides; each waits for its own timeout.
+    ///
+    /// `Ok` says that nothing was lost for want of time: all of it was handed to the system, or refused by it, as where
+    /// nobody listens. What was refused is in [`stats`](Self::stats), with the reason in
+    /// [`last_error`](Stats::last_error), and no error here.
+    ///
+    /// # Errors
+    ///
+    /// When the timeout is over before everything was handed to the system; what the agent did not take by then is
+    /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
+    /// by the worker.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if fork::check() || !self.shared.has_worker(false) {
+            return Err(FlushError::Stopped);
+        }
+        self.shared.post().flush(timeout)
+    }
+
+    /// What was accepted, sent and dropped so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// The same for one of several agents: 0 is the main one, those of [`also`](ClientBuilder::also) follow in their
+    /// order. `None` where there is no such agent. What was lost before it was on its way to any agent, as in a full
+    /// channel, is in the main one's books alone.
+    #[must_use]
+    pub fn stats_of(&self, agent: usize) -> Option<Stats> {
+        self.shared.stats_of(agent)
+    }
+
+    /// The contexts that this client knows now: how many time series it makes, and which tags make them. Takes a copy
+    /// of all names and tags: for a start-up check, a debug page, a test.
+    #[must_use]
+    pub fn cardinality(&self) -> CardinalityReport {
+        let settings = self.shared.settings();
+        CardinalityReport::of(&self.shared.index, settings.kinds_with_task_id(), settings.sends_summaries())
+    }
+}
+
+/// Owns the worker. Dropping it flushes and stops the worker, within the
+/// [shutdown timeout](ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
+///
+/// Keep it in `main`, or wherever the program ends by returning or panicking. `std::process::exit`, an abort and a signal
+/// that nobody handles, as `SIGTERM` at the end of a container, drop nothing, and a `static` is never dropped: what came
+/// since the last flush is lost then, and nobody is left to count it. Call [`shutdown`](Self::shutdown) before.
+#[derive(Debug)]
+#[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
+pub struct Guard {
+    client: Client,
+    timeout: Duration,
+    stopped: bool,
+}
+
+impl Guard {
+    pub(crate) fn new(client: Client, timeout: Duration) -> Self {
+        Self { client, timeout, stopped: false }
+    }
+
+    /// The client; clone it freely.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer. For the
+    /// agent it waits as [`Client::flush`] does. What the agent did not take is in the client's [stats](Client::stats).
+    ///
+    /// What others keep in thread-locals of the worker's thread is not waited for: it is dropped when the thread ends.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `timeout`: something that the worker asked or sent to does not answer. If it is a watched
+    /// closure, the thread is left to itself, and ends when it can; if it is the agent, what it did not take is dropped
+    /// and counted.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<(), FlushError> {
+        self.stop(timeout)
+    }
+
+    fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
+        if std::mem::replace(&mut self.stopped, true) {
+            return Ok(());
+        }
+        // The worker is the parent's, and in this process there was nothing to report.
+        if fork::is_newborn() {
+            return Err(FlushError::Stopped);
+        }
+        if fork::check() || !self.client.shared.has_worker(true) {
+            return Err(FlushError::Stopped);
+        }
+        self.client.shared.post().stop(timeout)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let timeout = self.timeout;
+        let _ = self.stop(timeout);
+    }
+}

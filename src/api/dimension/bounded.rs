@@ -1,0 +1,199 @@
+//! A tag with run-time values and a limit: who comes first keeps a place.
+
+use super::frequent::FrequentBuilder;
+use super::pattern::{Member, Pattern};
+use super::places::Places;
+use crate::api::handle::MetricBuilder;
+use crate::ledger::Share;
+use crate::vocabulary::error::RegisterError;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The value that stands for all that have no place.
+pub(crate) const OTHER: &str = "other";
+/// Places that a bounded tag may have.
+pub(crate) const MAX_LIMIT: usize = 10_000;
+
+/// A metric with a [bounded](MetricBuilder::bounded) tag that is about to be registered.
+#[must_use = "register it"]
+pub struct BoundedBuilder<'a, M> {
+    pub(super) metric: MetricBuilder<'a, M>,
+    pub(super) key: &'a str,
+    pub(super) limit: usize,
+    pub(super) allowed: Vec<&'a str>,
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<'a, M: Member> MetricBuilder<'a, M> {
+    /// Adds a tag whose values are known at run time only, and keeps at most `limit` of them, up to 10,000. All others
+    /// are folded into `other`: nothing is lost, and the sum over the tag is exact.
+    ///
+    /// Who comes first keeps a place, for as long as the [`BoundedFamily`] lives;
+    /// [`most_frequent`](BoundedBuilder::most_frequent) deals the places anew from time to time. `other` itself takes
+    /// none.
+    pub fn bounded(self, key: &'a str, limit: usize) -> BoundedBuilder<'a, M> {
+        BoundedBuilder { metric: self, key, limit: limit.min(MAX_LIMIT), allowed: Vec::new() }
+    }
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<'a, M: Member> BoundedBuilder<'a, M> {
+    /// Values that always have a place, whatever comes first: the routes that an alert watches. They take theirs out of
+    /// the limit; where there are more of them than that, they are all that is kept. A second call adds to the first.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// // Two routes by name, and the sum of all others.
+    /// let requests = client.counter("http.requests").bounded("route", 0).allow(&["/login", "/pay"]).register();
+    /// requests.at("/login").increment(1);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn allow(mut self, values: &[&'a str]) -> Self {
+        self.allowed.extend_from_slice(values);
+        self.allowed.truncate(MAX_LIMIT);
+        self
+    }
+
+    /// Gives the places to the values that are called most often, rather than to those that came first: see
+    /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
+    pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
+        FrequentBuilder::new(self, half_life)
+    }
+
+    /// The family. Never fails: where [`try_register`](Self::try_register) would, the refusals are counted, and the
+    /// handles for `other` and for the allowed values that were refused report nothing.
+    #[must_use = "handles are what keeps the metric alive"]
+    pub fn register(self) -> BoundedFamily<M> {
+        let pattern: Pattern<M> = self.metric.pattern();
+        match self.places(|tag| Ok::<M, std::convert::Infallible>(pattern.register(&[tag]))) {
+            Ok(places) => {
+                BoundedFamily::new(places, pattern.register(&[(self.key, OTHER)]), self.key, pattern)
+            }
+            Err(never) => match never {},
+        }
+    }
+
+    /// The family, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// When [`try_register`](MetricBuilder::try_register) fails for `other` or one of the allowed values.
+    pub fn try_register(self) -> Result<BoundedFamily<M>, RegisterError> {
+        let pattern: Pattern<M> = self.metric.pattern();
+        let places = self.places(|tag| pattern.try_register(&[tag]))?;
+        Ok(BoundedFamily::new(places, pattern.try_register(&[(self.key, OTHER)])?, self.key, pattern))
+    }
+
+    fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Places<M>, E> {
+        let places = Places::new(self.limit, self.allowed.len());
+        places.fill(OTHER, register((self.key, OTHER))?);
+        for value in &self.allowed {
+            places.keep(value, |value| register((self.key, value)))?;
+        }
+        Ok(places)
+    }
+}
+
+/// A metric with a tag whose values are known at run time only, and bounded.
+///
+/// [`bounded`](MetricBuilder::bounded) makes one. The first values get a place each and keep it; once all places are
+/// taken, every other value is `other`, and the call is counted in [`folded`](Self::folded), in
+/// [`Stats::folded_values`](crate::Stats::folded_values) and in telemetry. Clones share everything.
+///
+/// A value that has a place is found without a lock or an allocation, and so is `other` once no place is left. Only a
+/// value that gets a place is registered there and then, as by a first call by name. Where the client itself has no
+/// room for another context, the value is folded, and every 1024th such call tries again.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let requests = client.counter("http.requests").bounded("route", 50).allow(&["/login"]).register();
+/// let took = client.timing("http.took").tag("zone", "eu").bounded("route", 20).register();
+///
+/// let route = "/cart"; // as the router matched it
+/// requests.at(route).increment(1);
+/// took.at(route).record(12.5);
+/// assert_eq!(requests.folded(), 0);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+///
+/// A value longer than 100 characters is cut there before it is looked for: a line has room for no more.
+pub struct BoundedFamily<M> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M> {
+    places: Places<M>,
+    key: Box<str>,
+    other: M,
+    pattern: Pattern<M>,
+    folded: Share,
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: Member> BoundedFamily<M> {
+    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
+        let folded = pattern.client().shared().ledger.folded_values.share();
+        Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
+    }
+
+    /// The handle for a value, or that of `other`.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "half as much again is spent on the call otherwise")]
+    #[must_use]
+    pub fn at(&self, value: &str) -> &M {
+        let (hash, value) = self.shared.places.hash_of(value);
+        match self.shared.places.find(hash, value) {
+            Some(handle) => handle,
+            None => self.shared.admit_or_fold(hash, value),
+        }
+    }
+
+    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`. A forked child goes on from its
+    /// parent's count.
+    #[must_use]
+    pub fn folded(&self) -> u64 {
+        self.shared.folded.get()
+    }
+}
+
+impl<M: Member> Shared<M> {
+    #[inline(never)]
+    fn admit_or_fold(&self, hash: u64, value: &str) -> &M {
+        let register = |value: &str| self.pattern.try_register(&[(&self.key, value)]).ok();
+        if let Some(handle) = self.places.admit(hash, value, register) {
+            return handle;
+        }
+        self.folded.add_one();
+        &self.other
+    }
+}
+
+impl<M> Clone for BoundedFamily<M> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<M> fmt::Debug for BoundedFamily<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedFamily")
+            .field("key", &self.shared.key)
+            .field("places", &self.shared.places)
+            .field("folded", &self.shared.folded.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Debug for BoundedBuilder<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedBuilder")
+            .field("metric", &self.metric)
+            .field("key", &self.key)
+            .field("limit", &self.limit)
+            .field("allowed", &self.allowed)
+            .finish()
+    }
+}

@@ -1,0 +1,281 @@
+//! Values whose quantiles matter.
+
+use super::builder::MetricBuilder;
+use super::metric::Metric;
+use super::options::Options;
+use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
+use crate::ledger::DropReason;
+use crate::mailbox::record::Record;
+use crate::mailbox::shared::Shared;
+use crate::process::clock::{Clock, nanos};
+use crate::process::fork;
+use crate::vocabulary::unit::TimeUnit;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NANOS_PER_MS: f64 = 1e6;
+
+/// Values whose quantiles matter: a distribution, a histogram or a timing, as the client was asked for.
+///
+/// Values fold into logarithmic buckets as they come, 128 an octave, in a fixed table of 64 KiB a context whatever the
+/// rate. Counts are exact. Values that share a bucket are reported as one that was seen in it, off by less than 1/128 of
+/// themselves; a lone one is reported as it is. An interval in which values fill more than 4,096 buckets (32 octaves in
+/// a row, or 16 of each sign) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
+///
+/// Threads that record so often that they get into each other's way get tables of their own at the next flush, of 16 KiB
+/// each, up to 7. From then on they do not slow each other down.
+///
+/// Clones share one cell. Values that are not finite are refused and counted.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let latency = client.timing("db.query").tag("pool", "primary").register();
+/// latency.record(12.5); // milliseconds
+/// {
+///     let _timer = latency.start();
+///     // … the time until here is recorded when the timer is dropped
+/// }
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    cell: Arc<Buckets>,
+    shared: Arc<Shared>,
+}
+
+impl Distribution {
+    /// Records a value, in the metric's own unit: milliseconds for a timing.
+    #[inline]
+    pub fn record(&self, value: f64) {
+        record(&self.cell, &self.shared, value, 1);
+    }
+
+    /// Records a value `n` times at once.
+    #[inline]
+    pub fn record_many(&self, value: f64, n: u64) {
+        record(&self.cell, &self.shared, value, n);
+    }
+
+    /// Records a duration in milliseconds, whatever the kind.
+    #[inline]
+    pub fn record_duration(&self, duration: Duration) {
+        self.record(ms(nanos(duration)));
+    }
+
+    /// A timer that records how long it lived when it is dropped.
+    #[inline]
+    pub fn start(&self) -> Timer<'_> {
+        Timer { distribution: self, start: Start::now(&self.shared) }
+    }
+
+    /// As [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let waited = client.timing("queue.wait").tag("queue", "mail").register().start_owned();
+    /// std::thread::spawn(move || {
+    ///     drop(waited); // it began to wait when it was queued, and is at work from now on
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn start_owned(&self) -> OwnedTimer {
+        OwnedTimer { distribution: self.clone(), start: Some(Start::now(&self.shared)) }
+    }
+
+    /// Says which unit of time all values have, before any is recorded.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "for a bridge that is optional"))]
+    pub(crate) fn note_unit(&self, unit: TimeUnit) {
+        self.cell.unit.set(unit);
+    }
+
+    /// Records the time since a start, and answers it.
+    fn record_since(&self, start: Start) -> Duration {
+        let elapsed = Duration::from_nanos(start.until(self.shared.clock.now()));
+        // What ran at a fork runs on in the parent, which records it.
+        if start.is_here() {
+            self.record_duration(elapsed);
+        }
+        elapsed
+    }
+}
+
+/// When a measurement began, and in which process: the lowest 56 bits of the nanoseconds, which are enough for one of two
+/// years, and the lowest 8 of the [generation](fork::generation).
+#[derive(Clone, Copy, Debug)]
+struct Start(u64);
+
+impl Start {
+    const GENERATION_BITS: u32 = 8;
+
+    #[inline]
+    fn now(shared: &Shared) -> Self {
+        let generation = u64::from(fork::generation()) & ((1 << Self::GENERATION_BITS) - 1);
+        Self(shared.clock.now() << Self::GENERATION_BITS | generation)
+    }
+
+    /// Whether it began in this process.
+    #[inline]
+    fn is_here(self) -> bool {
+        (self.0 ^ u64::from(fork::generation())).trailing_zeros() >= Self::GENERATION_BITS
+    }
+
+    /// The nanoseconds until `now`; 0 where the clock went back.
+    #[inline]
+    fn until(self, now: u64) -> u64 {
+        let elapsed = (now << Self::GENERATION_BITS)
+            .wrapping_sub(self.0 >> Self::GENERATION_BITS << Self::GENERATION_BITS);
+        if elapsed > u64::MAX / 2 { 0 } else { elapsed >> Self::GENERATION_BITS }
+    }
+}
+
+#[inline]
+fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
+    fork::check();
+    if !is_countable(value) {
+        record_with_care(cell, shared, value, n)
+    } else if cell.add_at_once(value, n) {
+        None
+    } else {
+        record_apart(cell, shared, value, n)
+    }
+}
+
+// Out of line, each after what is more frequent, so that no call site pays for what it does not need.
+
+#[inline(never)]
+fn record_apart(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
+    if cell.add_apart(value, n) { None } else { record_with_care(cell, shared, value, n) }
+}
+
+#[cold]
+#[inline(never)]
+fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
+    let Some(value) = countable(value) else {
+        return shared.refuse(DropReason::Invalid, n);
+    };
+    if n == 0 || cell.add(value, n) {
+        return None;
+    }
+    shared.offer(Record::Overflow(Arc::clone(cell), value, n))
+}
+
+fn ms(nanos: u64) -> f64 {
+    nanos as f64 / NANOS_PER_MS
+}
+
+/// A running measurement. Dropping it records the time since it was started, in milliseconds; a child that was forked
+/// meanwhile records nothing.
+#[derive(Debug)]
+#[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
+pub struct Timer<'a> {
+    distribution: &'a Distribution,
+    start: Start,
+}
+
+impl Timer<'_> {
+    /// Ends the measurement, records it as dropping does, and says how long it was.
+    #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
+    pub fn stop(self) -> Duration {
+        let elapsed = self.distribution.record_since(self.start);
+        self.discard();
+        elapsed
+    }
+
+    /// Ends the measurement without recording it.
+    pub fn discard(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.distribution.record_since(self.start);
+    }
+}
+
+/// A running measurement that can be moved. Dropping it records the time since it was started, in milliseconds; a child
+/// that was forked meanwhile records nothing.
+#[derive(Debug)]
+#[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
+pub struct OwnedTimer {
+    distribution: Distribution,
+    // `None` once the measurement has ended.
+    start: Option<Start>,
+}
+
+impl OwnedTimer {
+    /// Ends the measurement, records it as dropping does, and says how long it was.
+    #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
+    pub fn stop(mut self) -> Duration {
+        self.end()
+    }
+
+    /// Ends the measurement without recording it.
+    pub fn discard(mut self) {
+        self.start = None;
+    }
+
+    fn end(&mut self) -> Duration {
+        let Some(start) = self.start.take() else { return Duration::ZERO };
+        self.distribution.record_since(start)
+    }
+}
+
+impl Drop for OwnedTimer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl MetricBuilder<'_, Distribution> {
+    /// Records a value by name.
+    #[inline]
+    pub fn record(self, value: f64) {
+        self.try_record_many(value, 1);
+    }
+
+    /// Records a value `n` times at once, by name.
+    #[inline]
+    pub fn record_many(self, value: f64, n: u64) {
+        self.try_record_many(value, n);
+    }
+
+    /// As [`record_many`](Self::record_many); says why the value was dropped, if it was.
+    #[inline]
+    pub(crate) fn try_record_many(self, value: f64, n: u64) -> Option<DropReason> {
+        self.call(n, move |cell, shared| record(cell, shared, value, n))
+    }
+
+    /// Records a duration by name, in milliseconds.
+    pub fn record_duration(self, duration: Duration) {
+        self.record(ms(nanos(duration)));
+    }
+}
+
+impl Metric for Distribution {
+    type Cell = Buckets;
+    const IS_LARGE: bool = true;
+
+    fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
+        Arc::new(Buckets::new())
+    }
+
+    fn wrap(cell: Arc<Buckets>) -> Cell {
+        Cell::Distribution(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<Buckets>> {
+        if let Cell::Distribution(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn handle(cell: Arc<Buckets>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+
+    fn cell(&self) -> &Arc<Buckets> {
+        &self.cell
+    }
+}

@@ -1,0 +1,245 @@
+//! A level: the last value wins.
+
+use super::builder::MetricBuilder;
+use super::metric::Metric;
+use super::options::Options;
+use crate::cell::{Cell, CounterBlock, GaugeCell};
+use crate::ledger::DropReason;
+use crate::mailbox::record::Record;
+use crate::mailbox::shared::Shared;
+use crate::process::clock::Clock;
+use crate::process::fork;
+use crate::vocabulary::event::unix_seconds;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A level: the last value wins, and is sent at every flush.
+///
+/// A gauge that was never set is not sent. Setting it to a value that is not finite makes it absent until it is set again,
+/// as [`unset`](Self::unset) does: nothing is sent, rather than the last level for ever. That is no loss. It is counted
+/// in [`Stats::unset_gauges`](crate::Stats::unset_gauges), once for each time that the gauge becomes absent by it. A sum that
+/// is not finite does the same. Clones share one cell. Using a gauge is a store (and for [`peak`](MetricBuilder::peak) a
+/// comparison).
+///
+/// # How long a gauge is sent
+///
+/// | what set it | it is sent at every flush |
+/// |---|---|
+/// | a registered handle, or a clone of it | while a handle is alive; a value that was set before the last one was dropped is sent once |
+/// | `tasktag::gauge!` | as long as the process lives: the call site keeps its handle |
+/// | a call by name, as `client.gauge("limit").set(8.0)` | as long as there is room for its context |
+/// | `metrics::gauge!`, or a handle that the facade gave | as long as there is room for its context, and while the handle is alive |
+/// | a line of cadence | as long as there is room for its context |
+/// | a [pool or a queue](crate::WatchBuilder) | while it is watched and the status knows the value |
+/// | a call by name that was folded into its metric's overflow context, or a family ranked by [frequency](crate::FrequentFamily) | for 150 flushes after it was last set: what stands for many values, or may lose its place, is not known for ever |
+///
+/// If a gauge was called by name and has handles, too, dropping the last handle ends it, unless it was called since the last
+/// flush. A call by name after that makes it stay again.
+///
+/// **Room.** If something was refused because the [client](crate::ClientBuilder::context_limit) has no room for
+/// another context, the least recently set gauges leave at the next flush, as many as are needed, up to 64. If it was the
+/// [metric](crate::ClientBuilder::metric_context_limit) that had no room, only that metric's own contexts leave. A gauge
+/// stays if it was set in one of the last two intervals between flushes or has a handle; contexts of other kinds that
+/// were not called for two flushes leave before any gauge does. A gauge that left is back when it is set again.
+///
+/// **Time.** [`idle_gauges`](crate::ClientBuilder::idle_gauges) ends gauges that nobody set for a given time and that have
+/// no registered handle. By default there is no such time.
+///
+/// A forked child sends none of its parent's gauges until they are set there.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let utilization = client.gauge("db.pool.utilization").tag("pool", "primary").peak().register();
+/// utilization.set(0.83);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a gauge is sent while a handle is alive"]
+pub struct Gauge {
+    cell: Arc<GaugeCell>,
+    shared: Arc<Shared>,
+}
+
+impl Gauge {
+    /// Sets the level.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        set(&self.cell, &self.shared, value);
+    }
+
+    /// Raises the level by `delta`. A gauge that was never set starts at 0.
+    #[inline]
+    pub fn add(&self, delta: f64) {
+        add(&self.cell, &self.shared, 0.0, delta);
+    }
+
+    /// Raises the level by `delta`, from `start` where there is none.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn add_from(&self, start: f64, delta: f64) {
+        add(&self.cell, &self.shared, start, delta);
+    }
+
+    /// Lowers the level by `delta`.
+    #[inline]
+    pub fn sub(&self, delta: f64) {
+        add(&self.cell, &self.shared, 0.0, -delta);
+    }
+
+    /// Reports what the level was at a time of its own, to the second: for readings that were taken elsewhere or
+    /// earlier. The last one of a second wins; the level at hand stays as it is. Crosses the channel.
+    ///
+    /// The Datadog Agent passes it on as it is, and Datadog takes what is up to an hour old and not more than ten minutes
+    /// ahead. Where there are no timestamps (StatsD, and [`Protocol`](crate::Protocol) before 1.3) it is refused and counted as
+    /// `unsupported`, and a time before 1970 as `invalid`.
+    pub fn set_at(&self, value: f64, at: SystemTime) {
+        set_at(&self.cell, &self.shared, value, at);
+    }
+
+    /// The level, if there is one.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn level(&self) -> Option<f64> {
+        self.cell.value()
+    }
+
+    /// What an addition begins with, if it is `start` for a gauge that was never set.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn level_or(&self, start: f64) -> f64 {
+        self.cell.value_or(start)
+    }
+
+    /// Makes the gauge absent until it is set again: for a level that is not known any more.
+    ///
+    /// Neither the level nor its peak is sent then, not even that of the interval in which the gauge was unset. The next
+    /// [`add`](Self::add) starts at 0.
+    pub fn unset(&self) {
+        fork::check();
+        self.cell.unset();
+    }
+}
+
+#[inline]
+fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
+    fork::check();
+    if value.is_finite() {
+        cell.set(value);
+    } else {
+        unset(cell, shared);
+    }
+}
+
+#[inline]
+fn add(cell: &GaugeCell, shared: &Shared, start: f64, delta: f64) {
+    fork::check();
+    if cell.add_from(start, delta) {
+        note_unset(shared);
+    }
+}
+
+#[cold]
+fn unset(cell: &GaugeCell, shared: &Shared) {
+    if cell.unset() {
+        note_unset(shared);
+    }
+}
+
+/// No loss: that there is no level is what was reported. A source that is idle says so again and again.
+#[cold]
+fn note_unset(shared: &Shared) {
+    shared.ledger.unset_gauges.add(1);
+}
+
+fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) -> Option<DropReason> {
+    match unix_seconds(at) {
+        seconds @ 1.. if value.is_finite() => shared.offer(Record::LevelAt(Arc::clone(cell), value, seconds)),
+        _ => shared.refuse(DropReason::Invalid, 1),
+    }
+}
+
+impl MetricBuilder<'_, Gauge> {
+    /// Also reports `<name>.max`, the highest level since the last flush: a reading every few seconds hides the spike
+    /// that mattered. Off by default.
+    pub fn peak(self) -> Self {
+        let mut builder = self.spelled_out();
+        builder.options.peak = true;
+        builder
+    }
+
+    /// Sets the level by name. It is sent at every flush from then on, as [`Gauge`] says.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// client.gauge("build_info").tag("version", env!("CARGO_PKG_VERSION")).set(1.0); // once, at start
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[inline]
+    pub fn set(self, value: f64) {
+        self.try_set(value);
+    }
+
+    /// As [`set`](Self::set); says why it was dropped, if it was.
+    #[inline]
+    pub(crate) fn try_set(self, value: f64) -> Option<DropReason> {
+        self.call(1, move |cell, shared| {
+            set(cell, shared, value);
+            None
+        })
+    }
+
+    /// Raises the level by name.
+    #[inline]
+    pub fn add(self, delta: f64) {
+        self.call(1, move |cell, shared| {
+            add(cell, shared, 0.0, delta);
+            None
+        });
+    }
+
+    /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].
+    pub fn set_at(self, value: f64, at: SystemTime) {
+        self.try_set_at(value, at);
+    }
+
+    pub(crate) fn try_set_at(self, value: f64, at: SystemTime) -> Option<DropReason> {
+        self.call(1, |cell, shared| set_at(cell, shared, value, at))
+    }
+
+    /// Lowers the level by name.
+    #[inline]
+    pub fn sub(self, delta: f64) {
+        self.add(-delta);
+    }
+}
+
+impl Metric for Gauge {
+    type Cell = GaugeCell;
+
+    fn new_cell(options: Options, _: &mut CounterBlock, _: &Clock) -> Arc<GaugeCell> {
+        let cell = GaugeCell::new();
+        Self::adjust(&cell, options);
+        Arc::new(cell)
+    }
+
+    fn wrap(cell: Arc<GaugeCell>) -> Cell {
+        Cell::Gauge(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<GaugeCell>> {
+        if let Cell::Gauge(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn adjust(cell: &GaugeCell, options: Options) {
+        if options.peak {
+            cell.keep_peak();
+        }
+    }
+
+    fn handle(cell: Arc<GaugeCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+
+    fn cell(&self) -> &Arc<GaugeCell> {
+        &self.cell
+    }
+}

@@ -1,0 +1,77 @@
+//! How many distinct members were seen.
+
+use super::builder::MetricBuilder;
+use super::metric::Metric;
+use super::options::Options;
+use crate::cell::{Cell, CounterBlock, SetCell};
+use crate::ledger::DropReason;
+use crate::mailbox::record::{Member, Record};
+use crate::mailbox::shared::Shared;
+use crate::process::clock::Clock;
+use std::sync::Arc;
+
+/// How many distinct members were seen, over all tasks: the server counts them.
+///
+/// A member crosses the channel, which may be full; it is dropped and counted then. A member that is longer than 47
+/// bytes, or that has a character which a line can't hold, is sent as its 128-bit hash. A set takes 10,000 distinct members a flush; the rest is dropped and counted.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let users = client.set("users.active").register();
+/// users.insert("user-7");
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Set {
+    cell: Arc<SetCell>,
+    shared: Arc<Shared>,
+}
+
+impl Set {
+    /// Notes a member.
+    pub fn insert(&self, member: &str) {
+        insert(&self.cell, &self.shared, member);
+    }
+}
+
+fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) -> Option<DropReason> {
+    shared.offer(Record::Member(Arc::clone(cell), Member::new(member)))
+}
+
+impl MetricBuilder<'_, Set> {
+    /// Notes a member by name.
+    #[inline]
+    pub fn insert(self, member: &str) {
+        self.try_insert(member);
+    }
+
+    /// As [`insert`](Self::insert); says why it was dropped, if it was.
+    pub(crate) fn try_insert(self, member: &str) -> Option<DropReason> {
+        self.call(1, |cell, shared| insert(cell, shared, member))
+    }
+}
+
+impl Metric for Set {
+    type Cell = SetCell;
+
+    fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<SetCell> {
+        Arc::default()
+    }
+
+    fn wrap(cell: Arc<SetCell>) -> Cell {
+        Cell::Set(cell)
+    }
+
+    fn pick(cell: &Cell) -> Option<&Arc<SetCell>> {
+        if let Cell::Set(cell) = cell { Some(cell) } else { None }
+    }
+
+    fn handle(cell: Arc<SetCell>, shared: &Arc<Shared>) -> Self {
+        Self { cell, shared: Arc::clone(shared) }
+    }
+
+    fn cell(&self) -> &Arc<SetCell> {
+        &self.cell
+    }
+}

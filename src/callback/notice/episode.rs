@@ -1,0 +1,342 @@
+//! When something is told of losses: a state, a time and an agent's books in, a notice or none out.
+
+use super::{Dropped, LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
+use crate::ledger::{DropReason, Stats, Tally};
+use crate::process::clock::nanos;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What of an agent's books matters here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Books {
+    dropped: Dropped,
+    // What the agent's dialect does not know.
+    unsupported: Tally,
+    sent_lines: u64,
+    last_error: Option<Arc<str>>,
+}
+
+impl Books {
+    pub(super) fn of(stats: &Stats) -> Self {
+        let is_loss = |reason: &DropReason| *reason != DropReason::Unsupported;
+        let dropped = |reason| Some(reason).filter(is_loss).map(|reason| stats.dropped(reason));
+        Self {
+            dropped: DropReason::ALL.map(|reason| dropped(reason).unwrap_or_default()),
+            unsupported: stats.dropped(DropReason::Unsupported),
+            sent_lines: stats.sent.lines,
+            last_error: stats.last_error.clone(),
+        }
+    }
+}
+
+/// Losses from their start to their end, or none right now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Episode {
+    // At the last look.
+    dropped: Dropped,
+    open: Option<Open>,
+    // It was told that something is not supported.
+    told_unsupported: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    // Before the first loss.
+    dropped_before: Dropped,
+    first_loss: u64,
+    last_loss: u64,
+    last_told: u64,
+    // Until the last loss.
+    sent_lines: u64,
+}
+
+impl Episode {
+    /// A flush is over.
+    pub(super) fn look(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
+        let notice = self.look_at_losses(now, books);
+        self.add_unsupported(LossPhase::Started, books, notice)
+    }
+
+    /// Tells what is not supported, the first time that there is any: it will be so for as long as the program runs, and
+    /// nothing is wrong with the agent.
+    fn add_unsupported(
+        &mut self,
+        phase: LossPhase,
+        books: &Books,
+        notice: Option<LossNotice>,
+    ) -> Option<LossNotice> {
+        if self.told_unsupported || books.unsupported == Tally::default() {
+            return notice;
+        }
+        self.told_unsupported = true;
+        let mut notice = notice.unwrap_or(LossNotice {
+            phase,
+            agent: 0,
+            lasted: Duration::ZERO,
+            probe: None,
+            last_error: None,
+            dropped: Dropped::default(),
+        });
+        if let Some(tally) = notice.dropped.get_mut(DropReason::Unsupported as usize) {
+            *tally = books.unsupported;
+        }
+        Some(notice)
+    }
+
+    fn look_at_losses(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
+        let is_new = self.open.is_none();
+        let grew = self.take_in(now, books);
+        let open = self.open.as_mut()?;
+        if grew {
+            let due = now.saturating_sub(open.last_told) >= nanos(LOSS_NOTICE_INTERVAL);
+            let phase = if is_new { LossPhase::Started } else { LossPhase::Ongoing };
+            if !is_new && !due {
+                return None;
+            }
+            open.last_told = now;
+            return Some(open.notice(phase, books));
+        }
+        // Where nothing was sent either, nobody knows whether it would have arrived.
+        let is_over = now.saturating_sub(open.last_loss) >= nanos(LOSS_NOTICE_INTERVAL)
+            && books.sent_lines != open.sent_lines;
+        self.open.take_if(|_| is_over).map(|open| open.notice(LossPhase::Ended, books))
+    }
+
+    /// There are no more flushes.
+    pub(super) fn end(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
+        self.take_in(now, books);
+        let notice = self.open.take().map(|open| open.notice(LossPhase::AtShutdown, books));
+        self.add_unsupported(LossPhase::AtShutdown, books, notice)
+    }
+
+    /// Says whether something was dropped since the last look; an episode is open then.
+    fn take_in(&mut self, now: u64, books: &Books) -> bool {
+        if books.dropped == self.dropped {
+            return false;
+        }
+        let dropped_before = std::mem::replace(&mut self.dropped, books.dropped);
+        let open = self.open.get_or_insert(Open {
+            dropped_before,
+            first_loss: now,
+            last_loss: now,
+            last_told: now,
+            sent_lines: 0,
+        });
+        open.last_loss = now;
+        open.sent_lines = books.sent_lines;
+        true
+    }
+}
+
+impl Open {
+    fn notice(&self, phase: LossPhase, books: &Books) -> LossNotice {
+        let mut dropped = books.dropped;
+        for (tally, before) in dropped.iter_mut().zip(self.dropped_before) {
+            *tally = difference(*tally, before);
+        }
+        let lasted = Duration::from_nanos(self.last_loss.saturating_sub(self.first_loss));
+        let has_error = dropped.get(DropReason::Transport as usize) != Some(&Tally::default());
+        let last_error = books.last_error.clone().filter(|_| has_error);
+        LossNotice { phase, agent: 0, lasted, probe: None, last_error, dropped }
+    }
+}
+
+/// What the books grew by. They wrap, and so does this.
+fn difference(after: Tally, before: Tally) -> Tally {
+    Tally {
+        values: after.values.wrapping_sub(before.values),
+        lines: after.lines.wrapping_sub(before.lines),
+        packets: after.packets.wrapping_sub(before.packets),
+        bytes: after.bytes.wrapping_sub(before.bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const INTERVAL: u64 = LOSS_NOTICE_INTERVAL.as_secs();
+
+    /// Books to which amounts are added, and the episode that looks at them.
+    #[derive(Debug, Default)]
+    struct Desk {
+        books: Books,
+        episode: Episode,
+    }
+
+    impl Desk {
+        fn drop(&mut self, reason: DropReason, tally: Tally) {
+            self.books.dropped[reason as usize] += tally;
+        }
+
+        /// A flush at a second, before which values were lost and lines sent: what is told, with its total and length.
+        fn flush(&mut self, second: u64, lost: u64, sent: u64) -> Option<(LossPhase, u64, u64)> {
+            self.drop(DropReason::Transport, Tally::values(lost));
+            self.books.sent_lines += sent;
+            let notice = self.episode.look(second * SECOND, &self.books);
+            notice.map(|notice| (notice.phase, notice.dropped_total().values, notice.lasted.as_secs()))
+        }
+    }
+
+    #[test]
+    fn an_outage_is_told_at_its_start_then_once_a_minute_and_at_its_end() {
+        use LossPhase::{Ended, Ongoing, Started};
+        let mut desk = Desk::default();
+        for (second, lost, sent, told) in [
+            (0, 0, 5, None),
+            (2, 0, 5, None),
+            (4, 3, 0, Some((Started, 3, 0))),
+            (6, 1, 1, None),
+            (63, 1, 0, None),
+            (64, 1, 0, Some((Ongoing, 6, 60))),
+            (123, 1, 0, None),
+            // Nothing is told of a flush that loses nothing, however long ago the last notice was.
+            (130, 0, 5, None),
+            (182, 0, 5, None),
+            (183, 0, 0, Some((Ended, 7, 119))),
+            (184, 0, 5, None),
+            // The next ones are counted from 0.
+            (185, 2, 0, Some((Started, 2, 0))),
+            (1000, 0, 5, Some((Ended, 2, 0))),
+            (1001, 0, 5, None),
+        ] {
+            assert_eq!(desk.flush(second, lost, sent), told, "at {second} s");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_told_once_and_does_not_begin_losses() {
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        assert_eq!(desk.flush(0, 0, 9), Some((LossPhase::Started, 5, 0)));
+        for second in 1..3 * INTERVAL {
+            desk.books.unsupported += Tally::values(5);
+            assert_eq!(desk.flush(second, 0, 9), None);
+        }
+        assert_eq!(desk.flush(3 * INTERVAL, 2, 9), Some((LossPhase::Started, 2, 0)), "what is a loss");
+        let last = desk.episode.end(0, &desk.books).unwrap();
+        assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 2));
+
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        assert_eq!(desk.flush(0, 2, 9), Some((LossPhase::Started, 7, 0)), "both in one");
+        assert_eq!(desk.flush(INTERVAL, 0, 9), Some((LossPhase::Ended, 2, 0)));
+
+        let mut desk = Desk::default();
+        desk.books.unsupported = Tally::values(5);
+        let last = desk.episode.end(0, &desk.books).unwrap();
+        assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 5));
+    }
+
+    #[test]
+    fn a_loss_on_the_way_is_told_with_its_error_and_others_are_not() {
+        let mut desk = Desk::default();
+        desk.books.last_error = Some("udp://agent:8125: Connection refused".into());
+        desk.drop(DropReason::Invalid, Tally::values(1));
+        let notice = desk.episode.look(0, &desk.books).unwrap();
+        assert_eq!(notice.last_error, None);
+        desk.drop(DropReason::Transport, Tally::values(1));
+        let notice = desk.episode.look(INTERVAL * SECOND, &desk.books).unwrap();
+        assert_eq!(notice.last_error, desk.books.last_error);
+    }
+
+    #[test]
+    fn losses_have_not_ended_where_nothing_was_sent_since() {
+        let mut desk = Desk::default();
+        assert_eq!(desk.flush(0, 1, 7), Some((LossPhase::Started, 1, 0)));
+        assert_eq!(desk.flush(INTERVAL, 0, 0), None);
+        assert_eq!(desk.flush(10 * INTERVAL, 0, 0), None);
+        assert_eq!(desk.flush(20 * INTERVAL, 1, 0), Some((LossPhase::Ongoing, 2, 20 * INTERVAL)));
+        assert_eq!(desk.flush(30 * INTERVAL, 0, 1), Some((LossPhase::Ended, 2, 20 * INTERVAL)));
+    }
+
+    #[test]
+    fn each_reason_has_its_own_figures_from_the_losses_start() {
+        let mut desk = Desk::default();
+        let before = Tally { values: 9, lines: 9, packets: 9, bytes: 9 };
+        desk.drop(DropReason::Invalid, before);
+        desk.drop(DropReason::Sampled, before);
+        assert!(desk.episode.look(0, &desk.books).is_some());
+        desk.books.sent_lines += 1;
+        assert!(desk.episode.look(INTERVAL * SECOND, &desk.books).is_some());
+
+        desk.drop(DropReason::Invalid, Tally::values(2));
+        // The client's own telemetry: lines that stand for no values.
+        desk.drop(DropReason::Transport, Tally { values: 0, lines: 3, packets: 1, bytes: 60 });
+        let notice = desk.episode.look(2 * INTERVAL * SECOND, &desk.books).unwrap();
+        assert_eq!(notice.phase, LossPhase::Started);
+        let expected = [
+            (DropReason::Invalid, Tally::values(2)),
+            (DropReason::Transport, Tally { values: 0, lines: 3, packets: 1, bytes: 60 }),
+        ];
+        assert_eq!(notice.losses().collect::<Vec<_>>(), expected);
+        assert_eq!(notice.dropped(DropReason::Invalid), Tally::values(2));
+        assert_eq!(notice.dropped(DropReason::Sampled), Tally::default());
+        assert_eq!(notice.dropped_total(), Tally { values: 2, lines: 3, packets: 1, bytes: 60 });
+    }
+
+    #[test]
+    fn the_end_tells_what_is_open_and_what_the_last_flush_lost_and_nothing_else() {
+        let mut desk = Desk::default();
+        assert_eq!(desk.episode.end(0, &desk.books), None);
+
+        assert_eq!(desk.flush(10, 2, 0), Some((LossPhase::Started, 2, 0)));
+        desk.flush(12, 0, 5);
+        let open = desk.episode.end(20 * SECOND, &desk.books).unwrap();
+        assert_eq!((open.phase, open.dropped_total().values), (LossPhase::AtShutdown, 2));
+        assert_eq!(open.lasted, Duration::ZERO, "the last flush lost nothing");
+
+        desk.drop(DropReason::Transport, Tally::values(1));
+        let last = desk.episode.end(30 * SECOND, &desk.books).unwrap();
+        assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 1));
+        assert_eq!(desk.episode.end(40 * SECOND, &desk.books), None);
+    }
+
+    #[test]
+    fn books_that_wrap_are_told_as_what_they_grew_by() {
+        let mut desk = Desk::default();
+        desk.drop(DropReason::Transport, Tally::values(u64::MAX));
+        desk.episode.dropped = desk.books.dropped;
+        assert_eq!(desk.flush(0, 3, 0), Some((LossPhase::Started, 3, 0)));
+    }
+
+    /// Whatever happens: every loss is in exactly one episode, episodes begin and end in turn, and no two notices of one
+    /// are closer than the interval.
+    #[test]
+    fn every_loss_is_in_one_episode_and_no_two_notices_of_one_are_close() {
+        arbtest::arbtest(|u| {
+            let (mut desk, mut second, mut lost_total) = (Desk::default(), 0, 0);
+            let (mut in_episodes, mut last_told): (u64, Option<(u64, u64)>) = (0, None);
+            for _ in 0..u.int_in_range(0..=60)? {
+                second += u.int_in_range(0..=2 * INTERVAL)?;
+                let lost = u.int_in_range(0..=3_u64)?.saturating_sub(2);
+                let sent = u.int_in_range(0..=1)?;
+                lost_total += lost;
+                match (desk.flush(second, lost, sent), last_told) {
+                    (Some((LossPhase::Started, told, 0)), None) => {
+                        assert_eq!(told, lost);
+                        last_told = Some((second, told));
+                    }
+                    (Some((LossPhase::Ongoing, told, _)), Some((at, before))) => {
+                        assert!(lost > 0 && told > before && second - at >= INTERVAL);
+                        last_told = Some((second, told));
+                    }
+                    (Some((LossPhase::Ended, told, _)), Some((at, _))) => {
+                        assert!(lost == 0 && second - at >= INTERVAL);
+                        in_episodes += told;
+                        last_told = None;
+                    }
+                    (None, None) => assert_eq!(lost, 0, "a first loss is told at once"),
+                    (None, Some((at, _))) => assert!(lost == 0 || second - at < INTERVAL),
+                    other => panic!("{other:?}"),
+                }
+            }
+            let open = desk.episode.end(second * SECOND, &desk.books);
+            assert_eq!(open.is_some(), last_told.is_some());
+            in_episodes += open.map_or(0, |notice| notice.dropped_total().values);
+            assert_eq!(in_episodes, lost_total);
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,136 @@
+//! What was refused for want of room, and what would have to leave for it.
+
+use crate::context::Context;
+use crate::vocabulary::kind::Kind;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Contexts that are told apart between two flushes. If more were refused, room is made for so many.
+pub(crate) const MOST_REFUSED: usize = 64;
+
+/// The different contexts that one limit kept out since the worker last asked.
+///
+/// Once a limit is reached most calls are refused, so that noting one of them must be cheap: no lock, and nothing allocated
+/// but once.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    len: AtomicUsize,
+    hashes: OnceLock<Box<[AtomicU64; MOST_REFUSED]>>,
+}
+
+impl Refused {
+    /// Notes a context by the hash of its name and tags.
+    ///
+    /// Whoever calls this has the index locked, as a thread that forks has: no child finds the table half-made.
+    pub(crate) fn note(&self, hash: u64) {
+        if self.len.load(Ordering::Relaxed) >= MOST_REFUSED {
+            return;
+        }
+        // 0 is a free place.
+        let hash = hash.max(1);
+        let hashes = self.hashes.get_or_init(|| Box::new([const { AtomicU64::new(0) }; MOST_REFUSED]));
+        // The upper bits are the better mixed ones.
+        let start = (hash >> 32) as usize % MOST_REFUSED;
+        for place in hashes.iter().cycle().skip(start).take(MOST_REFUSED) {
+            match place.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => {
+                    self.len.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Err(known) if known == hash => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// How many there were since the last call.
+    pub(crate) fn take(&self) -> usize {
+        let hashes = self.hashes.get().into_iter().flat_map(|hashes| hashes.iter());
+        let refused = hashes.filter(|place| place.swap(0, Ordering::Relaxed) != 0).count();
+        self.len.store(0, Ordering::Relaxed);
+        refused
+    }
+}
+
+/// How many contexts have to leave, so that next time there is room for what was refused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crowd {
+    /// Any of the client's.
+    pub(crate) client: usize,
+    // Those of one metric. A name may be that of a counter and of one other metric.
+    metrics: HashMap<Kind, HashMap<String, usize>>,
+}
+
+impl Crowd {
+    /// Of contexts that the client's limit kept out.
+    pub(crate) fn of_client(refused: usize) -> Self {
+        Self { client: refused, metrics: HashMap::new() }
+    }
+
+    /// Counts contexts that a metric's own limit kept out.
+    pub(crate) fn add(&mut self, name: &str, kind: Kind, refused: usize) {
+        if refused > 0 {
+            *self.metrics.entry(kind).or_default().entry(name.to_owned()).or_default() += refused;
+        }
+    }
+
+    /// Whether a context of this name, as it is written, takes room from something that was refused.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn concerns(&self, name: &str) -> bool {
+        self.client > 0 || self.metrics.values().any(|metrics| metrics.contains_key(name))
+    }
+
+    /// Whether something has to leave.
+    pub(crate) fn is_any_missing(&self) -> bool {
+        self.client > 0 || self.metrics.values().flat_map(HashMap::values).any(|missing| *missing > 0)
+    }
+
+    /// Whether what was refused would find room if the context left.
+    pub(crate) fn gains_by(&self, context: &Context) -> bool {
+        !context.is_overflow() && (self.client > 0 || self.metric_gains_by(context))
+    }
+
+    /// The same for the limit of the context's metric alone.
+    pub(crate) fn metric_gains_by(&self, context: &Context) -> bool {
+        let missing = || self.metrics.get(&context.kind)?.get(&context.name);
+        !context.is_bounded && missing().is_some_and(|missing| *missing > 0)
+    }
+
+    /// A context left.
+    pub(crate) fn note_room(&mut self, context: &Context) {
+        if context.is_overflow() {
+            return;
+        }
+        self.client = self.client.saturating_sub(1);
+        let metrics = self.metrics.get_mut(&context.kind).filter(|_| !context.is_bounded);
+        if let Some(missing) = metrics.and_then(|metrics| metrics.get_mut(&context.name)) {
+            *missing = missing.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_context_is_counted_once_however_often_it_is_refused() {
+        let refused = Refused::default();
+        assert_eq!(refused.take(), 0);
+        for hash in [7 << 32, 7, 0, 7 << 32, u64::MAX, 7, 0] {
+            refused.note(hash);
+        }
+        assert_eq!(refused.take(), 4);
+        assert_eq!(refused.take(), 0, "they were taken");
+    }
+
+    #[test]
+    fn more_than_there_are_places_for_are_as_many_as_there_are_places() {
+        let refused = Refused::default();
+        (0..1000).for_each(|hash| refused.note(hash << 31));
+        assert_eq!(refused.take(), MOST_REFUSED);
+        refused.note(5);
+        assert_eq!(refused.take(), 1);
+    }
+}

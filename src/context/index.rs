@@ -1,0 +1,517 @@
+//! Which context a name and its tags mean.
+
+mod alias;
+mod series;
+mod table;
+
+use self::alias::{Passed, is_short};
+use self::table::{Full, Table};
+use crate::cell::{Cell, CounterBlock};
+use crate::context::Context;
+use crate::context::crowd::Crowd;
+use crate::context::recent;
+use crate::ledger::Ledger;
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::{DistinctTags, TagList, Tags};
+use crate::wire::encode::{Spelled, Spelling};
+use foldhash::fast::RandomState;
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
+/// operation on a handle comes here.
+#[derive(Debug)]
+pub(crate) struct Index {
+    // Tells one client's contexts from another's where threads remember them.
+    id: u64,
+    hasher: RandomState,
+    limits: Limits,
+    // What is written of names and tags: that is what contexts are told apart by.
+    spelling: Spelling,
+    // Of all agents.
+    ledgers: Box<[Arc<Ledger>]>,
+    // Whether something was refused for want of room since the worker last asked: what, is in the table.
+    crowded: AtomicBool,
+    table: RwLock<Table>,
+}
+
+/// How many contexts there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of a client. As many again for what overflows.
+    pub(crate) client: usize,
+    /// Of a metric, unless its tags are bounded otherwise.
+    pub(crate) metric: usize,
+}
+
+/// What kind of context is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) kind: Kind,
+    /// The tags are bounded otherwise: the metric's limit is not for them.
+    pub(crate) bounded: bool,
+    /// A name may have a kind that [goes with](Kind::goes_with) this one.
+    pub(crate) beside: bool,
+}
+
+/// The tag of the context that a metric's further contexts are folded into.
+const OVERFLOW_TAG: (&str, &str) = ("tasktag_overflow", "true");
+
+/// An index that nobody else gets at.
+#[derive(Debug)]
+pub(crate) struct Frozen<'a> {
+    _table: RwLockWriteGuard<'a, Table>,
+}
+
+/// Why there is no context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    EmptyName,
+    /// The name has this kind.
+    Kind(Kind),
+    /// There are as many contexts as there may be.
+    ContextLimit(usize),
+}
+
+impl Index {
+    pub(crate) fn new(limits: Limits, spelling: Spelling, ledgers: Box<[Arc<Ledger>]>) -> Self {
+        Self {
+            id: recent::new_owner(),
+            hasher: RandomState::default(),
+            limits,
+            spelling,
+            ledgers,
+            crowded: AtomicBool::new(false),
+            table: RwLock::default(),
+        }
+    }
+
+    /// How many contexts there may be.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn limit(&self) -> usize {
+        self.limits.client
+    }
+
+    /// What threads remember its contexts by.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    pub(crate) fn recall<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        kind: Kind,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Option<T> {
+        recent::with(self.id, kind, name, tags, then)
+    }
+
+    /// Hands the context that is known under a name and tags to `remember`, and then to `then`.
+    pub(crate) fn find<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        kind: Kind,
+        remember: impl FnOnce(&Arc<Context>),
+        then: impl FnOnce(&Context) -> T,
+    ) -> Option<T> {
+        let tags = tags.distinct();
+        let hash = self.hash(name, &tags, kind);
+        let table = self.read();
+        let known = table.find(hash, name, &tags, kind)?;
+        remember(known);
+        // Still under the lock: the worker can't forget the context before it is called.
+        Some(then(known))
+    }
+
+    /// Hands the context that is known to `then`, or one that is made if it is new.
+    pub(crate) fn with_new<T>(
+        &self,
+        name: &str,
+        tags: &TagList<'_>,
+        wanted: Wanted,
+        cell: impl FnOnce(&mut CounterBlock) -> Cell,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Result<T, Refusal> {
+        if name.is_empty() {
+            return Err(Refusal::EmptyName);
+        }
+        let tags = tags.distinct();
+        // Nearly always.
+        if self.spelling.leaves(name, &tags) {
+            return self.with_spelled(name, &tags, wanted, None, cell, then);
+        }
+        let kind = wanted.kind;
+        let hash = is_short(name, &tags).then(|| self.hash(name, &tags, kind));
+        if let Some(hash) = hash
+            && let Some(known) = self.read().find(hash, name, &tags, kind)
+        {
+            return Ok(then(known.original()));
+        }
+        let Some(Spelled { name: spelled, tags: pairs, left_out }) = self.spelling.spell(name, &tags, kind)
+        else {
+            return self.with_spelled(name, &tags, wanted, None, cell, then);
+        };
+        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut list = TagList::default();
+        list.without_task_id = tags.without_task_id();
+        list.set_slice(&pairs);
+        let passed = Passed { hash, name, tags: &tags, left_out };
+        self.with_spelled(&spelled, &list.distinct(), wanted, Some(passed), cell, then)
+    }
+
+    /// As [`with_new`](Self::with_new), by the words that a context is known by. They are found at once next time by those that were
+    /// `passed`.
+    fn with_spelled<T>(
+        &self,
+        name: &str,
+        tags: &DistinctTags<'_, '_>,
+        wanted: Wanted,
+        passed: Option<Passed<'_>>,
+        cell: impl FnOnce(&mut CounterBlock) -> Cell,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Result<T, Refusal> {
+        // Whoever asks for it by its tag gets it, and it stays what it is.
+        if tags.iter().eq([OVERFLOW_TAG]) {
+            return self.with_overflow(name, tags.without_task_id(), wanted, cell, then);
+        }
+        let metric = if wanted.bounded { usize::MAX } else { self.limits.metric };
+        let limits = Limits { metric, ..self.limits };
+        let (kind, hash) = (wanted.kind, self.hash(name, tags, wanted.kind));
+        // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
+        {
+            let table = self.read();
+            match table.find(hash, name, tags, kind) {
+                Some(known) if passed.is_none() || !table.has_room_for_aliases(limits.client) => {
+                    return Ok(then(known));
+                }
+                Some(_) => {}
+                None => {
+                    // Room for it would be of no use.
+                    table.check_kind(name, wanted)?;
+                    if let Some(full) = table.full(name, kind, limits) {
+                        return Err(self.refuse(&table, name, kind, full, hash));
+                    }
+                }
+            }
+        }
+        let kept = tags.kept();
+        let lines = self.lines(name, &kept, kind);
+        let mut table = self.write();
+        let known = table.find(hash, name, tags, kind).map(Arc::clone);
+        let is_new = known.is_none();
+        let context = if let Some(known) = known {
+            known
+        } else {
+            table.check_kind(name, wanted)?;
+            if let Some(full) = table.full(name, kind, limits) {
+                return Err(self.refuse(&table, name, kind, full, hash));
+            }
+            let mut context = Context::new(name.to_owned(), kept, kind, cell(&mut table.counters));
+            context.is_bounded = wanted.bounded;
+            let context = Arc::new(context);
+            table.insert(hash, &context, &lines);
+            context
+        };
+        if let Some(passed) = passed {
+            self.add_alias(&mut table, &passed, &context, is_new);
+        }
+        // Still under the lock: the worker can't forget the context before it is held or called.
+        Ok(then(&context))
+    }
+
+    /// Hands the context that stands for all of a metric for which there was no room to `then`.
+    pub(crate) fn with_overflow<T>(
+        &self,
+        name: &str,
+        without_task_id: bool,
+        wanted: Wanted,
+        cell: impl FnOnce(&mut CounterBlock) -> Cell,
+        then: impl FnOnce(&Context) -> T,
+    ) -> Result<T, Refusal> {
+        let kind = wanted.kind;
+        let spelled = self.spelling.spell_name(name, kind, without_task_id);
+        let name = spelled.as_deref().unwrap_or(name);
+        let mut list = TagList::default();
+        list.without_task_id = without_task_id;
+        list.push(OVERFLOW_TAG.0, OVERFLOW_TAG.1);
+        let tags = list.distinct();
+        let hash = self.hash(name, &tags, kind);
+        // Most calls find it, and need no more than a look.
+        if let Some(known) = self.read().find(hash, name, &tags, kind) {
+            return Ok(then(known));
+        }
+        let kept = tags.kept();
+        let lines = self.lines(name, &kept, kind);
+        let mut table = self.write();
+        if let Some(known) = table.find(hash, name, &tags, kind) {
+            return Ok(then(known));
+        }
+        table.check_kind(name, wanted)?;
+        if table.overflows >= self.limits.client {
+            return Err(Refusal::ContextLimit(self.limits.client));
+        }
+        let cell = cell(&mut table.counters);
+        let context = Arc::new(Context::overflow(name.to_owned(), kept, kind, cell));
+        table.insert(hash, &context, &lines);
+        Ok(then(&context))
+    }
+
+    /// What is written of a name.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn written_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        self.spelling.spell_name(name, Kind::Gauge, false).map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+
+    /// What is written of a name and tags.
+    pub(crate) fn written(&self, name: &str, tags: &TagList<'_>) -> (String, Tags) {
+        let tags = tags.distinct();
+        match self.spelling.spell(name, &tags, Kind::Gauge) {
+            Some(Spelled { name, tags, .. }) => (name, Tags::new(tags)),
+            None => (name.to_owned(), tags.kept()),
+        }
+    }
+
+    /// The hash of the line that each agent gets of a context, if agents may get the same one of several.
+    fn lines(&self, name: &str, tags: &Tags, kind: Kind) -> Vec<u64> {
+        if self.spelling.may_clash() {
+            self.spelling.lines(name, tags, kind, &self.hasher)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The hash of a line that the main agent gets of a context, whose kind may be another than the context's.
+    pub(crate) fn main_line(&self, context: &Context, suffix: &str, kind: Kind) -> u64 {
+        self.spelling.main_line(&context.name, suffix, &context.tags, kind, &self.hasher)
+    }
+
+    /// How many contexts are written as another one is, to an agent; 0 is the main one.
+    pub(crate) fn clashing(&self, agent: usize) -> usize {
+        self.read().series.clashing(agent)
+    }
+
+    fn refuse(&self, table: &Table, name: &str, kind: Kind, full: Full, hash: u64) -> Refusal {
+        table.note_refused(name, kind, full, hash);
+        self.crowded.store(true, Ordering::Relaxed);
+        Refusal::ContextLimit(full.limit())
+    }
+
+    /// What was refused for want of room since the last call, if anything was.
+    pub(crate) fn take_crowd(&self) -> Option<Crowd> {
+        self.crowded.swap(false, Ordering::Relaxed).then(|| self.read().take_crowd())
+    }
+
+    /// Tells contexts of the calls that came to their aliases.
+    pub(crate) fn pass_on_calls(&self) {
+        self.read().aliases().for_each(Context::pass_on_call);
+    }
+
+    /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
+    pub(crate) fn remove(&self, context: &Arc<Context>) -> bool {
+        let hash =
+            self.hash_of(&context.name, context.tags.without_task_id, context.kind, context.tags.iter());
+        let lines = self.lines(&context.name, &context.tags, context.kind);
+        let mut table = self.write();
+        // Under the write lock nobody can find it, so what is not held now can't be held later.
+        table.aliases_of(context).for_each(Context::pass_on_call);
+        if context.is_held() || context.is_called() {
+            return false;
+        }
+        table.remove(hash, context, &lines);
+        true
+    }
+
+    /// Contexts registered since the last call.
+    pub(crate) fn take_arrivals(&self) -> Vec<Arc<Context>> {
+        if self.read().has_arrivals() { self.write().take_arrivals() } else { Vec::new() }
+    }
+
+    /// All contexts, in no order, of which none is an arrival any more. In one step: what another thread registers in between
+    /// would be both.
+    pub(crate) fn take_over(&self) -> Vec<Arc<Context>> {
+        let mut table = self.write();
+        table.take_arrivals();
+        table.aliases().for_each(Context::pass_on_call);
+        table.contexts()
+    }
+
+    /// All contexts, in no order.
+    pub(crate) fn contexts(&self) -> Vec<Arc<Context>> {
+        self.read().contexts()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().len
+    }
+
+    #[inline]
+    fn hash(&self, name: &str, tags: &DistinctTags<'_, '_>, kind: Kind) -> u64 {
+        self.hash_of(name, tags.without_task_id(), kind, tags.iter())
+    }
+
+    /// The same for the same tags in any order.
+    fn hash_of<'a>(
+        &self,
+        name: &str,
+        without_task_id: bool,
+        kind: Kind,
+        tags: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> u64 {
+        let start = self.hasher.hash_one((name, kind, without_task_id));
+        tags.fold(start, |sum, pair| sum.wrapping_add(self.hasher.hash_one(pair)))
+    }
+
+    /// Keeps everybody out for as long as the answer lives.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        Frozen { _table: self.write() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::tag::Tags;
+
+    impl Index {
+        /// Of a client with this limit, whose only agent is a Datadog Agent.
+        pub(crate) fn of(client: usize) -> Self {
+            Self::new(Limits { client, metric: client.max(10) }, Spelling::of_dogstatsd(), Box::default())
+        }
+    }
+
+    fn tags<'a>(pairs: &'a [(&'a str, &'a str)]) -> TagList<'a> {
+        let mut list = TagList::default();
+        list.set_slice(pairs);
+        list
+    }
+
+    pub(crate) fn wanted(kind: Kind) -> Wanted {
+        Wanted { kind, bounded: false, beside: false }
+    }
+
+    fn counter(block: &mut CounterBlock) -> Cell {
+        Cell::Counter(Arc::new(block.cell()))
+    }
+
+    fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Tags, Refusal> {
+        index.with_new(name, &tags(pairs), wanted(kind), counter, |context| context.tags.clone())
+    }
+
+    #[test]
+    fn the_order_of_tags_and_their_repetition_do_not_matter() {
+        let index = Index::of(10);
+        let same: [&[_]; 3] =
+            [&[("a", "1"), ("b", "2")], &[("b", "2"), ("a", "1")], &[("a", "1"), ("b", "2"), ("a", "1")]];
+        for pairs in same {
+            register(&index, "jobs", pairs, Kind::Counter).unwrap();
+        }
+        assert_eq!(index.len(), 1);
+        assert!(index.find("jobs", &tags(same[1]), Kind::Counter, |_| (), |_| ()).is_some());
+        let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
+        for pairs in others {
+            register(&index, "jobs", pairs, Kind::Counter).unwrap();
+        }
+        assert_eq!(index.take_arrivals().len(), 4, "a doubled tag is the same as a single one");
+    }
+
+    #[test]
+    fn a_name_keeps_its_kind_while_it_has_contexts() {
+        let index = Index::of(10);
+        register(&index, "jobs", &[], Kind::Counter).unwrap();
+        let refused = register(&index, "jobs", &[("a", "1")], Kind::Gauge).unwrap_err();
+        assert_eq!(refused, Refusal::Kind(Kind::Counter));
+        assert!(index.remove(&index.take_arrivals()[0]));
+        assert!(register(&index, "jobs", &[], Kind::Gauge).is_ok());
+    }
+
+    #[test]
+    fn a_context_in_use_is_not_forgotten() {
+        let index = Index::of(1);
+        let handle = index
+            .with_new("jobs", &tags(&[]), wanted(Kind::Counter), counter, |context| context.cell.clone());
+        let context = index.take_arrivals().remove(0);
+        assert!(!index.remove(&context));
+        drop(handle);
+        context.call();
+        assert!(!index.remove(&context));
+        assert!(context.take_called(), "to look at it is not to take it");
+        let limit = register(&index, "more", &[], Kind::Counter);
+        assert_eq!(limit, Err(Refusal::ContextLimit(1)));
+        assert!(index.remove(&context));
+        assert_eq!(index.len(), 0);
+    }
+
+    #[test]
+    fn of_long_words_no_more_is_kept_than_is_written() {
+        let index = Index::of(10);
+        let (name, key, value) = ("a ".repeat(1 << 20), "k ".repeat(1 << 20), "v".repeat(1 << 20));
+        for _ in 0..2 {
+            let kept = register(&index, &name, &[(&key, &value)], Kind::Counter).unwrap();
+            assert_eq!(
+                kept.iter().map(|(key, value)| (key.len(), value.len())).collect::<Vec<_>>(),
+                [(100, 99)]
+            );
+        }
+        assert_eq!((index.len(), index.contexts()[0].name.len()), (1, 200));
+        assert_eq!(index.read().aliases().count(), 0);
+        register(&index, "a b", &[], Kind::Counter).unwrap();
+        assert_eq!(index.read().aliases().count(), 1, "short words are kept as they were passed");
+    }
+
+    #[test]
+    fn a_context_is_told_from_the_same_without_the_task_id_by_any_words() {
+        let index = Index::of(10);
+        for name in ["a b", "a_b", "a+b"] {
+            for without_task_id in [false, true] {
+                let mut tags = tags(&[("k", "x y")]);
+                tags.without_task_id = without_task_id;
+                let kept = index.with_new(name, &tags, wanted(Kind::Counter), counter, |context| {
+                    context.tags.without_task_id
+                });
+                assert_eq!(kept, Ok(without_task_id));
+                let found = index.find(
+                    name,
+                    &tags,
+                    Kind::Counter,
+                    |_| (),
+                    |context| (context.name.clone(), context.tags.without_task_id),
+                );
+                assert_eq!(found, Some((name.to_owned(), without_task_id)));
+                let folded =
+                    index.with_overflow(name, without_task_id, wanted(Kind::Counter), counter, |context| {
+                        context.tags.without_task_id
+                    });
+                assert_eq!(folded, Ok(without_task_id));
+            }
+        }
+        assert_eq!((index.len(), index.read().overflows), (2, 2));
+    }
+
+    #[test]
+    fn what_other_words_are_refused_for_one_context_is_one_that_needs_room() {
+        let index = Index::new(Limits { client: 1, metric: 10 }, Spelling::of_dogstatsd(), Box::default());
+        register(&index, "pages", &[], Kind::Counter).unwrap();
+        for name in ["jobs done", "jobs+done", "jobs_done"] {
+            assert_eq!(register(&index, name, &[], Kind::Counter), Err(Refusal::ContextLimit(1)));
+        }
+        let refused = register(&index, "pages", &[("k", "v")], Kind::Gauge);
+        assert_eq!(refused, Err(Refusal::Kind(Kind::Counter)), "room would not help");
+        assert_eq!(index.take_crowd().unwrap().client, 1);
+        assert!(index.take_crowd().is_none());
+    }
+}

@@ -1,0 +1,253 @@
+//! The contexts of a client, by what they are found by.
+
+use super::series::Series;
+use super::{Limits, Refusal, Wanted};
+use crate::cell::CounterBlock;
+use crate::context::Context;
+use crate::context::crowd::{Crowd, Refused};
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::DistinctTags;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem;
+use std::sync::Arc;
+
+/// Keyed by the hash of name and tags, so that a lookup needs no owned key.
+type ByHash = HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>;
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    contexts: ByHash,
+    // Other names and tags that are written as those of a context are, in case they come again.
+    aliases: ByHash,
+    // By the address of their context.
+    aliases_of: HashMap<usize, Vec<(u64, Arc<Context>)>>,
+    aliases_len: usize,
+    // Of a name; one, or a counter and one whose kind goes with it.
+    metrics: HashMap<String, Vec<Metric>>,
+    pub(super) series: Series,
+    // Overflow contexts aside.
+    pub(super) len: usize,
+    pub(super) overflows: usize,
+    // For want of room in the client.
+    refused: Refused,
+    // Where the next counter's cell is.
+    pub(super) counters: CounterBlock,
+    // Contexts that the worker has not seen yet.
+    arrivals: Vec<Arc<Context>>,
+}
+
+/// What the contexts of a name and a kind have in common.
+#[derive(Debug)]
+struct Metric {
+    kind: Kind,
+    contexts: usize,
+    // Those that the metric's limit is for.
+    limited: usize,
+    // For want of room in the metric.
+    refused: Refused,
+}
+
+/// A limit that is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Full {
+    Client(usize),
+    Metric(usize),
+}
+
+impl Full {
+    pub(super) fn limit(self) -> usize {
+        let (Self::Client(limit) | Self::Metric(limit)) = self;
+        limit
+    }
+}
+
+impl Table {
+    /// The context of a name, tags and a kind, or an alias of it.
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        name: &str,
+        tags: &DistinctTags<'_, '_>,
+        kind: Kind,
+    ) -> Option<&Arc<Context>> {
+        let among = |contexts: &ByHash| {
+            // Not a closure's argument: what is found lives as long as the table.
+            contexts.get(&hash).and_then(|known| known.iter().position(|known| known.is(name, tags, kind)))
+        };
+        let own = among(&self.contexts).map(|place| (&self.contexts, place));
+        let (contexts, place) = own.or_else(|| among(&self.aliases).map(|place| (&self.aliases, place)))?;
+        contexts.get(&hash)?.get(place)
+    }
+
+    /// All contexts, in no order.
+    pub(super) fn contexts(&self) -> Vec<Arc<Context>> {
+        self.contexts.values().flatten().cloned().collect()
+    }
+
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    /// Contexts that came since the last call.
+    pub(super) fn take_arrivals(&mut self) -> Vec<Arc<Context>> {
+        mem::take(&mut self.arrivals)
+    }
+
+    /// Whether a metric may have a kind beside those that its name has.
+    pub(super) fn check_kind(&self, name: &str, wanted: Wanted) -> Result<(), Refusal> {
+        let known = self.metrics_of(name);
+        if known.iter().any(|metric| metric.kind == wanted.kind) {
+            return Ok(());
+        }
+        let fits = |metric: &Metric| wanted.beside && wanted.kind.goes_with(metric.kind);
+        known.iter().find(|metric| !fits(metric)).map_or(Ok(()), |metric| Err(Refusal::Kind(metric.kind)))
+    }
+
+    fn metrics_of(&self, name: &str) -> &[Metric] {
+        self.metrics.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn metric(&self, name: &str, kind: Kind) -> Option<&Metric> {
+        self.metrics_of(name).iter().find(|metric| metric.kind == kind)
+    }
+
+    /// The limit that another context of a metric would pass, if it would. The metric's own comes first: whoever fills it
+    /// is to make room in it, and takes nobody else's.
+    pub(super) fn full(&self, name: &str, kind: Kind, limits: Limits) -> Option<Full> {
+        let of_metric = self.metric(name, kind).map_or(0, |metric| metric.limited);
+        if of_metric >= limits.metric {
+            return Some(Full::Metric(limits.metric));
+        }
+        (self.len >= limits.client).then_some(Full::Client(limits.client))
+    }
+
+    /// Notes a context by its hash for which there was no room.
+    pub(super) fn note_refused(&self, name: &str, kind: Kind, full: Full, hash: u64) {
+        match (full, self.metric(name, kind)) {
+            (Full::Metric(_), Some(metric)) => metric.refused.note(hash),
+            _ => self.refused.note(hash),
+        }
+    }
+
+    /// What was refused for want of room since the last call.
+    pub(super) fn take_crowd(&self) -> Crowd {
+        let mut crowd = Crowd::of_client(self.refused.take());
+        for (name, metrics) in &self.metrics {
+            for metric in metrics {
+                crowd.add(name, metric.kind, metric.refused.take());
+            }
+        }
+        crowd
+    }
+
+    /// The number that a context is counted in.
+    fn len_of(&mut self, context: &Context) -> &mut usize {
+        if context.is_overflow() { &mut self.overflows } else { &mut self.len }
+    }
+
+    /// Takes in a context, of which each agent gets one of `lines`.
+    pub(super) fn insert(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
+        self.contexts.entry(hash).or_default().push(Arc::clone(context));
+        self.series.enter(lines);
+        self.arrivals.push(Arc::clone(context));
+        *self.len_of(context) += 1;
+        if !self.metrics.contains_key(&context.name) {
+            self.metrics.insert(context.name.clone(), Vec::new());
+        }
+        let Some(metrics) = self.metrics.get_mut(&context.name) else { return };
+        let place = metrics.iter().position(|metric| metric.kind == context.kind).unwrap_or_else(|| {
+            metrics.push(Metric { kind: context.kind, contexts: 0, limited: 0, refused: Refused::default() });
+            metrics.len() - 1
+        });
+        if let Some(metric) = metrics.get_mut(place) {
+            metric.contexts += 1;
+            metric.limited += usize::from(!context.is_bounded);
+        }
+    }
+
+    /// Takes out a context and its aliases.
+    pub(super) fn remove(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
+        if !take_out(&mut self.contexts, hash, context) {
+            return;
+        }
+        context.retire();
+        for (hash, alias) in self.aliases_of.remove(&address(context)).unwrap_or_default() {
+            take_out(&mut self.aliases, hash, &alias);
+            self.aliases_len -= 1;
+            alias.retire();
+        }
+        self.series.leave(lines);
+        *self.len_of(context) -= 1;
+        let Some(metrics) = self.metrics.get_mut(&context.name) else { return };
+        if let Some(metric) = metrics.iter_mut().find(|metric| metric.kind == context.kind) {
+            metric.contexts -= 1;
+            metric.limited -= usize::from(!context.is_bounded);
+        }
+        metrics.retain(|metric| metric.contexts > 0);
+        if metrics.is_empty() {
+            self.metrics.remove(&context.name);
+        }
+    }
+
+    pub(super) fn has_room_for_aliases(&self, limit: usize) -> bool {
+        self.aliases_len < limit
+    }
+
+    /// Has a context found under another name and tags too.
+    pub(super) fn add_alias(
+        &mut self,
+        hash: u64,
+        name: &str,
+        tags: &DistinctTags<'_, '_>,
+        context: &Arc<Context>,
+    ) {
+        let alias = Arc::new(Context::alias(name.to_owned(), tags.kept(), context));
+        self.aliases.entry(hash).or_default().push(Arc::clone(&alias));
+        self.aliases_of.entry(address(context)).or_default().push((hash, alias));
+        self.aliases_len += 1;
+    }
+
+    /// The aliases of a context.
+    pub(super) fn aliases_of(&self, context: &Arc<Context>) -> impl Iterator<Item = &Context> {
+        self.aliases_of.get(&address(context)).into_iter().flatten().map(|(_, alias)| alias.as_ref())
+    }
+
+    /// All aliases.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &Context> {
+        self.aliases_of.values().flatten().map(|(_, alias)| alias.as_ref())
+    }
+}
+
+fn address(context: &Arc<Context>) -> usize {
+    Arc::as_ptr(context).addr()
+}
+
+fn take_out(contexts: &mut ByHash, hash: u64, context: &Arc<Context>) -> bool {
+    let Some(found) = contexts.get_mut(&hash) else { return false };
+    let before = found.len();
+    found.retain(|known| !Arc::ptr_eq(known, context));
+    let is_out = found.len() < before;
+    if found.is_empty() {
+        contexts.remove(&hash);
+    }
+    is_out
+}
+
+/// Takes a hash for the hash that it is.
+#[derive(Debug, Default)]
+pub(super) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        // Only `u64` keys come here.
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

@@ -1,0 +1,502 @@
+//! The contexts that a thread called by name lately, so that it finds them again without a lock.
+
+#![allow(unsafe_code, reason = "the end of a thread frees its table")]
+
+mod table;
+
+use self::table::Table;
+use crate::context::Context;
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::{TagList, TagOrder};
+use crate::vocabulary::text;
+use std::cell::Cell;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
+
+/// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
+const PLACES: usize = 256;
+/// Those of distributions are apart. A thread may remember a context long after everybody else forgot it, and each of
+/// these comes with a table: a thread that falls silent keeps 64 of them at most, until it ends.
+const LARGE_PLACES: usize = 32;
+const WAYS: usize = 2;
+
+/// What makes another hash of one. In the upper half too, which places come from.
+const WITHOUT_TASK_ID: u64 = 0x9E37_79B9_7F4A_7C15;
+
+type Place = [Entry; WAYS];
+
+/// What is remembered in a place. Single cells, of which the last is empty while its context is called: whoever comes in
+/// meanwhile finds nothing here.
+struct Entry {
+    owner: Cell<u64>,
+    hash: Cell<u64>,
+    order: Cell<TagOrder>,
+    context: Cell<Option<Arc<Context>>>,
+}
+
+/// Contexts of distributions that all threads together remember, and the most that they do: as many tables as a client with
+/// the default limit may have. A thread that fell silent keeps what it remembers, whatever became of that.
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+const MOST_LARGE: usize = 2048;
+
+thread_local! {
+    static RECENT: Table<Place, { PLACES + LARGE_PLACES }> = const { Table::new() };
+    static PUTTING: Cell<bool> = const { Cell::new(false) };
+    static END: End = const { End };
+}
+
+/// Frees its thread's table when the thread ends.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // SAFETY: the thread's own code is over, and no function here that has a reference calls anybody's code meanwhile.
+        RECENT.with(|recent| unsafe { recent.free() });
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            owner: Cell::new(NOBODY),
+            hash: Cell::new(0),
+            order: Cell::new(TagOrder::NONE),
+            context: Cell::new(None),
+        }
+    }
+}
+
+/// The thread ends.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        note_forgotten(self.context.take().as_ref());
+    }
+}
+
+/// Whether there is room for another context, which takes it.
+fn note_remembered(context: &Context) -> bool {
+    let take_room = |taken| (taken < MOST_LARGE).then_some(taken + 1);
+    !is_large(context.kind) || LARGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_room).is_ok()
+}
+
+fn note_forgotten(context: Option<&Arc<Context>>) {
+    if context.is_some_and(|context| is_large(context.kind)) {
+        LARGE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Entry {
+    /// Whether its context is being called.
+    fn is_taken(&self) -> bool {
+        let context = self.context.take();
+        let is_taken = context.is_none() && self.owner.get() != NOBODY;
+        self.context.set(context);
+        is_taken
+    }
+}
+
+/// Shows what this thread remembers, if that is anything.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
+fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> Option<T>) -> Option<T> {
+    RECENT.with(|recent| recent.get().and_then(act))
+}
+
+/// A name and tags in the order given, as one number. The order matters here: another order is another place.
+///
+/// Whoever makes keys collide makes a thread forget, and nothing worse: the index is asked then.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "most of a call's texts are literals, hashed when it is compiled")]
+fn hash(name: &str, tags: &TagList<'_>) -> u64 {
+    let [singles, slice] = tags.parts();
+    let mut hash = text::hash(0, name);
+    for (key, value) in singles {
+        hash = text::hash(text::hash(hash, key), value);
+    }
+    for (key, value) in slice {
+        hash = text::hash(text::hash(hash, key), value);
+    }
+    // Known where the call stands, as most of the rest. The same name and tags in the same order can't have one hash with the
+    // task id and without it, so the two are told apart though only names and tags are compared.
+    if tags.without_task_id { hash ^ WITHOUT_TASK_ID } else { hash }
+}
+
+/// The owner of an entry that nobody uses.
+const NOBODY: u64 = 0;
+
+/// A number for someone whose contexts are to be told from those of others: an index, or a family. [`NOBODY`]'s is none of
+/// them.
+pub(crate) fn new_owner() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Hands the context that this thread remembers of a family's member to `then`. All but the value of one tag is the same
+/// in all members, and need not be looked at: the owner of an entry and its context are changed as one.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `with`")]
+pub(crate) fn with_member<T>(
+    family: u64,
+    hash: u64,
+    value: &str,
+    is_large: bool,
+    then: impl FnOnce(&Context) -> T,
+) -> Option<T> {
+    let place = place_among(hash, is_large);
+    let (entry, order, context) = take(family, hash, place)?;
+    if context.is_retired() || !context.tags.has_value(order, value) {
+        put_back(entry, context);
+        return None;
+    }
+    let done = then(&context);
+    put_back(entry, context);
+    Some(done)
+}
+
+/// Remembers the context of a family's member, which has this tag.
+pub(crate) fn remember_member(family: u64, hash: u64, key: &str, value: &str, context: &Arc<Context>) {
+    if let Some(place) = context.tags.place_of((key, value)) {
+        put(family, hash, place, context);
+    }
+}
+
+/// Hands the context that this thread remembers under a name and tags to `then`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "tags that are handed on would have to be written to memory")]
+pub(crate) fn with<T>(
+    index: u64,
+    kind: Kind,
+    name: &str,
+    tags: &TagList<'_>,
+    then: impl FnOnce(&Context) -> T,
+) -> Option<T> {
+    let hash = hash(name, tags);
+    let place = place(hash, kind);
+    let (entry, order, context) = take(index, hash, place)?;
+    let same = !context.is_retired() && text::same(name, &context.name) && context.tags.are_in(order, tags);
+    let done = same.then(|| then(&context));
+    put_back(entry, context);
+    done
+}
+
+/// Takes what is remembered under a hash.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
+fn take(owner: u64, hash: u64, place: usize) -> Option<(*const Entry, TagOrder, Arc<Context>)> {
+    RECENT.with(|recent| {
+        let [first, second] = recent.get()?.get(place)?;
+        let entry = if first.hash.get() == hash { first } else { second };
+        if entry.hash.get() != hash || entry.owner.get() != owner {
+            return None;
+        }
+        Some((ptr::from_ref(entry), entry.order.get(), entry.context.take()?))
+    })
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `take`")]
+fn put_back(entry: *const Entry, context: Arc<Context>) {
+    // SAFETY: it is of this thread's table, from `take`, and the table is there until the thread's own code is over.
+    let entry = unsafe { &*entry };
+    entry.context.set(Some(context));
+}
+
+/// Lets go of what is out of use where the context of a name and tags would be.
+pub(crate) fn let_go(name: &str, tags: &TagList<'_>, kind: Kind) {
+    let_go_at(place(hash(name, tags), kind));
+}
+
+/// As [`let_go`], for a family's member.
+pub(crate) fn let_go_of_member(hash: u64, is_large: bool) {
+    let_go_at(place_among(hash, is_large));
+}
+
+fn let_go_at(place: usize) {
+    let forgotten = with_table(|recent| {
+        recent.get(place).map(|place| {
+            place.each_ref().map(|entry| {
+                let context = entry.context.take();
+                if context.as_ref().is_some_and(|context| context.is_retired()) {
+                    entry.owner.set(NOBODY);
+                    return context;
+                }
+                entry.context.set(context);
+                None
+            })
+        })
+    });
+    // Without the table: what it held may use metrics while it is let go.
+    drop(forgotten);
+}
+
+/// Remembers a context in place of the one that was remembered longest ago there.
+pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
+    if let Some(order) = context.tags.order_of(tags) {
+        put(index, hash(&context.name, tags), order, context);
+    }
+}
+
+fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
+    // A thread that is ending remembers nothing, and is answered by the index.
+    if END.try_with(|_| ()).is_err() {
+        return;
+    }
+    let forgotten = RECENT.with(|recent| {
+        let place = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
+        let [first, second] = place;
+        // A signal handler may have interrupted a call that is to find its entry as it left it, or this function.
+        let _putting = Putting::begin(place)?;
+        if !note_remembered(context) {
+            return None;
+        }
+        // Empty while the rest is changed: what a handler finds then is nothing, and never another's context.
+        let (moved, forgotten) = (first.context.take(), second.context.take());
+        compiler_fence(Ordering::SeqCst);
+        second.owner.set(first.owner.replace(owner));
+        second.hash.set(first.hash.replace(hash));
+        second.order.set(first.order.replace(order));
+        compiler_fence(Ordering::SeqCst);
+        second.context.set(moved);
+        first.context.set(Some(Arc::clone(context)));
+        forgotten
+    });
+    // What it held may use metrics while it is let go.
+    note_forgotten(forgotten.as_ref());
+}
+
+/// Holds the table while an entry is put into it.
+struct Putting;
+
+impl Putting {
+    /// `None` if the thread is at it already, or in the middle of a call of a context of this place.
+    fn begin(place: &Place) -> Option<Self> {
+        if place.iter().any(Entry::is_taken) || PUTTING.replace(true) {
+            return None;
+        }
+        compiler_fence(Ordering::SeqCst);
+        Some(Self)
+    }
+}
+
+impl Drop for Putting {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        PUTTING.set(false);
+    }
+}
+
+#[inline]
+fn place(hash: u64, kind: Kind) -> usize {
+    place_among(hash, is_large(kind))
+}
+
+#[inline]
+fn is_large(kind: Kind) -> bool {
+    match kind {
+        Kind::Distribution | Kind::Histogram | Kind::Timing => true,
+        Kind::Gauge | Kind::Counter | Kind::Set | Kind::Occupancy => false,
+    }
+}
+
+#[inline]
+fn place_among(hash: u64, is_large: bool) -> usize {
+    // The upper bits are the better mixed ones.
+    let hash = (hash >> 32) as usize;
+    if is_large { PLACES + hash % LARGE_PLACES } else { hash % PLACES }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{Buckets, Cell as MetricCell, GaugeCell};
+    use crate::context::index::{Index, Wanted};
+
+    fn gauge() -> MetricCell {
+        MetricCell::Gauge(Arc::new(GaugeCell::new()))
+    }
+
+    fn make(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) {
+        let cell = || match kind {
+            Kind::Timing => MetricCell::Distribution(Arc::new(Buckets::new())),
+            _ => gauge(),
+        };
+        let wanted = Wanted { kind, bounded: false, beside: false };
+        index.with_new(name, tags, wanted, |_| cell(), |_| ()).unwrap();
+    }
+
+    fn find(index: &Index, name: &str, tags: &TagList<'_>) -> Option<()> {
+        find_kind(index, name, tags, Kind::Gauge)
+    }
+
+    fn find_kind(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> Option<()> {
+        index.find(name, tags, kind, |context| remember(index.id(), tags, context), |_| ())
+    }
+
+    fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
+        let found = index.recall(name, tags, kind, |context| {
+            assert_eq!((context.name.as_str(), context.kind), (name, kind));
+        });
+        found.is_some()
+    }
+
+    fn tags<'a>(pairs: &'a [(&'a str, &'a str)]) -> TagList<'a> {
+        let mut list = TagList::default();
+        list.set_slice(pairs);
+        list
+    }
+
+    #[test]
+    fn what_was_found_is_remembered_in_any_order_and_with_repeated_tags() {
+        let index = Index::of(10);
+        let kept = [("a", "1"), ("b", "2"), ("a long key of a tag", "and a value that is longer")];
+        make(&index, "jobs", &tags(&kept), Kind::Gauge);
+        let [a, b, c] = kept;
+        for given in
+            [vec![a, b, c], vec![c, a, b], vec![a, b, a, c], vec![b; 12].into_iter().chain([a, c]).collect()]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is new");
+            assert!(find(&index, "jobs", &tags(&given)).is_some(), "{given:?} is known");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is remembered");
+            assert!(recalls(&index, "jobs", &tags(&given), Kind::Gauge), "{given:?} is put back");
+        }
+        assert_eq!(index.len(), 1);
+        for other in
+            [vec![a, b], vec![a, b, b], vec![a, b, c, ("c", "3")], vec![a, b, ("a long key of a tag", "")]]
+        {
+            assert!(!recalls(&index, "jobs", &tags(&other), Kind::Gauge), "{other:?}");
+            assert!(find(&index, "jobs", &tags(&other)).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn clients_and_names_are_told_apart() {
+        let (first, second) = (Index::of(10), Index::of(10));
+        make(&first, "jobs", &tags(&[]), Kind::Gauge);
+        assert!(find(&first, "jobs", &tags(&[])).is_some());
+        assert!(recalls(&first, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&second, "jobs", &tags(&[]), Kind::Gauge));
+        assert!(!recalls(&first, "jobz", &tags(&[]), Kind::Gauge));
+    }
+
+    #[test]
+    fn a_hash_alone_recalls_nothing() {
+        let index = Index::of(10);
+        make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
+        find(&index, "jobs", &tags(&[("a", "1")])).unwrap();
+        // What another key with the same hash would find.
+        let forged = |name: &str, pairs: &[(&str, &str)]| {
+            let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
+            with_table(|recent| {
+                let entry = &recent[place(from, Kind::Gauge)][0];
+                let moved = &recent[place(to, Kind::Gauge)][0];
+                moved.owner.set(entry.owner.get());
+                moved.hash.set(to);
+                moved.order.set(entry.order.get());
+                moved.context.set(entry.context.take());
+                Some(())
+            });
+            assert!(!recalls(&index, name, &tags(pairs), Kind::Gauge), "{name} {pairs:?}");
+            with_table(|recent| {
+                let context = recent[place(to, Kind::Gauge)][0].context.take();
+                assert!(context.is_some(), "it is put back");
+                recent[place(from, Kind::Gauge)][0].context.set(context);
+                Some(())
+            });
+        };
+        forged("jobz", &[("a", "1")]);
+        forged("jobs", &[("b", "1")]);
+        forged("jobs", &[("a", "2")]);
+        forged("jobs", &[("a", "1"), ("a", "1")]);
+    }
+
+    #[test]
+    fn members_of_a_family_are_told_apart_by_their_value_whatever_they_hash_to() {
+        let index = Index::of(10);
+        let (family, hash) = (new_owner(), 7 << 32);
+        for value in ["/a", "/b"] {
+            make(&index, "jobs", &tags(&[("route", value), ("zone", "eu")]), Kind::Gauge);
+        }
+        let find = |value| {
+            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", value, known);
+            let tags = [("route", value), ("zone", "eu")];
+            index.find("jobs", &self::tags(&tags), Kind::Gauge, remember, |_| ()).unwrap();
+        };
+        let recalls = |family, value| with_member(family, hash, value, false, |_| ()).is_some();
+        find("/a");
+        assert!(recalls(family, "/a") && recalls(family, "/a"), "it is put back");
+        assert!(!recalls(family, "/b") && !recalls(new_owner(), "/a"));
+        find("/b");
+        assert!(recalls(family, "/b"));
+    }
+
+    #[test]
+    fn a_retired_context_is_let_go_and_looked_up_again() {
+        let index = Index::of(10);
+        make(&index, "jobs", &tags(&[]), Kind::Gauge);
+        find(&index, "jobs", &tags(&[])).unwrap();
+        let mut context = index.take_arrivals().remove(0);
+        assert!(index.remove(&context));
+        assert!(Arc::get_mut(&mut context).is_none(), "the thread remembers it");
+        assert!(!recalls(&index, "jobs", &tags(&[]), Kind::Gauge));
+        let_go("jobs", &tags(&[]), Kind::Gauge);
+        assert!(Arc::get_mut(&mut context).is_some(), "the thread let go of it");
+        make(&index, "jobs", &tags(&[]), Kind::Gauge);
+        find(&index, "jobs", &tags(&[])).unwrap();
+        assert!(recalls(&index, "jobs", &tags(&[]), Kind::Gauge), "its place is free");
+    }
+
+    #[test]
+    fn who_interrupts_a_call_leaves_its_place_as_it_was() {
+        let index = Index::of(10);
+        let (first, second, hash) = (new_owner(), new_owner(), 7 << 32);
+        make(&index, "jobs", &tags(&[("route", "/a")]), Kind::Gauge);
+        make(&index, "pages", &tags(&[("route", "/a")]), Kind::Gauge);
+        let find = |family, name| {
+            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", "/a", known);
+            index.find(name, &tags(&[("route", "/a")]), Kind::Gauge, remember, |_| ()).unwrap();
+        };
+        let recalled = |family| with_member(family, hash, "/a", false, |context| context.name.clone());
+        find(first, "jobs");
+        // As a signal handler does, between the call of a member and its end.
+        let interrupted = with_member(first, hash, "/a", false, |context| {
+            assert_eq!(recalled(first), None, "it is in use");
+            find(second, "pages");
+            find(first, "jobs");
+            assert_eq!(recalled(second), None, "nothing is remembered there meanwhile");
+            context.name.clone()
+        });
+        assert_eq!(interrupted.as_deref(), Some("jobs"));
+        assert_eq!((recalled(first).as_deref(), recalled(second)), (Some("jobs"), None));
+        find(second, "pages");
+        assert_eq!(
+            (recalled(second).as_deref(), recalled(first)),
+            (Some("pages"), None),
+            "they have one hash"
+        );
+    }
+
+    #[test]
+    fn a_thread_keeps_few_distributions_and_nothing_when_it_ends() {
+        let index = Index::of(1000);
+        let names: Vec<String> = (0..500).map(|n| format!("query.{n}")).collect();
+        for name in &names {
+            make(&index, name, &tags(&[]), Kind::Timing);
+        }
+        let contexts = index.take_arrivals();
+        let remembered = || contexts.iter().filter(|context| Arc::strong_count(context) > 2).count();
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| {
+                for name in &names {
+                    find_kind(&index, name, &tags(&[]), Kind::Timing).unwrap();
+                }
+                let recalled = names.iter().filter(|name| recalls(&index, name, &tags(&[]), Kind::Timing));
+                (recalled.count(), remembered())
+            });
+            let (recalled, remembered) = calling.join().unwrap();
+            assert!((40..=WAYS * LARGE_PLACES).contains(&recalled), "{recalled}");
+            assert_eq!(remembered, recalled);
+        });
+        assert_eq!(remembered(), 0, "the thread has ended");
+    }
+}

@@ -1,0 +1,7 @@
+//! What callers hand to the worker of their process, and how.
+
+pub(crate) mod channel;
+pub(crate) mod control;
+pub(crate) mod post;
+pub(crate) mod record;
+pub(crate) mod shared;

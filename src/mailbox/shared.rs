@@ -1,0 +1,300 @@
+//! What handles, the client and the worker have in common.
+
+use crate::api::watch::WatchName;
+use crate::callback::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
+use crate::context::index::{Index, Limits};
+use crate::context::keeper::Keepers;
+use crate::ledger::{DropReason, Ledger, Stats};
+use crate::mailbox::post::Post;
+use crate::mailbox::record::Record;
+use crate::process::clock::Clock;
+use crate::process::fork::{self, PerProcess, make_whole};
+use crate::setup::config::ClientBuilder;
+use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
+use crate::wire::encode::Spelling;
+use crate::worker::registry::Registry;
+use crate::worker::{Worker, WorkerThread};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, mem};
+
+/// How long a restored process waits for the worker of its original to come to an end.
+const OUTLIVING_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) ledger: Arc<Ledger>,
+    /// Of the other agents: what became of values on the way to them.
+    pub(crate) other_ledgers: Vec<Arc<Ledger>>,
+    pub(crate) index: Index,
+    pub(crate) keepers: Keepers,
+    post: PerProcess<Post>,
+    // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
+    heirlooms: Mutex<Vec<Heirloom>>,
+    // The worker of a child that was refused a thread.
+    unstarted: Mutex<Option<Box<Worker>>>,
+    // From which a forked child builds its own worker.
+    settings: ClientBuilder,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        clock: Clock,
+        limits: Limits,
+        spelling: Spelling,
+        claim: &Arc<TaskIdClaim>,
+        settings: ClientBuilder,
+    ) -> Self {
+        let ledger = Arc::<Ledger>::default();
+        let other_ledgers: Vec<_> = settings.other_agents().map(|_| Arc::default()).collect();
+        let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
+        let probes = ProbeThread::new(clock.clone(), ledgers.clone());
+        let post = Post::new(claim, settings.records(), probes);
+        Self {
+            clock,
+            ledger,
+            other_ledgers,
+            index: Index::new(limits, spelling, ledgers.into()),
+            keepers: Keepers::default(),
+            post: PerProcess::new(post),
+            heirlooms: Mutex::default(),
+            unstarted: Mutex::default(),
+            settings,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &ClientBuilder {
+        &self.settings
+    }
+
+    /// What leads to this process's worker.
+    pub(crate) fn post(&self) -> &Post {
+        self.post.get()
+    }
+
+    /// The same, for the worker: it stays with its own where the process starts over.
+    pub(crate) fn share_post(&self) -> Arc<Post> {
+        self.post.share()
+    }
+
+    pub(crate) fn task_id(&self) -> TaskId {
+        self.post().identity.task_id()
+    }
+
+    /// Hands a record to the worker, or says why it was dropped.
+    #[inline]
+    pub(crate) fn offer(&self, record: Record) -> Option<DropReason> {
+        if fork::check() {
+            return Some(self.refuse_reentrant(&record));
+        }
+        self.post().channel.offer(record, &self.ledger)
+    }
+
+    /// In a forked child whose worker this very thread is starting, by an allocator that counts: the channel is still the
+    /// parent's, and may have been left half-way through a change.
+    #[cold]
+    fn refuse_reentrant(&self, record: &Record) -> DropReason {
+        self.ledger.refuse(DropReason::AfterShutdown, record.values());
+        DropReason::AfterShutdown
+    }
+
+    /// Books values that are dropped before they are anywhere, and says why they were.
+    #[cold]
+    #[allow(clippy::unnecessary_wraps, reason = "it is what its callers answer")]
+    pub(crate) fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
+        fork::check();
+        self.ledger.refuse(reason, values);
+        Some(reason)
+    }
+
+    /// Has a user's probe asked, on a thread of its own, unless something else is watched by the name: then the probe is
+    /// refused and counted. After the end it is dropped: nobody would ask it.
+    pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
+        fork::check();
+        let (watched, watching) = Watched::new(probe);
+        let refused = if self.post().take_watch_name(name, &watching) {
+            self.post().probes.watch(watched)
+        } else {
+            self.ledger.refused_watches.add(1);
+            Some(watched)
+        };
+        // Not under the lock: what it holds may be anything.
+        drop(refused);
+        watching
+    }
+
+    /// Has the worker ask a probe of the client's own, and a forked child's worker too.
+    pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
+        let watching = probes(false).map(|probe| {
+            fork::check();
+            let (watched, watching) = Watched::new(probe);
+            drop(self.post().watch(watched));
+            watching
+        });
+        let watching = watching.unwrap_or_default();
+        let _whole = make_whole();
+        let mut heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        heirlooms.retain(Heirloom::is_watched);
+        heirlooms.push(Heirloom::new(&watching, Box::new(probes)));
+        watching
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        fork::check();
+        let post = self.post();
+        let late_values = post.with_remains(|registry| {
+            // No worker will ever take these, so whoever asks does: a call site need not check for the end.
+            registry.welcome(self.index.take_arrivals());
+            registry.take_values()
+        });
+        if let Some(values) = late_values {
+            self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
+        }
+        let mut stats = self.stats_from(&self.ledger, 0);
+        stats.late_probes = post.probes.late();
+        stats
+    }
+
+    fn stats_from(&self, ledger: &Ledger, agent: usize) -> Stats {
+        let mut stats = ledger.stats(self.index.len());
+        stats.clashing_contexts = self.index.clashing(agent) as u64;
+        stats
+    }
+
+    /// Of all agents, the main one's first.
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        [&self.ledger].into_iter().chain(&self.other_ledgers).cloned().collect()
+    }
+
+    /// The books of one agent; 0 is the main one.
+    pub(crate) fn stats_of(&self, agent: usize) -> Option<Stats> {
+        match agent.checked_sub(1) {
+            None => Some(self.stats()),
+            Some(other) => self.other_ledgers.get(other).map(|ledger| self.stats_from(ledger, agent)),
+        }
+    }
+
+    /// Makes a forked child's own out of what it was born with: books, values, worker and task id. `false` where the system
+    /// refused a thread: [`start_worker`](Self::start_worker) asks again.
+    pub(crate) fn start_over(self: &Arc<Self>) -> bool {
+        let had_ended = self.post().channel.is_closed();
+        let probes = ProbeThread::new(self.clock.clone(), self.ledgers());
+        let claim = self.renew_post(probes);
+        let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
+        for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
+            drop(self.post().watch(probe));
+        }
+        drop(heirlooms);
+        self.employ(claim, had_ended)
+    }
+
+    /// As [`start_over`](Self::start_over), in a process that was restored from a snapshot: its threads are there, and so is
+    /// what they watch.
+    pub(crate) fn start_over_restored(self: &Arc<Self>) -> bool {
+        let before = self.post.share();
+        let had_ended = before.channel.is_closed();
+        // Its threads are there.
+        let claim = self.renew_post(Arc::clone(&before.probes));
+        self.post().take_over_watch_names(&before);
+        for probe in before.take_arriving_probes() {
+            drop(self.post().watch(probe));
+        }
+        self.employ(claim, had_ended)
+    }
+
+    /// In a process that was restored: ends the worker of the original, which is to send nothing here, and keeps what it
+    /// asked.
+    pub(crate) fn outlive_worker(&self) {
+        self.post().abandon_claim();
+        self.post().control.outlive(OUTLIVING_TIMEOUT);
+    }
+
+    /// Books at 0, and another task id and post.
+    fn renew_post(&self, probes: Arc<ProbeThread>) -> Arc<TaskIdClaim> {
+        self.ledgers().iter().for_each(|ledger| ledger.clear());
+        let parents = self.task_id();
+        self.post().disclaim();
+        let claim = self.settings.childs_task_id(parents);
+        self.note_sharing(&claim);
+        self.post.renew(Post::new(&claim, self.settings.records(), probes));
+        claim
+    }
+
+    /// Starts the worker of a process that starts over, unless there was none before.
+    fn employ(self: &Arc<Self>, claim: Arc<TaskIdClaim>, had_ended: bool) -> bool {
+        // All contexts are known anew, and what is in their cells is the parent's to report.
+        let registry = || Registry::inherited(self.index.take_over(), &self.clock);
+        // A child of a child that was refused a thread has that one's worker.
+        mem::forget(self.unstarted().take());
+        match self.settings.worker(self, claim, registry()) {
+            Ok(worker) if !had_ended => {
+                *self.unstarted() = Some(Box::new(worker));
+                self.start_worker()
+            }
+            // Values are booked as those after a shutdown are.
+            _ => {
+                self.end(registry());
+                true
+            }
+        }
+    }
+
+    /// Starts the worker that has no thread yet. `false` where the system refuses one.
+    pub(crate) fn start_worker(&self) -> bool {
+        let mut unstarted = self.unstarted();
+        if unstarted.is_none() {
+            return true;
+        }
+        let Ok(thread) = WorkerThread::start() else { return false };
+        if let Some(worker) = unstarted.take() {
+            self.post().employ(thread.hand(worker));
+        }
+        true
+    }
+
+    /// Whether there is a worker to wait for. One that has no thread is given up with `for_good`, and what it would have
+    /// reported is booked as after a shutdown.
+    pub(crate) fn has_worker(&self, for_good: bool) -> bool {
+        if !fork::is_growing() {
+            return true;
+        }
+        // No other thread forks meanwhile.
+        let whole = make_whole();
+        let mut unstarted = self.unstarted();
+        if unstarted.is_none() {
+            return true;
+        }
+        let given_up = if for_good { unstarted.take() } else { None };
+        drop((unstarted, whole));
+        if let Some(worker) = given_up {
+            worker.end_unstarted();
+        }
+        false
+    }
+
+    fn unstarted(&self) -> MutexGuard<'_, Option<Box<Worker>>> {
+        self.unstarted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a task id that other tasks may have.
+    pub(crate) fn note_sharing(&self, claim: &TaskIdClaim) {
+        self.ledger
+            .shared_task_ids
+            .add(u64::from(claim.known_task_id().source() == TaskIdSourceKind::Shared));
+    }
+
+    /// There is no worker.
+    fn end(&self, registry: Registry) {
+        self.post().channel.close();
+        self.post().probes.close(self.clock.now());
+        self.post().leave(registry);
+        self.post().control.end();
+    }
+}
+
+/// All contexts are behind it: too much for whoever prints a handle.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("task_id", &self.task_id()).finish_non_exhaustive()
+    }
+}

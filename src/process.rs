@@ -1,0 +1,8 @@
+//! What the platform gives: time, threads, forks and atomics.
+
+pub(crate) mod clock;
+pub(crate) mod fork;
+pub(crate) mod sync;
+pub(crate) mod thread;
+#[cfg(feature = "metrics")]
+pub(crate) mod thread_table;

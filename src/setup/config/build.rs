@@ -1,0 +1,348 @@
+//! From settings to a running client: everything is checked before anything is started.
+
+mod routes;
+mod spelling;
+mod task_id;
+
+use super::serverless;
+use super::{
+    ClientBuilder, DEFAULT_AGENT, DEFAULT_CHANNEL_CAPACITY, DEFAULT_COLLECT_INTERVAL, DEFAULT_CONTEXT_LIMIT,
+    DEFAULT_FLUSH_INTERVAL, DEFAULT_METRIC_CONTEXT_LIMIT, DEFAULT_SHUTDOWN_TIMEOUT,
+};
+use crate::api::client::{Client, Guard};
+use crate::callback::notice::Notices;
+use crate::context::index::Limits;
+use crate::context::keeper::IdleGauges;
+use crate::mailbox::shared::Shared;
+use crate::process::clock::{Clock, nanos};
+use crate::process::fork;
+use crate::setup::agent::Agent;
+use crate::setup::env;
+use crate::task_id::{TaskIdClaim, TaskIdOn};
+use crate::vocabulary::error::ConfigError;
+use crate::wire::encode::Dialect;
+use crate::wire::origin::Origin;
+use crate::wire::transport::{self, Address, SharedWriter, Transport, WriterTransport};
+use crate::worker::aggregate::Aggregate;
+use crate::worker::registry::Registry;
+use crate::worker::{Intervals, Schedule, Worker, WorkerThread, random_phase};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Agents that a client sends to beside the main one.
+const MAX_OTHERS: usize = 3;
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
+const MAX_CONTEXT_LIMIT: usize = 1_000_000;
+
+/// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
+const MAX_PREFIX: usize = 150;
+const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
+
+impl ClientBuilder {
+    /// Starts the worker.
+    ///
+    /// # Errors
+    ///
+    /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
+    /// had, or when the thread can't be started. An agent that is away is no error: it may come.
+    pub fn build(mut self) -> Result<Guard, ConfigError> {
+        fork::after_fork();
+        // Before anything is made that a child could find half-made.
+        fork::expect_forks();
+        let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
+        let limits = self.check()?;
+        let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
+        // The last that can fail: no id is decided, and no lease held, by what is refused.
+        let claim = self.claimed_task_id(None)?;
+        let spelling = self.spelling(claim.known_task_id())?;
+        // The worker is the one to keep it.
+        let writer = self.writer.as_mut().map(SharedWriter::release);
+        let shared = Arc::new(Shared::new(self.make_clock(), limits, spelling, &claim, self));
+        shared.note_sharing(&claim);
+        let worker = shared.settings().worker(&shared, claim, Registry::default())?;
+        drop(writer);
+        shared.post().employ(thread.hand(Box::new(worker)));
+        fork::expect(&shared);
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &shared.settings().clock {
+            clock.drive(&shared);
+        }
+        Ok(Guard::new(Client::new(shared), timeout))
+    }
+
+    /// Whether the settings can be used. Nothing is taken, decided or started.
+    fn check(&self) -> Result<Limits, ConfigError> {
+        within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
+        within("also", self.others.len(), 0, MAX_OTHERS)?;
+        self.check_tags()?;
+        self.intervals()?;
+        self.checked_idle_gauges()?;
+        let address = self.address()?;
+        let main = self.main_agent(&address);
+        self.resolved_origin(&main)?;
+        self.check_agent(&main, &address)?;
+        for agent in &self.others {
+            self.check_agent(agent, &Self::address_of(agent)?)?;
+        }
+        self.limits()
+    }
+
+    fn check_agent(&self, agent: &Agent, address: &Address) -> Result<(), ConfigError> {
+        agent.check_address(address)?;
+        agent.packet_size(address)?;
+        self.check_prefix(agent.format()?.task_id_in_names)
+    }
+
+    fn intervals(&self) -> Result<Intervals, ConfigError> {
+        Ok(Intervals {
+            flush: interval("flush_interval", self.flush_interval.unwrap_or(DEFAULT_FLUSH_INTERVAL))?,
+            collect: interval("collect_interval", self.collect_interval.unwrap_or(DEFAULT_COLLECT_INTERVAL))?,
+        })
+    }
+
+    /// The worker of a client, in its process or in a child forked from it.
+    pub(crate) fn worker(
+        &self,
+        shared: &Arc<Shared>,
+        claim: Arc<TaskIdClaim>,
+        registry: Registry,
+    ) -> Result<Worker, ConfigError> {
+        let address = self.address()?;
+        let agent = self.main_agent(&address);
+        let origin = self.resolved_origin(&agent)?;
+        let intervals = self.intervals()?;
+        let idle_gauges = self.checked_idle_gauges()?;
+        let task_id = claim.known_task_id();
+        let routes = self.routes(&agent, &address, &origin, shared, task_id)?;
+        let notices = self.on_loss.clone().map(|listener| Notices::new(listener, routes.len()));
+        claim.employ();
+        shared.post().probes.begin(intervals.collect, notices);
+        Ok(Worker {
+            shared: Arc::clone(shared),
+            post: shared.share_post(),
+            generation: fork::generation(),
+            routes,
+            schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
+            idle_gauges,
+            registry,
+            aggregate: Aggregate::default(),
+            probes: Vec::new(),
+            losses: claim.identity().losses(),
+            claim,
+            task_id,
+            leased: None,
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, ConfigError> {
+        let client = self.context_limit.unwrap_or(DEFAULT_CONTEXT_LIMIT);
+        let metric = self.metric_context_limit.unwrap_or(DEFAULT_METRIC_CONTEXT_LIMIT);
+        Ok(Limits {
+            client: within("context_limit", client, 1, MAX_CONTEXT_LIMIT)?,
+            metric: within("metric_context_limit", metric, 1, MAX_CONTEXT_LIMIT)?,
+        })
+    }
+
+    pub(crate) fn kinds_with_task_id(&self) -> TaskIdOn {
+        self.task_id_on
+    }
+
+    /// Whether the main agent gets distributions as summaries.
+    pub(crate) fn sends_summaries(&self) -> bool {
+        self.agent.sends_summaries()
+    }
+
+    fn checked_idle_gauges(&self) -> Result<IdleGauges, ConfigError> {
+        match self.idle_gauges {
+            Some(time) if time < MIN_INTERVAL => {
+                let reason = format_args!("it must be at least {MIN_INTERVAL:?}");
+                Err(ConfigError::setting("idle_gauges", format_args!("{time:?}"), reason))
+            }
+            time => Ok(IdleGauges(time.map(nanos))),
+        }
+    }
+
+    /// What the channel holds.
+    pub(crate) fn records(&self) -> usize {
+        self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY)
+    }
+
+    /// The agents beside the main one.
+    pub(crate) fn other_agents(&self) -> impl Iterator<Item = &Agent> {
+        self.others.iter()
+    }
+
+    /// A name is cut at its end: a prefix that leaves no room would make one name of all.
+    fn check_prefix(&self, is_before_task_id: bool) -> Result<(), ConfigError> {
+        let (most, place) = if is_before_task_id {
+            (MAX_PREFIX_BEFORE_TASK_ID, "before a task id ")
+        } else {
+            (MAX_PREFIX, "")
+        };
+        if self.prefix.len() <= most {
+            return Ok(());
+        }
+        let reason = format!("{place}it must have up to {most} bytes");
+        Err(ConfigError::setting("prefix", &self.prefix, reason))
+    }
+
+    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
+    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when a client was installed before.
+    pub fn install(mut self) -> Result<Guard, ConfigError> {
+        self.installed = true;
+        crate::api::client::install(|| self.build())
+    }
+
+    fn address(&self) -> Result<Address, ConfigError> {
+        if self.writer.is_some() {
+            return Ok(Address::Stdout);
+        }
+        if let Some(agent) = &self.agent.address {
+            return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
+        }
+        if let Some(environment) = &self.environment {
+            let socket =
+                || self.files_root().filter(|_| self.agent.is_dogstatsd()).and_then(env::agent_socket);
+            if let Some(address) = environment.address()?.or_else(socket) {
+                return Ok(address);
+            }
+        }
+        Address::parse(DEFAULT_AGENT).map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
+    }
+
+    /// The address of an agent beside the main one.
+    fn address_of(agent: &Agent) -> Result<Address, ConfigError> {
+        let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
+        Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))
+    }
+
+    /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
+    fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
+        let from_env =
+            self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
+        let set_here = |key: &str| self.tags.iter().any(|(set, _)| set == key);
+        from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
+    }
+
+    /// The main agent, with the dialect that the environment knows of if none is set.
+    fn main_agent(&self, address: &Address) -> Agent {
+        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+        let agent = self.agent.clone();
+        if self.environment.as_ref().is_some_and(serverless) {
+            agent.presume(Dialect::DatadogServerless)
+        } else {
+            agent
+        }
+    }
+
+    fn resolved_origin(&self, main: &Agent) -> Result<Origin, ConfigError> {
+        if main.is_dogstatsd() || self.others.iter().any(Agent::is_dogstatsd) {
+            self.origin.resolve(self.environment.as_ref(), self.files_root())
+        } else {
+            Ok(Origin::none())
+        }
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "its twin below uses it")]
+    fn files_root(&self) -> Option<&Path> {
+        Some(Path::new("/"))
+    }
+
+    #[cfg(feature = "testing")]
+    fn files_root(&self) -> Option<&Path> {
+        // What a program's tests capture is the same on every machine.
+        let default = self.memory.is_none().then_some(Path::new("/"));
+        self.system_root.as_deref().or(default)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn make_clock(&self) -> Clock {
+        Clock::monotonic()
+    }
+
+    #[cfg(feature = "testing")]
+    fn make_clock(&self) -> Clock {
+        self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
+    }
+
+    /// Whether there is neither a writer nor a capture in the agent's place.
+    fn sends_to_address(&self) -> bool {
+        #[cfg(feature = "testing")]
+        if self.memory.is_some() {
+            return false;
+        }
+        self.writer.is_none()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self, reason = "its twin below uses it")]
+    fn phase(&self, interval: u64) -> u64 {
+        random_phase(interval)
+    }
+
+    /// When the first flush comes: in a program's tests always after a whole interval.
+    #[cfg(feature = "testing")]
+    fn phase(&self, interval: u64) -> u64 {
+        if self.memory.is_some() || self.clock.is_some() { interval } else { random_phase(interval) }
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
+        self.connect(address)
+    }
+
+    #[cfg(feature = "testing")]
+    fn make_transport(&self, address: Address) -> Box<dyn Transport> {
+        match &self.memory {
+            Some(memory) => Box::new(transport::MemoryTransport::new(Arc::clone(memory))),
+            None => self.connect(address),
+        }
+    }
+
+    fn connect(&self, address: Address) -> Box<dyn Transport> {
+        match &self.writer {
+            Some(writer) => Box::new(WriterTransport::new(writer)),
+            None => transport::connect(address),
+        }
+    }
+}
+
+fn within(setting: &'static str, value: usize, min: usize, max: usize) -> Result<usize, ConfigError> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(ConfigError::setting(setting, value, format_args!("it must be from {min} to {max}")))
+    }
+}
+
+fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> {
+    if (MIN_INTERVAL..=MAX_INTERVAL).contains(&value) {
+        Ok(nanos(value))
+    } else {
+        let reason = format_args!("it must be from {MIN_INTERVAL:?} to {MAX_INTERVAL:?}");
+        Err(ConfigError::setting(setting, format_args!("{value:?}"), reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Capture;
+
+    #[test]
+    fn a_client_reads_its_own_systems_files_but_with_a_capture_none() {
+        assert_eq!(Client::builder().files_root(), Some(Path::new("/")));
+        let captured = Client::builder().capture(&Capture::new());
+        assert_eq!(captured.files_root(), None);
+        assert_eq!(captured.system_root("elsewhere").files_root(), Some(Path::new("elsewhere")));
+    }
+}

@@ -1,0 +1,103 @@
+//! What the environment says about the agent and the tags.
+
+mod address;
+
+pub(crate) use self::address::agent_socket;
+
+use crate::task_id::TASK_ID_VARIABLE;
+use crate::vocabulary::error::ConfigError;
+use crate::wire::origin::TagCardinality;
+use std::collections::HashMap;
+use std::fmt;
+
+const DD_TAGS: &str = "DD_TAGS";
+const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
+const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
+const DD_ORIGIN_DETECTION_ENABLED: &str = "DD_ORIGIN_DETECTION_ENABLED";
+const CARDINALITIES: [&str; 2] = ["DD_CARDINALITY", "DATADOG_CARDINALITY"];
+/// AWS Lambda sets it in every function.
+const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+/// Datadog's unified service tags.
+const SERVICE_TAGS: [(&str, &str); 3] =
+    [("DD_ENV", "env"), ("DD_SERVICE", "service"), ("DD_VERSION", "version")];
+/// The Agent turns this tag into those of the pod.
+const ENTITY_ID_TAG: &str = "dd.internal.entity_id";
+
+/// Variables and their values; the empty ones are left out.
+#[derive(Clone)]
+pub(crate) struct Environment {
+    vars: HashMap<String, String>,
+}
+
+impl Environment {
+    pub(crate) fn new(vars: impl Iterator<Item = (String, String)>) -> Self {
+        Self { vars: vars.filter(|(_, value)| !value.is_empty()).collect() }
+    }
+
+    pub(crate) fn get(&self, variable: &str) -> Option<&str> {
+        self.vars.get(variable).map(String::as_str)
+    }
+
+    /// The task id of a client that is set up from a list of variables.
+    pub(crate) fn task_id(&self) -> Option<&str> {
+        self.get(TASK_ID_VARIABLE)
+    }
+
+    /// Whether this process is a function of AWS Lambda.
+    pub(crate) fn is_lambda_function(&self) -> bool {
+        self.get(AWS_LAMBDA_FUNCTION_NAME).is_some()
+    }
+
+    /// Global tags, in the order they are written.
+    pub(crate) fn tags(&self, for_datadog: bool) -> Vec<(String, String)> {
+        let listed = self.get(DD_TAGS).unwrap_or_default();
+        let mut tags: Vec<(String, String)> = listed
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|tag| !tag.is_empty())
+            .map(|tag| tag.split_once(':').unwrap_or((tag, "")))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        for (variable, key) in SERVICE_TAGS {
+            if let Some(value) = self.get(variable) {
+                // The variable made for it goes before the list.
+                tags.retain(|(listed, _)| listed != key);
+                tags.push((key.to_owned(), value.to_owned()));
+            }
+        }
+        if for_datadog {
+            tags.extend(self.get(DD_ENTITY_ID).map(|id| (ENTITY_ID_TAG.to_owned(), id.to_owned())));
+        }
+        tags
+    }
+
+    /// Whether the container may be looked for, if a variable says. What the official clients can't read means yes to
+    /// them.
+    pub(crate) fn origin_detection(&self) -> Option<bool> {
+        let no = |text| matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE");
+        self.get(DD_ORIGIN_DETECTION_ENABLED).map(|text| !no(text))
+    }
+
+    /// What the Agent's admission controller says of the pod, as it is.
+    pub(crate) fn external_data(&self) -> Option<&str> {
+        self.get(DD_EXTERNAL_ENV)
+    }
+
+    pub(crate) fn cardinality(&self) -> Result<Option<TagCardinality>, ConfigError> {
+        let found = CARDINALITIES.into_iter().find_map(|variable| Some((variable, self.get(variable)?)));
+        found.map(|(variable, text)| usable(variable, text, TagCardinality::parse(text))).transpose()
+    }
+}
+
+/// Variables hold passwords, and what has a client in it is printed into logs.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("len", &self.vars.len()).finish_non_exhaustive()
+    }
+}
+
+/// What was read from a variable, or an error that names it. What was not Unicode left a mark.
+fn usable<T>(variable: &'static str, value: &str, read: Result<T, String>) -> Result<T, ConfigError> {
+    let read =
+        if value.contains(char::REPLACEMENT_CHARACTER) { Err("it is not Unicode".to_owned()) } else { read };
+    read.map_err(|reason| ConfigError::variable(variable, value, reason))
+}

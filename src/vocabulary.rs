@@ -1,0 +1,9 @@
+//! What everything speaks of.
+
+pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod fnv;
+pub(crate) mod kind;
+pub(crate) mod tag;
+pub(crate) mod text;
+pub(crate) mod unit;

@@ -1,0 +1,283 @@
+//! Tags on their way in: borrowed, in place, and counted.
+
+use crate::vocabulary::text;
+
+/// Tags that are given one by one.
+pub(crate) const MAX_SINGLE_TAGS: usize = 8;
+
+/// Tags of a call that are compared where they are. A call with more of them allocates.
+pub(crate) const FEW_TAGS: usize = 32;
+
+type Pair<'a> = (&'a str, &'a str);
+
+/// The tags of one call or registration, as the caller gave them: some one by one, some as a slice.
+///
+/// All borrowed and without a destructor, so that a builder that is used up where it is made leaves nothing of itself
+/// in the machine code.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TagList<'a> {
+    singles: [Pair<'a>; MAX_SINGLE_TAGS],
+    len: usize,
+    slice: &'a [Pair<'a>],
+    /// Whether the tag that the worker adds is left out. As any tag, it is part of what tells contexts apart.
+    pub(crate) without_task_id: bool,
+}
+
+impl<'a> TagList<'a> {
+    /// Adds a tag. `false` when there is no place for another.
+    #[inline]
+    pub(crate) fn push(&mut self, key: &'a str, value: &'a str) -> bool {
+        let Some(free) = self.singles.get_mut(self.len) else { return false };
+        *free = (key, value);
+        self.len += 1;
+        true
+    }
+
+    /// Puts a slice in the place of an earlier one.
+    #[inline]
+    pub(crate) fn set_slice(&mut self, slice: &'a [Pair<'a>]) {
+        self.slice = slice;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
+        self.singles.iter().take(self.len).chain(self.slice).copied()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len + self.slice.len()
+    }
+
+    /// The same tags without repetitions.
+    pub(crate) fn distinct(&self) -> DistinctTags<'_, 'a> {
+        if self.len() <= FEW_TAGS {
+            return DistinctTags::Few(self);
+        }
+        DistinctTags::Many { pairs: sorted(self.iter()), without_task_id: self.without_task_id }
+    }
+
+    /// The tags that were given one by one, and those that were given as a slice. The compiler unrolls a loop over the
+    /// former where it knows how many there are.
+    #[inline]
+    pub(crate) fn parts(&self) -> [&[Pair<'a>]; 2] {
+        [self.singles.get(..self.len).unwrap_or_default(), self.slice]
+    }
+
+    /// The same tags, kept: sorted, each once.
+    pub(crate) fn kept(&self) -> Tags {
+        self.distinct().kept()
+    }
+}
+
+fn sorted<'a>(pairs: impl Iterator<Item = Pair<'a>>) -> Vec<Pair<'a>> {
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+/// The tags of a [`TagList`], each once. Few of them are compared each with each, where they are; more are sorted, so
+/// that a thousand tags don't cost a million comparisons.
+#[derive(Debug)]
+pub(crate) enum DistinctTags<'l, 'a> {
+    Few(&'l TagList<'a>),
+    Many {
+        /// Sorted.
+        pairs: Vec<Pair<'a>>,
+        without_task_id: bool,
+    },
+}
+
+impl<'a> DistinctTags<'_, 'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Pair<'a>> + '_ {
+        let (few, many) = match self {
+            Self::Few(list) => (Some(*list), &[][..]),
+            Self::Many { pairs, .. } => (None, pairs.as_slice()),
+        };
+        let repeats = move |place: usize, tag| {
+            few.is_some_and(|list| list.iter().take(place).any(|earlier| earlier == tag))
+        };
+        let few = few.into_iter().flat_map(TagList::iter);
+        few.chain(many.iter().copied())
+            .enumerate()
+            .filter(move |&(place, tag)| !repeats(place, tag))
+            .map(|(_, tag)| tag)
+    }
+
+    /// As in [`TagList`].
+    pub(crate) fn without_task_id(&self) -> bool {
+        match self {
+            Self::Few(list) => list.without_task_id,
+            Self::Many { without_task_id, .. } => *without_task_id,
+        }
+    }
+
+    /// The same tags in order.
+    pub(crate) fn sorted(&self) -> Vec<Pair<'a>> {
+        match self {
+            Self::Few(list) => sorted(list.iter()),
+            Self::Many { pairs, .. } => pairs.clone(),
+        }
+    }
+
+    /// The same tags, kept.
+    pub(crate) fn kept(&self) -> Tags {
+        let owned = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Tags { without_task_id: self.without_task_id(), ..Tags::new(owned.collect()) }
+    }
+}
+
+/// Tags that are kept; those of a context sorted, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    pairs: Box<[(String, String)]>,
+    /// As in [`TagList`].
+    pub(crate) without_task_id: bool,
+}
+
+impl Tags {
+    pub(crate) fn new(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.sort_unstable();
+        pairs.dedup();
+        Self { pairs: pairs.into(), without_task_id: false }
+    }
+
+    /// Leaves out what is beyond `len`, and says how many that are.
+    pub(crate) fn truncate(&mut self, len: usize) -> usize {
+        let mut pairs = std::mem::take(&mut self.pairs).into_vec();
+        let left_out = pairs.len().saturating_sub(len);
+        pairs.truncate(len);
+        self.pairs = pairs.into();
+        left_out
+    }
+
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether these are the tags of a list, in whatever order it has them.
+    pub(crate) fn are(&self, tags: &DistinctTags<'_, '_>) -> bool {
+        if self.without_task_id != tags.without_task_id() {
+            return false;
+        }
+        match tags {
+            DistinctTags::Many { pairs, .. } => self.iter().eq(pairs.iter().copied()),
+            DistinctTags::Few(list) => {
+                self.pairs.len() <= list.len()
+                    && list.iter().all(|tag| self.iter().any(|kept| kept == tag))
+                    && self.iter().all(|kept| list.iter().any(|tag| tag == kept))
+            }
+        }
+    }
+
+    /// The order in which `list` has these tags, or `None` if it has others, or more than an order holds.
+    pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
+        if list.len() > TagOrder::MOST {
+            return None;
+        }
+        self.places_of(list).filter(|_| self.are(&DistinctTags::Few(list)))
+    }
+
+    /// Where the tags of `list` are among these, or `None` where one of them is not, or they are more than an order
+    /// holds.
+    fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
+        let mut order = TagOrder::NONE;
+        for pair in list.iter() {
+            order.push(self.iter().position(|tag| tag == pair)?)?;
+        }
+        Some(order)
+    }
+
+    /// Where a tag is among these: the place of one, and not an order of several.
+    pub(crate) fn place_of(&self, tag: (&str, &str)) -> Option<TagOrder> {
+        let place = self.iter().position(|kept| kept == tag)?;
+        Some(TagOrder(place as u64))
+    }
+
+    /// Whether the tag at the [place of one](Self::place_of) has this value.
+    #[inline]
+    pub(crate) fn has_value(&self, place: TagOrder, value: &str) -> bool {
+        let kept = usize::try_from(place.0).ok().and_then(|place| self.pairs.get(place));
+        kept.is_some_and(|(_, kept)| text::same(value, kept))
+    }
+
+    /// Whether these are the tags of `list`, which has them in this order: one comparison each. Whether the task id is
+    /// left out is not looked at.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    pub(crate) fn are_in(&self, order: TagOrder, list: &TagList<'_>) -> bool {
+        let [singles, slice] = list.parts();
+        if order.len() != singles.len() + slice.len() {
+            return false;
+        }
+        for (place, tag) in singles.iter().enumerate() {
+            if !self.has_at(order.at(place), tag) {
+                return false;
+            }
+        }
+        for (place, tag) in slice.iter().enumerate() {
+            if !self.has_at(order.at(singles.len() + place), tag) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `recent`")]
+    fn has_at(&self, kept: usize, (key, value): &Pair<'_>) -> bool {
+        self.pairs.get(kept).is_some_and(|(k, v)| text::same(key, k) && text::same(value, v))
+    }
+}
+
+/// The order of a caller's tags among those that are kept, for up to 15: four bits each, after four of their number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TagOrder(u64);
+
+impl TagOrder {
+    pub(crate) const NONE: Self = Self(0);
+    /// Tags of which it holds the order.
+    const MOST: usize = (1 << Self::BITS) - 1;
+    const BITS: usize = 4;
+    const MASK: u64 = Self::MOST as u64;
+
+    /// Adds the place of the next tag. `None` when there is no room for it.
+    fn push(&mut self, kept: usize) -> Option<()> {
+        let (len, kept) = (self.len() as u64, u64::try_from(kept).ok()?);
+        if len == Self::MASK || kept > Self::MASK {
+            return None;
+        }
+        self.0 = (self.0 & !Self::MASK) | (len + 1) | kept << ((self.len() + 1) * Self::BITS);
+        Some(())
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        (self.0 & Self::MASK) as usize
+    }
+
+    /// Where the tag that is given at `place` is kept.
+    #[inline]
+    fn at(self, place: usize) -> usize {
+        (self.0 >> ((place + 1) * Self::BITS) & Self::MASK) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_holds_up_to_15_tags() {
+        let texts: Vec<String> = (0..16).map(|n| format!("{n:02}")).collect();
+        let pairs: Vec<Pair<'_>> = texts.iter().rev().map(|text| (text.as_str(), "value")).collect();
+        for len in 0..=16 {
+            let mut list = TagList::default();
+            list.set_slice(&pairs[..len]);
+            let kept = list.kept();
+            let order = kept.order_of(&list);
+            assert_eq!(order.is_some(), len <= 15, "{len} tags");
+            assert!(order.is_none_or(|order| kept.are_in(order, &list)), "{len} tags");
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Values become lines. Pure: no socket, clock or thread is known here.
+
+pub(crate) mod clean;
+mod dialect;
+mod dogstatsd;
+mod embedded;
+mod group;
+mod number;
+mod protocol;
+mod sent_as;
+mod serverless;
+mod spelling;
+mod statsd;
+mod summary;
+mod tags;
+
+pub use self::dialect::{Dialect, Weights};
+pub use self::protocol::Protocol;
+
+pub(crate) use self::dialect::Grammar;
+pub(crate) use self::group::{Group, groups};
+pub(crate) use self::number::split_counts;
+pub(crate) use self::sent_as::SentAs;
+pub(crate) use self::spelling::{Spelled, Spelling};
+pub(crate) use self::summary::{SUFFIXES, summary};
+pub(crate) use self::tags::OwnTags;
+
+use self::clean::MAX_NAME;
+use crate::mailbox::record::Member;
+use crate::task_id::TaskIdOn;
+use crate::vocabulary::event::{Cuts, Event, ServiceCheck};
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::Tags;
+use crate::wire::origin::Origin;
+
+/// What stands around the number of a line, rendered once a context.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    // `shop.jobs.done:`, or with tags `shop.jobs.done;queue=within_1_minute;task_id=0042:`
+    head: Vec<u8>,
+    // `|#queue:within_1_minute,task_id:0042`
+    tail: Vec<u8>,
+    // `|c`
+    code: &'static [u8],
+}
+
+impl Line {
+    /// Bytes of a line but its numbers, more or less.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.head.len() + self.tail.len() + "|d|@0.0625\n".len()
+    }
+}
+
+/// How values are written for one agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) dialect: Dialect,
+    pub(crate) protocol: Protocol,
+    /// In place of the dialect's own.
+    pub(crate) weights: Option<Weights>,
+    pub(crate) sent_as: SentAs,
+    /// Whether values below 0 of what is spread are sent, in place of what the dialect does by itself.
+    pub(crate) negative_values: Option<bool>,
+    pub(crate) task_id_in_names: bool,
+}
+
+/// What stands on every line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Globals<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) tags: &'a [(String, String)],
+    pub(crate) task_id_key: &'a str,
+    pub(crate) task_id: &'a str,
+    pub(crate) task_id_on: TaskIdOn,
+    pub(crate) origin: &'a Origin,
+}
+
+/// Turns values into the lines of one dialect.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    grammar: &'static dyn Grammar,
+    format: Format,
+    prefix: String,
+    // How much of the prefix stands before the task id.
+    own_prefix_len: usize,
+    task_id_key: String,
+    task_id: String,
+    // Cleaned, in the order they are written, the task id last.
+    globals: Vec<(String, String)>,
+    task_id_on: TaskIdOn,
+    // `|c:ci-5a3f`
+    origin: Vec<u8>,
+    // Tags left out so far: an empty or a reserved key.
+    refused_tags: u64,
+    // Events and service checks so far of which a text was cut.
+    truncated_texts: u64,
+    buffer: Vec<u8>,
+    // What follows the numbers of the line under way.
+    ending: Vec<u8>,
+}
+
+/// One or more lines that must travel in one packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) count: u64,
+}
+
+impl Encoder {
+    pub(crate) fn new(format: Format, globals: Globals<'_>) -> Self {
+        let mut encoder = Self {
+            grammar: format.dialect.grammar(),
+            format,
+            prefix: String::new(),
+            own_prefix_len: 0,
+            task_id_key: globals.task_id_key.to_owned(),
+            task_id: globals.task_id.to_owned(),
+            globals: Vec::new(),
+            task_id_on: globals.task_id_on,
+            origin: Vec::new(),
+            refused_tags: 0,
+            truncated_texts: 0,
+            buffer: Vec::new(),
+            ending: Vec::new(),
+        };
+        if encoder.grammar.is_dogstatsd() {
+            globals.origin.write_fields(format.protocol, &mut encoder.origin);
+        }
+        encoder.prefix = clean::name(globals.prefix.trim_end_matches('.'));
+        if !encoder.prefix.is_empty() {
+            encoder.prefix.push('.');
+        }
+        encoder.own_prefix_len = encoder.prefix.len();
+        (encoder.globals, encoder.refused_tags) =
+            encoder.clean_tags(globals.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        encoder.rename(globals.task_id);
+        encoder
+    }
+
+    /// Puts a task id in the place of the one that there was. The one place where it is added.
+    pub(crate) fn rename(&mut self, task_id: &str) {
+        self.prefix.truncate(self.own_prefix_len);
+        if self.format.task_id_in_names {
+            self.prefix.push_str("task_");
+            self.prefix.push_str(task_id);
+            self.prefix.push('.');
+        }
+        task_id.clone_into(&mut self.task_id);
+        self.globals.retain(|(key, _)| *key != self.task_id_key);
+        self.globals.push((self.task_id_key.clone(), task_id.to_owned()));
+    }
+
+    pub(crate) fn weights(&self) -> Weights {
+        self.format.weights.unwrap_or_else(|| self.grammar.weights())
+    }
+
+    /// Whether values that were seen equally often can share a line.
+    pub(crate) fn packs_values(&self) -> bool {
+        self.grammar.is_dogstatsd() && self.format.protocol.packs_values()
+    }
+
+    /// Whether a value can carry the time at which it was taken.
+    pub(crate) fn has_timestamps(&self) -> bool {
+        self.grammar.has_timestamps() && self.format.protocol.has_timestamps()
+    }
+
+    /// Whether a value of a distribution can be told to the dialect's servers.
+    pub(crate) fn takes(&self, value: f64) -> bool {
+        let below_0 = || self.format.negative_values.unwrap_or_else(|| self.grammar.takes_negative_values());
+        // Summaries are of gauges.
+        value >= 0.0 || below_0() || self.weights() == Weights::Summaries
+    }
+
+    /// Whether the values of a line are read as milliseconds, whatever the metric is called. Datadog takes them as they are.
+    pub(crate) fn writes_milliseconds(&self, line: &Line) -> bool {
+        line.code == sent_as::MILLISECONDS
+            && !self.grammar.is_dogstatsd()
+            && self.weights() != Weights::Summaries
+    }
+
+    /// What stands around the numbers of a line of a context, whose metric's name is followed by `suffix`. The line's
+    /// own kind says whether it carries the task id.
+    pub(crate) fn line(&self, name: &str, suffix: &str, own: &OwnTags, kind: Kind) -> Line {
+        let with_task_id = self.carries_task_id(kind, own.without_task_id);
+        self.line_of(self.full_name(name, suffix, with_task_id), &own.pairs, with_task_id, kind)
+    }
+
+    /// Whether a line of a kind carries the task id.
+    fn carries_task_id(&self, kind: Kind, without_task_id: bool) -> bool {
+        !without_task_id && self.task_id_on.includes(kind)
+    }
+
+    /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
+    pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
+        let own = self.counted_tags(tags.iter());
+        self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), &own, true, Kind::Counter)
+    }
+
+    /// A gauge of the client's own, in all dialects under the same name.
+    pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
+        let own = self.counted_tags(tags.iter());
+        self.line_of(format!("tasktag.{name}"), &own, true, Kind::Gauge)
+    }
+
+    fn full_name(&self, name: &str, suffix: &str, with_task_id: bool) -> String {
+        let mut full = self.prefix.clone();
+        if !with_task_id {
+            full.truncate(self.own_prefix_len);
+        }
+        full.push_str(&clean::name(name));
+        clean::start_with_letter(&mut full);
+        full.truncate(MAX_NAME - suffix.len());
+        full.push_str(suffix);
+        full
+    }
+
+    fn line_of(&self, name: String, own: &[(String, String)], with_task_id: bool, kind: Kind) -> Line {
+        let all = self.with_globals(own, with_task_id);
+        let (mut head, mut tail) = (name.into_bytes(), Vec::new());
+        self.grammar.tags_in_name(&all, &mut head);
+        head.push(b':');
+        self.grammar.tags_at_end(&all, &mut tail);
+        tail.extend_from_slice(&self.origin);
+        Line { head, tail, code: self.format.sent_as.code(kind) }
+    }
+
+    pub(crate) fn take_refused_tags(&mut self) -> u64 {
+        std::mem::take(&mut self.refused_tags)
+    }
+
+    pub(crate) fn take_truncated_texts(&mut self) -> u64 {
+        std::mem::take(&mut self.truncated_texts)
+    }
+
+    /// A gauge's level.
+    pub(crate) fn gauge(&mut self, line: &Line, value: f64) -> Lines<'_> {
+        self.buffer.clear();
+        // There `-5` means "subtract 5", so the gauge is set to 0 first, in the same packet.
+        let by_difference = value < 0.0 && self.grammar.signed_gauges_are_differences();
+        if by_difference {
+            self.push(line, |out| out.push(b'0'));
+        }
+        self.push(line, |out| number::float(value, out));
+        Lines { bytes: &self.buffer, count: 1 + u64::from(by_difference) }
+    }
+
+    /// A counter's difference, of less than 2^64 in size.
+    pub(crate) fn count(&mut self, line: &Line, n: impl Into<i128>) -> Lines<'_> {
+        let n = n.into();
+        self.buffer.clear();
+        self.push(line, |out| {
+            if n < 0 {
+                out.push(b'-');
+            }
+            number::integer(u64::try_from(n.unsigned_abs()).unwrap_or(u64::MAX), out);
+        });
+        Lines { bytes: &self.buffer, count: 1 }
+    }
+
+    /// A gauge's level at a time, in seconds since 1970.
+    pub(crate) fn gauge_at(&mut self, line: &Line, value: f64, seconds: u64) -> Lines<'_> {
+        self.push_at(line, |out| number::float(value, out), seconds)
+    }
+
+    /// A counter's difference at a time, in seconds since 1970.
+    pub(crate) fn count_at(&mut self, line: &Line, n: u64, seconds: u64) -> Lines<'_> {
+        self.push_at(line, |out| number::integer(n, out), seconds)
+    }
+
+    /// As many of `values`, each seen `weight` times, as a line of `room` bytes holds, but at least one; and how many
+    /// that were.
+    pub(crate) fn values(
+        &mut self,
+        line: &Line,
+        values: &[f64],
+        weight: u64,
+        room: usize,
+    ) -> (Lines<'_>, usize) {
+        self.ending.clear();
+        self.ending.extend_from_slice(line.code);
+        if weight > 1 {
+            self.ending.extend_from_slice(b"|@");
+            number::float(number::rate(weight), &mut self.ending);
+        }
+        self.ending.extend_from_slice(&line.tail);
+        self.ending.push(b'\n');
+        let most = if self.packs_values() { values.len() } else { 1 };
+        let out = &mut self.buffer;
+        out.clear();
+        out.extend_from_slice(&line.head);
+        let mut taken = 0;
+        for value in values.iter().take(most) {
+            let end = out.len();
+            if taken > 0 {
+                out.push(b':');
+            }
+            number::float(*value, out);
+            if taken > 0 && out.len() + self.ending.len() > room {
+                out.truncate(end);
+                break;
+            }
+            taken += 1;
+        }
+        out.extend_from_slice(&self.ending);
+        (Lines { bytes: &self.buffer, count: 1 }, taken)
+    }
+
+    /// A set's member, or why it has no line.
+    pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Result<Lines<'_>, Unencodable> {
+        if !self.grammar.has_sets() {
+            return Err(Unencodable::Unsupported);
+        }
+        let member = self.grammar.member(member.as_str());
+        if member.is_empty() {
+            return Err(Unencodable::Empty);
+        }
+        self.buffer.clear();
+        self.push(line, |out| out.extend_from_slice(member.as_bytes()));
+        Ok(Lines { bytes: &self.buffer, count: 1 })
+    }
+
+    fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>)) {
+        let out = &mut self.buffer;
+        out.extend_from_slice(&line.head);
+        value(out);
+        out.extend_from_slice(line.code);
+        out.extend_from_slice(&line.tail);
+        out.push(b'\n');
+    }
+
+    fn push_at(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>), seconds: u64) -> Lines<'_> {
+        self.buffer.clear();
+        self.push(line, value);
+        self.buffer.pop();
+        self.buffer.extend_from_slice(b"|T");
+        number::integer(seconds, &mut self.buffer);
+        self.buffer.push(b'\n');
+        Lines { bytes: &self.buffer, count: 1 }
+    }
+
+    /// An event in up to `room` bytes if its texts can be cut to that, or why it has no line.
+    pub(crate) fn event(&mut self, event: &Event, room: usize) -> Result<Lines<'_>, Unencodable> {
+        let fields = self.render_fields(&event.tags);
+        self.buffer.clear();
+        let is_cut = self.grammar.event(event, &fields, room, &mut self.buffer)?;
+        Ok(self.said(event.cuts, is_cut))
+    }
+
+    /// A service check in up to `room` bytes if its message can be cut to that, or why it has no line.
+    pub(crate) fn service_check(
+        &mut self,
+        check: &ServiceCheck,
+        room: usize,
+    ) -> Result<Lines<'_>, Unencodable> {
+        let fields = self.render_fields(&check.tags);
+        self.buffer.clear();
+        let is_cut = self.grammar.service_check(check, &fields, room, &mut self.buffer)?;
+        Ok(self.said(check.cuts, is_cut))
+    }
+
+    /// The line of an event or a service check, of which something was cut before or is now.
+    fn said(&mut self, before: Cuts, is_cut: bool) -> Lines<'_> {
+        self.refused_tags += before.tags;
+        self.truncated_texts += u64::from(before.text || is_cut);
+        Lines { bytes: &self.buffer, count: 1 }
+    }
+
+    fn render_fields(&mut self, tags: &[(String, String)]) -> Vec<u8> {
+        let own = self.counted_tags(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let mut out = Vec::new();
+        self.grammar.tags_at_end(&self.with_globals(&own, true), &mut out);
+        out.extend_from_slice(&self.origin);
+        out
+    }
+}
+
+/// Why an event, a service check or a set's member has no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unencodable {
+    /// It has no title or no name, or is the empty member.
+    Empty,
+    /// The dialect has no such thing.
+    Unsupported,
+}

@@ -1,0 +1,131 @@
+//! What is left of names and tags, so that nothing can forge a line, a field or a tag.
+
+use crate::mailbox::record::Member;
+use crate::task_id::TASK_ID_KEY;
+
+/// A name, in bytes; Datadog takes no longer one.
+pub(super) const MAX_NAME: usize = 200;
+/// A tag's key or value, in characters.
+pub(super) const MAX_TAG_PART: usize = 100;
+/// A tag with its colon, in characters; Datadog takes no longer one.
+pub(super) const MAX_TAG: usize = 200;
+
+/// `raw` with every character that may not stay replaced by `_`.
+pub(super) fn text(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    raw.chars().map(|c| if stays(c) { c } else { '_' }).collect()
+}
+
+/// Whether a character stays in names, and in the keys and values of tags, in every dialect.
+pub(super) fn is_kept_everywhere(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
+}
+
+/// A metric's or a check's name.
+pub(super) fn name(raw: &str) -> String {
+    text(raw, is_kept_everywhere)
+}
+
+/// A name that starts otherwise is refused by backends, and one that starts with `_sc` is read as a service check.
+pub(super) fn start_with_letter(name: &mut String) {
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        name.insert_str(0, "m_");
+    }
+}
+
+/// A name that stands alone: started with a letter, and cut.
+pub(super) fn whole_name(raw: &str) -> String {
+    let mut name = name(start(raw, MAX_NAME));
+    start_with_letter(&mut name);
+    name.truncate(MAX_NAME);
+    name
+}
+
+/// A part of a tag.
+pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    text(start(raw, MAX_TAG_PART), stays)
+}
+
+/// The first characters of a text.
+pub(super) fn start(raw: &str, characters: usize) -> &str {
+    raw.char_indices().nth(characters).and_then(|(end, _)| raw.get(..end)).unwrap_or(raw)
+}
+
+/// A set's member. One that can't stand as it is becomes its hash, as one that is too long does: members that differ
+/// have to be written differently, or the server counts too few.
+pub(super) fn member(raw: &str, stays: impl Fn(char) -> bool) -> String {
+    if raw.chars().all(stays) { raw.to_owned() } else { Member::hashed(raw).as_str().to_owned() }
+}
+
+/// Cuts a value that is too long with its key, which only the longest are.
+pub(super) fn fit(key: &str, value: &mut String) {
+    let room = MAX_TAG.saturating_sub(key.chars().count() + 1);
+    if let Some((end, _)) = value.char_indices().nth(room) {
+        value.truncate(end);
+    }
+}
+
+/// Whether a backend, which writes keys in lower case, would see a second task id in this one.
+#[allow(dead_code, reason = "not every build has a neighbour that adds the id by itself")]
+pub(crate) fn becomes_task_id(key: &str) -> bool {
+    becomes(key, TASK_ID_KEY)
+}
+
+/// Whether a backend, which writes keys in lower case, would see the key of the task id in this one.
+pub(super) fn becomes(key: &str, task_id_key: &str) -> bool {
+    // By Unicode: `K` of Kelvin is a `k`, and `İ` is an `i`, to some with a dot above it.
+    let lower =
+        |key: &str| key.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}').collect::<Vec<_>>();
+    key.len() >= task_id_key.len() && lower(key) == lower(task_id_key)
+}
+
+/// A text of several lines, in one: `\r\n`, `\n` and `\r` become the two characters `\n`.
+pub(super) fn one_line(raw: &str) -> String {
+    raw.replace("\r\n", "\\n").replace(['\n', '\r'], "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_letters_digits_and_three_marks() {
+        assert_eq!(name("a-b_c.D9"), "a-b_c.D9");
+        assert_eq!(name("x:1|c\ny é#@,;=[]"), "x_1_c_y_________");
+        for (given, made) in [("5xx", "m_5xx"), ("_sc.x", "m__sc.x"), ("", "m_"), ("ok", "ok")] {
+            let mut name = given.to_owned();
+            start_with_letter(&mut name);
+            assert_eq!(name, made);
+        }
+    }
+
+    #[test]
+    fn tags_are_cut_between_characters() {
+        assert_eq!(tag(&"ü".repeat(200), char::is_alphanumeric), "ü".repeat(MAX_TAG_PART));
+    }
+
+    #[test]
+    fn a_tag_is_cut_to_200_characters_with_its_colon() {
+        for (key, value, kept) in [(100, 100, 99), (100, 99, 99), (99, 100, 100), (1, 100, 100), (101, 0, 0)]
+        {
+            let mut value = "ü".repeat(value);
+            fit(&"ö".repeat(key), &mut value);
+            assert_eq!(value, "ü".repeat(kept));
+        }
+    }
+
+    #[test]
+    fn a_task_id_is_one_in_any_case() {
+        for key in ["task_id", "TASK_ID", "tas\u{212a}_id", "task_\u{130}d", "TAS\u{212a}_\u{130}D"] {
+            assert!(becomes_task_id(key), "{key}");
+        }
+        // A long `s` and an `i` without a dot are lower case already, and letters of their own.
+        for key in ["", "task", "task_ids", "a_task_id", "ta\u{17f}k_id", "task_\u{131}d"] {
+            assert!(!becomes_task_id(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn line_breaks_become_two_characters() {
+        assert_eq!(one_line("a\r\nb\nc\rd"), "a\\nb\\nc\\nd");
+    }
+}

@@ -1,0 +1,274 @@
+//! Whatever can be written to: standard output, a file, a pipe, a program's own [`Write`].
+
+use super::patience::Patience;
+use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn, WRITE_TIMEOUT};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::fmt;
+#[cfg(unix)]
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+#[cfg(unix)]
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+/// A writer in a client's settings. Clones are the same one, until [`release`](Self::release).
+#[derive(Clone)]
+pub(crate) struct SharedWriter {
+    output: Weak<Mutex<Output>>,
+    // `None` in the settings of a running client: the worker keeps it there, for as long as it lives. What the writer holds
+    // may be the client itself, and that has the settings.
+    kept: Option<Arc<Mutex<Output>>>,
+}
+
+pub(crate) struct Output {
+    // Gone only while this is dropped.
+    writer: Option<Box<dyn Write + Send>>,
+    // A packet was written in part: the next one begins on a new line.
+    torn: bool,
+}
+
+impl SharedWriter {
+    pub(crate) fn new(writer: impl Write + Send + 'static) -> Self {
+        let output = Arc::new(Mutex::new(Output { writer: Some(Box::new(writer)), torn: false }));
+        Self { output: Arc::downgrade(&output), kept: Some(output) }
+    }
+
+    /// From now on others keep the writer: until they have it, whoever has what this returns.
+    pub(crate) fn release(&mut self) -> Option<impl Sized + use<>> {
+        self.kept.take()
+    }
+}
+
+/// Does something with the writer. One that panics is a writer that failed.
+fn catch(output: &Mutex<Output>, act: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
+    let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+    let panicked = |_| Err(io::Error::other("the writer panicked"));
+    catch_unwind(AssertUnwindSafe(|| act(&mut output))).unwrap_or_else(panicked)
+}
+
+impl Output {
+    fn write(&mut self, packet: &[u8]) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if self.torn {
+            writer.write_all(b"\n")?;
+            self.torn = false;
+        }
+        let mut rest = packet;
+        while !rest.is_empty() {
+            match writer.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.torn = !rest.is_empty();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // What a writer holds may panic when it is dropped.
+        let writer = self.writer.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(writer)));
+    }
+}
+
+impl fmt::Debug for SharedWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWriter").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").finish_non_exhaustive()
+    }
+}
+
+/// Standard output, as it is under its number at that moment, without std's rule that one which is closed takes everything.
+struct Stdout;
+
+impl Write for Stdout {
+    #[cfg(unix)]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Locked, so that no line of the program's ends up within one.
+        let mut stdout = io::stdout().lock();
+        stdout.flush()?;
+        File::from(stdout.as_fd().try_clone_to_owned()?).write(bytes)
+    }
+
+    #[cfg(not(unix))]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+/// Packets, or nothing where the writer is to flush.
+#[derive(Debug, Default)]
+struct Job {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Job {
+    /// Writes packets up to the first that fails, and says how many they were.
+    fn act(&self, output: &Mutex<Output>) -> (usize, io::Result<()>) {
+        let mut written = 0;
+        let result = catch(output, |output| {
+            if self.ends.is_empty() {
+                return output.writer.as_mut().map_or(Ok(()), Write::flush);
+            }
+            for packet in Packets::new(&self.bytes, 0, &self.ends).iter() {
+                output.write(packet)?;
+                written += 1;
+            }
+            Ok(())
+        });
+        (written, result)
+    }
+}
+
+/// What was handed over, how much of it was done, and why it was not all.
+type Answer = (Job, (usize, io::Result<()>));
+
+/// Hands packets to a thread of its own that writes them: a writer may take as long as it likes, and the worker may not.
+/// What it did not take in time counts as lost, though it may come out later.
+#[derive(Debug)]
+pub(crate) struct WriterTransport {
+    output: Option<Arc<Mutex<Output>>>,
+    name: &'static str,
+    thread: Option<(Sender<Job>, Receiver<Answer>)>,
+    // Used again and again.
+    spare: Job,
+    // The thread has something in hand that nobody waits for any more.
+    is_behind: bool,
+    patience: Patience,
+    failure: Option<Failure>,
+}
+
+impl WriterTransport {
+    /// To a client's writer. One that is gone with an earlier worker takes nothing.
+    pub(crate) fn new(writer: &SharedWriter) -> Self {
+        Self::named(writer.output.upgrade(), "custom")
+    }
+
+    pub(crate) fn stdout() -> Self {
+        Self::named(SharedWriter::new(Stdout).kept, "stdout")
+    }
+
+    fn named(output: Option<Arc<Mutex<Output>>>, name: &'static str) -> Self {
+        Self {
+            output,
+            name,
+            thread: None,
+            spare: Job::default(),
+            is_behind: false,
+            patience: Patience::new(),
+            failure: None,
+        }
+    }
+
+    fn start(&mut self) {
+        let Some(output) = self.output.clone() else { return };
+        let ((jobs, to_do), (answers, done)) = (bounded::<Job>(1), bounded(1));
+        let started = crate::process::thread::spawn("tasktag-writer", move || {
+            for job in to_do {
+                let done = job.act(&output);
+                if answers.send((job, done)).is_err() {
+                    return;
+                }
+            }
+        });
+        match started {
+            Ok(_) => self.thread = Some((jobs, done)),
+            Err(error) => self.failure = Some(Failure::Refused(error)),
+        }
+    }
+
+    /// Has the thread do something, and says how much of it was done and whether that was all; `None` where it had no time
+    /// for it.
+    fn ask(&mut self, fill: impl FnOnce(&mut Job)) -> Option<(usize, bool)> {
+        if self.thread.is_none() {
+            self.start();
+        }
+        let (jobs, answers) = self.thread.as_ref()?;
+        self.failure = Some(Failure::Late("the writer did not return in time"));
+        if self.is_behind {
+            let (job, _) = self.patience.spend(|left| answers.recv_timeout(left)).ok()?;
+            self.is_behind = false;
+            self.spare = job;
+        }
+        // Handed over without time to see what becomes of it, it would count as lost.
+        self.patience.left()?;
+        let mut job = std::mem::take(&mut self.spare);
+        job.bytes.clear();
+        job.ends.clear();
+        fill(&mut job);
+        self.is_behind = true;
+        jobs.send(job).ok()?;
+        let (job, (written, result)) = self.patience.spend(|left| answers.recv_timeout(left)).ok()?;
+        self.is_behind = false;
+        self.spare = job;
+        let all = result.is_ok();
+        self.failure = result.err().map(Failure::Refused);
+        Some((written, all))
+    }
+}
+
+impl Transport for WriterTransport {
+    fn begin(&mut self, turn: Turn) {
+        self.patience.renew(turn);
+    }
+
+    fn send(&mut self, packets: Packets<'_>) -> Delivery {
+        let written = self.ask(|job| {
+            job.bytes.extend_from_slice(packets.as_bytes());
+            let mut end = 0;
+            job.ends.extend(packets.iter().map(|packet| {
+                end += packet.len();
+                end
+            }));
+        });
+        let (taken, lost) = match written {
+            None => (0, packets.len()),
+            Some((written, all)) => (written, usize::from(!all)),
+        };
+        // What was written may still be in a buffer.
+        Delivery { lost, doubtful: true, ..Delivery::taken(taken) }
+    }
+
+    /// A flush that fails loses what is in doubt; one that is not over by now has all the time that it wants.
+    fn last_was_refused(&mut self) -> bool {
+        self.ask(|_| {}).is_some_and(|(_, all)| !all)
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    fn most_packets(&self) -> usize {
+        MAX_PACKETS
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl Drop for WriterTransport {
+    /// The writer is gone when the client is, unless it takes too long.
+    fn drop(&mut self) {
+        let Some((jobs, answers)) = self.thread.take() else { return };
+        drop((jobs, self.output.take()));
+        let deadline = Instant::now() + WRITE_TIMEOUT;
+        while answers.recv_deadline(deadline).is_ok() {}
+    }
+}

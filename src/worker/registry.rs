@@ -1,0 +1,324 @@
+//! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
+
+mod room;
+
+use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
+use crate::context::Context;
+use crate::context::index::Index;
+use crate::context::keeper::{IdleGauges, Keepers, Tidying};
+use crate::process::clock::Clock;
+use crate::worker::aggregate::{Aggregate, Timed};
+use crate::worker::route::{Rendered, Route};
+use std::mem;
+use std::sync::Arc;
+
+/// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval. Not a
+/// gauge, which has something to send as long as it is known.
+pub(crate) const IDLE_FLUSHES: u32 = 150;
+
+/// The same if there was no room for another context. A gauge leaves after as many at the earliest.
+pub(crate) const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
+
+/// All contexts, owned by the worker.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    contexts: Vec<Tracked>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    context: Arc<Context>,
+    // For each route; rendered at the first flush.
+    lines: Vec<Rendered>,
+    // Bits of the level that was reported last.
+    reported: Option<u64>,
+    // What a counter's last report spoke of.
+    counted: Counted,
+    occupied: Reading,
+    idle_flushes: u32,
+    // At the last flush that found it in use.
+    used_at: u64,
+    // It was called by name, and outlives its handles for that reason.
+    by_name: bool,
+}
+
+/// What a flush works with.
+#[derive(Debug)]
+pub(crate) struct Flush<'a> {
+    pub(crate) clock: &'a Clock,
+    pub(crate) index: &'a Index,
+    pub(crate) keepers: &'a Keepers,
+    pub(crate) routes: &'a mut [Route],
+    pub(crate) aggregate: &'a mut Aggregate,
+    pub(crate) now: u64,
+    pub(crate) idle_gauges: IdleGauges,
+}
+
+/// Whether a context is still wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// A handle is held, there was a call by name since the last flush, or it is a gauge that was called by name before.
+    Live,
+    /// Nobody uses it, but it may be called again, or a thread that remembers it be in the middle of a call.
+    Idle,
+    /// It is out of the index, and no thread remembers it: this is its last flush.
+    Gone,
+}
+
+impl Registry {
+    /// The contexts of a client in a forked child, without the values that they were born with.
+    pub(crate) fn inherited(contexts: Vec<Arc<Context>>, clock: &Clock) -> Self {
+        Self { contexts: contexts.into_iter().map(|context| Tracked::inherited(context, clock)).collect() }
+    }
+
+    /// Takes on new contexts.
+    pub(crate) fn welcome(&mut self, arrivals: Vec<Arc<Context>>) {
+        self.contexts.extend(arrivals.into_iter().map(Tracked::new));
+    }
+
+    /// Reports every context, and forgets those that nobody holds.
+    pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
+        let crowd = flush.index.take_crowd();
+        // Before anybody looks who was called.
+        flush.index.pass_on_calls();
+        // What they let go of is reported once more, and has made room by the next flush.
+        flush.keepers.tidy(Tidying {
+            now: flush.now,
+            crowd: crowd.as_ref(),
+            idle_gauges: flush.idle_gauges,
+            index: flush.index,
+        });
+        if let Some(crowd) = &crowd {
+            self.make_room(crowd, flush.index, flush.keepers);
+        }
+        self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
+    }
+
+    /// Renders all lines again: the task id has changed.
+    pub(crate) fn render_anew(&mut self, routes: &mut [Route]) {
+        for tracked in self.contexts.iter_mut().filter(|tracked| !tracked.lines.is_empty()) {
+            tracked.render(routes);
+        }
+        // The tags that are left out were counted when they first were.
+        routes.iter_mut().for_each(Route::forget_refused_tags);
+    }
+
+    /// Takes what is in the cells without reporting it, and says how many values that were.
+    pub(crate) fn take_values(&mut self) -> u64 {
+        self.contexts.iter_mut().map(Tracked::take_values).fold(0, u64::wrapping_add)
+    }
+}
+
+impl Tracked {
+    fn new(context: Arc<Context>) -> Self {
+        let occupied = match &context.cell {
+            Cell::Occupancy(cell) => cell.first_reading(),
+            _ => Reading::default(),
+        };
+        Self {
+            context,
+            lines: Vec::new(),
+            reported: None,
+            counted: Counted::default(),
+            occupied,
+            idle_flushes: 0,
+            used_at: 0,
+            by_name: false,
+        }
+    }
+
+    fn inherited(context: Arc<Context>, clock: &Clock) -> Self {
+        let mut tracked = Self::new(context);
+        tracked.take_values();
+        tracked.context.take_called();
+        tracked.context.take_registered();
+        match &tracked.context.cell {
+            Cell::Gauge(cell) => {
+                cell.start_over();
+                tracked.reported = None;
+            }
+            Cell::Occupancy(cell) => tracked.occupied = cell.start_over(clock.now()),
+            Cell::Counter(_) | Cell::Distribution(_) | Cell::Set(_) => {}
+        }
+        tracked
+    }
+
+    fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
+        // Decided before the cell is read: what is put into it until then is reported now.
+        let life = self.life(flush);
+        if self.lines.is_empty() {
+            self.render(flush.routes);
+        }
+        let lines = &self.lines;
+        let folded = self.context.take_folded();
+        if folded != 0 {
+            flush.report(lines, 0, |route, lines| route.folded(lines, folded));
+        }
+        match &self.context.cell {
+            Cell::Gauge(cell) => self.reported = flush.gauge(lines, cell, life, self.reported),
+            Cell::Counter(cell) => flush.counter(lines, cell, &mut self.counted),
+            Cell::Distribution(cell) => flush.distribution(lines, cell),
+            Cell::Set(cell) => flush.set(lines, cell),
+            Cell::Occupancy(cell) => flush.occupancy(lines, cell, &mut self.occupied),
+        }
+        life
+    }
+
+    fn render(&mut self, routes: &mut [Route]) {
+        self.lines = routes.iter_mut().map(|route| route.render(&self.context)).collect();
+    }
+
+    fn life(&mut self, flush: &Flush<'_>) -> Life {
+        let called = self.context.take_called();
+        let is_gauge = matches!(self.context.cell, Cell::Gauge(_));
+        let is_held = self.context.is_held();
+        // Whoever dropped a gauge's last handle ended it, unless it was called since.
+        let was_dropped = !is_held && self.context.take_registered() && is_gauge;
+        self.by_name = called || self.by_name && !was_dropped;
+        if called || is_held {
+            (self.idle_flushes, self.used_at) = (0, flush.now);
+            return Life::Live;
+        }
+        self.idle_flushes = self.idle_flushes.saturating_add(1);
+        if !self.context.is_retired() {
+            let is_wanted = self.is_wanted(flush);
+            if is_wanted && is_gauge {
+                return Life::Live;
+            }
+            if !is_wanted {
+                flush.index.remove(&self.context);
+            }
+        }
+        // A thread that remembers a retired context may be in the middle of a call: its value is waited for.
+        let forgotten = self.context.is_retired() && Arc::get_mut(&mut self.context).is_some();
+        if forgotten { Life::Gone } else { Life::Idle }
+    }
+
+    /// Whether it stays although nobody uses it.
+    fn is_wanted(&self, flush: &Flush<'_>) -> bool {
+        let is_lasting = self.is_lasting_gauge();
+        let is_late =
+            matches!(self.context.cell, Cell::Gauge(_)) && flush.idle_gauges.end(self.used_at, flush.now);
+        self.by_name && (is_lasting || self.idle_flushes < IDLE_FLUSHES) && !is_late
+    }
+
+    /// Whether it is a gauge with a level that stays as long as there is room. What stands for many values, or for one that
+    /// may lose its place, does not: nobody would ever set it again.
+    fn is_lasting_gauge(&self) -> bool {
+        matches!(&self.context.cell, Cell::Gauge(cell) if !self.context.is_bounded && cell.value().is_some())
+    }
+
+    fn take_values(&mut self) -> u64 {
+        match &self.context.cell {
+            Cell::Gauge(cell) => {
+                let level = cell.value().map(f64::to_bits);
+                let unreported = level.is_some() && level != self.reported;
+                self.reported = level;
+                u64::from(unreported)
+            }
+            Cell::Counter(cell) => u64::from(added(cell, &mut self.counted) != 0),
+            Cell::Distribution(cell) => {
+                let mut values = 0;
+                cell.take(|_, n| values = u64::wrapping_add(values, n));
+                values
+            }
+            Cell::Set(_) | Cell::Occupancy(_) => 0,
+        }
+    }
+}
+
+/// What was counted since `counted`, which moves on.
+fn added(cell: &CounterCell, counted: &mut Counted) -> i128 {
+    let now = cell.counted();
+    now.since(mem::replace(counted, now))
+}
+
+impl Flush<'_> {
+    /// Reports `values` to every agent. Each has taken them in before the first is served, so that all books show them
+    /// if that fails.
+    fn report(&mut self, lines: &[Rendered], values: u64, put: impl Fn(&mut Route, &Rendered)) {
+        for (route, lines) in self.routes.iter_mut().zip(lines) {
+            route.take_in(values);
+            route.taken.note(lines.kind, values);
+        }
+        for (route, lines) in self.routes.iter_mut().zip(lines) {
+            put(route, lines);
+        }
+    }
+
+    /// Returns what is now the level that was reported last.
+    fn gauge(
+        &mut self,
+        lines: &[Rendered],
+        cell: &Arc<GaugeCell>,
+        life: Life,
+        reported: Option<u64>,
+    ) -> Option<u64> {
+        let timed = self.aggregate.levels.take(cell);
+        if !timed.is_empty() {
+            self.report(lines, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
+        }
+        // Taken whatever comes of it: it belongs to this interval. A gauge that is absent by now reports neither.
+        let highest = cell.take_peak();
+        let level = cell.value()?;
+        let is_old = reported == Some(level.to_bits()) && highest.is_none_or(|highest| highest <= level);
+        // What nobody holds any more is reported if it never was, and not again.
+        if life != Life::Live && is_old {
+            return reported;
+        }
+        self.report(lines, 1, |route, lines| route.gauge(&lines.main, level));
+        if cell.keeps_peak() {
+            // The interval began with the level that was reported last.
+            let earlier = reported.map_or(level, f64::from_bits);
+            let peak = highest.unwrap_or(level).max(level).max(earlier);
+            self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak));
+        }
+        Some(level.to_bits())
+    }
+
+    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, counted: &mut Counted) {
+        let timed = self.aggregate.counts.take(cell);
+        if !timed.is_empty() {
+            self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
+        }
+        // Not before: what is out of the cell and on nobody's desk is lost unseen if the report above fails.
+        let n = added(cell, counted);
+        if n != 0 {
+            self.report(lines, 1, |route, lines| route.count(&lines.main, n));
+        }
+    }
+
+    fn distribution(&mut self, lines: &[Rendered], cell: &Arc<Buckets>) {
+        let mut values = Vec::new();
+        cell.take(|value, n| values.push((value, n)));
+        self.aggregate.take_overflow(cell, &mut values);
+        if !values.is_empty() {
+            let n = values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add);
+            let unit = cell.unit.get();
+            self.report(lines, n, |route, lines| route.values(lines, &values, unit));
+        }
+    }
+
+    fn set(&mut self, lines: &[Rendered], cell: &Arc<SetCell>) {
+        let members = self.aggregate.take_members(cell);
+        if !members.is_empty() {
+            let times = members.iter().map(|(_, times)| times).sum();
+            self.report(lines, times, |route, lines| route.members(&lines.main, &members));
+        }
+    }
+
+    fn occupancy(&mut self, lines: &[Rendered], cell: &OccupancyCell, occupied: &mut Reading) {
+        let last = *occupied;
+        let mut reading = cell.read(last, || self.clock.now());
+        let busy = reading.take_busy(last);
+        // Before anything is reported: if that fails, its interval is lost with it, and the next is whole.
+        *occupied = reading;
+        self.report(lines, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
+        self.report(lines, 1, |route, lines| route.gauge(&lines.peak, reading.peak as f64));
+        let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
+        if room > 0.0 {
+            let utilization = busy as f64 / room;
+            self.report(lines, 1, |route, lines| route.gauge(&lines.utilization, utilization));
+        }
+    }
+}

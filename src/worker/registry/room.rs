@@ -1,0 +1,87 @@
+//! What leaves when there was no room for another context: first what costs nobody anything, then idle gauges, the least
+//! recently set first, and no more of them than are needed.
+
+use super::{IDLE_FLUSHES_IN_A_CROWD, Registry, Tracked};
+use crate::cell::Cell;
+use crate::context::crowd::Crowd;
+use crate::context::index::Index;
+use crate::context::keeper::{GaugeId, Keepers, SpareGauges};
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+impl Registry {
+    /// Takes contexts out of the index. Their cells are read once more at the flush that follows.
+    pub(super) fn make_room(&mut self, crowd: &Crowd, index: &Index, keepers: &Keepers) {
+        let mut missing = crowd.clone();
+        for tracked in &self.contexts {
+            if tracked.leaves_any_crowd(crowd) && index.remove(&tracked.context) {
+                missing.note_room(&tracked.context);
+            }
+        }
+        if !missing.is_any_missing() {
+            return;
+        }
+        let chosen = self.choose_gauges(missing, &keepers.spare_gauges());
+        let gauges: HashSet<_> = chosen.iter().filter_map(|tracked| tracked.gauge_id()).collect();
+        keepers.release_gauges(&gauges);
+        for tracked in chosen {
+            // Not one that was called or got a handle in the meantime.
+            index.remove(&tracked.context);
+        }
+    }
+
+    /// Gauges that may leave, as many as are needed. What one metric needs is looked for first: it is the client's gain, too.
+    fn choose_gauges(&self, mut missing: Crowd, spare: &SpareGauges) -> Vec<&Tracked> {
+        let of_use = self.contexts.iter().filter(|tracked| missing.gains_by(&tracked.context));
+        let idle = |tracked| Some((tracked, Tracked::idle_gauge(tracked, spare)?));
+        let mut gauges: Vec<_> = of_use.filter_map(idle).collect();
+        // Among those that were set last between the same two flushes, the one that was known first leaves first.
+        gauges.sort_by_key(|(_, idle_flushes)| Reverse(*idle_flushes));
+        let mut chosen = Vec::new();
+        for gains in [Crowd::metric_gains_by, Crowd::gains_by] {
+            gauges.retain(|(tracked, _)| {
+                let leaves = gains(&missing, &tracked.context);
+                if leaves {
+                    missing.note_room(&tracked.context);
+                    chosen.push(*tracked);
+                }
+                !leaves
+            });
+        }
+        chosen
+    }
+}
+
+impl Tracked {
+    /// Whether it leaves as soon as there is no room for others: nothing is sent for it that would be missed.
+    fn leaves_any_crowd(&self, crowd: &Crowd) -> bool {
+        let context = &self.context;
+        if context.is_retired() || context.is_called() || context.is_held() {
+            return false;
+        }
+        // Whoever dropped its last handle ended it: it leaves in any case.
+        let is_over = !self.by_name || matches!(context.cell, Cell::Gauge(_)) && context.is_registered();
+        let is_idle = self.idle_flushes.saturating_add(1) >= IDLE_FLUSHES_IN_A_CROWD;
+        let is_of_use = context.is_overflow() || crowd.gains_by(context);
+        is_over || is_idle && is_of_use && !self.is_lasting_gauge()
+    }
+
+    /// Flushes since a gauge was set that nobody but keepers has a handle of, if that is long enough for it to leave.
+    fn idle_gauge(&self, spare: &SpareGauges) -> Option<u32> {
+        let Cell::Gauge(cell) = &self.context.cell else { return None };
+        if !self.is_lasting_gauge() || self.context.is_retired() || self.context.is_called() {
+            return None;
+        }
+        let kept = spare.get(GaugeId::of(cell));
+        let idle_flushes = match kept {
+            Some(kept) if !self.context.is_held_beside(kept.handles) => kept.idle_flushes,
+            None if !self.context.is_held() => self.idle_flushes.saturating_add(1),
+            _ => return None,
+        };
+        (idle_flushes >= IDLE_FLUSHES_IN_A_CROWD).then_some(idle_flushes)
+    }
+
+    fn gauge_id(&self) -> Option<GaugeId> {
+        if let Cell::Gauge(cell) = &self.context.cell { Some(GaugeId::of(cell)) } else { None }
+    }
+}

@@ -1,0 +1,238 @@
+//! The way to one agent: what it understands, the packets on their way there, and its books.
+
+use crate::context::Context;
+use crate::ledger::{DropReason, Ledger};
+use crate::mailbox::record::Member;
+use crate::task_id::TaskId;
+use crate::vocabulary::event::{Event, ServiceCheck};
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::unit::TimeUnit;
+use crate::wire::encode::{
+    Encoder, Group, Line, SUFFIXES, Unencodable, Weights, groups, split_counts, summary,
+};
+use crate::wire::packet::Outbox;
+use crate::worker::aggregate::{Timed, thin};
+use crate::worker::telemetry::{Taken, Telemetry};
+use std::sync::Arc;
+
+/// Values of one distribution that a flush writes where each needs a line of its own.
+const MAX_REPEATED: u64 = 1_000;
+
+/// One agent, as the worker sees it. Every value goes to every route, and each keeps books of its own.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) encoder: Encoder,
+    pub(crate) outbox: Outbox,
+    pub(crate) telemetry: Option<Telemetry>,
+    pub(crate) taken: Taken,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+/// What a context's values become on one route, rendered at the first flush.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    pub(crate) kind: Kind,
+    pub(crate) main: Line,
+    /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
+    pub(crate) peak: Line,
+    pub(crate) utilization: Line,
+    // How often something was folded into it, if it is an overflow context.
+    folded: Option<Line>,
+    // `<name>.count`, then one for each of `SUFFIXES`; none where values are sent as they are.
+    summary: Vec<Line>,
+}
+
+impl Route {
+    pub(crate) fn render(&mut self, context: &Context) -> Rendered {
+        let (main, peak) = match context.kind {
+            Kind::Occupancy => (".in_use", ".in_use.max"),
+            _ => ("", ".max"),
+        };
+        let own = self.encoder.own_tags(&context.tags);
+        let line = |suffix, kind| self.encoder.line(&context.name, suffix, &own, kind);
+        let is_spread = matches!(context.kind, Kind::Distribution | Kind::Histogram | Kind::Timing);
+        let summary = if is_spread && self.encoder.weights() == Weights::Summaries {
+            let gauges = SUFFIXES.map(|suffix| line(suffix, Kind::Gauge));
+            [line(".count", Kind::Counter)].into_iter().chain(gauges).collect()
+        } else {
+            Vec::new()
+        };
+        let folded = context.is_overflow().then(|| line(".folded", Kind::Counter));
+        Rendered {
+            kind: context.kind,
+            main: line(main, context.kind),
+            peak: line(peak, Kind::Gauge),
+            utilization: line(".utilization", Kind::Gauge),
+            folded,
+            summary,
+        }
+    }
+
+    /// Another task id stands on whatever is rendered from now on.
+    pub(crate) fn rename(&mut self, task_id: TaskId) {
+        self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.encoder.rename(task_id.as_str());
+        self.outbox.rename(task_id);
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.rename(&mut self.encoder, self.outbox.transport_name(), task_id);
+        }
+    }
+
+    pub(crate) fn forget_refused_tags(&mut self) {
+        self.encoder.take_refused_tags();
+    }
+
+    /// Accepts values, which the calls that follow put on lines or refuse.
+    pub(crate) fn take_in(&mut self, values: u64) {
+        self.outbox.take_in(values);
+    }
+
+    pub(crate) fn gauge(&mut self, line: &Line, level: f64) {
+        self.outbox.put(self.encoder.gauge(line, level), 1);
+    }
+
+    pub(crate) fn count(&mut self, line: &Line, n: i128) {
+        self.outbox.put(self.encoder.count(line, n), 1);
+    }
+
+    /// How often something was folded into an overflow context: the client's own, and no value of a user's.
+    pub(crate) fn folded(&mut self, lines: &Rendered, times: u64) {
+        if let Some(line) = &lines.folded {
+            self.outbox.put(self.encoder.count(line, times), 0);
+        }
+    }
+
+    /// Levels that were set for a time of their own.
+    pub(crate) fn gauge_at(&mut self, line: &Line, levels: &[Timed<f64>]) {
+        for &Timed { seconds, value: level, times } in levels {
+            if self.encoder.has_timestamps() {
+                self.outbox.put(self.encoder.gauge_at(line, level, seconds), times);
+            } else {
+                // At another time it would be another statement.
+                self.outbox.refuse(DropReason::Unsupported, times);
+            }
+        }
+    }
+
+    /// What was counted at a time of its own.
+    pub(crate) fn count_at(&mut self, line: &Line, counts: &[Timed<u64>]) {
+        for &Timed { seconds, value: n, times } in counts {
+            if self.encoder.has_timestamps() {
+                self.outbox.put(self.encoder.count_at(line, n, seconds), times);
+            } else {
+                self.outbox.refuse(DropReason::Unsupported, times);
+            }
+        }
+    }
+
+    /// A distribution's values, whose unit may be known, and how often each was seen.
+    pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)], unit: Option<TimeUnit>) {
+        let unit = unit.filter(|_| self.encoder.writes_milliseconds(&lines.main));
+        let written = |value| unit.map_or(value, |unit| unit.scale().apply(value));
+        let values = values.iter().map(|&(value, n)| (written(value), n));
+        let (mut values, refused): (Vec<_>, Vec<_>) =
+            values.partition(|(value, _)| value.is_finite() && self.encoder.takes(*value));
+        self.outbox.refuse(DropReason::Invalid, total(&refused));
+        match self.encoder.weights() {
+            Weights::Rates => self.rates(&lines.main, &mut values),
+            Weights::Repeats => self.repeats(&lines.main, &mut values),
+            Weights::Summaries => self.summary(lines, &mut values),
+        }
+    }
+
+    fn rates(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
+        split_counts(values);
+        if self.encoder.packs_values() {
+            for Group { weight, values } in groups(values, line.frame_bytes()) {
+                self.pack(line, &values, weight);
+            }
+        } else {
+            for &(value, n) in &*values {
+                self.pack(line, &[value], n);
+            }
+        }
+    }
+
+    /// Puts values of one weight into as few lines as hold them.
+    fn pack(&mut self, line: &Line, mut values: &[f64], weight: u64) {
+        while !values.is_empty() {
+            let room = self.outbox.room(line.frame_bytes());
+            let (lines, taken) = self.encoder.values(line, values, weight, room);
+            self.outbox.put(lines, weight.wrapping_mul(taken as u64));
+            values = values.get(taken..).unwrap_or_default();
+        }
+    }
+
+    fn repeats(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
+        self.outbox.refuse(DropReason::Sampled, thin(values, MAX_REPEATED));
+        for &(value, n) in &*values {
+            let (encoded, _) = self.encoder.values(line, &[value], 1, usize::MAX);
+            for _ in 0..n {
+                self.outbox.put(encoded, 1);
+            }
+        }
+    }
+
+    fn summary(&mut self, lines: &Rendered, values: &mut [(f64, u64)]) {
+        let (Some((count, numbers)), Some((first, others))) = (summary(values), lines.summary.split_first())
+        else {
+            return;
+        };
+        self.outbox.put(self.encoder.count(first, count), total(values));
+        for (line, number) in others.iter().zip(numbers) {
+            self.outbox.put(self.encoder.gauge(line, number), 0);
+        }
+    }
+
+    /// A set's members and how often each was seen.
+    pub(crate) fn members(&mut self, line: &Line, members: &[(Member, u64)]) {
+        for (member, times) in members {
+            match self.encoder.member(line, member) {
+                Ok(encoded) => self.outbox.put(encoded, *times),
+                Err(why) => self.refuse(why, *times),
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        self.taken.events += 1;
+        match self.encoder.event(event, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
+            Err(why) => self.refuse(why, 1),
+        }
+    }
+
+    pub(crate) fn service_check(&mut self, check: &ServiceCheck) {
+        self.taken.service_checks += 1;
+        match self.encoder.service_check(check, self.outbox.text_room()) {
+            Ok(line) => self.outbox.put_text(line, 1),
+            Err(why) => self.refuse(why, 1),
+        }
+    }
+
+    fn refuse(&mut self, why: Unencodable, values: u64) {
+        let reason = match why {
+            Unencodable::Empty => DropReason::Invalid,
+            Unencodable::Unsupported => DropReason::Unsupported,
+        };
+        self.outbox.refuse(reason, values);
+    }
+
+    /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along,
+    /// and how many task ids are leased where that is known.
+    pub(crate) fn finish(&mut self, report_itself: bool, leased: Option<u32>) {
+        self.ledger.refused_tags.add(self.encoder.take_refused_tags());
+        self.ledger.truncated_texts.add(self.encoder.take_truncated_texts());
+        if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
+            // The flush's own packets leave first, so that they are in the stats.
+            self.outbox.write_books();
+            telemetry.flush(&self.ledger.stats(0), &self.taken, leased, &mut self.encoder, &mut self.outbox);
+        }
+        self.outbox.finish();
+        self.ledger.flushes.add(1);
+    }
+}
+
+fn total(values: &[(f64, u64)]) -> u64 {
+    values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add)
+}
