@@ -2,3 +2,4 @@
 
 pub(crate) mod notice;
 pub(crate) mod probe;
+pub(crate) mod watch_name;

@@ -13,7 +13,7 @@ mod table;
 pub(crate) use self::buckets::Buckets;
 pub(crate) use self::counter::{Counted, CounterBlock, CounterCell, CounterGrid};
 pub(crate) use self::gauge::GaugeCell;
-pub(crate) use self::lane::{forget_others as forget_other_lanes, prepare as prepare_lanes};
+pub(crate) use self::lane::AT_FORK;
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
 pub(crate) use self::table::{bucket_of, countable, is_countable};
 

@@ -181,7 +181,8 @@ pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource
 pub use crate::vocabulary::error::{ConfigError, FlushError, RegisterError};
 pub use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, Status};
 pub use crate::vocabulary::kind::Kind;
-pub use crate::wire::encode::{Dialect, Protocol, Weights};
+pub use crate::vocabulary::protocol::Protocol;
+pub use crate::wire::encode::{Dialect, Weights};
 pub use crate::wire::origin::TagCardinality;
 
 #[doc(hidden)]

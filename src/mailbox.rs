@@ -5,3 +5,4 @@ pub(crate) mod control;
 pub(crate) mod post;
 pub(crate) mod record;
 pub(crate) mod shared;
+pub(crate) mod workforce;

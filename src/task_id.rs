@@ -21,7 +21,7 @@ pub(crate) use self::platform::{Variables, from_process};
 
 use self::term::Term;
 
-use crate::process::fork::{self, PerProcess};
+use crate::process::fork::{self, AtFork, Origin, PerProcess};
 use crate::vocabulary::error::ConfigError;
 use once_cell::sync::OnceCell;
 use std::cmp::Ordering;
@@ -85,22 +85,17 @@ struct Decision {
 
 static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
 
+/// What is decided is the process's.
+pub(crate) static AT_FORK: AtFork = AtFork { prepare, start_over, ..AtFork::NONE };
+
 /// Makes the place of what is decided, where it can't be made by halves: a forked child would wait for the rest.
-pub(crate) fn prepare() {
+fn prepare() {
+    let _whole = fork::make_whole();
     LazyLock::force(&CURRENT);
 }
 
-/// Where a process that starts over has its memory from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// It is a forked child.
-    Forked,
-    /// It was restored from a snapshot.
-    Restored,
-}
-
 /// In a process that starts over: what was decided was decided for the parent, or the original. It chooses as that one did.
-pub(crate) fn start_over(origin: Origin) {
+fn start_over(origin: Origin) {
     let parents = CURRENT.get();
     let mut own = Decision {
         source: parents.source.clone(),
@@ -190,7 +185,7 @@ impl TaskId {
         variables: Variables<'_>,
     ) -> Result<Arc<TaskIdClaim>, ConfigError> {
         // Whoever decides before there is a client may fork before there is one.
-        fork::expect_forks();
+        fork::expect_forks(&AT_FORK);
         let current = CURRENT.get();
         let decided = current.made.get_or_try_init(|| {
             let (source, pool) = (source.or(current.source.as_ref()), pool.unwrap_or(current.pool));

@@ -18,12 +18,12 @@
 //! ```
 
 mod capture;
-mod manual_clock;
+mod clock;
 mod parse;
 mod system_root;
 
 pub use self::capture::Capture;
-pub use self::manual_clock::ManualClock;
 pub use self::parse::{
     ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedOrigin, ParsedServiceCheck, Value, parse,
 };
+pub use crate::process::clock::ManualClock;

@@ -4,6 +4,8 @@ pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod fnv;
 pub(crate) mod kind;
+pub(crate) mod member;
+pub(crate) mod protocol;
 pub(crate) mod tag;
 pub(crate) mod text;
 pub(crate) mod unit;

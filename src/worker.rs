@@ -15,6 +15,7 @@ use crate::mailbox::control::Order;
 use crate::mailbox::post::Post;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
+use crate::mailbox::workforce::Unstarted;
 use crate::process::fork;
 use crate::process::thread::Thread;
 use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
@@ -132,17 +133,10 @@ impl Worker {
         self.post.control.end();
     }
 
-    /// It never had a thread.
-    pub(crate) fn end_unstarted(mut self) {
-        self.post.channel.close();
-        self.registry.welcome(self.shared.index.take_arrivals());
-        self.end();
-    }
-
     fn end(mut self) {
         self.routes.iter_mut().for_each(|route| route.outbox.abandon());
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
-        self.post.leave(self.registry);
+        self.post.leave(Box::new(self.registry));
         self.post.probes.close(self.shared.clock.now());
         // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
         let owned = (self.probes, self.routes, self.aggregate);
@@ -273,6 +267,21 @@ impl Worker {
         if !last {
             self.post.probes.flushed(now);
         }
+    }
+}
+
+impl Unstarted for Worker {
+    fn start(self: Box<Self>) -> Result<Option<Thread>, Box<dyn Unstarted>> {
+        match WorkerThread::start() {
+            Ok(thread) => Ok(thread.hand(self)),
+            Err(_) => Err(self),
+        }
+    }
+
+    fn end_unstarted(mut self: Box<Self>) {
+        self.post.channel.close();
+        self.registry.welcome(self.shared.index.take_arrivals());
+        self.end();
     }
 }
 

@@ -1,9 +1,11 @@
 //! How many time series a program makes, and which tag makes them.
 
+use crate::api::client::Client;
 use crate::cell::Cell;
 use crate::context::Context;
 use crate::context::index::Index;
-use crate::task_id::{TaskIdOn, TaskIdPool};
+use crate::mailbox::shared::SeriesRules;
+use crate::task_id::TaskIdPool;
 use crate::vocabulary::kind::Kind;
 use crate::wire::encode::SUFFIXES;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -31,6 +33,16 @@ pub struct CardinalityReport {
     clashing: usize,
 }
 
+/// What it costs.
+impl Client {
+    /// The contexts that this client knows now: how many time series it makes, and which tags make them. Takes a copy
+    /// of all names and tags: for a start-up check, a debug page, a test.
+    #[must_use]
+    pub fn cardinality(&self) -> CardinalityReport {
+        CardinalityReport::of(&self.shared().index, self.shared().series)
+    }
+}
+
 /// One metric's contexts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricCardinality {
@@ -44,7 +56,8 @@ pub struct MetricCardinality {
 
 impl CardinalityReport {
     /// Of a client whose kinds carry the task id so, and whose main agent gets distributions as summaries, or not.
-    pub(crate) fn of(index: &Index, task_id_on: TaskIdOn, summaries: bool) -> Self {
+    pub(crate) fn of(index: &Index, rules: SeriesRules) -> Self {
+        let SeriesRules { task_id_on, sends_summaries: summaries } = rules;
         let mut contexts = index.contexts();
         // Of contexts that write the same line it is the first that has it: always the same one.
         contexts.sort_unstable_by(|a, b| {

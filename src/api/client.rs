@@ -1,18 +1,12 @@
 //! The handle to a client, and the guard that ends it.
 
-use crate::api::cardinality::CardinalityReport;
-use crate::api::handle::{Counter, Distribution, Gauge, MetricBuilder, Occupancy, Options, Set};
-use crate::api::watch::{PoolStatus, QueueStatus, WatchBuilder};
-use crate::callback::probe::Watch;
 use crate::ledger::Stats;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
 use crate::process::fork;
-use crate::setup::config::ClientBuilder;
 use crate::task_id::TaskId;
 use crate::vocabulary::error::{ConfigError, FlushError};
 use crate::vocabulary::event::{Event, ServiceCheck, Status};
-use crate::vocabulary::kind::Kind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +15,7 @@ static INSTALLED: OnceLock<Client> = OnceLock::new();
 /// The process that a thread installs one in at the moment, or 0.
 static INSTALLING: AtomicU32 = AtomicU32::new(0);
 
-/// The process-wide client that the macros use, once one is [installed](ClientBuilder::install).
+/// The process-wide client that the macros use, once one is [installed](crate::ClientBuilder::install).
 #[must_use]
 pub fn client() -> Option<&'static Client> {
     INSTALLED.get()
@@ -65,18 +59,13 @@ impl Drop for Turn {
 /// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
 ///
 /// Metrics are registered once and used through handles, or called by name with tags known at run time; see
-/// [`MetricBuilder`]. Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
+/// [`MetricBuilder`](crate::MetricBuilder). Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
 impl Client {
-    /// Sets up a client.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
@@ -90,49 +79,6 @@ impl Client {
     pub fn task_id(&self) -> TaskId {
         fork::check();
         self.shared.task_id()
-    }
-
-    /// A level: the last value wins.
-    #[inline]
-    pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
-        MetricBuilder::new(self, name, Kind::Gauge, Options::default())
-    }
-
-    /// How often something happened.
-    #[inline]
-    pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
-        MetricBuilder::new(self, name, Kind::Counter, Options::default())
-    }
-
-    /// Values whose quantiles are computed over all tasks, by the backend.
-    #[inline]
-    pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
-        MetricBuilder::new(self, name, Kind::Distribution, Options::default())
-    }
-
-    /// Values whose quantiles are computed by each agent.
-    #[inline]
-    pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
-        MetricBuilder::new(self, name, Kind::Histogram, Options::default())
-    }
-
-    /// Milliseconds whose quantiles are computed by each agent.
-    #[inline]
-    pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
-        MetricBuilder::new(self, name, Kind::Timing, Options::default())
-    }
-
-    /// How many distinct members were seen.
-    #[inline]
-    pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
-        MetricBuilder::new(self, name, Kind::Set, Options::default())
-    }
-
-    /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
-    /// registering the same context with another capacity changes it.
-    pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
-        let options = Options { capacity: Some(capacity), ..Options::default() };
-        MetricBuilder::new(self, name, Kind::Occupancy, options)
     }
 
     /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
@@ -155,26 +101,6 @@ impl Client {
     pub fn send_service_check(&self, mut check: ServiceCheck) {
         check.bound();
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
-    }
-
-    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool of the same name is refused and counted.
-    pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
-        self.pool(name).watch(status)
-    }
-
-    /// A pool that is about to be watched.
-    pub fn pool(&self, name: &str) -> WatchBuilder<'_, PoolStatus> {
-        WatchBuilder::new(self, name)
-    }
-
-    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue of the same name is refused and counted.
-    pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
-        self.queue(name).watch(status)
-    }
-
-    /// A queue that is about to be watched.
-    pub fn queue(&self, name: &str) -> WatchBuilder<'_, QueueStatus> {
-        WatchBuilder::new(self, name)
     }
 
     /// Has the worker collect and send everything, and waits until it has, for at most `timeout`. The worker waits as long
@@ -203,25 +129,17 @@ impl Client {
         self.shared.stats()
     }
 
-    /// The same for one of several agents: 0 is the main one, those of [`also`](ClientBuilder::also) follow in their
+    /// The same for one of several agents: 0 is the main one, those of [`also`](crate::ClientBuilder::also) follow in their
     /// order. `None` where there is no such agent. What was lost before it was on its way to any agent, as in a full
     /// channel, is in the main one's books alone.
     #[must_use]
     pub fn stats_of(&self, agent: usize) -> Option<Stats> {
         self.shared.stats_of(agent)
     }
-
-    /// The contexts that this client knows now: how many time series it makes, and which tags make them. Takes a copy
-    /// of all names and tags: for a start-up check, a debug page, a test.
-    #[must_use]
-    pub fn cardinality(&self) -> CardinalityReport {
-        let settings = self.shared.settings();
-        CardinalityReport::of(&self.shared.index, settings.kinds_with_task_id(), settings.sends_summaries())
-    }
 }
 
 /// Owns the worker. Dropping it flushes and stops the worker, within the
-/// [shutdown timeout](ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
+/// [shutdown timeout](crate::ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
 ///
 /// Keep it in `main`, or wherever the program ends by returning or panicking. `std::process::exit`, an abort and a signal
 /// that nobody handles, as `SIGTERM` at the end of a container, drop nothing, and a `static` is never dropped: what came

@@ -8,7 +8,7 @@ mod declare;
 mod family;
 mod frequent;
 mod hearing;
-mod pattern;
+mod member;
 pub(crate) mod places;
 mod ranking;
 mod standard;
@@ -21,4 +21,3 @@ pub use self::standard::{HttpMethod, Outcome, StatusClass};
 
 pub use self::closed::check;
 pub use self::declare::{snake, snake_len};
-pub(crate) use self::pattern::Pattern;

@@ -6,8 +6,10 @@ mod distribution;
 mod gauge;
 mod member;
 mod metric;
+mod named;
 mod occupancy;
 mod options;
+mod pattern;
 mod set;
 
 pub use self::builder::MetricBuilder;
@@ -19,4 +21,4 @@ pub use self::set::Set;
 
 pub(crate) use self::member::MemberCall;
 pub(crate) use self::metric::Metric;
-pub(crate) use self::options::Options;
+pub(crate) use self::pattern::Pattern;

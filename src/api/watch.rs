@@ -1,17 +1,15 @@
 //! Pools and queues as they are watched: a status, and the gauges that report it.
 
-mod name;
 mod pool;
 mod queue;
 
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
-pub(crate) use self::name::{WatchName, WatchNames};
-
 use crate::api::client::Client;
 use crate::api::handle::{Counter, Gauge};
 use crate::callback::probe::{Collect, Levels, Watch};
+use crate::callback::watch_name::WatchName;
 use crate::vocabulary::tag::TagList;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +42,29 @@ pub trait Watchable: Send + 'static {
     #[doc(hidden)]
     fn counts(&self) -> Vec<Count> {
         Vec::new()
+    }
+}
+
+/// What is watched.
+impl Client {
+    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool of the same name is refused and counted.
+    pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
+        self.pool(name).watch(status)
+    }
+
+    /// A pool that is about to be watched.
+    pub fn pool(&self, name: &str) -> WatchBuilder<'_, PoolStatus> {
+        WatchBuilder::new(self, name)
+    }
+
+    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue of the same name is refused and counted.
+    pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
+        self.queue(name).watch(status)
+    }
+
+    /// A queue that is about to be watched.
+    pub fn queue(&self, name: &str) -> WatchBuilder<'_, QueueStatus> {
+        WatchBuilder::new(self, name)
     }
 }
 

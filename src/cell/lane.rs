@@ -2,6 +2,7 @@
 
 mod thread_end;
 
+use crate::process::fork::AtFork;
 use crate::process::sync::{AtomicU64, Ordering};
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -28,8 +29,11 @@ thread_local! {
     static CLAIMED: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Lanes are the process's.
+pub(crate) static AT_FORK: AtFork = AtFork { prepare, forget_parents: forget_others, ..AtFork::NONE };
+
 /// Makes what a claim must not allocate.
-pub(crate) fn prepare() {
+fn prepare() {
     count();
     thread_end::prepare();
 }
@@ -93,7 +97,7 @@ fn end() {
 
 /// In a forked child, whose one thread this is: lets go of the lanes of threads that it does not have, before it has
 /// others, and has this one come by [`claim`] again.
-pub(crate) fn forget_others() {
+fn forget_others() {
     TAKEN.store(CLAIMED.get(), Ordering::Relaxed);
     LANE.set(UNCLAIMED);
 }

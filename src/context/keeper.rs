@@ -3,6 +3,7 @@
 use crate::cell::GaugeCell;
 use crate::context::crowd::Crowd;
 use crate::context::index::Index;
+use crate::process::fork::Freeze;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -74,7 +75,7 @@ impl SpareGauges {
 }
 
 /// Keeps handles on behalf of callers that have none. It lives beside the index, for as long as somebody refers to it.
-pub(crate) trait Keep: Send + Sync {
+pub(crate) trait Keep: Freeze {
     /// A flush begins. Lets go of what nobody used for long.
     fn tidy(&self, flush: Tidying<'_>);
 
@@ -83,15 +84,7 @@ pub(crate) trait Keep: Send + Sync {
 
     /// Lets go of those gauges, unless somebody called them in the meantime.
     fn release_gauges(&self, gauges: &HashSet<GaugeId>);
-
-    /// Keeps everybody out for as long as the answer lives: while a thread forks.
-    fn freeze(&self) -> Box<dyn Held + '_>;
 }
-
-/// Locks, held.
-pub(crate) trait Held {}
-
-impl<T> Held for T {}
 
 /// The keepers of a client.
 #[derive(Default)]
@@ -150,10 +143,17 @@ impl std::fmt::Debug for Keepers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::fork::Held;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[derive(Default)]
     struct Told(AtomicU32);
+
+    impl Freeze for Told {
+        fn freeze(&self) -> Box<dyn Held + '_> {
+            Box::new(())
+        }
+    }
 
     impl Keep for Told {
         fn tidy(&self, flush: Tidying<'_>) {
@@ -165,10 +165,6 @@ mod tests {
         }
 
         fn release_gauges(&self, _: &HashSet<GaugeId>) {}
-
-        fn freeze(&self) -> Box<dyn Held + '_> {
-            Box::new(())
-        }
     }
 
     #[test]

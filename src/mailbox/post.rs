@@ -1,18 +1,25 @@
 //! What callers leave for the worker of their process, and the worker for them.
 
-use crate::api::watch::{WatchName, WatchNames};
 use crate::callback::probe::{ProbeThread, Watched};
+use crate::callback::watch_name::{WatchName, WatchNames};
+use crate::context::index::Index;
 use crate::mailbox::channel::Channel;
 use crate::mailbox::control::Control;
 use crate::process::thread::Thread;
 use crate::task_id::{Identity, TaskIdClaim};
 use crate::vocabulary::error::FlushError;
-use crate::worker::registry::Registry;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long a shutdown waits for what the worker's thread does after it has told its end, if its timeout allows.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(100);
+
+/// What a worker leaves behind: it knows all contexts, and so what nobody will send.
+pub(crate) trait Remains: fmt::Debug + Send {
+    /// Takes what was put into cells since, and says how many values that was.
+    fn take_values(&mut self, index: &Index) -> u64;
+}
 
 /// Everything between the call sites and the worker that belongs to one process: a forked child gets another one.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub(crate) struct Post {
     arriving_probes: Mutex<Option<Vec<Watched>>>,
     watch_names: Mutex<WatchNames>,
     // What the worker left behind when it ended.
-    remains: Mutex<Option<Registry>>,
+    remains: Mutex<Option<Box<dyn Remains>>>,
     thread: Mutex<Option<Thread>>,
 }
 
@@ -137,15 +144,15 @@ impl Post {
     }
 
     /// The worker ends: what is still put into cells and the channel is found by whoever asks for the stats.
-    pub(crate) fn leave(&self, registry: Registry) {
+    pub(crate) fn leave(&self, remains: Box<dyn Remains>) {
         let probes = lock(&self.arriving_probes).take();
         drop(probes);
-        *lock(&self.remains) = Some(registry);
+        *lock(&self.remains) = Some(remains);
     }
 
-    /// Shows what the worker left behind, if it ended.
-    pub(crate) fn with_remains<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> Option<T> {
-        lock(&self.remains).as_mut().map(act)
+    /// Takes what was put into cells after the worker's end, if it ended, and says how many values that was.
+    pub(crate) fn take_late_values(&self, index: &Index) -> Option<u64> {
+        lock(&self.remains).as_mut().map(|remains| remains.take_values(index))
     }
 
     /// Takes the records that came after the worker's end, and says how many values they stand for.

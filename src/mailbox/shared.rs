@@ -1,25 +1,41 @@
 //! What handles, the client and the worker have in common.
 
-use crate::api::watch::WatchName;
 use crate::callback::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
+use crate::callback::watch_name::WatchName;
 use crate::context::index::{Index, Limits};
-use crate::context::keeper::Keepers;
+use crate::context::keeper::{self, Keepers};
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::mailbox::post::Post;
 use crate::mailbox::record::Record;
+use crate::mailbox::workforce::{Unstarted, Workforce};
 use crate::process::clock::Clock;
-use crate::process::fork::{self, PerProcess, make_whole};
-use crate::setup::config::ClientBuilder;
-use crate::task_id::{TaskId, TaskIdClaim, TaskIdSourceKind};
+#[cfg(feature = "testing")]
+use crate::process::clock::Driven;
+use crate::process::fork::{self, Freeze, Held, PerProcess, Resident, make_whole};
+use crate::task_id::{TaskId, TaskIdClaim, TaskIdOn, TaskIdSourceKind};
 use crate::wire::encode::Spelling;
-use crate::worker::registry::Registry;
-use crate::worker::{Worker, WorkerThread};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, mem};
 
 /// How long a restored process waits for the worker of its original to come to an end.
 const OUTLIVING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much a client is to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) agents: usize,
+    /// Records.
+    pub(crate) channel_capacity: usize,
+}
+
+/// What decides how many time series a context makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesRules {
+    pub(crate) task_id_on: TaskIdOn,
+    /// Whether the main agent gets distributions as summaries.
+    pub(crate) sends_summaries: bool,
+}
 
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
@@ -32,9 +48,10 @@ pub(crate) struct Shared {
     // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
     heirlooms: Mutex<Vec<Heirloom>>,
     // The worker of a child that was refused a thread.
-    unstarted: Mutex<Option<Box<Worker>>>,
-    // From which a forked child builds its own worker.
-    settings: ClientBuilder,
+    unstarted: Mutex<Option<Box<dyn Unstarted>>>,
+    workforce: Arc<dyn Workforce>,
+    channel_capacity: usize,
+    pub(crate) series: SeriesRules,
 }
 
 impl Shared {
@@ -43,13 +60,15 @@ impl Shared {
         limits: Limits,
         spelling: Spelling,
         claim: &Arc<TaskIdClaim>,
-        settings: ClientBuilder,
+        sizes: Sizes,
+        series: SeriesRules,
+        workforce: Arc<dyn Workforce>,
     ) -> Self {
         let ledger = Arc::<Ledger>::default();
-        let other_ledgers: Vec<_> = settings.other_agents().map(|_| Arc::default()).collect();
+        let other_ledgers: Vec<_> = (1..sizes.agents).map(|_| Arc::default()).collect();
         let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
         let probes = ProbeThread::new(clock.clone(), ledgers.clone());
-        let post = Post::new(claim, settings.records(), probes);
+        let post = Post::new(claim, sizes.channel_capacity, probes);
         Self {
             clock,
             ledger,
@@ -59,12 +78,10 @@ impl Shared {
             post: PerProcess::new(post),
             heirlooms: Mutex::default(),
             unstarted: Mutex::default(),
-            settings,
+            workforce,
+            channel_capacity: sizes.channel_capacity,
+            series,
         }
-    }
-
-    pub(crate) fn settings(&self) -> &ClientBuilder {
-        &self.settings
     }
 
     /// What leads to this process's worker.
@@ -142,11 +159,8 @@ impl Shared {
     pub(crate) fn stats(&self) -> Stats {
         fork::check();
         let post = self.post();
-        let late_values = post.with_remains(|registry| {
-            // No worker will ever take these, so whoever asks does: a call site need not check for the end.
-            registry.welcome(self.index.take_arrivals());
-            registry.take_values()
-        });
+        // No worker will ever take these, so whoever asks does: a call site need not check for the end.
+        let late_values = post.take_late_values(&self.index);
         if let Some(values) = late_values {
             self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
         }
@@ -214,26 +228,24 @@ impl Shared {
         self.ledgers().iter().for_each(|ledger| ledger.clear());
         let parents = self.task_id();
         self.post().disclaim();
-        let claim = self.settings.childs_task_id(parents);
+        let claim = self.workforce.childs_task_id(parents);
         self.note_sharing(&claim);
-        self.post.renew(Post::new(&claim, self.settings.records(), probes));
+        self.post.renew(Post::new(&claim, self.channel_capacity, probes));
         claim
     }
 
     /// Starts the worker of a process that starts over, unless there was none before.
     fn employ(self: &Arc<Self>, claim: Arc<TaskIdClaim>, had_ended: bool) -> bool {
-        // All contexts are known anew, and what is in their cells is the parent's to report.
-        let registry = || Registry::inherited(self.index.take_over(), &self.clock);
         // A child of a child that was refused a thread has that one's worker.
         mem::forget(self.unstarted().take());
-        match self.settings.worker(self, claim, registry()) {
-            Ok(worker) if !had_ended => {
-                *self.unstarted() = Some(Box::new(worker));
+        match self.workforce.worker(self, claim) {
+            Some(worker) if !had_ended => {
+                *self.unstarted() = Some(worker);
                 self.start_worker()
             }
             // Values are booked as those after a shutdown are.
             _ => {
-                self.end(registry());
+                self.end();
                 true
             }
         }
@@ -242,14 +254,17 @@ impl Shared {
     /// Starts the worker that has no thread yet. `false` where the system refuses one.
     pub(crate) fn start_worker(&self) -> bool {
         let mut unstarted = self.unstarted();
-        if unstarted.is_none() {
-            return true;
+        match unstarted.take().map(Unstarted::start) {
+            None => true,
+            Some(Ok(thread)) => {
+                self.post().employ(thread);
+                true
+            }
+            Some(Err(worker)) => {
+                *unstarted = Some(worker);
+                false
+            }
         }
-        let Ok(thread) = WorkerThread::start() else { return false };
-        if let Some(worker) = unstarted.take() {
-            self.post().employ(thread.hand(worker));
-        }
-        true
     }
 
     /// Whether there is a worker to wait for. One that has no thread is given up with `for_good`, and what it would have
@@ -272,7 +287,7 @@ impl Shared {
         false
     }
 
-    fn unstarted(&self) -> MutexGuard<'_, Option<Box<Worker>>> {
+    fn unstarted(&self) -> MutexGuard<'_, Option<Box<dyn Unstarted>>> {
         self.unstarted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -284,11 +299,42 @@ impl Shared {
     }
 
     /// There is no worker.
-    fn end(&self, registry: Registry) {
+    fn end(&self) {
         self.post().channel.close();
         self.post().probes.close(self.clock.now());
-        self.post().leave(registry);
+        self.post().leave(self.workforce.remains(self));
         self.post().control.end();
+    }
+}
+
+impl Resident for Shared {
+    fn freeze(&self, further: &mut Vec<Arc<dyn Freeze>>) -> Vec<Box<dyn Held + '_>> {
+        let known = self.keepers.freeze();
+        further.extend(keeper::present(&known).map(|keeper| keeper as Arc<dyn Freeze>));
+        vec![Box::new(known), Box::new(self.index.freeze())]
+    }
+
+    fn start_over(self: Arc<Self>) -> bool {
+        Self::start_over(&self)
+    }
+
+    fn start_over_restored(self: Arc<Self>) -> bool {
+        Self::start_over_restored(&self)
+    }
+
+    fn start_worker(&self) -> bool {
+        self.start_worker()
+    }
+
+    fn outlive_worker(&self) {
+        self.outlive_worker();
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Driven for Shared {
+    fn look_at_clock(&self, timeout: Duration) {
+        self.post().look_at_clock(timeout);
     }
 }
 

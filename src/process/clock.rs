@@ -1,6 +1,13 @@
 //! What time it is: monotonic for durations, of the day for the stamps of others, or moved by hand in tests.
 
+#[cfg(feature = "testing")]
+mod manual;
 mod monotonic;
+
+#[cfg(feature = "testing")]
+pub(crate) use self::manual::Driven;
+#[cfg(feature = "testing")]
+pub use self::manual::ManualClock;
 
 use self::monotonic::Monotonic;
 use std::time::{Duration, SystemTime};
@@ -17,7 +24,7 @@ pub(crate) enum Clock {
     Monotonic(Monotonic),
     /// A clock that stands still until it is advanced.
     #[cfg(feature = "testing")]
-    Manual(crate::testing::ManualClock),
+    Manual(ManualClock),
 }
 
 impl Clock {

@@ -5,13 +5,13 @@
 //! books. Elsewhere, and after a fork past the C library, [`after_fork`] does.
 
 mod hook;
+mod resident;
 
-use crate::cell::{forget_other_lanes, prepare_lanes};
-use crate::mailbox::shared::Shared;
-use crate::task_id;
+pub(crate) use self::resident::{AtFork, Freeze, Held, Origin, Resident};
+
 use std::cell::Cell;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -42,13 +42,13 @@ thread_local! {
 
 /// The clients of this process.
 struct Clients {
-    known: Vec<Weak<Shared>>,
+    known: Vec<Weak<dyn Resident>>,
     /// When to ask for a thread again, where one was refused.
     retry_at: Option<Instant>,
 }
 
 impl Clients {
-    fn present(&self) -> Vec<Arc<Shared>> {
+    fn present(&self) -> Vec<Arc<dyn Resident>> {
         self.known.iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -107,8 +107,8 @@ pub fn after_restore() {
     for client in &clients {
         client.outlive_worker();
     }
-    task_id::start_over(task_id::Origin::Restored);
-    let all_started = start_over(&clients, Shared::start_over_restored);
+    resident::start_parts_over(Origin::Restored);
+    let all_started = start_over(&clients, |client| client.start_over_restored());
     finish(list, all_started);
 }
 
@@ -137,21 +137,18 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// From now on there is something that a fork must not share: a task id, or a client.
-pub(crate) fn expect_forks() {
-    static READY: AtomicBool = AtomicBool::new(false);
-    if READY.load(Ordering::Acquire) {
+/// From now on there is something that a fork must not share, of this part of the library.
+pub(crate) fn expect_forks(part: &'static AtFork) {
+    if resident::is_known(part) {
         return;
     }
     // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
-    prepare_lanes();
-    {
-        let _whole = making();
-        task_id::prepare();
-    }
-    READY.store(true, Ordering::Release);
+    // Not under the lock below: what counts its allocations may make something there.
+    (part.prepare)();
+    let _whole = making();
+    resident::note(part);
 }
 
 /// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
@@ -200,16 +197,15 @@ pub(crate) mod waiting {
 }
 
 /// Takes a client into account for the forks to come.
-pub(crate) fn expect(client: &Arc<Shared>) {
-    expect_forks();
+pub(crate) fn expect(client: Weak<dyn Resident>) {
     let mut clients = clients();
     clients.known.retain(|known| known.strong_count() > 0);
-    clients.known.push(Arc::downgrade(client));
+    clients.known.push(client);
 }
 
 /// In the child, where hardly anything may be done: between a fork and the start of another program.
 fn note_birth() {
-    forget_other_lanes();
+    resident::forget_parents();
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     STAGE.store(NEWBORN, Ordering::Relaxed);
@@ -230,10 +226,8 @@ fn grow_up() -> bool {
     let _busy = Busy::begin();
     // Another thread may have been quicker, and this one waited for it.
     if STAGE.load(Ordering::Relaxed) == NEWBORN {
-        #[cfg(target_os = "linux")]
-        crate::wire::transport::close_inherited();
-        task_id::start_over(task_id::Origin::Forked);
-        let all_started = start_over(&list.present(), Shared::start_over);
+        resident::start_parts_over(Origin::Forked);
+        let all_started = start_over(&list.present(), |client| client.start_over());
         finish(list, all_started);
     }
     false
@@ -250,9 +244,9 @@ fn ask_for_threads() {
 }
 
 /// Whether every client got its worker.
-fn start_over(clients: &[Arc<Shared>], act: impl Fn(&Arc<Shared>) -> bool) -> bool {
+fn start_over(clients: &[Arc<dyn Resident>], act: impl Fn(Arc<dyn Resident>) -> bool) -> bool {
     // Each, whatever became of the others.
-    clients.iter().filter(|client| !act(client)).count() == 0
+    clients.iter().filter(|client| !act(Arc::clone(client))).count() == 0
 }
 
 fn finish(mut list: MutexGuard<'_, Clients>, all_started: bool) {

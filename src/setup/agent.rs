@@ -2,7 +2,8 @@
 
 use crate::vocabulary::error::ConfigError;
 use crate::vocabulary::kind::Kind;
-use crate::wire::encode::{Dialect, Format, Protocol, SentAs, Weights};
+use crate::vocabulary::protocol::Protocol;
+use crate::wire::encode::{Dialect, Format, SentAs, Weights};
 use crate::wire::transport::Address;
 
 const MIN_PACKET_SIZE: usize = 64;

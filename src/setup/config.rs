@@ -5,11 +5,12 @@ mod build;
 mod origin;
 mod serverless;
 
+use self::origin::OriginSettings;
+use crate::api::client::Client;
 use crate::callback::notice::{Listener, LossNotice};
 use crate::setup::agent::Agent;
 use crate::setup::env::Environment;
 use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdOn, TaskIdPool, TaskIdSource};
-use crate::wire::origin::OriginSettings;
 #[cfg(feature = "testing")]
 use crate::wire::transport;
 use crate::wire::transport::SharedWriter;
@@ -79,9 +80,16 @@ pub struct ClientBuilder {
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
     #[cfg(feature = "testing")]
-    pub(crate) clock: Option<crate::testing::ManualClock>,
+    pub(crate) clock: Option<crate::process::clock::ManualClock>,
     #[cfg(feature = "testing")]
     pub(crate) system_root: Option<std::path::PathBuf>,
+}
+
+impl Client {
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
 }
 
 impl ClientBuilder {

@@ -6,7 +6,6 @@ mod dogstatsd;
 mod embedded;
 mod group;
 mod number;
-mod protocol;
 mod sent_as;
 mod serverless;
 mod spelling;
@@ -15,7 +14,6 @@ mod summary;
 mod tags;
 
 pub use self::dialect::{Dialect, Weights};
-pub use self::protocol::Protocol;
 
 pub(crate) use self::dialect::Grammar;
 pub(crate) use self::group::{Group, groups};
@@ -26,10 +24,11 @@ pub(crate) use self::summary::{SUFFIXES, summary};
 pub(crate) use self::tags::OwnTags;
 
 use self::clean::MAX_NAME;
-use crate::mailbox::record::Member;
 use crate::task_id::TaskIdOn;
 use crate::vocabulary::event::{Cuts, Event, ServiceCheck};
 use crate::vocabulary::kind::Kind;
+use crate::vocabulary::member::Member;
+use crate::vocabulary::protocol::Protocol;
 use crate::vocabulary::tag::Tags;
 use crate::wire::origin::Origin;
 

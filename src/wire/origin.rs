@@ -8,14 +8,11 @@ mod container;
 mod id;
 #[cfg(target_os = "linux")]
 mod mountinfo;
-mod settings;
 
 pub use self::cardinality::TagCardinality;
 
-pub(crate) use self::settings::OriginSettings;
-
 use self::container::Container;
-use crate::wire::encode::Protocol;
+use crate::vocabulary::protocol::Protocol;
 use std::path::Path;
 
 /// External data in bytes. What the admission controller injects has a container's name (63) and a pod's uid (36).
@@ -43,11 +40,11 @@ impl Origin {
     }
 
     /// With a container id that is given and so need not be found.
-    fn of_container(id: String) -> Self {
+    pub(crate) fn of_container(id: String) -> Self {
         Self { container: Some(Container::Given(id)), ..Self::default() }
     }
 
-    fn with_external_data(mut self, raw: &str) -> Self {
+    pub(crate) fn with_external_data(mut self, raw: &str) -> Self {
         // All of it is names of DNS and numbers, which are lower case.
         let cleaned = clean(&raw.to_ascii_lowercase(), |c| c.is_ascii_lowercase());
         // Half of it would be another pod's.
@@ -57,7 +54,7 @@ impl Origin {
         self
     }
 
-    fn with_cardinality(mut self, cardinality: Option<TagCardinality>) -> Self {
+    pub(crate) fn with_cardinality(mut self, cardinality: Option<TagCardinality>) -> Self {
         self.cardinality = cardinality;
         self
     }
@@ -80,6 +77,12 @@ impl Origin {
             out.extend_from_slice(cardinality.as_str().as_bytes());
         }
     }
+}
+
+/// A container's id without the runtime in front, as Kubernetes writes it: `containerd://4f1d`.
+pub(crate) fn container_id(raw: &str) -> String {
+    let id = raw.split_once("://").map_or(raw, |(_, id)| id);
+    clean(&id.replace('_', "-"), |c| c.is_ascii_alphabetic())
 }
 
 /// `raw` without what some Agent takes for no part of the field, so that it refuses the whole line. Digits, `-` and `,` are
@@ -201,7 +204,7 @@ mod tests {
     fn nothing_in_a_field_ends_it() {
         arbtest::arbtest(|u| {
             let text: String = u.arbitrary()?;
-            let origin = given(&settings::container_id(&text)).with_external_data(&text);
+            let origin = given(&container_id(&text)).with_external_data(&text);
             let [.., last] = fields(&origin);
             let marks = 1 + usize::from(!origin.external_data.is_empty());
             assert_eq!(last.matches('|').count(), marks, "{last:?}");

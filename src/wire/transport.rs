@@ -28,7 +28,7 @@ mod writer;
 pub(crate) use self::address::{Address, DEFAULT_PORT};
 pub(crate) use self::failure::Failure;
 #[cfg(target_os = "linux")]
-pub(crate) use self::inherited::close_inherited;
+pub(crate) use self::inherited::AT_FORK;
 #[cfg(feature = "testing")]
 pub(crate) use self::memory::{Memory, MemoryTransport};
 pub(crate) use self::packets::Packets;

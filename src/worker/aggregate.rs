@@ -8,7 +8,7 @@ pub(crate) use self::timeline::Timed;
 
 use self::timeline::Timeline;
 use crate::cell::{Buckets, CounterCell, GaugeCell, SetCell, bucket_of};
-use crate::mailbox::record::Member;
+use crate::vocabulary::member::Member;
 use std::collections::HashMap;
 use std::sync::Arc;
 

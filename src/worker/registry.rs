@@ -6,6 +6,7 @@ use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell,
 use crate::context::Context;
 use crate::context::index::Index;
 use crate::context::keeper::{IdleGauges, Keepers, Tidying};
+use crate::mailbox::post::Remains;
 use crate::process::clock::Clock;
 use crate::worker::aggregate::{Aggregate, Timed};
 use crate::worker::route::{Rendered, Route};
@@ -104,7 +105,7 @@ impl Registry {
     }
 
     /// Takes what is in the cells without reporting it, and says how many values that were.
-    pub(crate) fn take_values(&mut self) -> u64 {
+    fn take_late_values(&mut self) -> u64 {
         self.contexts.iter_mut().map(Tracked::take_values).fold(0, u64::wrapping_add)
     }
 }
@@ -320,5 +321,12 @@ impl Flush<'_> {
             let utilization = busy as f64 / room;
             self.report(lines, 1, |route, lines| route.gauge(&lines.utilization, utilization));
         }
+    }
+}
+
+impl Remains for Registry {
+    fn take_values(&mut self, index: &Index) -> u64 {
+        self.welcome(index.take_arrivals());
+        self.take_late_values()
     }
 }

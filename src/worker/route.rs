@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::ledger::{DropReason, Ledger};
-use crate::mailbox::record::Member;
 use crate::task_id::TaskId;
 use crate::vocabulary::event::{Event, ServiceCheck};
 use crate::vocabulary::kind::Kind;
+use crate::vocabulary::member::Member;
 use crate::vocabulary::unit::TimeUnit;
 use crate::wire::encode::{
     Encoder, Group, Line, SUFFIXES, Unencodable, Weights, groups, split_counts, summary,

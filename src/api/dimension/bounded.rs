@@ -1,9 +1,9 @@
 //! A tag with run-time values and a limit: who comes first keeps a place.
 
 use super::frequent::FrequentBuilder;
-use super::pattern::{Member, Pattern};
+use super::member::Member;
 use super::places::Places;
-use crate::api::handle::MetricBuilder;
+use crate::api::handle::{MetricBuilder, Pattern};
 use crate::ledger::Share;
 use crate::vocabulary::error::RegisterError;
 use std::fmt;

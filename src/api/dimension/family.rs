@@ -1,8 +1,8 @@
 //! A metric over closed tags: a dense array of handles.
 
 use super::closed::ClosedTags;
-use super::pattern::{Member, Pattern};
-use crate::api::handle::MetricBuilder;
+use super::member::Member;
+use crate::api::handle::{MetricBuilder, Pattern};
 use crate::vocabulary::error::RegisterError;
 use std::fmt;
 use std::marker::PhantomData;

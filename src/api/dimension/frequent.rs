@@ -2,10 +2,10 @@
 
 use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
-use super::pattern::{Member, Pattern};
+use super::member::Member;
 use super::places::{CALLS_PER_TRY, clip_and_hash};
 use super::ranking::Ranking;
-use crate::api::handle::{Counter, Distribution, Gauge, MetricBuilder, Set};
+use crate::api::handle::{Counter, Distribution, Gauge, MemberCall, MetricBuilder, Pattern, Set};
 use crate::callback::probe::{Collect, Watch};
 use crate::ledger::Share;
 use crate::process::clock::nanos;
@@ -155,11 +155,13 @@ impl<M: ByName> FrequentFamily<M> {
         let shared = &*self.shared;
         let (hash, value) = clip_and_hash(&shared.seed, value);
         if shared.board.keeps(hash) {
-            return shared.pattern.call(hash, value);
+            return MetricBuilder::of_member(MemberCall::by_hash(&shared.pattern, value, hash));
         }
         match shared.admit_or_fold(hash) {
-            Target::Own => shared.pattern.call(hash, value),
-            Target::Other(handle) => shared.pattern.call_folded(OTHER, handle),
+            Target::Own => MetricBuilder::of_member(MemberCall::by_hash(&shared.pattern, value, hash)),
+            Target::Other(handle) => {
+                MetricBuilder::of_member(MemberCall::folded(&shared.pattern, OTHER, handle))
+            }
         }
     }
 

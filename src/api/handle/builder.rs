@@ -2,31 +2,17 @@
 
 use super::member::MemberCall;
 use super::metric::Metric;
+use super::named::{Named, Placed};
 use super::options::Options;
+use super::pattern::Pattern;
+use super::{Counter, Distribution, Gauge, Occupancy, Set};
 use crate::api::client::Client;
-use crate::api::dimension::Pattern;
-use crate::cell::{Cell, CounterBlock};
-use crate::context::Context;
-use crate::context::index::{Refusal, Wanted};
-use crate::context::recent;
 use crate::ledger::DropReason;
 use crate::mailbox::shared::Shared;
-use crate::process::fork;
 use crate::vocabulary::error::RegisterError;
 use crate::vocabulary::kind::Kind;
-use crate::vocabulary::tag::TagList;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// A handle for somebody who keeps it.
-#[derive(Debug)]
-#[allow(dead_code, reason = "for bridges, each of which is optional")]
-pub(crate) struct Placed<M> {
-    pub(crate) handle: M,
-    /// It is the metric's overflow context's.
-    pub(crate) is_overflow: bool,
-}
 
 /// A metric that is about to be registered, or called by name once.
 ///
@@ -48,28 +34,69 @@ pub(crate) struct Placed<M> {
 /// ```
 #[must_use = "register it, or call one of its verbs"]
 pub struct MetricBuilder<'a, M> {
-    client: &'a Client,
-    name: &'a str,
-    tags: TagList<'a>,
+    pub(super) named: Named<'a, M>,
     // A family's member: nothing else here is looked at then, so that a call need not load it.
     member: Option<MemberCall<'a, M>>,
-    kind: Kind,
-    pub(crate) options: Options,
-    metric: PhantomData<fn() -> M>,
+}
+
+/// Metrics by name and tags.
+impl Client {
+    /// A level: the last value wins.
+    #[inline]
+    pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
+        MetricBuilder::new(self, name, Kind::Gauge, Options::default())
+    }
+
+    /// How often something happened.
+    #[inline]
+    pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
+        MetricBuilder::new(self, name, Kind::Counter, Options::default())
+    }
+
+    /// Values whose quantiles are computed over all tasks, by the backend.
+    #[inline]
+    pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Distribution, Options::default())
+    }
+
+    /// Values whose quantiles are computed by each agent.
+    #[inline]
+    pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Histogram, Options::default())
+    }
+
+    /// Milliseconds whose quantiles are computed by each agent.
+    #[inline]
+    pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
+        MetricBuilder::new(self, name, Kind::Timing, Options::default())
+    }
+
+    /// How many distinct members were seen.
+    #[inline]
+    pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
+        MetricBuilder::new(self, name, Kind::Set, Options::default())
+    }
+
+    /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
+    /// registering the same context with another capacity changes it.
+    pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
+        let options = Options { capacity: Some(capacity), ..Options::default() };
+        MetricBuilder::new(self, name, Kind::Occupancy, options)
+    }
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[inline]
     pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {
-        Self { client, name, tags: TagList::default(), member: None, kind, options, metric: PhantomData }
+        Self { named: Named::new(client, name, kind, options), member: None }
     }
 
-    /// Makes it a call of a family's member.
+    /// A call of a family's member.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
-    pub(crate) fn of(self, member: MemberCall<'a, M>) -> Self {
-        Self { member: Some(member), ..self }
+    pub(crate) fn of_member(member: MemberCall<'a, M>) -> Self {
+        Self { named: member.bare(), member: Some(member) }
     }
 
     /// Has the tags of a member among its own, as any builder.
@@ -79,7 +106,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         reason = "most builders are no member, and that is known where they are made"
     )]
     pub(super) fn spelled_out(self) -> Self {
-        if let Some(member) = self.member { member.spell_out() } else { self }
+        if let Some(member) = self.member { Self { named: member.spell_out(), member: None } } else { self }
     }
 
     /// Adds a tag. The order does not matter: the same name and tags are the same cell.
@@ -91,9 +118,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn tag(self, key: &'a str, value: &'a str) -> Self {
         let mut builder = self.spelled_out();
-        if !builder.tags.push(key, value) {
-            builder.client.shared().ledger.refused_tags.add(1);
-        }
+        builder.named.push(key, value);
         builder
     }
 
@@ -110,7 +135,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn tags(self, tags: &'a [(&'a str, &'a str)]) -> Self {
         let mut builder = self.spelled_out();
-        builder.tags.set_slice(tags);
+        builder.named.tags.set_slice(tags);
         builder
     }
 
@@ -138,7 +163,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn without_task_id(self) -> Self {
         let mut builder = self.spelled_out();
-        builder.tags.without_task_id = true;
+        builder.named.tags.without_task_id = true;
         builder
     }
 
@@ -150,44 +175,7 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// reports nothing: its values are in no count.
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
-        self.spelled_out().into_handle()
-    }
-
-    fn into_handle(self) -> M {
-        let shared = self.client.shared();
-        let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
-            shared.ledger.refused_registrations.add(1);
-            (M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock), false)
-        });
-        M::adjust(&cell, self.options);
-        M::handle(cell, shared)
-    }
-
-    /// A handle where there is room for a context, and nothing booked where there is none.
-    pub(crate) fn own_handle(self) -> Option<M> {
-        let (cell, _) = self.cell().ok()?;
-        M::adjust(&cell, self.options);
-        Some(M::handle(cell, self.client.shared()))
-    }
-
-    /// As [`register`](Self::register), for those that keep handles for others: it says whose handle it is, and where
-    /// there is none why values are lost.
-    #[allow(dead_code, reason = "for bridges, each of which is optional")]
-    pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
-        let shared = self.client.shared();
-        match self.cell_or_overflow() {
-            Ok((cell, is_overflow)) => {
-                M::adjust(&cell, self.options);
-                Ok(Placed { handle: M::handle(cell, shared), is_overflow })
-            }
-            Err(refusal) => {
-                shared.ledger.refused_registrations.add(1);
-                Err(match refusal {
-                    Refusal::ContextLimit(_) => DropReason::ContextLimit,
-                    Refusal::EmptyName | Refusal::Kind(_) => DropReason::Invalid,
-                })
-            }
-        }
+        self.spelled_out().named.into_handle()
     }
 
     /// A handle, or why there is none.
@@ -197,89 +185,30 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// When the name belongs to another kind, when it is empty, or when the client has no room for another context.
     /// The refusal is counted too.
     pub fn try_register(self) -> Result<M, RegisterError> {
-        self.spelled_out().try_into_handle()
-    }
-
-    fn try_into_handle(self) -> Result<M, RegisterError> {
-        let shared = self.client.shared();
-        let refusal = match self.cell() {
-            Ok((cell, _)) => {
-                M::adjust(&cell, self.options);
-                return Ok(M::handle(cell, shared));
-            }
-            Err(refusal) => refusal,
-        };
-        shared.ledger.refused_registrations.add(1);
-        let (name, wanted) = (self.name.to_owned(), self.kind);
-        Err(match refusal {
-            Refusal::EmptyName => RegisterError::EmptyName,
-            Refusal::Kind(registered) => RegisterError::KindMismatch { name, registered, wanted },
-            Refusal::ContextLimit(limit) => RegisterError::ContextLimit { name, limit },
-        })
+        self.spelled_out().named.try_into_handle()
     }
 
     /// Lets it have the name of a metric whose kind goes with this one, as programs do that come from other clients.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     #[inline]
     pub(crate) fn beside(mut self) -> Self {
-        self.options.beside = true;
+        self.named.options.beside = true;
         self
     }
 
-    fn wanted(&self) -> Wanted {
-        let Options { bounded, beside, .. } = self.options;
-        Wanted { kind: self.kind, bounded, beside }
-    }
-
-    fn make(&self, counters: &mut CounterBlock) -> Cell {
-        M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
-    }
-
-    fn cell_or_overflow(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
-        self.cell().or_else(|refusal| match refusal {
-            Refusal::ContextLimit(_) => self.overflow_cell().map(|cell| (cell, true)),
-            other => Err(other),
-        })
-    }
-
-    /// The cell of the context, which is made if it is new, and whether it is the metric's overflow context, asked for by
-    /// its tag.
-    fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
-        let index = &self.client.shared().index;
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let cell = index.with_new(self.name, &self.tags, self.wanted(), make, |context| {
-            context.register();
-            M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
-        });
-        // A context has one kind, and a kind one sort of cell.
-        cell?.ok_or(Refusal::Kind(self.kind))
-    }
-
-    /// The cell of the metric's overflow context.
-    fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
-        let cell = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
-            context.fold(1);
-            context.register();
-            M::pick(&context.cell).map(Arc::clone)
-        });
-        shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));
-        cell?.ok_or(Refusal::Kind(self.kind))
+    /// As [`register`](Self::register), for those that keep handles for others.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
+        self.named.place()
     }
 
     /// The same metric, to be registered more than once.
     pub(crate) fn pattern(&self) -> Pattern<M> {
-        let spelled_out = self.member.as_ref().map(|member| member.spell_out().tags);
-        Pattern::new(self.client, self.name, &spelled_out.unwrap_or(self.tags), self.kind, self.options)
+        let spelled_out = self.member.as_ref().map(MemberCall::spell_out);
+        Pattern::new(spelled_out.as_ref().unwrap_or(&self.named))
     }
 
-    /// Acts on the cell by name. `values` are booked as dropped where there is no cell. Says why they were dropped, if
-    /// they were.
-    ///
-    /// Expanded where it stands, so that what is known there of the name and the tags is hashed and compared when it is
-    /// compiled, and the rest need not be written to memory first.
+    /// Acts on the cell by name, as [`Named::call`].
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
     pub(super) fn call(
@@ -287,106 +216,17 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
-        if let Some(member) = self.member {
-            return member.act(values, verb);
-        }
-        let index = &self.client.shared().index;
-        let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
-        if let Some(done) = done.flatten() {
-            return done;
-        }
-        // A copy: what the other calls need of the builder stays in registers. In a closure it would not.
-        let Self { client, name, tags, member, kind, options, metric } = self;
-        Self { client, name, tags, member, kind, options, metric }.call_slowly(values, verb)
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "see `call`")]
-    fn act<T>(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared) -> T) -> Option<T> {
-        let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
-        M::adjust(cell, self.options);
-        let done = verb(cell, self.client.shared());
-        context.call();
-        Some(done)
-    }
-
-    /// Finds the context, or makes it.
-    #[cold]
-    #[inline(never)]
-    fn call_slowly(
-        &self,
-        values: u64,
-        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
-    ) -> Option<DropReason> {
-        let index = &self.client.shared().index;
-        recent::let_go(self.name, &self.tags, self.kind);
-        self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
-    }
-
-    /// As [`call`](Self::call), for whoever remembers the context in a way of his own.
-    pub(crate) fn look_up(
-        &self,
-        values: u64,
-        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
-        remember: impl FnOnce(&Arc<Context>),
-    ) -> Option<DropReason> {
-        // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
-        // checks for itself.
-        fork::check();
-        let index = &self.client.shared().index;
-        let act = |context: &Context| self.act(context, &verb);
-        let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();
-        found.unwrap_or_else(|| self.call_new(values, act))
-    }
-
-    /// Makes the context, or books why there is none.
-    fn call_new(
-        &self,
-        values: u64,
-        act: impl Fn(&Context) -> Option<Option<DropReason>>,
-    ) -> Option<DropReason> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        match shared.index.with_new(self.name, &self.tags, self.wanted(), make, &act) {
-            Ok(Some(done)) => done,
-            Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
-            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
-        }
-    }
-
-    /// Acts on the metric's overflow context, or books why there is none.
-    fn call_overflow(
-        &self,
-        values: u64,
-        act: impl FnOnce(&Context) -> Option<Option<DropReason>>,
-    ) -> Option<DropReason> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
-        let done = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
-            context.fold(1);
-            act(context)
-        });
-        match done {
-            Ok(Some(done)) => {
-                if !self.options.folded {
-                    shared.ledger.folded_values.add(values);
-                }
-                done
-            }
-            Err(Refusal::ContextLimit(_)) => shared.refuse(DropReason::ContextLimit, values),
-            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
-        }
+        if let Some(member) = self.member { member.act(values, verb) } else { self.named.call(values, verb) }
     }
 }
 
 impl<M> fmt::Debug for MetricBuilder<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricBuilder")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .field("tags", &self.tags)
-            .field("options", &self.options)
+            .field("name", &self.named.name)
+            .field("kind", &self.named.kind)
+            .field("tags", &self.named.tags)
+            .field("options", &self.named.options)
             .finish_non_exhaustive()
     }
 }

@@ -161,7 +161,7 @@ impl MetricBuilder<'_, Gauge> {
     /// that mattered. Off by default.
     pub fn peak(self) -> Self {
         let mut builder = self.spelled_out();
-        builder.options.peak = true;
+        builder.named.options.peak = true;
         builder
     }
 

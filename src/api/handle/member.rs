@@ -1,8 +1,8 @@
 //! A call of a family's member, which is told from the others by the value of one tag.
 
-use super::builder::MetricBuilder;
 use super::metric::Metric;
-use crate::api::dimension::Pattern;
+use super::named::Named;
+use super::pattern::Pattern;
 use crate::ledger::DropReason;
 use crate::mailbox::shared::Shared;
 use std::sync::Arc;
@@ -53,12 +53,18 @@ impl<'a, M: Metric> MemberCall<'a, M> {
         }
     }
 
-    /// The same as a builder of no member.
+    /// The family's metric without its tags.
+    #[inline(always)]
+    pub(super) fn bare(&self) -> Named<'a, M> {
+        self.pattern.bare()
+    }
+
+    /// The same by its name and all of its tags.
     #[cold]
     #[inline(never)]
-    pub(super) fn spell_out(&self) -> MetricBuilder<'a, M> {
-        let mut builder = self.pattern.spell_out(self.value);
-        builder.options.folded = !matches!(self.known_by, KnownBy::Hash(_));
-        builder
+    pub(super) fn spell_out(&self) -> Named<'a, M> {
+        let mut named = self.pattern.spell_out(self.value);
+        named.options.folded = !matches!(self.known_by, KnownBy::Hash(_));
+        named
     }
 }

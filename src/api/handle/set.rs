@@ -5,9 +5,10 @@ use super::metric::Metric;
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::ledger::DropReason;
-use crate::mailbox::record::{Member, Record};
+use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
 use crate::process::clock::Clock;
+use crate::vocabulary::member::Member;
 use std::sync::Arc;
 
 /// How many distinct members were seen, over all tasks: the server counts them.

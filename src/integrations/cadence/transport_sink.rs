@@ -5,8 +5,8 @@ use super::refused::Refused;
 use super::{sink_stats, timer};
 use crate::ledger::DropReason;
 use crate::process::fork::{self, PerProcess};
-use crate::setup::agent::Agent;
 use crate::setup::config::DEFAULT_FLUSH_INTERVAL;
+use crate::setup::{self, agent::Agent};
 use crate::vocabulary::error::ConfigError;
 use crate::wire::transport::Address;
 use cadence::{MetricSink, SinkStats};
@@ -105,7 +105,7 @@ impl TransportSinkBuilder {
         }
         let max_packet_size = self.agent.packet_size(&address)?;
         let settings = Settings { address, max_packet_size, interval: self.interval };
-        fork::expect_forks();
+        setup::expect_forks();
         let _whole = fork::make_whole();
         let desk = Arc::new(Desk::new(&settings));
         timer::attend(&desk).map_err(|error| ConfigError::Thread(error.to_string()))?;

@@ -6,9 +6,9 @@ use super::table::Table;
 use super::{HistogramKind, labels};
 use crate::api::client::Client;
 use crate::api::handle::{Distribution, MetricBuilder};
-use crate::context::keeper::{GaugeId, Held, Keep, SpareGauges, Tidying};
+use crate::context::keeper::{GaugeId, Keep, SpareGauges, Tidying};
 use crate::ledger::DropReason;
-use crate::process::fork;
+use crate::process::fork::{self, Freeze, Held};
 use crate::task_id::TaskId;
 use crate::vocabulary::unit::{Scale, TimeUnit};
 use metrics::{Key, Unit};
@@ -175,6 +175,12 @@ fn is_named_in_seconds(name: &str) -> bool {
     name.ends_with("_seconds")
 }
 
+impl Freeze for Bridge {
+    fn freeze(&self) -> Box<dyn Held + '_> {
+        Box::new((self.counters.freeze(), self.gauges.freeze(), self.histograms.freeze(), self.units()))
+    }
+}
+
 impl Keep for Bridge {
     fn tidy(&self, flush: Tidying<'_>) {
         let limit = self.client.shared().index.limit();
@@ -189,10 +195,6 @@ impl Keep for Bridge {
 
     fn release_gauges(&self, gauges: &HashSet<GaugeId>) {
         self.gauges.release(gauges, self.client.shared().index.limit());
-    }
-
-    fn freeze(&self) -> Box<dyn Held + '_> {
-        Box::new((self.counters.freeze(), self.gauges.freeze(), self.histograms.freeze(), self.units()))
     }
 }
 

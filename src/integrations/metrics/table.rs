@@ -3,7 +3,8 @@
 use super::forgotten::Forgotten;
 use super::kept::{GaugeHandle, Handle, Kept};
 use super::labels;
-use crate::context::keeper::{GaugeId, Held, SpareGauges, Tidying};
+use crate::context::keeper::{GaugeId, SpareGauges, Tidying};
+use crate::process::fork::Held;
 use foldhash::fast::RandomState;
 use metrics::Key;
 use std::collections::{HashMap, HashSet};

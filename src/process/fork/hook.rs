@@ -10,9 +10,7 @@ pub(super) fn install() {}
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of forks, and locks are held across one")]
 mod linux {
-    use super::super::{BUSY, Clients, clients, making, note_birth};
-    use crate::context::keeper::{self, Held as Locks, Keep};
-    use crate::mailbox::shared::Shared;
+    use super::super::{BUSY, Clients, Freeze, Held as Locks, Resident, clients, making, note_birth};
     use std::cell::RefCell;
     use std::mem::{self, ManuallyDrop};
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +24,7 @@ mod linux {
     /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
     /// child, which has no other thread.
     ///
-    /// All locks are let go before the keepers and clients that they belong to: one that nobody else has any more is dropped
+    /// All locks are let go before the clients and the others that they belong to: one that nobody else has any more is dropped
     /// then, and what it held may use another client.
     struct Held {
         locked: Locked,
@@ -40,8 +38,8 @@ mod linux {
     }
 
     struct Owners {
-        _keepers: Vec<Arc<dyn Keep>>,
-        _clients: Vec<Arc<Shared>>,
+        _further: Vec<Arc<dyn Freeze>>,
+        _clients: Vec<Arc<dyn Resident>>,
     }
 
     pub(in super::super) fn install() {
@@ -65,22 +63,19 @@ mod linux {
         BUSY.set(true);
         let making = making();
         let clients = list.present();
-        let mut keepers = Vec::new();
+        let mut further = Vec::new();
         let mut locks = Vec::new();
         for client in &clients {
-            let known = client.keepers.freeze();
-            keepers.extend(keeper::present(&known));
-            locks.push(outlast(Box::new(known)));
-            locks.push(outlast(Box::new(client.index.freeze())));
+            locks.extend(client.freeze(&mut further).into_iter().map(outlast));
         }
-        locks.extend(keepers.iter().map(|keeper| outlast(keeper.freeze())));
+        locks.extend(further.iter().map(|other| outlast(other.freeze())));
         let locked = Locked { _locks: locks, _making: making, _list: list };
-        let owners = Owners { _keepers: keepers, _clients: clients };
+        let owners = Owners { _further: further, _clients: clients };
         HELD.with(|held| held.replace(Some(Held { locked, owners })));
     }
 
     fn outlast(locks: Box<dyn Locks + '_>) -> Box<dyn Locks> {
-        // SAFETY: `Held` keeps the clients and the keepers, and so what is locked, for longer than the locks, and nobody
+        // SAFETY: `Held` keeps the clients and the others, and so what is locked, for longer than the locks, and nobody
         // else gets at either.
         unsafe { mem::transmute::<Box<dyn Locks + '_>, Box<dyn Locks>>(locks) }
     }

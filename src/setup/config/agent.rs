@@ -2,7 +2,8 @@
 
 use super::ClientBuilder;
 use crate::vocabulary::kind::Kind;
-use crate::wire::encode::{Dialect, Protocol, Weights};
+use crate::vocabulary::protocol::Protocol;
+use crate::wire::encode::{Dialect, Weights};
 
 impl ClientBuilder {
     /// What the agent understands. Defaults to [`Dialect::DogStatsd`], and to [`Dialect::DatadogServerless`] where

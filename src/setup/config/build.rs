@@ -13,21 +13,25 @@ use crate::api::client::{Client, Guard};
 use crate::callback::notice::Notices;
 use crate::context::index::Limits;
 use crate::context::keeper::IdleGauges;
-use crate::mailbox::shared::Shared;
+use crate::mailbox::post::Remains;
+use crate::mailbox::shared::{SeriesRules, Shared, Sizes};
+use crate::mailbox::workforce::{Unstarted, Workforce};
+#[cfg(feature = "testing")]
+use crate::process::clock::Driven;
 use crate::process::clock::{Clock, nanos};
-use crate::process::fork;
+use crate::process::fork::{self, Resident};
 use crate::setup::agent::Agent;
 use crate::setup::env;
-use crate::task_id::{TaskIdClaim, TaskIdOn};
+use crate::task_id::{TaskId, TaskIdClaim};
 use crate::vocabulary::error::ConfigError;
-use crate::wire::encode::Dialect;
+use crate::wire::encode::{Dialect, Spelling};
 use crate::wire::origin::Origin;
 use crate::wire::transport::{self, Address, SharedWriter, Transport, WriterTransport};
 use crate::worker::aggregate::Aggregate;
 use crate::worker::registry::Registry;
 use crate::worker::{Intervals, Schedule, Worker, WorkerThread, random_phase};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Agents that a client sends to beside the main one.
@@ -51,7 +55,7 @@ impl ClientBuilder {
     pub fn build(mut self) -> Result<Guard, ConfigError> {
         fork::after_fork();
         // Before anything is made that a child could find half-made.
-        fork::expect_forks();
+        crate::setup::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.check()?;
         let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
@@ -60,17 +64,26 @@ impl ClientBuilder {
         let spelling = self.spelling(claim.known_task_id())?;
         // The worker is the one to keep it.
         let writer = self.writer.as_mut().map(SharedWriter::release);
-        let shared = Arc::new(Shared::new(self.make_clock(), limits, spelling, &claim, self));
+        let settings = Arc::new(self);
+        let shared = settings.shared(limits, spelling, &claim);
         shared.note_sharing(&claim);
-        let worker = shared.settings().worker(&shared, claim, Registry::default())?;
+        let worker = settings.worker(&shared, claim, Registry::default())?;
         drop(writer);
         shared.post().employ(thread.hand(Box::new(worker)));
-        fork::expect(&shared);
+        fork::expect(Arc::downgrade(&shared) as Weak<dyn Resident>);
         #[cfg(feature = "testing")]
-        if let Some(clock) = &shared.settings().clock {
-            clock.drive(&shared);
+        if let Some(clock) = &settings.clock {
+            clock.drive(Arc::downgrade(&shared) as Weak<dyn Driven>);
         }
         Ok(Guard::new(Client::new(shared), timeout))
+    }
+
+    fn shared(self: &Arc<Self>, limits: Limits, spelling: Spelling, claim: &Arc<TaskIdClaim>) -> Arc<Shared> {
+        let sizes = Sizes { agents: 1 + self.others.len(), channel_capacity: self.records() };
+        let series =
+            SeriesRules { task_id_on: self.task_id_on, sends_summaries: self.agent.sends_summaries() };
+        let workforce = Arc::clone(self) as Arc<dyn Workforce>;
+        Arc::new(Shared::new(self.make_clock(), limits, spelling, claim, sizes, series, workforce))
     }
 
     /// Whether the settings can be used. Nothing is taken, decided or started.
@@ -104,7 +117,7 @@ impl ClientBuilder {
     }
 
     /// The worker of a client, in its process or in a child forked from it.
-    pub(crate) fn worker(
+    fn worker(
         &self,
         shared: &Arc<Shared>,
         claim: Arc<TaskIdClaim>,
@@ -146,15 +159,6 @@ impl ClientBuilder {
         })
     }
 
-    pub(crate) fn kinds_with_task_id(&self) -> TaskIdOn {
-        self.task_id_on
-    }
-
-    /// Whether the main agent gets distributions as summaries.
-    pub(crate) fn sends_summaries(&self) -> bool {
-        self.agent.sends_summaries()
-    }
-
     fn checked_idle_gauges(&self) -> Result<IdleGauges, ConfigError> {
         match self.idle_gauges {
             Some(time) if time < MIN_INTERVAL => {
@@ -166,13 +170,8 @@ impl ClientBuilder {
     }
 
     /// What the channel holds.
-    pub(crate) fn records(&self) -> usize {
+    fn records(&self) -> usize {
         self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY)
-    }
-
-    /// The agents beside the main one.
-    pub(crate) fn other_agents(&self) -> impl Iterator<Item = &Agent> {
-        self.others.iter()
     }
 
     /// A name is cut at its end: a prefix that leaves no room would make one name of all.
@@ -313,6 +312,21 @@ impl ClientBuilder {
             Some(writer) => Box::new(WriterTransport::new(writer)),
             None => transport::connect(address),
         }
+    }
+}
+
+impl Workforce for ClientBuilder {
+    fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
+        self.childs_task_id(parents)
+    }
+
+    fn worker(&self, shared: &Arc<Shared>, claim: Arc<TaskIdClaim>) -> Option<Box<dyn Unstarted>> {
+        let registry = Registry::inherited(shared.index.take_over(), &shared.clock);
+        Some(Box::new(self.worker(shared, claim, registry).ok()?))
+    }
+
+    fn remains(&self, shared: &Shared) -> Box<dyn Remains> {
+        Box::new(Registry::inherited(shared.index.take_over(), &shared.clock))
     }
 }
 

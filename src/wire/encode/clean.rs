@@ -1,7 +1,7 @@
 //! What is left of names and tags, so that nothing can forge a line, a field or a tag.
 
-use crate::mailbox::record::Member;
 use crate::task_id::TASK_ID_KEY;
+use crate::vocabulary::member::Member;
 
 /// A name, in bytes; Datadog takes no longer one.
 pub(super) const MAX_NAME: usize = 200;

@@ -230,8 +230,9 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::protocol::Protocol;
     use crate::vocabulary::tag::TagList;
-    use crate::wire::encode::{Dialect, Protocol, SentAs};
+    use crate::wire::encode::{Dialect, SentAs};
     use crate::wire::origin::Origin;
     use arbtest::arbitrary::{Result, Unstructured};
     use foldhash::fast::FixedState;

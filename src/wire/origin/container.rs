@@ -3,7 +3,7 @@
 //! The steps are those of the official clients, in their order: an id in the process's cgroup, an id in the mount of
 //! its `/etc/hostname`, and the inode of its cgroup's directory where a private namespace hides the id.
 
-use crate::wire::encode::Protocol;
+use crate::vocabulary::protocol::Protocol;
 use std::io::Write;
 use std::path::Path;
 

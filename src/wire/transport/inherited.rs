@@ -2,6 +2,7 @@
 //! child lives.
 
 use super::system;
+use crate::process::fork::{AtFork, Origin};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
@@ -58,9 +59,19 @@ impl Drop for Noted {
     }
 }
 
+/// What is open is the process's.
+pub(crate) static AT_FORK: AtFork = AtFork {
+    start_over: |origin| {
+        if origin == Origin::Forked {
+            close_inherited();
+        }
+    },
+    ..AtFork::NONE
+};
+
 /// In a forked child, before it has a connection of its own: closes its copies of its parent's. What the program opened
 /// under the same number meanwhile is another socket or file, and stays.
-pub(crate) fn close_inherited() {
+fn close_inherited() {
     for place in &OPEN {
         let descriptor = place.descriptor.swap(NONE, Ordering::Acquire);
         let (device, inode) = (place.device.load(Ordering::Relaxed), place.inode.load(Ordering::Relaxed));

@@ -1,8 +1,7 @@
 //! A clock that is moved by hand.
 
-use crate::mailbox::shared::Shared;
-use crate::process::clock::nanos;
-use crate::setup::config::ClientBuilder;
+use super::nanos;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
@@ -13,11 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// From 1970 to the time of day at which a clock starts.
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
+/// What does by itself what falls due.
+pub(crate) trait Driven: Send + Sync {
+    /// Has everything done that is due, and waits until it is, for at most `timeout`.
+    fn look_at_clock(&self, timeout: Duration);
+}
+
 /// A clock that stands still until it is advanced. Clones are the same clock.
 ///
 /// A client on it collects and flushes when the clock says so: [`advance`](Self::advance) returns after the worker
 /// has done what fell due. However far the clock jumps, that is one collection and one flush. The first flush is due after
-/// a whole [flush interval](ClientBuilder::flush_interval), not after a random part of it, and the others follow in its steps:
+/// a whole [flush interval](crate::ClientBuilder::flush_interval), not after a random part of it, and the others follow in its steps:
 /// an advance by the interval always flushes once.
 ///
 /// ```
@@ -35,10 +40,10 @@ const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// # drop(worker);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
-    driven: Arc<Mutex<Vec<Weak<Shared>>>>,
+    driven: Arc<Mutex<Vec<Weak<dyn Driven>>>>,
 }
 
 impl ManualClock {
@@ -52,8 +57,8 @@ impl ManualClock {
     pub fn advance(&self, duration: Duration) {
         self.now.fetch_add(nanos(duration), Ordering::SeqCst);
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for shared in driven.iter().filter_map(Weak::upgrade) {
-            shared.post().look_at_clock(PATIENCE);
+        for driven in driven.iter().filter_map(Weak::upgrade) {
+            driven.look_at_clock(PATIENCE);
         }
     }
 
@@ -80,17 +85,15 @@ impl ManualClock {
     }
 
     /// Has [`advance`](Self::advance) wait for a client's worker too.
-    pub(crate) fn drive(&self, shared: &Arc<Shared>) {
+    pub(crate) fn drive(&self, client: Weak<dyn Driven>) {
         let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
         driven.retain(|known| known.strong_count() > 0);
-        driven.push(Arc::downgrade(shared));
+        driven.push(client);
     }
 }
 
-impl ClientBuilder {
-    /// Runs the client on a clock that is moved by hand.
-    pub fn clock(mut self, clock: &ManualClock) -> Self {
-        self.clock = Some(clock.clone());
-        self
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManualClock").field("now", &self.now).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,253 @@
+//! A metric by its name and tags: its cell is found or made, and used.
+
+use super::metric::Metric;
+use super::options::Options;
+use crate::api::client::Client;
+use crate::cell::{Cell, CounterBlock};
+use crate::context::Context;
+use crate::context::index::{Refusal, Wanted};
+use crate::context::recent;
+use crate::ledger::DropReason;
+use crate::mailbox::shared::Shared;
+use crate::process::fork;
+use crate::vocabulary::error::RegisterError;
+use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag::TagList;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A handle for somebody who keeps it.
+#[derive(Debug)]
+#[allow(dead_code, reason = "for bridges, each of which is optional")]
+pub(crate) struct Placed<M> {
+    pub(crate) handle: M,
+    /// It is the metric's overflow context's.
+    pub(crate) is_overflow: bool,
+}
+
+/// What a context is found by.
+pub(crate) struct Named<'a, M> {
+    pub(super) client: &'a Client,
+    pub(super) name: &'a str,
+    pub(super) tags: TagList<'a>,
+    pub(super) kind: Kind,
+    pub(crate) options: Options,
+    metric: PhantomData<fn() -> M>,
+}
+
+impl<'a, M: Metric> Named<'a, M> {
+    #[inline]
+    pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {
+        Self { client, name, tags: TagList::default(), kind, options, metric: PhantomData }
+    }
+
+    /// Adds a tag. One that has no room is left out and counted.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    pub(super) fn push(&mut self, key: &'a str, value: &'a str) {
+        if !self.tags.push(key, value) {
+            self.client.shared().ledger.refused_tags.add(1);
+        }
+    }
+
+    /// A handle. Where there is none to be had, that is counted, and the handle reports nothing.
+    pub(super) fn into_handle(self) -> M {
+        let shared = self.client.shared();
+        let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
+            shared.ledger.refused_registrations.add(1);
+            (M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock), false)
+        });
+        M::adjust(&cell, self.options);
+        M::handle(cell, shared)
+    }
+
+    /// A handle where there is room for a context, and nothing booked where there is none.
+    pub(crate) fn own_handle(self) -> Option<M> {
+        let (cell, _) = self.cell().ok()?;
+        M::adjust(&cell, self.options);
+        Some(M::handle(cell, self.client.shared()))
+    }
+
+    /// As [`register`](Self::register), for those that keep handles for others: it says whose handle it is, and where
+    /// there is none why values are lost.
+    #[allow(dead_code, reason = "for bridges, each of which is optional")]
+    pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
+        let shared = self.client.shared();
+        match self.cell_or_overflow() {
+            Ok((cell, is_overflow)) => {
+                M::adjust(&cell, self.options);
+                Ok(Placed { handle: M::handle(cell, shared), is_overflow })
+            }
+            Err(refusal) => {
+                shared.ledger.refused_registrations.add(1);
+                Err(match refusal {
+                    Refusal::ContextLimit(_) => DropReason::ContextLimit,
+                    Refusal::EmptyName | Refusal::Kind(_) => DropReason::Invalid,
+                })
+            }
+        }
+    }
+
+    /// A handle, or why there is none, which is counted.
+    pub(super) fn try_into_handle(self) -> Result<M, RegisterError> {
+        let shared = self.client.shared();
+        let refusal = match self.cell() {
+            Ok((cell, _)) => {
+                M::adjust(&cell, self.options);
+                return Ok(M::handle(cell, shared));
+            }
+            Err(refusal) => refusal,
+        };
+        shared.ledger.refused_registrations.add(1);
+        let (name, wanted) = (self.name.to_owned(), self.kind);
+        Err(match refusal {
+            Refusal::EmptyName => RegisterError::EmptyName,
+            Refusal::Kind(registered) => RegisterError::KindMismatch { name, registered, wanted },
+            Refusal::ContextLimit(limit) => RegisterError::ContextLimit { name, limit },
+        })
+    }
+
+    fn wanted(&self) -> Wanted {
+        let Options { bounded, beside, .. } = self.options;
+        Wanted { kind: self.kind, bounded, beside }
+    }
+
+    fn make(&self, counters: &mut CounterBlock) -> Cell {
+        M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
+    }
+
+    fn cell_or_overflow(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
+        self.cell().or_else(|refusal| match refusal {
+            Refusal::ContextLimit(_) => self.overflow_cell().map(|cell| (cell, true)),
+            other => Err(other),
+        })
+    }
+
+    /// The cell of the context, which is made if it is new, and whether it is the metric's overflow context, asked for by
+    /// its tag.
+    fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
+        let index = &self.client.shared().index;
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let cell = index.with_new(self.name, &self.tags, self.wanted(), make, |context| {
+            context.register();
+            M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
+        });
+        // A context has one kind, and a kind one sort of cell.
+        cell?.ok_or(Refusal::Kind(self.kind))
+    }
+
+    /// The cell of the metric's overflow context.
+    fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
+        let shared = self.client.shared();
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
+        let cell = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
+            context.fold(1);
+            context.register();
+            M::pick(&context.cell).map(Arc::clone)
+        });
+        shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));
+        cell?.ok_or(Refusal::Kind(self.kind))
+    }
+
+    /// Acts on the cell by name. `values` are booked as dropped where there is no cell. Says why they were dropped, if
+    /// they were.
+    ///
+    /// Expanded where it stands, so that what is known there of the name and the tags is hashed and compared when it is
+    /// compiled, and the rest need not be written to memory first.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
+    pub(super) fn call(
+        self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
+        let index = &self.client.shared().index;
+        let done = index.recall(self.name, &self.tags, self.kind, |context| self.act(context, &verb));
+        if let Some(done) = done.flatten() {
+            return done;
+        }
+        // A copy: what the other calls need of it stays in registers. In a closure it would not.
+        let Self { client, name, tags, kind, options, metric } = self;
+        Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see `call`")]
+    fn act<T>(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared) -> T) -> Option<T> {
+        let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
+        M::adjust(cell, self.options);
+        let done = verb(cell, self.client.shared());
+        context.call();
+        Some(done)
+    }
+
+    /// Finds the context, or makes it.
+    #[cold]
+    #[inline(never)]
+    fn call_slowly(
+        &self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+    ) -> Option<DropReason> {
+        let index = &self.client.shared().index;
+        recent::let_go(self.name, &self.tags, self.kind);
+        self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
+    }
+
+    /// As [`call`](Self::call), for whoever remembers the context in a way of his own.
+    pub(crate) fn look_up(
+        &self,
+        values: u64,
+        verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
+        remember: impl FnOnce(&Arc<Context>),
+    ) -> Option<DropReason> {
+        // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
+        // checks for itself.
+        fork::check();
+        let index = &self.client.shared().index;
+        let act = |context: &Context| self.act(context, &verb);
+        let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();
+        found.unwrap_or_else(|| self.call_new(values, act))
+    }
+
+    /// Makes the context, or books why there is none.
+    fn call_new(
+        &self,
+        values: u64,
+        act: impl Fn(&Context) -> Option<Option<DropReason>>,
+    ) -> Option<DropReason> {
+        let shared = self.client.shared();
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        match shared.index.with_new(self.name, &self.tags, self.wanted(), make, &act) {
+            Ok(Some(done)) => done,
+            Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
+            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
+        }
+    }
+
+    /// Acts on the metric's overflow context, or books why there is none.
+    fn call_overflow(
+        &self,
+        values: u64,
+        act: impl FnOnce(&Context) -> Option<Option<DropReason>>,
+    ) -> Option<DropReason> {
+        let shared = self.client.shared();
+        let make = |counters: &mut CounterBlock| self.make(counters);
+        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
+        let done = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
+            context.fold(1);
+            act(context)
+        });
+        match done {
+            Ok(Some(done)) => {
+                if !self.options.folded {
+                    shared.ledger.folded_values.add(values);
+                }
+                done
+            }
+            Err(Refusal::ContextLimit(_)) => shared.refuse(DropReason::ContextLimit, values),
+            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
+        }
+    }
+}
