@@ -279,8 +279,8 @@ fn beyond_1000_values_repeats_are_a_sample_in_proportion_and_summaries_are_exact
 
 // What `Weights::Rates` says of servers that don't count exactly.
 
-/// What the documentation of dialects and weights says.
-const DOCS: &str = include_str!("../src/wire/encode/dialect.rs");
+/// What the documentation of weights says.
+const DOCS: &str = include_str!("../src/wire/encode/weights.rs");
 
 #[test]
 fn agent_data_plane_counts_up_to_its_least_rate() {

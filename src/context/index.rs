@@ -1,6 +1,7 @@
 //! Which context a name and its tags mean.
 
 mod alias;
+mod hashed;
 mod series;
 mod table;
 

@@ -105,6 +105,7 @@
 //! [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 
 mod body;
+mod ending;
 mod future;
 mod grpc;
 mod in_flight;
@@ -112,7 +113,9 @@ mod layer;
 mod metrics;
 mod request_start;
 mod route;
+mod route_metrics;
 mod service;
+mod settings;
 
 pub use self::body::HttpBody;
 pub use self::future::HttpFuture;

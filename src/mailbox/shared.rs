@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     heirlooms: Mutex<Vec<Heirloom>>,
     // The worker of a child that was refused a thread.
     unstarted: Mutex<Option<Box<dyn Unstarted>>>,
-    workforce: Arc<dyn Workforce>,
+    workforce: Arc<dyn Workforce<Self>>,
     channel_capacity: usize,
     pub(crate) series: SeriesRules,
 }
@@ -62,7 +62,7 @@ impl Shared {
         claim: &Arc<TaskIdClaim>,
         sizes: Sizes,
         series: SeriesRules,
-        workforce: Arc<dyn Workforce>,
+        workforce: Arc<dyn Workforce<Self>>,
     ) -> Self {
         let ledger = Arc::<Ledger>::default();
         let other_ledgers: Vec<_> = (1..sizes.agents).map(|_| Arc::default()).collect();

@@ -1,14 +1,14 @@
 //! Where workers come from: what builds one stands above.
 
 use crate::mailbox::post::Remains;
-use crate::mailbox::shared::Shared;
 use crate::process::thread::Thread;
 use crate::task_id::{TaskId, TaskIdClaim};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// Gives a process that starts over its own worker, by the settings of its client.
-pub(crate) trait Workforce: Send + Sync + UnwindSafe + RefUnwindSafe {
+/// Gives a process that starts over its own worker, by the settings of its client. `Shared` is what that has in common with
+/// its worker.
+pub(crate) trait Workforce<Shared>: Send + Sync + UnwindSafe + RefUnwindSafe {
     /// The task id of a process whose parent, or original, has another.
     fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim>;
 

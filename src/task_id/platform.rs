@@ -1,6 +1,5 @@
 //! What platforms say of a task: its ordinal, or its name.
 
-use super::source::Process;
 use super::{TaskId, TaskIdPool, TaskIdSourceKind};
 use crate::vocabulary::fnv::fnv1a;
 
@@ -100,6 +99,17 @@ pub(super) fn identity(variables: Variables<'_>) -> Option<String> {
         POD_NAMES.iter().find_map(|name| variables(name))
     };
     container.or_else(of_pod).or_else(|| IDENTITIES.iter().find_map(|name| variables(name)))
+}
+
+/// One of the processes that share a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) index: u32,
+    pub(super) of: u32,
+}
+
+impl Process {
+    pub(super) const ALONE: Self = Self { index: 0, of: 1 };
 }
 
 /// The name of this host, with the instance of its service where there are several.

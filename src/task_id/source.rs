@@ -5,7 +5,7 @@ mod kind;
 pub use self::kind::TaskIdSourceKind;
 
 use super::claim::TaskIdClaim;
-use super::platform::{self, Variables};
+use super::platform::{self, Process, Variables};
 #[cfg(feature = "redis")]
 use super::redis::Place;
 use super::{TaskId, TaskIdPool};
@@ -62,17 +62,6 @@ enum Choice {
     LeasedInRuntimeDirectory,
     #[cfg(feature = "redis")]
     LeasedInRedis(Place),
-}
-
-/// One of the processes that share a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) index: u32,
-    pub(super) of: u32,
-}
-
-impl Process {
-    const ALONE: Self = Self { index: 0, of: 1 };
 }
 
 impl TaskIdSource {

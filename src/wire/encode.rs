@@ -4,6 +4,7 @@ pub(crate) mod clean;
 mod dialect;
 mod dogstatsd;
 mod embedded;
+mod grammar;
 mod group;
 mod number;
 mod sent_as;
@@ -12,10 +13,12 @@ mod spelling;
 mod statsd;
 mod summary;
 mod tags;
+mod weights;
 
-pub use self::dialect::{Dialect, Weights};
+pub use self::dialect::Dialect;
+pub use self::weights::Weights;
 
-pub(crate) use self::dialect::Grammar;
+pub(crate) use self::grammar::Grammar;
 pub(crate) use self::group::{Group, groups};
 pub(crate) use self::number::split_counts;
 pub(crate) use self::sent_as::SentAs;

@@ -1,6 +1,5 @@
 //! A tag with run-time values and a limit: who comes first keeps a place.
 
-use super::frequent::FrequentBuilder;
 use super::member::Member;
 use super::places::Places;
 use crate::api::handle::{MetricBuilder, Pattern};
@@ -8,7 +7,6 @@ use crate::ledger::Share;
 use crate::vocabulary::error::RegisterError;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The value that stands for all that have no place.
 pub(crate) const OTHER: &str = "other";
@@ -54,12 +52,6 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
         self.allowed.extend_from_slice(values);
         self.allowed.truncate(MAX_LIMIT);
         self
-    }
-
-    /// Gives the places to the values that are called most often, rather than to those that came first: see
-    /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
-    pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
-        FrequentBuilder::new(self, half_life)
     }
 
     /// The family. Never fails: where [`try_register`](Self::try_register) would, the refusals are counted, and the

@@ -35,8 +35,17 @@ pub struct FrequentBuilder<'a, M> {
 }
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<'a, M: Member> BoundedBuilder<'a, M> {
+    /// Gives the places to the values that are called most often, rather than to those that came first: see
+    /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
+    pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
+        FrequentBuilder::new(self, half_life)
+    }
+}
+
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<'a, M: Member> FrequentBuilder<'a, M> {
-    pub(super) fn new(bounded: BoundedBuilder<'a, M>, half_life: Duration) -> Self {
+    fn new(bounded: BoundedBuilder<'a, M>, half_life: Duration) -> Self {
         Self { bounded, half_life: half_life.max(MIN_HALF_LIFE) }
     }
 

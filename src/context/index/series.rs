@@ -1,6 +1,6 @@
 //! Which contexts are one line to an agent, so that its server can't tell them apart.
 
-use super::table::Hashed;
+use super::hashed::Hashed;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 

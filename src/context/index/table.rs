@@ -1,5 +1,6 @@
 //! The contexts of a client, by what they are found by.
 
+use super::hashed::Hashed;
 use super::series::Series;
 use super::{Limits, Refusal, Wanted};
 use crate::cell::CounterBlock;
@@ -8,7 +9,7 @@ use crate::context::crowd::{Crowd, Refused};
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::DistinctTags;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::mem;
 use std::sync::Arc;
 
@@ -232,22 +233,4 @@ fn take_out(contexts: &mut ByHash, hash: u64, context: &Arc<Context>) -> bool {
         contexts.remove(&hash);
     }
     is_out
-}
-
-/// Takes a hash for the hash that it is.
-#[derive(Debug, Default)]
-pub(super) struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        // Only `u64` keys come here.
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
 }

@@ -1,6 +1,7 @@
 //! Between the facade and the client: finding a handle, or making one.
 
-use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
+use super::kept::{CounterHandle, GaugeHandle, HistogramHandle, Kept};
+use super::recent::Remembered;
 use super::refused::Refused;
 use super::table::Table;
 use super::{HistogramKind, labels};
@@ -40,7 +41,7 @@ pub(super) struct Settings {
 }
 
 /// A kind of handles, and how a bridge makes them.
-pub(super) trait Made: Handle {
+pub(super) trait Made: Remembered {
     fn table(bridge: &Bridge) -> &Table<Self>;
     fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Self::Of>;
     fn make(bridge: &Bridge, name: &str, handle: Self::Of, is_overflow: bool) -> Self;

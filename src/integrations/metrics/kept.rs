@@ -2,7 +2,6 @@
 
 use super::absolute::Absolute;
 use super::forgotten::Trace;
-use super::recent::Recent;
 use crate::api::client::Client;
 use crate::api::handle::{Counter, Distribution, Gauge, Metric};
 use crate::context::keeper::{GaugeId, Tidying};
@@ -16,9 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 /// One of our handles as the facade wants it.
 pub(super) trait Handle: Send + Sync + Sized + 'static {
     type Of: Metric;
-
-    /// What the calling thread found lately.
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T>;
 
     /// Whether it is let go at a flush, after so long without a call.
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool;
@@ -143,11 +139,6 @@ impl CounterHandle {
 impl Handle for CounterHandle {
     type Of = Counter;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
-        thread_local!(static RECENT: Recent<CounterHandle> = const { Recent::new() });
-        RECENT.try_with(act).ok()
-    }
-
     fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
         // What was told last would be lost, and with it what is told next.
         let is_told = self.absolute.as_ref().is_some_and(Absolute::is_in_use);
@@ -213,11 +204,6 @@ impl Kept<GaugeHandle> {
 impl Handle for GaugeHandle {
     type Of = Gauge;
 
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
-        thread_local!(static RECENT: Recent<GaugeHandle> = const { Recent::new() });
-        RECENT.try_with(act).ok()
-    }
-
     /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::context::keeper::Keep).
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool {
         if self.is_overflow {
@@ -277,11 +263,6 @@ impl HistogramHandle {
 
 impl Handle for HistogramHandle {
     type Of = Distribution;
-
-    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
-        thread_local!(static RECENT: Recent<HistogramHandle> = const { Recent::new() });
-        RECENT.try_with(act).ok()
-    }
 
     fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
         idle.ends_silent()

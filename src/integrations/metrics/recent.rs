@@ -1,6 +1,6 @@
 //! The handles that a thread found lately, so that it finds them again without a lock.
 
-use super::kept::{Handle, Kept};
+use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
 use crate::process::thread_table::ThreadTable;
 use metrics::Key;
 use std::cell::Cell;
@@ -60,6 +60,33 @@ impl<H: Handle> Recent<H> {
             second.mark.set(earlier);
             second.kept.set(known);
         }
+    }
+}
+
+/// A handle that threads remember.
+pub(super) trait Remembered: Handle {
+    /// What the calling thread found lately.
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T>;
+}
+
+impl Remembered for CounterHandle {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
+        thread_local!(static RECENT: Recent<CounterHandle> = const { Recent::new() });
+        RECENT.try_with(act).ok()
+    }
+}
+
+impl Remembered for GaugeHandle {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
+        thread_local!(static RECENT: Recent<GaugeHandle> = const { Recent::new() });
+        RECENT.try_with(act).ok()
+    }
+}
+
+impl Remembered for HistogramHandle {
+    fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T> {
+        thread_local!(static RECENT: Recent<HistogramHandle> = const { Recent::new() });
+        RECENT.try_with(act).ok()
     }
 }
 

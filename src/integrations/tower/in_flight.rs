@@ -1,29 +1,18 @@
 //! A request from its arrival to the end of its response.
 
+use super::ending::Ending;
 use super::grpc;
-use super::metrics::Route;
+use super::route_metrics::RouteMetrics;
 use crate::process::fork;
 use crate::{OwnedOccupied, StatusClass};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-crate::tags! {
-    /// How a request ended.
-    pub(super) enum Ending: "outcome" {
-        /// With a response, all of which was read.
-        Ok,
-        /// With the server's own failure.
-        Error,
-        /// Nobody waited for the end of it.
-        Cancelled,
-    }
-}
-
 /// A request that is not over. Dropping it records how it ended.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    route: Arc<Route>,
+    route: Arc<RouteMetrics>,
     since: u64,
     // Of the processes that forks make, the one that took the request in.
     generation: u32,
@@ -39,7 +28,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(route: &Arc<Route>, since: u64, unit: OwnedOccupied, method: &Method) -> Self {
+    pub(super) fn new(route: &Arc<RouteMetrics>, since: u64, unit: OwnedOccupied, method: &Method) -> Self {
         Self {
             route: Arc::clone(route),
             since,

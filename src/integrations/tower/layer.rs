@@ -3,6 +3,7 @@
 use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
 use super::service::HttpService;
+use super::settings::Settings;
 use crate::Client;
 use crate::process::fork::make_whole;
 use std::fmt;
@@ -11,17 +12,6 @@ use tower_layer::Layer;
 
 /// Routes that get a place of their own unless more or fewer are asked for.
 pub const DEFAULT_ROUTES: usize = 50;
-
-/// What a layer's metrics are called and tagged.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) prefix: String,
-    pub(super) tags: Vec<(String, String)>,
-    pub(super) capacity: u32,
-    pub(super) routes: usize,
-    pub(super) critical: Vec<String>,
-    pub(super) wait: bool,
-}
 
 /// Reports what becomes of the requests to a service: see the [module](super) for what that is.
 ///

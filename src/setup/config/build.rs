@@ -82,7 +82,7 @@ impl ClientBuilder {
         let sizes = Sizes { agents: 1 + self.others.len(), channel_capacity: self.records() };
         let series =
             SeriesRules { task_id_on: self.task_id_on, sends_summaries: self.agent.sends_summaries() };
-        let workforce = Arc::clone(self) as Arc<dyn Workforce>;
+        let workforce = Arc::clone(self) as Arc<dyn Workforce<Shared>>;
         Arc::new(Shared::new(self.make_clock(), limits, spelling, claim, sizes, series, workforce))
     }
 
@@ -315,7 +315,7 @@ impl ClientBuilder {
     }
 }
 
-impl Workforce for ClientBuilder {
+impl Workforce<Shared> for ClientBuilder {
     fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
         self.childs_task_id(parents)
     }

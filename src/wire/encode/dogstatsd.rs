@@ -2,7 +2,8 @@
 //!
 //! Grammar: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>.
 
-use super::dialect::{Grammar, Weights};
+use super::grammar::Grammar;
+use super::weights::Weights;
 use super::{Unencodable, clean, number};
 use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, share, start};
 use crate::vocabulary::kind::Kind;

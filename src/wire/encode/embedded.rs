@@ -4,8 +4,9 @@
 //! <https://github.com/prometheus/statsd_exporter#tagging-extensions>.
 
 use super::clean;
-use super::dialect::{Grammar, Weights};
+use super::grammar::Grammar;
 use super::statsd;
+use super::weights::Weights;
 use crate::vocabulary::kind::Kind;
 
 #[derive(Debug)]

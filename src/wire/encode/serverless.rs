@@ -2,8 +2,9 @@
 //!
 //! What it takes: <https://github.com/DataDog/serverless-components>, `crates/dogstatsd`.
 
-use super::dialect::{Grammar, Weights};
 use super::dogstatsd;
+use super::grammar::Grammar;
+use super::weights::Weights;
 use crate::vocabulary::kind::Kind;
 
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 //! Kinds and the rule of signed gauges: <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>.
 
 use super::clean;
-use super::dialect::{Grammar, Weights};
 use super::dogstatsd;
+use super::grammar::Grammar;
+use super::weights::Weights;
 use crate::vocabulary::kind::Kind;
 
 /// Datadog's own names are for its own dialect.

@@ -1,12 +1,14 @@
 //! From a host's name to its addresses, now and later.
 
-use super::{Failure, tcp};
+use super::Failure;
 use crate::process::clock::nanos;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+/// The name of the thread that looks names up.
+const RESOLVING: &str = "tasktag-resolve";
 /// How long an answer is good for while packets are taken.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// The least time between two questions, however many packets fail.
@@ -121,24 +123,28 @@ impl Resolver {
     /// Begins to look a name up, if that is due.
     pub(super) fn ask(&mut self) {
         if self.is_name {
-            self.ask_and(|_| ());
+            self.ask_and(RESOLVING, |_| ());
         }
     }
 
-    /// The same for whatever host, and has something done with the addresses, in the same thread. Says whether that will
-    /// be.
-    pub(super) fn ask_and(&mut self, act: impl FnOnce(&[SocketAddr]) + Send + 'static) -> bool {
+    /// The same for whatever host, and has something done with the addresses, in the same thread: where there is nothing to
+    /// look up, in one of the name that is given. Says whether that will be.
+    pub(super) fn ask_and(
+        &mut self,
+        thread: &'static str,
+        act: impl FnOnce(&[SocketAddr]) + Send + 'static,
+    ) -> bool {
         let is_due = !self.is_name || self.take_turn();
         if self.under_way.is_some() || !is_due {
             return false;
         }
         if !self.is_name {
             let known = self.known.clone();
-            return crate::process::thread::spawn(tcp::THREAD_NAME, move || act(&known)).is_ok();
+            return crate::process::thread::spawn(thread, move || act(&known)).is_ok();
         }
         let (sender, receiver) = bounded(1);
         let (host, port, look_up) = (self.host.clone(), self.port, self.look_up);
-        let started = crate::process::thread::spawn("tasktag-resolve", move || {
+        let started = crate::process::thread::spawn(RESOLVING, move || {
             let answer = look_up(&host, port);
             let addresses = answer.as_ref().ok().cloned();
             // Nobody listens any more when the worker ended meanwhile.

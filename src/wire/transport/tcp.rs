@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-pub(super) const THREAD_NAME: &str = "tasktag-connect";
+const THREAD_NAME: &str = "tasktag-connect";
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ impl Tcp {
 
     fn with(mut resolver: Resolver) -> Self {
         let (sender, receiver) = bounded(1);
-        let started = resolver.ask_and(move |addresses| drop(sender.send(dial(addresses))));
+        let started = resolver.ask_and(THREAD_NAME, move |addresses| drop(sender.send(dial(addresses))));
         Self { resolver, under_way: started.then_some(receiver), is_early: true, connected: None }
     }
 

@@ -1,0 +1,12 @@
+//! What a layer was set to.
+
+/// What a layer's metrics are called and tagged.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) prefix: String,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) capacity: u32,
+    pub(super) routes: usize,
+    pub(super) critical: Vec<String>,
+    pub(super) wait: bool,
+}
