@@ -108,7 +108,7 @@ pub fn after_restore() {
         client.outlive_worker();
     }
     resident::start_parts_over(Origin::Restored);
-    let all_started = start_over(&clients, |client| client.start_over_restored());
+    let all_started = start_over(&clients, Resident::start_over_restored);
     finish(list, all_started);
 }
 
@@ -227,7 +227,7 @@ fn grow_up() -> bool {
     // Another thread may have been quicker, and this one waited for it.
     if STAGE.load(Ordering::Relaxed) == NEWBORN {
         resident::start_parts_over(Origin::Forked);
-        let all_started = start_over(&list.present(), |client| client.start_over());
+        let all_started = start_over(&list.present(), Resident::start_over);
         finish(list, all_started);
     }
     false
