@@ -1,0 +1,167 @@
+//! The modules stand on floors, as ARCHITECTURE.md lists them, and none names what is above it.
+
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::Source;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const ARCHITECTURE: &str = include_str!("../ARCHITECTURE.md");
+const MANIFEST: &str = include_str!("../Cargo.toml");
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The floors, the topmost first.
+fn floors() -> Vec<&'static str> {
+    let (_, rest) = ARCHITECTURE.split_once("## Floors").expect("there is a section of floors");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split('`').next()).collect()
+}
+
+fn floor_of(module: &str) -> &str {
+    module.split("::").next().unwrap_or_default()
+}
+
+/// The floors whose names are unknown, and those that a module names though they are above it.
+fn broken(source: &Source, floors: &[&str]) -> Vec<String> {
+    let height = |module: &str| floors.iter().position(|floor| *floor == floor_of(module));
+    let mut broken = Vec::new();
+    for module in source.modules() {
+        let Some(own) = height(module) else {
+            broken.push(format!("{module} is on no floor"));
+            continue;
+        };
+        let above = |named: &String| height(named).is_some_and(|other| other < own);
+        broken.extend(
+            source
+                .named_by(module)
+                .iter()
+                .filter(|named| above(named))
+                .map(|named| format!("{module} names {named}, which is above it")),
+        );
+    }
+    broken
+}
+
+/// Circles among modules of one folder. What a module and its own folder say of each other is none.
+fn circles(source: &Source) -> Vec<String> {
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for module in source.modules() {
+        for other in source.named_by(module) {
+            if let Some((from, to)) = where_they_part(module, &other) {
+                named.entry(from).or_default().insert(to);
+            }
+        }
+    }
+    let reaches = |from: &String, to: &String| {
+        let (mut seen, mut left) = (BTreeSet::new(), vec![from]);
+        while let Some(next) = left.pop() {
+            for other in named.get(next).into_iter().flatten().filter(|other| seen.insert(*other)) {
+                left.push(other);
+            }
+        }
+        seen.contains(to)
+    };
+    named
+        .keys()
+        .filter(|module| reaches(module, module))
+        .map(|module| format!("{module} is in a circle"))
+        .collect()
+}
+
+/// Two modules, or what they are in, below the last folder that both are in.
+fn where_they_part(module: &str, other: &str) -> Option<(String, String)> {
+    let (one, two): (Vec<_>, Vec<_>) = (module.split("::").collect(), other.split("::").collect());
+    let common = one.iter().zip(&two).take_while(|(one, two)| one == two).count();
+    (common < one.len() && common < two.len()).then(|| (one[..=common].join("::"), two[..=common].join("::")))
+}
+
+#[test]
+fn every_folder_is_a_floor_and_every_floor_a_folder() {
+    let source = Source::of_folder(&sources());
+    let folders: BTreeSet<&str> = source.modules().map(floor_of).collect();
+    assert_eq!(folders, floors().into_iter().collect());
+    assert!(folders.len() <= 14, "as many as one can keep in mind: {folders:?}");
+}
+
+#[test]
+fn nothing_names_what_is_above_it() {
+    assert_eq!(broken(&Source::of_folder(&sources()), &floors()), [""; 0]);
+}
+
+#[test]
+fn no_two_files_name_each_other() {
+    assert_eq!(circles(&Source::of_folder(&sources())), [""; 0]);
+}
+
+#[test]
+fn what_is_broken_by_hand_is_found() {
+    let sound = [
+        ("lib.rs", "pub use crate::api::Client;"),
+        ("api.rs", "use crate::wire::{encode::{self, Line}, packet};\nuse super::wire;"),
+        ("wire.rs", "mod encode;\nmod packet;"),
+        ("wire/encode.rs", "pub struct Line; // crate::api::Client\nconst A: &str = \"crate::api\";"),
+        (
+            "wire/packet.rs",
+            "use super::encode::Line;\n#[cfg(test)]\nmod tests {\n    use crate::api::Client;\n}",
+        ),
+    ];
+    let floors = ["api", "wire"];
+    let source = Source::of_files(&sound);
+    assert_eq!(
+        source.named_by("api").into_iter().collect::<Vec<_>>(),
+        ["wire", "wire::encode", "wire::packet"]
+    );
+    assert_eq!((broken(&source, &floors), circles(&source)), (vec![], vec![]));
+
+    let with = |path, text| Source::of_files(&[&sound[..], &[(path, text)]].concat());
+    let upward = "wire::encode names api, which is above it";
+    for text in [
+        "use crate::api::Client;",
+        "use crate::Client;",
+        "fn f(_: &crate::Client) {}",
+        "use super::super::api;",
+    ] {
+        let source = with("wire/encode.rs", text);
+        assert_eq!(broken(&source, &floors), [upward], "{text}");
+        assert_eq!(circles(&source), ["api is in a circle", "wire is in a circle"], "{text}");
+    }
+    let source = with("wire/encode.rs", "use super::packet::{Packet, MOST};");
+    assert_eq!(broken(&source, &floors), [""; 0]);
+    assert_eq!(circles(&source), ["wire::encode is in a circle", "wire::packet is in a circle"]);
+    assert_eq!(broken(&with("attic.rs", ""), &floors), ["attic is on no floor"]);
+}
+
+/// The crates that only an integration may name.
+fn neighbours() -> Vec<String> {
+    let listed = MANIFEST.lines().filter(|line| line.contains("optional = true"));
+    let names = listed.filter_map(|line| line.split(' ').next()).map(|name| name.replace('-', "_"));
+    // These are no neighbours: a source of task ids is made of them.
+    names.filter(|name| !name.starts_with("redis") && !name.starts_with("rustls")).collect()
+}
+
+#[test]
+fn a_neighbour_is_named_in_its_integration_alone() {
+    let neighbours = neighbours();
+    assert!(neighbours.len() > 5, "{neighbours:?}");
+    let source = Source::of_folder(&sources());
+    let names = |code: &str, crate_name: &str| {
+        let path = format!("{crate_name}::");
+        code.match_indices(&path)
+            .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)))
+    };
+    for (module, code) in source.code().filter(|(module, _)| floor_of(module) != "integrations") {
+        let named: Vec<_> = neighbours.iter().filter(|name| names(code, name)).collect();
+        assert!(named.is_empty(), "{module} names {named:?}");
+    }
+}
+
+#[test]
+fn a_module_with_a_folder_has_its_file_beside_it() {
+    let source = Source::of_folder(&sources());
+    assert!(source.modules().all(|module| !module.ends_with("::mod")), "no mod.rs");
+}
