@@ -6,7 +6,7 @@ mod process;
 
 use crate::away::process::{Latency, run};
 use crate::contestant::Operation;
-use crate::peers::{self, FLOOR, OURS, PROMETHEUS};
+use crate::peers::{self, DOGSTATSD, FLOOR, OURS, PROMETHEUS};
 use crate::receiver::{Directory, Receiver, blackhole, closed_port, stalled};
 use crate::report::{self, Csv, Table};
 use crate::samples::{Samples, Summary};
@@ -17,7 +17,6 @@ pub use crate::away::process::{Condition, Pace, child};
 
 const HOT: Pace = Pace::Hot(Duration::from_millis(150));
 const COLD: Pace = Pace::Cold(500);
-const DOGSTATSD: &str = "metrics-exporter-dogstatsd";
 
 /// Contestant, operation, condition, percentile.
 type Key = (&'static str, Operation, &'static str, &'static str);
