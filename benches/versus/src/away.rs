@@ -84,7 +84,7 @@ pub fn measure(rounds: usize, csv: &mut Csv) {
 /// Our calls while something else goes wrong than the way to the agent.
 pub fn measure_faults(rounds: usize, csv: &mut Csv) {
     let agent = Receiver::udp(false);
-    let conditions = Background::WITH_FAULTS
+    let conditions = Background::COMPARED
         .map(|background| (background.name(), Condition { agent: agent.agent().clone(), background }));
     let samples = sample(rounds, &FAULTY_CALLS, &conditions);
     agent.finish();
@@ -92,10 +92,11 @@ pub fn measure_faults(rounds: usize, csv: &mut Csv) {
         "A single call beside a fault: middle / p99 / p99.99 ns, median of {rounds} rounds"
     ));
     println!("Calm is with watches that answer, and with several packets a flush.\n");
-    print_table(&FAULTY_CALLS, &conditions.map(|(name, _)| name), &samples);
+    let names = conditions.map(|(name, _)| name);
+    print_table(&FAULTY_CALLS, &names, &samples);
     report::title("Beside a fault: ratios of the 99.99th percentile");
-    let calm = Background::Calm.name();
-    for fault in Background::FAULTS.map(Background::name) {
+    let [calm, faults @ ..] = names;
+    for fault in faults {
         for (_, operation) in FAULTY_CALLS {
             print_ratio(&format!("{fault}-{}", operation.name()), operation, fault, calm, &samples);
         }

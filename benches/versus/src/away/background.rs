@@ -18,7 +18,9 @@ pub enum Background {
     Bare,
     /// Nothing goes wrong.
     Calm,
-    /// Half of the watches never return.
+    /// Half of the watches never return, and the client has yet to find out.
+    WatchesBeginToHang,
+    /// They never return, and the client goes on without them.
     WatchesHang,
     /// A sandbox refuses the system call for several packets.
     SendmmsgForbidden,
@@ -27,14 +29,20 @@ pub enum Background {
 }
 
 impl Background {
-    pub const FAULTS: [Self; 3] = [Self::WatchesHang, Self::SendmmsgForbidden, Self::SendmmsgUnknown];
-    pub const WITH_FAULTS: [Self; 4] =
-        [Self::Calm, Self::WatchesHang, Self::SendmmsgForbidden, Self::SendmmsgUnknown];
+    /// Without a fault, and with one.
+    pub const COMPARED: [Self; 5] = [
+        Self::Calm,
+        Self::WatchesBeginToHang,
+        Self::WatchesHang,
+        Self::SendmmsgForbidden,
+        Self::SendmmsgUnknown,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Calm => "calm",
+            Self::WatchesBeginToHang => "watches-begin-to-hang",
             Self::WatchesHang => "watches-hang",
             Self::SendmmsgForbidden => "sendmmsg-eperm",
             Self::SendmmsgUnknown => "sendmmsg-enosys",
@@ -42,7 +50,8 @@ impl Background {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Bare].into_iter().chain(Self::WITH_FAULTS).find(|background| background.name() == name)
+        let mut all = [Self::Bare].into_iter().chain(Self::COMPARED);
+        all.find(|background| background.name() == name)
     }
 
     /// What has to be so before any other thread starts.
@@ -50,7 +59,7 @@ impl Background {
         match self {
             Self::SendmmsgForbidden => refuse_sendmmsg(libc::EPERM),
             Self::SendmmsgUnknown => refuse_sendmmsg(libc::ENOSYS),
-            Self::Bare | Self::Calm | Self::WatchesHang => {}
+            Self::Bare | Self::Calm | Self::WatchesBeginToHang | Self::WatchesHang => {}
         }
     }
 
@@ -60,11 +69,19 @@ impl Background {
             return;
         }
         let client = tasktag::client().expect("the contestant installed it");
-        let hanging = if self == Self::WatchesHang { WATCHES / 2 } else { 0 };
         keep_gauges(client);
-        watch(client, hanging);
-        wait_until("watches hang", || client.stats().late_probes.len() == hanging);
         assert_several_packets(client);
+        watch(client, self.hanging());
+        if self == Self::WatchesHang {
+            wait_until("watches hang", || client.stats().late_probes.len() == self.hanging());
+        }
+    }
+
+    fn hanging(self) -> usize {
+        match self {
+            Self::WatchesBeginToHang | Self::WatchesHang => WATCHES / 2,
+            _ => 0,
+        }
     }
 }
 
