@@ -1,8 +1,8 @@
 //! Any lines at all in the hands of a cadence client's sink: each is one metric of its own name, or an error and counted.
 
-use super::call::{builder, sent};
 use super::input::LONGEST;
 use super::rule;
+use super::sent::{builder, sent};
 use cadence::MetricSink;
 use std::collections::BTreeSet;
 use tasktag::integrations::cadence::{CadenceSink, Refused};

@@ -16,6 +16,8 @@ mod line;
 #[path = "packets.rs"]
 mod packets_check;
 mod rule;
+mod sent;
+mod setting;
 mod told;
 mod values;
 

@@ -1,9 +1,9 @@
 //! The variables of the environment: a usable set gives exactly the tags and fields that the rules say, and an
 //! unusable one is an error that names a variable which is unusable, with its value.
 
-use super::call::{builder, sent};
 use super::input::{Input, LONGEST, Pairs};
 use super::rule::Tags;
+use super::sent::{builder, sent};
 use std::net::Ipv6Addr;
 use tasktag::{ConfigError, Dialect};
 

@@ -1,9 +1,10 @@
 //! Events and service checks: exact to the byte but for the order of their own tags.
 
-use super::call::{Sent, Setting, assert_dropped};
 use super::input::{Input, Pairs};
 use super::line::read_tag;
 use super::rule;
+use super::sent::{Sent, assert_dropped};
+use super::setting::Setting;
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 use tasktag::testing::{Parsed, parse};

@@ -1,9 +1,10 @@
 //! Calls with numbers and members: every kind of metric.
 
-use super::call::{Sent, Setting, assert_dropped};
 use super::input::{Input, Pairs};
 use super::line::{Line, number, read};
 use super::rule::{self, Member};
+use super::sent::{Sent, assert_dropped};
+use super::setting::Setting;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 use tasktag::{Client, Dialect, Distribution, DropReason, Weights};

@@ -1,20 +1,22 @@
-//! How long a single call takes: with the agent there and away, and now and then from a cold cache.
+//! How long a single call takes: with the agent there and away, with other faults around it, and now and then from a cold
+//! cache.
 
+mod background;
 mod process;
 
 use crate::away::process::{Latency, run};
-use crate::contestant::{Agent, Operation};
-use crate::peers::{self, FLOOR, OURS, PROMETHEUS};
+use crate::contestant::Operation;
+use crate::peers::{self, DOGSTATSD, FLOOR, OURS, PROMETHEUS};
 use crate::receiver::{Directory, Receiver, blackhole, closed_port, stalled};
 use crate::report::{self, Csv, Table};
 use crate::samples::{Samples, Summary};
 use std::time::Duration;
 
-pub use crate::away::process::{Pace, child};
+pub use crate::away::background::Background;
+pub use crate::away::process::{Condition, Pace, child};
 
 const HOT: Pace = Pace::Hot(Duration::from_millis(150));
 const COLD: Pace = Pace::Cold(500);
-const DOGSTATSD: &str = "metrics-exporter-dogstatsd";
 
 /// Contestant, operation, condition, percentile.
 type Key = (&'static str, Operation, &'static str, &'static str);
@@ -26,6 +28,13 @@ const GAUGES: [(&str, Operation); 5] = [
     ("cadence", Operation::GaugeByName),
     ("rylv-metrics/shared", Operation::GaugeSet),
     (FLOOR, Operation::GaugeSet),
+];
+const FAULTY_CALLS: [(&str, Operation); 5] = [
+    (OURS, Operation::GaugeSet),
+    (OURS, Operation::CounterIncrement),
+    (OURS, Operation::TimingRecord),
+    (OURS, Operation::GaugeByName),
+    (OURS, Operation::TimingByName),
 ];
 const COLD_CALLS: [(&str, Operation); 10] = [
     (OURS, Operation::GaugeSet),
@@ -44,24 +53,14 @@ pub fn measure(rounds: usize, csv: &mut Csv) {
     let directory = Directory::new();
     let (udp, unix) = (Receiver::udp(false), Receiver::unix(&directory, false));
     let (_full, stalled) = stalled(&directory);
-    let conditions: [(&'static str, Agent); 5] = [
-        ("udp-present", udp.agent().clone()),
-        ("udp-closed", closed_port()),
-        ("unix-present", unix.agent().clone()),
-        ("unix-missing", directory.missing()),
-        ("unix-stalled", stalled),
+    let conditions = [
+        ("udp-present", udp.agent().clone().into()),
+        ("udp-closed", closed_port().into()),
+        ("unix-present", unix.agent().clone().into()),
+        ("unix-missing", directory.missing().into()),
+        ("unix-stalled", stalled.into()),
     ];
-    let mut samples = Samples::new();
-    for round in 0..rounds {
-        for (name, operation) in GAUGES {
-            for turn in 0..conditions.len() {
-                let (condition, agent) = &conditions[(round + turn) % conditions.len()];
-                if let Some(latency) = run(name, operation, agent, HOT) {
-                    push(&mut samples, name, operation, condition, latency);
-                }
-            }
-        }
-    }
+    let samples = sample(rounds, &GAUGES, &conditions);
     udp.finish();
     unix.finish();
     let names = conditions.map(|(name, _)| name);
@@ -76,26 +75,77 @@ pub fn measure(rounds: usize, csv: &mut Csv) {
     for (away, present) in
         [("udp-closed", "udp-present"), ("unix-missing", "unix-present"), ("unix-stalled", "unix-present")]
     {
-        let key = |condition| (OURS, Operation::GaugeSet, condition, "p99.99");
-        report::ratio(
-            &format!("away-{away}"),
-            &format!("tasktag/{present}"),
-            samples.ratio(key(away), key(present)),
-            Some(2.0),
-        );
+        print_ratio(&format!("away-{away}"), Operation::GaugeSet, away, present, &samples);
     }
     println!();
     write(&samples, "away", csv);
 }
 
+/// Our calls while something else goes wrong than the way to the agent.
+pub fn measure_faults(rounds: usize, csv: &mut Csv) {
+    let agent = Receiver::udp(false);
+    let conditions = Background::COMPARED
+        .map(|background| (background.name(), Condition { agent: agent.agent().clone(), background }));
+    let samples = sample(rounds, &FAULTY_CALLS, &conditions);
+    agent.finish();
+    report::title(&format!(
+        "A single call beside a fault: middle / p99 / p99.99 ns, median of {rounds} rounds"
+    ));
+    println!("Calm is with watches that answer, and with several packets a flush.\n");
+    let names = conditions.map(|(name, _)| name);
+    print_table(&FAULTY_CALLS, &names, &samples);
+    report::title("Beside a fault: ratios of the 99.99th percentile");
+    let [calm, faults @ ..] = names;
+    for fault in faults {
+        for (_, operation) in FAULTY_CALLS {
+            print_ratio(&format!("{fault}-{}", operation.name()), operation, fault, calm, &samples);
+        }
+    }
+    println!();
+    write(&samples, "faults", csv);
+}
+
+/// Each call under each condition once a round, in turns.
+fn sample(
+    rounds: usize,
+    calls: &[(&'static str, Operation)],
+    conditions: &[(&'static str, Condition)],
+) -> Samples<Key> {
+    let mut samples = Samples::new();
+    for round in 0..rounds {
+        for &(name, operation) in calls {
+            for turn in 0..conditions.len() {
+                let (label, condition) = &conditions[(round + turn) % conditions.len()];
+                if let Some(latency) = run(name, operation, condition, HOT) {
+                    push(&mut samples, name, operation, label, latency);
+                }
+            }
+        }
+    }
+    samples
+}
+
+/// The 99.99th percentile of our calls under one condition, divided by that under another.
+fn print_ratio(
+    what: &str,
+    operation: Operation,
+    over: &'static str,
+    under: &'static str,
+    samples: &Samples<Key>,
+) {
+    let key = |condition| (OURS, operation, condition, "p99.99");
+    report::ratio(what, &format!("tasktag/{under}"), samples.ratio(key(over), key(under)), Some(2.0));
+}
+
 /// One update every 50 µs.
 pub fn measure_cold(rounds: usize, csv: &mut Csv) {
     let (_socket, agent) = blackhole();
+    let condition = Condition::from(agent);
     let mut samples = Samples::new();
     for round in 0..rounds {
         for turn in 0..COLD_CALLS.len() {
             let (name, operation) = COLD_CALLS[(round + turn) % COLD_CALLS.len()];
-            if let Some(latency) = run(name, operation, &agent, COLD) {
+            if let Some(latency) = run(name, operation, &condition, COLD) {
                 push(&mut samples, name, operation, "cold", latency);
             }
         }

@@ -2,7 +2,6 @@
 
 use crate::allocations;
 use crate::contestant::{Contestant, Entry, Operation, Setup, Sort};
-use crate::peers::metrics_tasktag::TARGETS;
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
 use crate::report::{self, Csv, Table, pair, short};
@@ -108,7 +107,7 @@ fn print_table(all: &[&Entry], samples: &Samples<Key>, allocations: &[Vec<(Opera
 
 fn print_ratios(samples: &Samples<Key>) {
     report::title("Call site: ratios round by round, median (least..most)");
-    for target in targets::ALL.iter().chain(&TARGETS) {
+    for target in targets::ALL.iter().chain(&targets::FACADE) {
         let ratio = samples.ratio(target.ours, target.other);
         report::ratio(&target.operation(), &target.over_under(), ratio, Some(target.at_most));
     }

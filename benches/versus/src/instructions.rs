@@ -1,7 +1,6 @@
 //! Instructions per operation, counted by callgrind.
 
 use crate::contestant::{Entry, Operation, Setup};
-use crate::peers::metrics_tasktag::TARGETS;
 use crate::peers::{self, OURS};
 use crate::receiver::{Directory, blackhole};
 use crate::report::{self, Csv, Table};
@@ -54,7 +53,7 @@ fn print_ratios(samples: &Samples<Key>) {
     const GAUGE_SET: f64 = 22.0;
     report::title("Call site: ratios of instructions");
     let of_one_thread = |target: &&Target| target.ours.2 == 1 && target.other.2 == 1;
-    for target in targets::ALL.iter().chain(&TARGETS).filter(of_one_thread) {
+    for target in targets::ALL.iter().chain(&targets::FACADE).filter(of_one_thread) {
         report::ratio(
             &target.operation(),
             &target.over_under(),

@@ -88,6 +88,7 @@ fn measure(options: &Options, csv: &mut Csv) {
     }
     if options.wants("away") {
         away::measure(rounds(2, 15), csv);
+        away::measure_faults(rounds(2, 15), csv);
     }
     if options.wants("cold") {
         away::measure_cold(rounds(2, 15), csv);
@@ -101,9 +102,11 @@ fn child(arguments: &[String]) -> Option<ExitCode> {
         ["--traffic", contestant, style, threads, agent] => {
             pipeline::child(contestant, Style::parse(style)?, threads.parse().ok()?, Agent::parse(agent)?);
         }
-        ["--latency", contestant, operation, agent, pace, amount] => {
+        ["--latency", contestant, operation, agent, background, pace, amount] => {
+            let background = away::Background::parse(background)?;
+            let condition = away::Condition { agent: Agent::parse(agent)?, background };
             let pace = away::Pace::parse(pace, amount)?;
-            away::child(contestant, Operation::parse(operation)?, Agent::parse(agent)?, pace);
+            away::child(contestant, Operation::parse(operation)?, condition, pace);
         }
         ["--one", contestant, operation, n] => {
             if !instructions::child(contestant, Operation::parse(operation)?, n.parse().ok()?) {

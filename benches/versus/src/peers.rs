@@ -5,7 +5,7 @@ mod measured;
 mod metrics;
 mod metrics_exporter_dogstatsd;
 mod metrics_exporter_statsd;
-pub mod metrics_tasktag;
+mod metrics_tasktag;
 mod prometheus;
 mod prometheus_client;
 mod rylv_metrics;
@@ -19,6 +19,7 @@ pub const FLOOR: &str = "primitives";
 pub const CADENCE: &str = "cadence";
 pub const CADENCE_BRIDGED: &str = "cadence/tasktag";
 pub const METRICS_BRIDGED: &str = "metrics/tasktag";
+pub const DOGSTATSD: &str = "metrics-exporter-dogstatsd";
 pub const PROMETHEUS: &str = "prometheus";
 
 /// Everyone, in the order of the tables.
@@ -28,7 +29,7 @@ pub const ALL: &[Entry] = &[
     Entry { name: CADENCE_BRIDGED, sort: Sort::Bridge, build: cadence::build_bridged },
     Entry { name: METRICS_BRIDGED, sort: Sort::Bridge, build: metrics_tasktag::build },
     Entry { name: "metrics-exporter-statsd", sort: Sort::Push, build: metrics_exporter_statsd::build },
-    Entry { name: "metrics-exporter-dogstatsd", sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
+    Entry { name: DOGSTATSD, sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
     Entry {
         name: "metrics-exporter-dogstatsd/sampling",
         sort: Sort::Push,

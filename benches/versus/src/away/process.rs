@@ -1,5 +1,6 @@
 //! A contestant's calls timed one by one, in a process of its own.
 
+use super::background::Background;
 use crate::contestant::{Agent, Contestant, Operation, Setup};
 use crate::peers;
 use std::env;
@@ -50,10 +51,24 @@ impl Pace {
     }
 }
 
-/// Times a contestant's calls in a process of its own. `None` where it has no such operation or agent.
-pub fn run(contestant: &str, operation: Operation, agent: &Agent, pace: Pace) -> Option<Latency> {
+/// What a process has around it while its calls are timed.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub agent: Agent,
+    pub background: Background,
+}
+
+impl From<Agent> for Condition {
+    fn from(agent: Agent) -> Self {
+        Self { agent, background: Background::Bare }
+    }
+}
+
+/// Times a contestant's calls in a process of its own. `None` where it has no such operation or condition.
+pub fn run(contestant: &str, operation: Operation, condition: &Condition, pace: Pace) -> Option<Latency> {
     let output = Command::new(env::current_exe().expect("it runs"))
-        .args(["--latency", contestant, operation.name(), &agent.to_string()])
+        .args(["--latency", contestant, operation.name()])
+        .args([&condition.agent.to_string(), condition.background.name()])
         .args(pace.arguments())
         .stderr(Stdio::inherit())
         .output()
@@ -64,10 +79,13 @@ pub fn run(contestant: &str, operation: Operation, agent: &Agent, pace: Pace) ->
 }
 
 /// The process that [`run`] starts.
-pub fn child(contestant: &str, operation: Operation, agent: Agent, pace: Pace) {
+pub fn child(contestant: &str, operation: Operation, condition: Condition, pace: Pace) {
     let entry = peers::find(contestant).expect("a contestant's name");
+    let Condition { agent, background } = condition;
     let setup = Setup { agent, interval: Some(INTERVAL) };
+    background.prepare();
     let Some(contestant) = (entry.build)(&setup) else { return };
+    background.begin();
     if !contestant.run(operation, 1_000) {
         return;
     }

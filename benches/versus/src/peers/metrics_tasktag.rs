@@ -2,44 +2,11 @@
 
 use super::metrics::{Facade, Rest};
 use crate::contestant::{Contestant, Operation, Setup};
-use crate::peers::METRICS_BRIDGED;
-use crate::targets::Target;
 use crate::traffic::{Style, Traffic};
 use std::ops::Range;
 use std::time::Duration;
 use tasktag::integrations::metrics::{HistogramKind, Recorder};
 use tasktag::{Client, Guard};
-
-const PEER: &str = "metrics-exporter-dogstatsd";
-
-/// A handle, and a call site that registers at each call, cost no more than in front of the peer.
-pub const TARGETS: [Target; 16] = [
-    target(Operation::GaugeSet, 1),
-    target(Operation::GaugeSet, 2),
-    target(Operation::CounterIncrement, 1),
-    target(Operation::CounterIncrement, 2),
-    target(Operation::TimingRecord, 1),
-    target(Operation::TimingRecord, 2),
-    target(Operation::GaugeByName, 1),
-    target(Operation::GaugeByName, 2),
-    target(Operation::CounterByName, 1),
-    target(Operation::CounterByName, 2),
-    target(Operation::TimingByName, 1),
-    target(Operation::TimingByName, 2),
-    target(Operation::GaugeLiteral, 1),
-    target(Operation::GaugeLiteral, 2),
-    target(Operation::CounterLiteral, 1),
-    target(Operation::CounterLiteral, 2),
-];
-
-const fn target(operation: Operation, threads: u32) -> Target {
-    Target {
-        ours: (METRICS_BRIDGED, operation, threads),
-        against: PEER,
-        other: (PEER, operation, threads),
-        at_most: 1.0,
-    }
-}
 
 struct Bridged {
     guard: Guard,

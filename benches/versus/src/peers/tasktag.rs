@@ -25,7 +25,8 @@ struct Tasktag {
 pub fn build(setup: &Setup) -> Option<Box<dyn Contestant>> {
     let mut builder = Client::builder().agent(setup.agent.to_string());
     if let Some(interval) = setup.interval {
-        builder = builder.flush_interval(interval);
+        // Watches are asked as often as there are flushes, so that a short measurement has them in it.
+        builder = builder.flush_interval(interval).collect_interval(interval);
     }
     let guard = builder.install().expect("tasktag is built once a process");
     let client = guard.client();
