@@ -155,8 +155,8 @@ fn a_neighbour_is_named_in_its_integration_alone() {
             .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)))
     };
     for (module, code) in source.code().filter(|(module, _)| floor_of(module) != "integrations") {
-        let named: Vec<_> = neighbours.iter().filter(|name| names(code, name)).collect();
-        assert!(named.is_empty(), "{module} names {named:?}");
+        let found: Vec<_> = neighbours.iter().filter(|neighbour| names(code, neighbour)).collect();
+        assert!(found.is_empty(), "{module} names {found:?}");
     }
 }
 

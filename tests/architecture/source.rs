@@ -93,7 +93,7 @@ fn collect(folder: &Path, inside: &str, files: &mut Vec<(String, String)>) {
         let name = format!("{inside}{}", entry.file_name().to_str().unwrap());
         if path.is_dir() {
             collect(&path, &format!("{name}/"), files);
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push((name, fs::read_to_string(&path).unwrap()));
         }
     }
