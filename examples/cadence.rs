@@ -1,6 +1,6 @@
 //! A service that is instrumented with cadence: the same call sites, before and with tasktag behind them.
 //!
-//! `cargo run --example cadence --features cadence`
+//! `cargo run --example cadence --features cadence,testing`
 
 use cadence::prelude::*;
 use cadence::{SpyMetricSink, StatsdClient};
