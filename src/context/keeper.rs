@@ -85,6 +85,7 @@ pub(crate) trait Keep: Send + Sync {
     fn release_gauges(&self, gauges: &HashSet<GaugeId>);
 
     /// Keeps everybody out for as long as the answer lives: while a thread forks.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     fn freeze(&self) -> Box<dyn Held + '_>;
 }
 

@@ -2,8 +2,9 @@
 
 use crate::mailbox::shared::Shared;
 use crate::process::clock::nanos;
+use crate::process::sync::wide::AtomicU64;
 use crate::setup::config::ClientBuilder;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
