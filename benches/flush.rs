@@ -1,6 +1,6 @@
 //! What a flush costs the worker, beside formatting the same numbers alone.
 //!
-//! `cargo bench --bench flush`. A row's argument is the number of contexts.
+//! `cargo bench --bench flush --features testing`. A row's argument is the number of contexts.
 
 use divan::{Bencher, black_box};
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! What a leased task id costs a start: in an empty directory, and where every slot is taken.
 //!
-//! `cargo bench --bench lease`. Interleaved, each figure the median of the rounds. The directories are in the one for
-//! temporary files, or in that given by `LEASE_BENCH_DIRECTORY`.
+//! `cargo bench --bench lease --features testing`. Interleaved, each figure the median of the rounds. The directories
+//! are in the one for temporary files, or in that given by `LEASE_BENCH_DIRECTORY`.
 
 use std::fs;
 use std::hint::black_box;

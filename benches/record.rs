@@ -1,7 +1,7 @@
 //! What an operation costs at the call site, beside the machine's own primitives.
 //!
-//! `cargo bench --bench record`. A row's time is that of a million operations, so a millisecond reads as a nanosecond
-//! an operation. `t=2` is two threads on the same metric, each doing its million.
+//! `cargo bench --bench record --features testing`. A row's time is that of a million operations, so a millisecond
+//! reads as a nanosecond an operation. `t=2` is two threads on the same metric, each doing its million.
 //!
 //! `-- --instructions` prints the instructions and allocations of handles, families and calls by name instead.
 

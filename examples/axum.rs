@@ -1,6 +1,6 @@
 //! An axum server whose requests are measured, a few requests to it, and what arrived of them at the agent.
 //!
-//! `cargo run --example axum --features tower`
+//! `cargo run --example axum --features tower,testing`
 
 use axum::Router;
 use axum::extract::MatchedPath;

@@ -1,14 +1,14 @@
 //! A service that is instrumented with cadence: the same call sites, before and with tasktag behind them.
 //!
-//! `cargo run --example cadence --features cadence`
+//! `cargo run --example cadence --features cadence,testing`
 
 use cadence::prelude::*;
 use cadence::{SpyMetricSink, StatsdClient};
 use std::error::Error;
 use std::time::Duration;
+use tasktag::Client;
 use tasktag::integrations::cadence::{CadenceSink, TaskIdExt};
 use tasktag::testing::Capture;
-use tasktag::{Client, DropReason};
 
 /// What there is already, and what stays.
 fn serve(statsd: &StatsdClient) {
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {line}");
     }
     println!("{}", guard.client().stats());
-    assert_eq!(guard.client().stats().dropped(DropReason::Invalid).values, 1);
+    assert_eq!(guard.client().stats().unset_gauges, 1);
     guard.shutdown(Duration::from_secs(1))?;
     Ok(())
 }

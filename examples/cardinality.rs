@@ -1,6 +1,6 @@
 //! How many time series a program makes: by metric, for a fleet, and against a tag with the pod's name.
 //!
-//! `cargo run --example cardinality -- --tasks 50 --deploys 60`
+//! `cargo run --example cardinality --features testing -- --tasks 50 --deploys 60`
 
 use std::error::Error;
 use std::io::{self, ErrorKind, Write, stdout};

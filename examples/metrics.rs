@@ -1,6 +1,6 @@
 //! A program that is instrumented with the `metrics` facade, with tasktag behind it.
 //!
-//! `cargo run --features metrics --example metrics`
+//! `cargo run --example metrics --features metrics,testing`
 
 use metrics::{counter, gauge, histogram};
 use std::thread;

@@ -1,6 +1,6 @@
 //! What a program's log says when the agent goes away and comes back, in no time: the clock is moved by hand.
 //!
-//! `cargo run --example notices --features log`
+//! `cargo run --example notices --features log,testing`
 
 use log::{LevelFilter, Log, Metadata, Record};
 use std::error::Error;

@@ -1,5 +1,5 @@
 //! A tokio runtime, a channel and a semaphore, watched while a task blocks one of two workers:
-//! `cargo run --example tokio_runtime --features tokio`.
+//! `cargo run --example tokio_runtime --features tokio,testing`.
 
 use std::error::Error;
 use std::sync::Arc;

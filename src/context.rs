@@ -6,10 +6,11 @@ pub(crate) mod keeper;
 pub(crate) mod recent;
 
 use crate::cell::Cell;
+use crate::process::sync::wide::AtomicU64;
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::{DistinctTags, Tags};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A name, its tags and the cell that they stand for.
 #[derive(Debug)]

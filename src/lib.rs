@@ -89,9 +89,10 @@
 //! On Linux a handle that was registered before may be used in a signal handler: an increment, a level, a recorded value that
 //! fits the table or an acquired unit takes no lock, allocates nothing and makes no system call, on any thread, the first time
 //! included. The exceptions are a newborn forked child, which starts its worker at its first use, values that cross the channel
-//! (sets, values with a time, distributions beyond their table), and a process with glibc that has made 32 keys of POSIX
-//! threads before its first client, in which threads share one lane. Counts are exact unless the handler interrupts an increment of
-//! the same counter on the same thread: a build with optimization for x86-64 counts both, any other may lose one of the two.
+//! (sets, values with a time, distributions beyond their table), a target without 64-bit atomics, and a process
+//! with glibc that has made 32 keys of POSIX threads before its first client, in which threads share one lane. Counts are
+//! exact unless the handler interrupts an increment of the same counter on the same thread: a build with optimization for
+//! x86-64 counts both, any other may lose one of the two.
 //!
 //! # Two versions in one program
 //!

@@ -301,12 +301,37 @@ fn both_tables_have_every_feature_with_what_it_brings() {
 fn the_readme_has_the_example_of_each_feature_and_no_other() {
     let listed: BTreeSet<&str> =
         rows_under(README, "", "feature").values().flat_map(|row| in_backticks(row[1])).collect();
-    let runs: BTreeSet<String> = examples_of_features()
+    let (of_all, of_one): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        examples_of_features().into_iter().partition(|(_, features)| features == &["testing"]);
+    let runs: BTreeSet<String> = of_one
         .iter()
         .map(|(name, features)| format!("cargo run --example {name} --features {}", features.join(",")))
         .collect();
     assert!(!runs.is_empty());
     assert_eq!(listed, runs.iter().map(String::as_str).collect());
+    assert!(!of_all.is_empty());
+    for name in of_all.keys() {
+        assert!(README.contains(&format!("--example {name} --features testing")), "{name}");
+    }
+}
+
+#[test]
+fn the_readme_tells_what_the_chart_of_the_peers_shows() {
+    let chart = include_str!("../benches/chart.svg");
+    let shown: Vec<&str> = chart
+        .lines()
+        .filter_map(|line| line.split_once(" / ")?.0.rsplit_once('>'))
+        .map(|(_, ns)| ns)
+        .collect();
+    let told = README.split_once("\nOn one thread a gauge takes ").unwrap().1.split_once('\n').unwrap().0;
+    let numbers: Vec<&str> = told
+        .split([' ', ',', ';', ':'])
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    assert_eq!(numbers.len(), 6, "{told}");
+    for number in numbers {
+        assert!(shown.contains(&number), "{number}: {shown:?}");
+    }
 }
 
 #[test]
@@ -333,6 +358,17 @@ fn the_library_prints_nothing_and_leaves_nothing_undone() {
                 assert!(!found, "{}: {line}", path.display());
             }
         }
+    }
+}
+
+/// Not every target has them in std: `sync` says where they are from.
+#[test]
+fn one_file_alone_takes_64_bit_atomics_from_std() {
+    for (path, text) in sources() {
+        let taken = without_tests(&text)
+            .lines()
+            .any(|line| line.contains("std::sync::atomic") && line.contains("64"));
+        assert_eq!(taken, path.ends_with("process/sync.rs"), "{}", path.display());
     }
 }
 

@@ -8,7 +8,7 @@ fn run_unread(name: &str, arguments: &[&str]) -> Output {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["run", "--quiet", "--example", name, "--"]).args(arguments);
+    cargo.args(["run", "--quiet", "--example", name, "--features", "testing", "--"]).args(arguments);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stdout(writer).output().unwrap()
 }
 

@@ -2,7 +2,7 @@
 //! as the Datadog Agent does. It takes minutes, and so runs only where it is told how long:
 //!
 //! ```sh
-//! TASKTAG_GRID_SECONDS=150 cargo test --release --test flush_grid_long -- --nocapture
+//! TASKTAG_GRID_SECONDS=150 cargo test --release --features testing --test flush_grid_long -- --nocapture
 //! ```
 
 #![cfg(unix)]

@@ -1,5 +1,4 @@
 //! A program's subscriber has an event when metrics start to be dropped and one when it has ended, with the figures as fields.
-#![cfg(feature = "tracing")]
 #![cfg(unix)]
 
 mod support;

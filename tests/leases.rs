@@ -4,7 +4,7 @@
 //! processes is
 //!
 //! ```sh
-//! LEASES_SECONDS=60 LEASES_PROCESSES=300 cargo test --test leases -- --nocapture killed_at_random
+//! LEASES_SECONDS=60 LEASES_PROCESSES=300 cargo test --features testing --test leases -- --nocapture killed_at_random
 //! ```
 
 #![cfg(unix)]

@@ -5,10 +5,10 @@
 //! minute of it is
 //!
 //! ```sh
-//! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=300 cargo test --features redis --test leases_redis -- --nocapture at_random
+//! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=300 cargo test --features redis,testing --test leases_redis -- --nocapture at_random
 //! ```
 
-#![cfg(all(unix, feature = "redis"))]
+#![cfg(unix)]
 
 #[path = "leases_redis/server.rs"]
 mod server;

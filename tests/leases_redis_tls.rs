@@ -2,7 +2,7 @@
 //!
 //! The test needs `redis-server`, and says on standard error that it was skipped if `TASKTAG_TEST_REDIS` does not name it.
 
-#![cfg(all(feature = "redis-tls", feature = "testing", unix))]
+#![cfg(unix)]
 
 #[path = "leases_redis/server.rs"]
 mod server;

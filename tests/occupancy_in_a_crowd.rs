@@ -3,7 +3,7 @@
 //! Some seconds. The long form of the last test, with its figures:
 //!
 //! ```sh
-//! TASKTAG_OCCUPANCY_SECONDS=120 cargo test --release --test occupancy_in_a_crowd -- --nocapture 20000_of_100000
+//! TASKTAG_OCCUPANCY_SECONDS=120 cargo test --release --features testing --test occupancy_in_a_crowd -- --nocapture 20000_of_100000
 //! ```
 
 use std::env;

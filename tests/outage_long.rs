@@ -5,7 +5,7 @@
 //! Two seconds a transport. The long form, with the longest stall of each transport:
 //!
 //! ```sh
-//! TASKTAG_OUTAGE_SECONDS=30 cargo test --release --test outage_long -- --nocapture --test-threads 1
+//! TASKTAG_OUTAGE_SECONDS=30 cargo test --release --features testing --test outage_long -- --nocapture --test-threads 1
 //! ```
 
 #![cfg(unix)]

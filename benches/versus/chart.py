@@ -2,7 +2,7 @@
 """Draws the benchmark's own output: nanoseconds per operation, on a logarithmic scale, ours beside the peers.
 
     cargo run --release --manifest-path benches/versus/Cargo.toml -- --csv versus.csv
-    python3 benches/versus/chart.py versus.csv chart.svg
+    python3 benches/versus/chart.py versus.csv benches/chart.svg
 """
 
 import csv

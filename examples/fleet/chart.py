@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the fleet's own output: shared ids, overwritten gauges and a month's time series over the size of the fleet.
 
-    cargo run --release --example fleet -- --seed 1 --csv fleet.csv
+    cargo run --release --example fleet --features testing -- --seed 1 --csv fleet.csv
     python3 examples/fleet/chart.py fleet.csv examples/fleet/chart.svg
 """
 

@@ -1,8 +1,9 @@
 //! A simulated fleet of 10 to 100,000 tasks over a month: how many share a task id, what that costs their gauges, and how
 //! many time series come of it, for each source of ids, beside what `TaskIdPool` says and beside a tag with the pod's name.
 //!
-//! `cargo run --release --example fleet` takes half a minute. `-- --seed N` gives the same figures each time and sooner,
-//! `-- --pool N` another pool, `-- --series N` other series a task, `-- --csv FILE` writes what `chart.py` reads.
+//! `cargo run --release --example fleet --features testing` takes half a minute. `-- --seed N` gives the
+//! same figures each time and sooner, `-- --pool N` another pool, `-- --series N` other series a task, `-- --csv FILE`
+//! writes what `chart.py` reads.
 
 mod fleet;
 mod generator;

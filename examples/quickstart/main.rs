@@ -1,8 +1,8 @@
 //! The whole of it with nothing installed: a worker pool under a load that rises and falls, watched, and what an agent
 //! receives of it.
 //!
-//! `cargo run --release --example quickstart` shows it, `-- --help` says what else there is. The modules come in the
-//! order that the data takes; what a program does with the library is in `workload.rs`.
+//! `cargo run --release --example quickstart --features testing` shows it, `-- --help` says what else there is.
+//! The modules come in the order that the data takes; what a program does with the library is in `workload.rs`.
 
 // What is asked for.
 mod options;

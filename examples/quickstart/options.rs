@@ -10,7 +10,7 @@ pub(crate) const HELP: &str = "\
 A pool of workers hashes the files of a folder, under a load that rises and falls.
 The pool and its queue are watched, and what an agent receives of it is shown.
 
-cargo run --release --example quickstart -- [options]
+cargo run --release --example quickstart --features testing -- [options]
 
   --seconds N      how long the load lasts, 1 to 3600; 10 by default
   --folder PATH    whose files are hashed; this crate's own by default

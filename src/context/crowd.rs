@@ -1,10 +1,11 @@
 //! What was refused for want of room, and what would have to leave for it.
 
 use crate::context::Context;
+use crate::process::sync::wide::AtomicU64;
 use crate::vocabulary::kind::Kind;
 use std::collections::HashMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Contexts that are told apart between two flushes. If more were refused, room is made for so many.
 pub(crate) const MOST_REFUSED: usize = 64;

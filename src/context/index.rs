@@ -370,6 +370,7 @@ impl Index {
     }
 
     /// Keeps everybody out for as long as the answer lives.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     pub(crate) fn freeze(&self) -> Frozen<'_> {
         Frozen { _table: self.write() }
     }

@@ -6,13 +6,14 @@ mod table;
 
 use self::table::Table;
 use crate::context::Context;
+use crate::process::sync::wide::AtomicU64;
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::{TagList, TagOrder};
 use crate::vocabulary::text;
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
 /// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
 const PLACES: usize = 256;

@@ -163,6 +163,7 @@ impl Recorder {
     /// [`histograms_as`](Self::histograms_as).
     ///
     /// ```
+    /// # #[cfg(feature = "testing")] {
     /// use metrics::{Unit, describe_histogram, histogram, with_local_recorder};
     /// use std::time::Duration;
     /// use tasktag::testing::Capture;
@@ -178,6 +179,7 @@ impl Recorder {
     /// });
     /// drop(guard);
     /// assert_eq!(capture.take_lines(), ["query:250|ms|#task_id:0042"]);
+    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

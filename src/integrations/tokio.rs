@@ -25,7 +25,8 @@
 //! # Runtimes
 //!
 //! [`RuntimeBuilder`] says which metrics there are. All of it is there without `--cfg tokio_unstable`, with or without
-//! tokio's timers. What is not: a worker's own queue, the blocking pool's, and how long polls take.
+//! tokio's timers. What is not: a worker's own queue, the blocking pool's, and how long polls take. Where a target has no
+//! 64-bit atomics tokio counts nothing, and runtimes can't be watched.
 //!
 //! **Busy** is the runtime's own count of the time in which its workers did not wait for work: wall time, so that a task
 //! that blocks its worker is busy, and one that awaits is not. A service whose tasks all wait for a connection of a full
@@ -45,16 +46,21 @@
 //!
 //! Extra dependency: `tokio` with `rt` and `sync`.
 
+#[cfg(target_has_atomic = "64")]
 mod busy;
+#[cfg(target_has_atomic = "64")]
 mod delay;
+#[cfg(target_has_atomic = "64")]
 mod runtime;
 
+#[cfg(target_has_atomic = "64")]
 pub use self::runtime::RuntimeBuilder;
 
 use crate::api::client::Client;
 use crate::api::watch::{PoolStatus, QueueStatus};
 use crate::callback::probe::Watch;
 use std::sync::{Arc, Weak};
+#[cfg(target_has_atomic = "64")]
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -66,11 +72,13 @@ impl Sealed for Client {}
 #[allow(private_bounds, reason = "it is the client's, and more may be added to it")]
 pub trait WatchTokio: Sealed {
     /// Watches a runtime under the default names: see [`RuntimeBuilder`].
+    #[cfg(target_has_atomic = "64")]
     fn watch_runtime(&self, name: &str, runtime: &Handle) -> Watch {
         self.runtime(name).watch(runtime)
     }
 
     /// A runtime that is about to be watched.
+    #[cfg(target_has_atomic = "64")]
     fn runtime(&self, name: &str) -> RuntimeBuilder<'_>;
 
     /// Watches a bounded channel as a queue: see [`QueueStatus`]. For a prefix and tags of its own, give
@@ -83,6 +91,7 @@ pub trait WatchTokio: Sealed {
 }
 
 impl WatchTokio for Client {
+    #[cfg(target_has_atomic = "64")]
     fn runtime(&self, name: &str) -> RuntimeBuilder<'_> {
         RuntimeBuilder::new(self, name)
     }

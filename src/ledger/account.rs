@@ -3,7 +3,8 @@
 //! All orderings are `Relaxed`: the counts publish nothing but themselves.
 
 use super::Tally;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::process::sync::wide::AtomicU64;
+use std::sync::atomic::Ordering;
 
 /// A number that only grows, but for what was sent.
 #[derive(Debug, Default)]

@@ -2,7 +2,8 @@
 
 use crate::cell::{CounterBlock, CounterCell};
 use crate::process::fork::make_whole;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::process::sync::wide::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A number that only grows. What is counted in a [`Share`] is added up when the number is asked for.

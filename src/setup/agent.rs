@@ -87,6 +87,7 @@ impl Agent {
     /// As [`Kind::Distribution`], the quantiles of timings are computed over all tasks instead of for each agent:
     ///
     /// ```
+    /// # #[cfg(feature = "testing")] {
     /// # use tasktag::testing::Capture;
     /// # use tasktag::{Client, Kind, TaskIdPool};
     /// # let capture = Capture::new();
@@ -97,6 +98,7 @@ impl Agent {
     /// guard.client().timing("db.query").record(12.5);
     /// drop(guard);
     /// # assert_eq!(capture.take_lines(), ["db.query:12.5|d|#task_id:0042"]);
+    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn timings_as(mut self, kind: Kind) -> Self {

@@ -21,6 +21,7 @@ use crate::vocabulary::kind::Kind;
 /// whichever Agents they come from.
 ///
 /// ```
+/// # #[cfg(feature = "testing")] {
 /// use tasktag::{Client, TaskIdOn};
 /// use tasktag::testing::Capture;
 ///
@@ -32,6 +33,7 @@ use crate::vocabulary::kind::Kind;
 /// guard.client().gauge("jobs.waiting").set(7.0);
 /// guard.shutdown(std::time::Duration::from_secs(1))?;
 /// assert_eq!(capture.take_lines(), ["jobs.done:1|c", "jobs.waiting:7|g|#task_id:0042"]);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,9 +1,10 @@
 //! The id of a process that leases one: it changes when a lease is lost or won.
 
+use crate::process::sync::wide::AtomicU64;
 use crate::task_id::{TaskId, TaskIdPool, TaskIdSourceKind};
 #[cfg(feature = "redis")]
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 #[cfg(any(feature = "redis", test))]
 use std::time::Duration;
 use std::time::Instant;

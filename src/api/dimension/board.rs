@@ -3,8 +3,9 @@
 use super::candidates::Candidates;
 use crate::cell::CounterGrid;
 use crate::process::fork::{self, PerProcess};
+use crate::process::sync::wide::AtomicU64;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Places of a table that are an eighth of it.

@@ -2,7 +2,8 @@
 
 use super::hearing::Hearing;
 use super::places::nth;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::process::sync::wide::AtomicU64;
+use std::sync::atomic::Ordering;
 
 /// Candidates of a corner: a new one takes the place of the least seen of these.
 const CORNER: usize = 4;

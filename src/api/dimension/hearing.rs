@@ -1,6 +1,7 @@
 //! Which calls of values without a place are noted: all, until there were many.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::process::sync::wide::AtomicU64;
+use std::sync::atomic::Ordering;
 
 /// Calls for each corner that are all noted in a half-life. Of those that come after them, one in `STANDS_FOR` is.
 const NOTED: usize = 64;

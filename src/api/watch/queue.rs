@@ -1,8 +1,9 @@
 //! A queue of jobs or messages.
 
 use super::{Field, Watchable, level, ratio};
+use crate::process::sync::wide::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What a queue says of itself. What is not known is not reported, which is not the same as 0.

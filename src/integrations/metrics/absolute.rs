@@ -1,7 +1,8 @@
 //! Counters that are set rather than added to: what they grew by since they were set last.
 
+use crate::process::sync::wide::AtomicU64;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Counters of which a thread knows what it saw last.
 const PLACES: usize = 96;

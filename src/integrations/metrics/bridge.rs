@@ -10,11 +10,12 @@ use crate::api::handle::{Distribution, MetricBuilder};
 use crate::context::keeper::{GaugeId, Keep, SpareGauges, Tidying};
 use crate::ledger::DropReason;
 use crate::process::fork::{self, Freeze, Held};
+use crate::process::sync::wide::AtomicU64;
 use crate::task_id::TaskId;
 use crate::vocabulary::unit::{Scale, TimeUnit};
 use metrics::{Key, Unit};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 /// What is behind a recorder.

@@ -6,11 +6,12 @@ use crate::api::client::Client;
 use crate::api::handle::{Counter, Distribution, Gauge, Metric};
 use crate::context::keeper::{GaugeId, Tidying};
 use crate::ledger::DropReason;
+use crate::process::sync::wide::AtomicU64;
 use crate::vocabulary::unit::Scale;
 use crate::worker::registry::{IDLE_FLUSHES, IDLE_FLUSHES_IN_A_CROWD};
 use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// One of our handles as the facade wants it.
 pub(super) trait Handle: Send + Sync + Sized + 'static {

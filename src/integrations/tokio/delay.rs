@@ -1,8 +1,9 @@
 //! How long a task from outside waits for its first poll.
 
 use crate::process::clock::nanos;
+use crate::process::sync::wide::AtomicU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 

@@ -1,8 +1,9 @@
 //! A clock that is moved by hand.
 
 use super::nanos;
+use crate::process::sync::wide::AtomicU64;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 

@@ -11,12 +11,14 @@ impl<T> Held for T {}
 /// What others must be kept out of while a thread forks.
 pub(crate) trait Freeze: Send + Sync {
     /// Keeps everybody out for as long as the answer lives.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     fn freeze(&self) -> Box<dyn Held + '_>;
 }
 
 /// A client, for whoever forks.
 pub(crate) trait Resident: Send + Sync {
     /// Keeps everybody out of it for as long as the answer lives, and adds what is to be frozen after it.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     fn freeze(&self, further: &mut Vec<Arc<dyn Freeze>>) -> Vec<Box<dyn Held + '_>>;
 
     /// In a forked child: makes its own out of what it was born with. `false` where the system refused a thread.

@@ -347,7 +347,7 @@ fn interval(setting: &'static str, value: Duration) -> Result<u64, ConfigError> 
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
     use crate::testing::Capture;

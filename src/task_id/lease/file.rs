@@ -86,6 +86,7 @@ impl Sharing {
     }
 
     /// Makes a file that everybody may open who shares the directory, whatever this process's umask and group are.
+    #[cfg_attr(not(unix), allow(clippy::unused_self, reason = "only Unix has a mode and a group to set"))]
     pub(super) fn make(self, path: &Path) -> io::Result<File> {
         let mut options = options();
         let file = options.read(true).write(true).create_new(true).open(path)?;

@@ -3,8 +3,9 @@
 
 use super::system;
 use crate::process::fork::{AtFork, Origin};
+use crate::process::sync::wide::AtomicU64;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Connections that are noted at a time; a child keeps those beyond, which does no more harm than a late goodbye.
 const MOST: usize = 64;

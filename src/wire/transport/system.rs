@@ -111,7 +111,11 @@ pub(super) fn identify(descriptor: RawFd) -> Option<(u64, u64)> {
     let mut found: libc::stat = unsafe { mem::zeroed() };
     // SAFETY: the kernel writes one `stat`, for which there is room. A number under which nothing is open is an error.
     let known = unsafe { libc::fstat(descriptor, ptr::from_mut(&mut found)) } == 0;
-    #[allow(clippy::unnecessary_cast, reason = "the types differ from system to system")]
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "the types differ from system to system"
+    )]
     known.then_some((found.st_dev as u64, found.st_ino as u64))
 }
 
@@ -145,7 +149,8 @@ pub(super) fn connect_unix(name: &SocketName) -> io::Result<UnixStream> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     for (to, from) in address.sun_path.iter_mut().skip(start).zip(bytes) {
-        *to = from.cast_signed() as _;
+        // Signed on one target and not on another.
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     let size =
         libc::socklen_t::try_from(mem::offset_of!(libc::sockaddr_un, sun_path) + len).unwrap_or_default();
