@@ -52,7 +52,8 @@
 //! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
 //!   A lease in Redis has one more thread, `tasktag-lease`; all transport sinks under cadence clients share one,
 //!   `tasktag-sinks`.
-//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
+//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`]. What each fault
+//!   does, and what you can do about it, is described [fault by fault](on_a_bad_day).
 //! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
 //!
 //! # Task ids
@@ -176,6 +177,9 @@ mod origin;
 pub mod testing;
 
 pub mod integrations;
+
+// A page of the documentation, without code.
+pub mod on_a_bad_day;
 
 pub use crate::agent::Agent;
 pub use crate::cardinality::{CardinalityReport, MetricCardinality};
