@@ -283,7 +283,7 @@ fn packets_of_a_flush_that_outlasts_its_lease_are_dropped_and_counted() {
     (0..5000).for_each(|user| users.insert(&format!("{user:0200}")));
     thread::scope(|scope| {
         let flush = scope.spawn(|| client.flush(PATIENCE));
-        wait_until(|| client.stats().sent.packets > 0);
+        wait_until(|| client.stats().accepted.packets > 0);
         redis.signal("STOP");
         wait_until(|| client.task_id().source() == TaskIdSourceKind::Shared);
         agent.set_mood(Mood::Eager);
@@ -294,7 +294,7 @@ fn packets_of_a_flush_that_outlasts_its_lease_are_dropped_and_counted() {
     assert_conserved(&stats);
     assert_eq!(stats.dropped(DropReason::LeaseLost), stats.dropped_total());
     assert!(stats.sent.values > 0 && stats.dropped_total().values > 0, "{stats}");
-    assert_eq!(stats.lost_task_ids, 1);
+    assert_eq!(losses_of(&guard), 1);
     drop(guard);
     // Behind four bytes of its length each.
     let (bytes, packets) =
