@@ -13,13 +13,13 @@ use crate::record::Record;
 use crate::shared::Shared;
 use crate::task_id::TaskId;
 use crate::watch::{PoolStatus, QueueStatus, WatchBuilder};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 static INSTALLED: OnceLock<Client> = OnceLock::new();
 /// The process that a thread installs one in at the moment, or 0.
-static INSTALLING: AtomicU32 = AtomicU32::new(0);
+static INSTALLING: AtomicU64 = AtomicU64::new(0);
 
 /// The process-wide client that the macros use, once one is [installed](ClientBuilder::install).
 #[must_use]
@@ -47,7 +47,9 @@ struct Turn;
 
 impl Turn {
     fn wait() -> Self {
-        let this = std::process::id();
+        fork::expect_forks();
+        // In a process namespace of its own a forked child may have its parent's number.
+        let this = u64::from(fork::generation()) << u32::BITS | u64::from(std::process::id());
         let take = |installing| (installing != this).then_some(this);
         while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
             std::thread::sleep(Duration::from_millis(1));

@@ -91,8 +91,15 @@
 //! fits the table or an acquired unit takes no lock, allocates nothing and makes no system call, on any thread, the first time
 //! included. The exceptions are a newborn forked child, which starts its worker at its first use, values that cross the channel
 //! (sets, values with a time, distributions beyond their table), and a process with glibc that has made 32 keys of POSIX
-//! threads before its first client, in which threads share one lane. Counts are exact unless the handler interrupts an increment of
-//! the same counter on the same thread: a build with optimization for x86-64 counts both, any other may lose one of the two.
+//! threads before its first client, in which threads share one lane. Calls by name, and a macro that registers at its first use,
+//! are not for signal handlers: they may allocate and wait for a lock, and what an interrupted call by name was changing on
+//! the same thread is not whole.
+//!
+//! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In a build with
+//! optimization for x86-64 an increment is one instruction, which no signal divides, and both are counted. In a build without
+//! optimization, and on other processors, it is a load, an addition and a store, and one of the two may be lost: so it is on
+//! AArch64 and on 32-bit x86. The compiler makes one instruction of the three by its own choice (Rust 1.95, `opt-level` 1
+//! to 3 and `z`), and no rule of the language makes it. For exact counts everywhere, give the handler a counter of its own.
 //!
 //! # Two versions in one program
 //!
