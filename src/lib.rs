@@ -52,7 +52,8 @@
 //! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
 //!   A lease in Redis has one more thread, `tasktag-lease`; all transport sinks under cadence clients share one,
 //!   `tasktag-sinks`.
-//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`].
+//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`]. What each fault
+//!   does, and what you can do about it, is described [fault by fault](guide::on_a_bad_day).
 //! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
 //!
 //! # Task ids
@@ -89,10 +90,16 @@
 //! On Linux a handle that was registered before may be used in a signal handler: an increment, a level, a recorded value that
 //! fits the table or an acquired unit takes no lock, allocates nothing and makes no system call, on any thread, the first time
 //! included. The exceptions are a newborn forked child, which starts its worker at its first use, values that cross the channel
-//! (sets, values with a time, distributions beyond their table), a target without 64-bit atomics, and a process
-//! with glibc that has made 32 keys of POSIX threads before its first client, in which threads share one lane. Counts are
-//! exact unless the handler interrupts an increment of the same counter on the same thread: a build with optimization for
-//! x86-64 counts both, any other may lose one of the two.
+//! (sets, values with a time, distributions beyond their table), a target without 64-bit atomics, and a process with glibc that
+//! has made 32 keys of POSIX threads before its first client, in which threads share one lane. Calls by name, and a macro that registers at its first use,
+//! are not for signal handlers: they may allocate and wait for a lock, and what an interrupted call by name was changing on
+//! the same thread is not whole.
+//!
+//! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In a build with
+//! optimization for x86-64 an increment is one instruction, which no signal divides, and both are counted. In a build without
+//! optimization, and on other processors, it is a load, an addition and a store, and one of the two may be lost: so it is on
+//! AArch64 and on 32-bit x86. The compiler makes one instruction of the three by its own choice (Rust 1.95, `opt-level` 1
+//! to 3 and `z`), and no rule of the language makes it. For exact counts everywhere, give the handler a counter of its own.
 //!
 //! # Two versions in one program
 //!
@@ -158,6 +165,9 @@ mod process;
 pub mod testing;
 
 pub mod integrations;
+
+// Pages of the documentation, without code.
+pub mod guide;
 
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::api::client::{Client, Guard, client};

@@ -23,7 +23,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{PATIENCE, wait_until};
+use support::stream_agent::{Mood, StreamAgent};
+use support::{PATIENCE, TempDir, assert_conserved, wait_until};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
     Client, DropReason, Guard, QueueStatus, TaskIdClaim, TaskIdPool, TaskIdSource, TaskIdSourceKind,
@@ -264,6 +265,43 @@ fn an_id_is_given_up_in_time_while_the_worker_is_stuck_and_what_it_sends_then_sa
     assert!(lines.iter().any(|line| line.starts_with("level:1|g|")), "{lines:#?}");
     assert!(lines.iter().all(|line| !line.contains(before.tag())), "{lines:#?}");
     redis.signal("CONT");
+}
+
+#[test]
+fn packets_of_a_flush_that_outlasts_its_lease_are_dropped_and_counted() {
+    let Some(redis) = Redis::start() else { return };
+    let directory = TempDir::new();
+    let agent = StreamAgent::unix(&directory.join("agent"));
+    agent.set_mood(Mood::Deaf);
+    let builder = Client::builder().agent(agent.address()).telemetry(false).channel_capacity(20_000);
+    let builder = builder.task_id_from(redis.source(Duration::from_secs(3)));
+    let guard = builder.flush_interval(LONG).shutdown_timeout(PATIENCE).build().unwrap();
+    let client = guard.client();
+    let before = client.task_id().tag().to_owned();
+    // Several times of what a socket holds.
+    let users = client.set("users").register();
+    (0..5000).for_each(|user| users.insert(&format!("{user:0200}")));
+    thread::scope(|scope| {
+        let flush = scope.spawn(|| client.flush(PATIENCE));
+        wait_until(|| client.stats().accepted.packets > 0);
+        redis.signal("STOP");
+        wait_until(|| client.task_id().source() == TaskIdSourceKind::Shared);
+        agent.set_mood(Mood::Eager);
+        flush.join().unwrap().unwrap();
+    });
+    redis.signal("CONT");
+    let stats = client.stats();
+    assert_conserved(&stats);
+    assert_eq!(stats.dropped(DropReason::LeaseLost), stats.dropped_total());
+    assert!(stats.sent.values > 0 && stats.dropped_total().values > 0, "{stats}");
+    assert_eq!(losses_of(&guard), 1);
+    drop(guard);
+    // Behind four bytes of its length each.
+    let (bytes, packets) =
+        (usize::try_from(stats.sent.bytes).unwrap(), usize::try_from(stats.sent.packets).unwrap());
+    let received = agent.received_until(bytes + 4 * packets).concat();
+    let received = String::from_utf8_lossy(&received);
+    assert_eq!(received.matches(&before).count() as u64, stats.sent.lines);
 }
 
 #[test]

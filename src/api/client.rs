@@ -4,16 +4,17 @@ use crate::ledger::Stats;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
 use crate::process::fork;
-use crate::task_id::TaskId;
+use crate::process::sync::wide::AtomicU64;
+use crate::task_id::{self, TaskId};
 use crate::vocabulary::error::{ConfigError, FlushError};
 use crate::vocabulary::event::{Event, ServiceCheck, Status};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 static INSTALLED: OnceLock<Client> = OnceLock::new();
 /// The process that a thread installs one in at the moment, or 0.
-static INSTALLING: AtomicU32 = AtomicU32::new(0);
+static INSTALLING: AtomicU64 = AtomicU64::new(0);
 
 /// The process-wide client that the macros use, once one is [installed](crate::ClientBuilder::install).
 #[must_use]
@@ -41,7 +42,10 @@ struct Turn;
 
 impl Turn {
     fn wait() -> Self {
-        let this = std::process::id();
+        // A child is told from its parent, whatever its number.
+        fork::expect_forks(&task_id::AT_FORK);
+        // In a process namespace of its own a forked child may have its parent's number.
+        let this = u64::from(fork::generation()) << u32::BITS | u64::from(std::process::id());
         let take = |installing| (installing != this).then_some(this);
         while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
             std::thread::sleep(Duration::from_millis(1));

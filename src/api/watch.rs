@@ -126,7 +126,8 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// others: its gauges are absent until it returns, [`Stats::probes_late`](crate::Stats::probes_late) counts it, and
     /// [`Stats::late_probes`](crate::Stats::late_probes) and a [`LossNotice`](crate::LossNotice) name it. Four threads can be
     /// left behind; with one more such call nothing is asked until one of them returns. A panic of it is caught and
-    /// counted; after three in a row it is asked no more.
+    /// counted; after three in a row it is asked no more. In a program that is built with `panic = "abort"`, or whose panic
+    /// hook ends the process, the first panic ends the program.
     pub fn watch(self, mut status: impl FnMut() -> S + Send + 'static) -> Watch {
         self.watch_while(move || Some(status()))
     }

@@ -246,7 +246,7 @@ fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
     let forgotten = RECENT.with(|recent| {
         let place = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
         let [first, second] = place;
-        // A signal handler may have interrupted a call that is to find its entry as it left it, or this function.
+        // An allocator that counts may have come in during a call that is to find its entry as it left it, or this function.
         let _putting = Putting::begin(place)?;
         if !note_remembered(context) {
             return None;
@@ -459,7 +459,7 @@ mod tests {
         };
         let recalled = |family| with_member(family, hash, "/a", false, |context| context.name.clone());
         find(first, "jobs");
-        // As a signal handler does, between the call of a member and its end.
+        // As an allocator that counts does, between the call of a member and its end.
         let interrupted = with_member(first, hash, "/a", false, |context| {
             assert_eq!(recalled(first), None, "it is in use");
             find(second, "pages");

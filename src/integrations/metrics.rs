@@ -29,7 +29,8 @@
 //!   the first one is where it begins, and sends nothing, as it may stand for years before this process. One that
 //!   begins with the process is told so: `absolute(0)` first. A lower value is late, overtaken on its way by another
 //!   thread or task, and is left out. One below half of what the same thread set or saw before is a counter that started
-//!   again, and counts from 0; it takes a thread two values to tell.
+//!   again, and counts from 0; it takes a thread two values to tell. A value from before a restart that another thread sets
+//!   after it can't be told from growth, and counts as that: 1000, then 3, then a late 1001 count 998 too many.
 //! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and [sent at every
 //!   flush](crate::Gauge#how-long-a-gauge-is-sent) as long as there is room. One that is set to NaN is absent until it is set again.
 //! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are,

@@ -262,7 +262,12 @@ impl ClientBuilder {
     ///
     /// A context that was only called by name is forgotten after 150 flushes without a call, or after two if there was
     /// no room for another. A gauge stays as long as there is room; [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent) says which
-    /// leaves first. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
+    /// leaves first.
+    ///
+    /// A thread finds what it calls by name without a lock, and for that holds the contexts that it called lately, forgotten
+    /// ones too, until it calls others or ends. Of distributions that is 64 a thread at most, and 2048 in all threads together:
+    /// 128 MiB of tables, or up to 352 MiB if many threads recorded in each at once. They can't be taken from a thread that is silent,
+    /// as that would cost each call by name a lock or an atomic exchange. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
         self
@@ -319,7 +324,8 @@ impl ClientBuilder {
     /// It is called on the thread `tasktag-probes`, with no lock held. If it does not return, it is left behind like a
     /// watched closure ([`WatchBuilder::watch`](crate::WatchBuilder::watch)). It may use the client; a
     /// [`flush`](crate::Client::flush) in it is refused as [`OnWorker`](crate::FlushError::OnWorker). One that panics is
-    /// called no more, counted as [`notice_panics`](crate::Stats::notice_panics). It is dropped when the worker ends,
+    /// called no more, counted as [`notice_panics`](crate::Stats::notice_panics), unless the program is built with
+    /// `panic = "abort"`, which ends at the first panic. It is dropped when the worker ends,
     /// unless a clone of the builder has it too; of several clients with one closure, one that finds another
     /// at it tells after its next flush. A forked child has a copy of it, as of all memory, and calls that for its own losses;
     /// one that was forked while its parent's worker was at it never does.

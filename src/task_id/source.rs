@@ -184,7 +184,9 @@ impl TaskIdSource {
     /// up, because Redis is away or hangs, or the process stood still: the process goes on under a shared bucket, its
     /// [`TaskId`](crate::TaskId) changes, and [`Stats::lost_task_ids`](crate::Stats::lost_task_ids) counts it. Not even a
     /// packet that was begun before leaves after that time: it is dropped as
-    /// [`LeaseLost`](crate::DropReason::LeaseLost). When Redis answers again, it asks once for its old bucket or any.
+    /// [`LeaseLost`](crate::DropReason::LeaseLost). The exception is an agent that does not read, and a caller of
+    /// [`flush`](crate::Client::flush) who waits for it for longer than 10 s: up to 32 packets that were being handed over
+    /// then may leave late. When Redis answers again, it asks once for its old bucket or any.
     ///
     /// The lease is given back when the last client that uses it has ended, unless [`TaskId::decide`](crate::TaskId::decide)
     /// took it, and when a [`TaskIdClaim`] is dropped. A process that is killed leaves it to expire. A forked

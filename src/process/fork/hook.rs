@@ -54,6 +54,8 @@ mod linux {
         }
     }
 
+    /// It allocates. An allocator that locks itself across forks registers at its first allocation, which is before ours:
+    /// what registered first comes last here, and so finds it unlocked.
     extern "C" fn prepare() {
         if HELD.with(|held| held.borrow().is_some()) {
             return;

@@ -1,0 +1,50 @@
+//! Pages of documentation, without code.
+//!
+//! # Which metric for which question
+//!
+//! | you have | you write | you see |
+//! |---|---|---|
+//! | a level that changes: a cache's fill, a buffer's size | [`Client::gauge`] | the last value, per task; with [`peak`](crate::MetricBuilder::peak) also the highest since the last flush |
+//! | something that happens: jobs done, errors | [`Client::counter`] | a rate, added up over all tasks |
+//! | durations or sizes, and one agent for all tasks or a backend that merges them | [`Client::distribution`] | quantiles over all tasks |
+//! | durations, and a StatsD server | [`Client::timing`] | quantiles per agent |
+//! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
+//! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`, with peaks |
+//! | a queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
+//! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
+//! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
+//! | a dependency that is up or down | [`Client::service_check`] | a check in Datadog |
+//! | an HTTP service | `integrations::tower` | requests in flight, duration and outcome by route, wait before the service |
+//! | a tokio runtime, channel or semaphore | `integrations::tokio` | how busy the workers are, delay before a task is polled |
+//! | code that uses the macros of `metrics` | `integrations::metrics` | the same metrics, through this client |
+//! | code that uses cadence | `integrations::cadence` | the same metrics, aggregated, with a task id |
+//!
+//! Tags whose values come from a fixed list belong into a [family](crate::Family): its handles are found by arithmetic. Tags
+//! whose values come from outside belong into a [bounded](crate::MetricBuilder::bounded) tag: values beyond its limit are
+//! folded into `other`.
+//!
+//! [`Client::cardinality`](crate::Client::cardinality) reports how many time series a program makes, and which tag makes
+//! them.
+//!
+//! # Pages
+//!
+//! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
+//! * [`limits`]: defaults, bounds, and what each metric costs in memory.
+//! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
+//! * [`task_ids`]: where a task id comes from, and when two tasks can have the same one.
+//!
+//! [`Client::gauge`]: crate::Client::gauge
+//! [`Client::counter`]: crate::Client::counter
+//! [`Client::distribution`]: crate::Client::distribution
+//! [`Client::timing`]: crate::Client::timing
+//! [`Client::occupancy`]: crate::Client::occupancy
+//! [`Client::pool`]: crate::Client::pool
+//! [`Client::queue`]: crate::Client::queue
+//! [`Client::set`]: crate::Client::set
+//! [`Client::event`]: crate::Client::event
+//! [`Client::service_check`]: crate::Client::service_check
+
+pub mod environment;
+pub mod limits;
+pub mod on_a_bad_day;
+pub mod task_ids;

@@ -1,0 +1,26 @@
+//! Defaults, and what bounds the memory of a client.
+//!
+//! Everything that a client keeps has a limit. What a limit keeps out is counted, and
+//! [`Client::stats`](crate::Client::stats) says by which one.
+//!
+//! | what | default | setting |
+//! |---|---|---|
+//! | time between flushes | 2 s; the first comes after a random part of that | [`flush_interval`](crate::ClientBuilder::flush_interval) |
+//! | time between collections, which poll pools and queues and empty the channel | 250 ms | [`collect_interval`](crate::ClientBuilder::collect_interval) |
+//! | contexts, each a name with its tags | 2000 | [`context_limit`](crate::ClientBuilder::context_limit) |
+//! | contexts of one metric | 200 | [`metric_context_limit`](crate::ClientBuilder::metric_context_limit) |
+//! | events, service checks and members of sets that wait for the worker | 8192 | [`channel_capacity`](crate::ClientBuilder::channel_capacity) |
+//! | packet size | 1432 bytes over UDP, 8192 bytes over Unix sockets and TCP | [`max_packet_size`](crate::ClientBuilder::max_packet_size) |
+//! | time that dropping the guard may take | 1 s | [`shutdown_timeout`](crate::ClientBuilder::shutdown_timeout) |
+//! | values of a bounded tag | chosen at the call, at most 10,000 | [`bounded`](crate::MetricBuilder::bounded) |
+//! | different members of one set in one flush | 10,000 | – |
+//! | values of a distribution in one flush, if each value is a line of its own | 1000; beyond that a sample with the same quantiles and mean | [`Weights::Repeats`](crate::Weights::Repeats) |
+//! | time that a call by name is remembered | 150 flushes without a call; gauges stay as long as there is room | [`idle_gauges`](crate::ClientBuilder::idle_gauges) |
+//! | length of a name | 200 bytes; the rest is cut | – |
+//! | length of an event or a service check | 8 KiB; the rest is cut | – |
+//! | agents that receive everything beside the main one | 3 | [`also`](crate::ClientBuilder::also) |
+//!
+//! # Memory
+//!
+//! A distribution, histogram or timing takes 64 KiB for each context, and up to 112 KiB more if several threads record into
+//! it at the same time.
