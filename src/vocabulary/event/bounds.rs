@@ -211,11 +211,11 @@ mod tests {
         event.bound();
         assert_eq!(event.cuts, Cuts { text: false, tags: 1000 - event.tags.len() as u64 });
         assert!(event.tags.len() > 50 && event.tags[0].0 == "key0");
-        let empty = [(); 200].iter().fold(ServiceCheck::new("db", Status::Ok), |check, ()| check.tag("", ""));
+        let empty = [(); 400].iter().fold(ServiceCheck::new("db", Status::Ok), |check, ()| check.tag("", ""));
         let mut check = empty.message("x");
         check.bound();
         assert_eq!((check.message.as_deref(), check.cuts.text), (Some("x"), false));
-        assert!(check.tags.len() < 200);
+        assert!(check.tags.len() < 400);
     }
 
     #[test]
