@@ -24,6 +24,8 @@ const MANIFEST: &str = include_str!("../Cargo.toml");
 const CONFIG: &str =
     concat!(include_str!("../src/setup/config.rs"), include_str!("../src/setup/config/agent.rs"));
 const CRATE_ROOT: &str = include_str!("../src/lib.rs");
+const ENVIRONMENT: &str = include_str!("../src/guide/environment.rs");
+const LIMITS: &str = include_str!("../src/guide/limits.rs");
 const ON_A_BAD_DAY: &str = include_str!("../src/guide/on_a_bad_day.rs");
 
 /// The text of all doc comments that stand directly above a line which starts with `item`.
@@ -107,15 +109,16 @@ fn the_doc_of_every_setter_names_its_default() {
 }
 
 #[test]
-fn every_variable_is_in_the_readmes_table_and_every_one_in_the_table_is_read() {
+fn every_variable_is_in_the_page_of_variables_and_every_one_there_is_read() {
     let quoted = |source: &'static str| source.split('"').skip(1).step_by(2).filter(|text| is_variable(text));
     let read: BTreeSet<&str> = quoted(without_tests(include_str!("../src/setup/env.rs")))
         .chain(quoted(without_tests(include_str!("../src/setup/env/address.rs"))))
         .chain(quoted(without_tests(include_str!("../src/task_id.rs"))))
         .collect();
     assert!(read.contains("DD_TAGS") && read.contains("TASKTAG_TASK_ID"), "{read:?}");
+    let page = ENVIRONMENT.replace("//! ", "");
     let documented: BTreeSet<&str> =
-        first_cells(README).map(|cell| cell.trim_matches('`')).filter(|cell| is_variable(cell)).collect();
+        first_cells(&page).map(|cell| cell.trim_matches('`')).filter(|cell| is_variable(cell)).collect();
     assert_eq!(documented, read);
 
     let doc = doc_of(CONFIG, "pub fn from_env(").unwrap();
@@ -335,8 +338,16 @@ fn the_readme_tells_what_the_chart_of_the_peers_shows() {
 fn the_readme_and_the_page_of_faults_have_the_limits_that_hold() {
     assert_eq!(DEFAULT_COLLECT_INTERVAL * 4, Duration::from_secs(1));
     assert!(README.contains("four times a second"));
-    let limits = format!("{DEFAULT_CONTEXT_LIMIT}\ncontexts and {DEFAULT_METRIC_CONTEXT_LIMIT} of a metric");
+    let limits =
+        format!("at most {DEFAULT_CONTEXT_LIMIT} contexts and {DEFAULT_METRIC_CONTEXT_LIMIT} of a metric");
     assert!(README.contains(&limits));
+    for (what, default) in [
+        ("contexts, each a name with its tags", DEFAULT_CONTEXT_LIMIT),
+        ("contexts of one metric", DEFAULT_METRIC_CONTEXT_LIMIT),
+        ("events, service checks and members of sets that wait for the worker", DEFAULT_CHANNEL_CAPACITY),
+    ] {
+        assert!(LIMITS.contains(&format!("//! | {what} | {default} |")), "{what}");
+    }
     let limits =
         format!("{DEFAULT_CONTEXT_LIMIT} contexts, and {DEFAULT_METRIC_CONTEXT_LIMIT} of one metric");
     assert!(ON_A_BAD_DAY.contains(&limits));

@@ -1,5 +1,5 @@
 //! A forked child installs a client of its own, whatever a thread of its parent had begun.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "redis", target_os = "linux"))]
 
 mod support;
 

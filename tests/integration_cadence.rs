@@ -1,5 +1,7 @@
 //! cadence's clients over ours: what they say arrives, once, with the task id, and what does not is counted.
 
+#![cfg(feature = "cadence")]
+
 mod support;
 
 use cadence::ext::MetricBackend;

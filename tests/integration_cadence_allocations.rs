@@ -1,5 +1,7 @@
 //! A line of a known metric is recorded without an allocation; what cadence formats it in is cadence's own.
 
+#![cfg(feature = "cadence")]
+
 #[path = "support/allocations.rs"]
 mod allocations;
 

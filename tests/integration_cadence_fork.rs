@@ -1,5 +1,5 @@
 //! A forked child's cadence client works, and sends nothing of its parent's.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "cadence", target_os = "linux"))]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Our transports under cadence's clients: lines leave in packets, in time, and at the end; what is lost is counted.
-#![cfg(unix)]
+#![cfg(all(feature = "cadence", unix))]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A program's log says when metrics start to be dropped and when it has ended, in one line each, and nothing otherwise.
-#![cfg(unix)]
+#![cfg(feature = "log")]
 
 mod support;
 

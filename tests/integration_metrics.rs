@@ -1,5 +1,7 @@
 //! The `metrics` facade in front of our client: its macros, its traps, its limits.
 
+#![cfg(feature = "metrics")]
+
 mod support;
 
 use metrics::{

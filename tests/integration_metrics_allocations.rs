@@ -1,5 +1,7 @@
 //! A macro of the `metrics` facade that names a known key allocates nothing, and neither does a handle.
 
+#![cfg(feature = "metrics")]
+
 #[path = "support/allocations.rs"]
 mod allocations;
 mod support;

@@ -1,5 +1,7 @@
 //! metrics-exporter-statsd's recorder over our client: what it says arrives, with the task id, once.
 
+#![cfg(feature = "metrics-exporter-statsd")]
+
 mod support;
 
 use cadence::{MetricSink, SpyMetricSink};

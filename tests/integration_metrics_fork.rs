@@ -1,5 +1,5 @@
 //! Macros and handles of the `metrics` facade work in a forked child, whatever the parent's threads were at.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "metrics", target_os = "linux"))]
 
 mod support;
 

@@ -1,6 +1,8 @@
 //! Seconds that are recorded through the `metrics` facade arrive as times of the right size: in milliseconds where a server
 //! reads `ms` as such, and as they are everywhere else.
 
+#![cfg(feature = "metrics")]
+
 mod support;
 
 use metrics::{Unit, describe_histogram, histogram, with_local_recorder};

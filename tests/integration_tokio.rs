@@ -1,5 +1,5 @@
 //! Tokio's runtimes, channels and semaphores are watched as they are, also when they stand still or are gone.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "tokio", target_os = "linux"))]
 #![allow(unsafe_code, reason = "std knows no thread's time on a processor, and can't fork")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! The layer for tower: what it reports of real requests to a real server, and of services that misbehave.
+#![cfg(feature = "tower")]
 #![allow(unsafe_code, reason = "std can't fork")]
 
 #[path = "support/allocations.rs"]

@@ -1,5 +1,5 @@
 //! A layer's metrics are there in a forked child, whatever a thread of its parent had begun.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "tower", target_os = "linux"))]
 
 mod support;
 

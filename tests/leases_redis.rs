@@ -8,7 +8,7 @@
 //! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=300 cargo test --features redis,testing --test leases_redis -- --nocapture at_random
 //! ```
 
-#![cfg(unix)]
+#![cfg(all(unix, feature = "redis"))]
 
 #[path = "leases_redis/server.rs"]
 mod server;

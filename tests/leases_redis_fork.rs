@@ -2,7 +2,7 @@
 //!
 //! As `leases_redis.rs`, in a process of its own: a forked child has all clients of its parent, those of other tests too.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "redis"))]
 
 #[path = "leases_redis/server.rs"]
 mod server;

@@ -2,7 +2,7 @@
 //!
 //! The test needs `redis-server`, and says on standard error that it was skipped if `TASKTAG_TEST_REDIS` does not name it.
 
-#![cfg(unix)]
+#![cfg(all(feature = "redis-tls", feature = "testing", unix))]
 
 #[path = "leases_redis/server.rs"]
 mod server;

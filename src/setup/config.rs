@@ -6,7 +6,6 @@ mod origin;
 mod serverless;
 
 use self::origin::OriginSettings;
-use crate::api::client::Client;
 use crate::callback::notice::{Listener, LossNotice};
 use crate::setup::agent::Agent;
 use crate::setup::env::Environment;
@@ -83,13 +82,6 @@ pub struct ClientBuilder {
     pub(crate) clock: Option<crate::process::clock::ManualClock>,
     #[cfg(feature = "testing")]
     pub(crate) system_root: Option<std::path::PathBuf>,
-}
-
-impl Client {
-    /// Sets up a client.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
 }
 
 impl ClientBuilder {

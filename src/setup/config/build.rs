@@ -45,6 +45,13 @@ const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 const MAX_PREFIX: usize = 150;
 const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
 
+impl Client {
+    /// Sets up a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+}
+
 impl ClientBuilder {
     /// Starts the worker.
     ///
