@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What the agent does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Reads everything at once.
+    #[default]
     Eager,
     /// Reads 4 KiB a millisecond.
     Slow,
@@ -135,6 +136,18 @@ impl StreamAgent {
         wait_until(|| !lock(&self.state).hang_up);
     }
 
+    /// Closes all sockets, and has what came over each connection. What was not read is gone.
+    pub(crate) fn close(mut self) -> Vec<Vec<u8>> {
+        self.end();
+        std::mem::take(&mut lock(&self.state).received)
+    }
+
+    fn end(&mut self) {
+        lock(&self.state).stop = true;
+        let ended = self.reader.take().map(JoinHandle::join);
+        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
+    }
+
     pub(crate) fn connections(&self) -> usize {
         lock(&self.state).received.len()
     }
@@ -162,9 +175,7 @@ impl StreamAgent {
 
 impl Drop for StreamAgent {
     fn drop(&mut self) {
-        lock(&self.state).stop = true;
-        let ended = self.reader.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
+        self.end();
     }
 }
 
