@@ -62,19 +62,29 @@ impl Agent {
 
     /// Has a client send to it, by its name where it has one.
     pub(crate) fn hire(&self, builder: ClientBuilder, by_name: bool) -> ClientBuilder {
-        let scheme = if self.transport.is_stream() { "tcp" } else { "udp" };
-        match (&self.place, &self.live) {
-            (Place::Address(address), _) if by_name => {
-                builder.agent(format!("{scheme}://{}:{}", names::AGENT, address.port()))
+        match &self.live {
+            Live::Writer(writer) => builder.writer(writer.clone()),
+            Live::Capture(capture) => builder.capture(capture),
+            _ => builder.agent(self.address(by_name)),
+        }
+    }
+
+    /// As one of several agents.
+    pub(crate) fn description(&self) -> tasktag::Agent {
+        tasktag::Agent::at(self.address(false))
+    }
+
+    fn address(&self, by_name: bool) -> String {
+        let is_stream = self.transport.is_stream();
+        let scheme = if is_stream { "tcp" } else { "udp" };
+        match &self.place {
+            Place::Address(address) if by_name => format!("{scheme}://{}:{}", names::AGENT, address.port()),
+            Place::Address(address) => format!("{scheme}://{address}"),
+            Place::Directory(directory) if is_stream => {
+                format!("unixstream://{}", directory.join(FILE).display())
             }
-            (Place::Address(address), _) => builder.agent(format!("{scheme}://{address}")),
-            (Place::Directory(directory), _) if self.transport.is_stream() => {
-                builder.agent(format!("unixstream://{}", directory.join(FILE).display()))
-            }
-            (Place::Directory(directory), _) => builder.agent(unix_address(&directory.join(FILE))),
-            (Place::Memory, Live::Writer(writer)) => builder.writer(writer.clone()),
-            (Place::Memory, Live::Capture(capture)) => builder.capture(capture),
-            (Place::Memory, _) => unreachable!("nothing in memory goes away"),
+            Place::Directory(directory) => unix_address(&directory.join(FILE)),
+            Place::Memory => unreachable!("it has no address"),
         }
     }
 
@@ -110,7 +120,7 @@ impl Agent {
             Live::Datagrams(DatagramAgent::unix(&beside))
         };
         fs::rename(beside, directory.join(FILE)).expect("the path is this test's");
-        self.end();
+        self.retire();
         self.live = next;
     }
 
@@ -122,11 +132,12 @@ impl Agent {
         }
     }
 
+    /// The old one reads what it has before it goes.
     pub(crate) fn replace(&mut self) {
         if self.transport.is_unix() {
             self.move_in();
         } else {
-            self.end();
+            self.retire();
             self.start();
         }
     }
@@ -167,11 +178,15 @@ impl Agent {
 
     /// Whatever came to any agent at the address: the packets, or where there are none the whole lines of a connection.
     pub(crate) fn take_packets(&mut self) -> Vec<Vec<u8>> {
+        self.retire();
+        std::mem::take(&mut self.packets)
+    }
+
+    fn retire(&mut self) {
         if let Live::Stream(agent) = &self.live {
             agent.hang_up();
         }
         self.end();
-        std::mem::take(&mut self.packets)
     }
 
     fn end(&mut self) {

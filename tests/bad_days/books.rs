@@ -71,7 +71,6 @@ impl Books {
         transport: Transport,
         loses_unseen: bool,
     ) -> bool {
-        eprintln!("{:?} {:?} {} {} {} {}", received.counters, received.recorded, received.once.len(), received.values, received.lines, received.bytes);
         self.assert_nothing_is_new(received, transport);
         self.assert_nothing_comes_twice(received);
         if !loses_unseen {

@@ -19,14 +19,16 @@ use tasktag::testing::ManualClock;
 use tasktag::{Client, Dialect, DropReason, Guard};
 
 const CALLERS: u64 = 3;
-/// Packets of a flood: more than the buffers of a connection hold.
-const FLOOD: u64 = 600;
+const DIALECTS: [Dialect; 3] = [Dialect::DogStatsd, Dialect::TaggedStatsd, Dialect::Statsd];
+/// Bytes of a flood: more than the buffers of a connection hold.
+const FLOOD: usize = 5_000_000;
 
 /// What follows from a seed.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     seed: u64,
-    fault: Fault,
+    // On most days both are the same.
+    faults: [Fault; 2],
     transport: Transport,
     dialect: Dialect,
     packet_size: usize,
@@ -34,6 +36,7 @@ struct Plan {
     contexts: usize,
     telemetry: bool,
     is_wordy: bool,
+    has_second_agent: bool,
     // By hand, or as time goes by.
     by_hand: bool,
     operations: u64,
@@ -45,21 +48,43 @@ impl Plan {
         // Seeds that follow each other have every fault with every transport.
         let place = seed % pairs.len() as u64;
         let (fault, transport) = pairs[usize::try_from(place).expect("a place")];
-        let size = |dice: &mut Dice, sizes: &[usize]| dice.pick(sizes);
+        let others: Vec<Fault> = pairs.iter().filter(|pair| pair.1 == transport).map(|pair| pair.0).collect();
         let plan = Self {
             seed,
-            fault,
+            faults: [fault, if dice.one_in(3) { dice.pick(&others) } else { fault }],
             transport,
-            dialect: dice.pick(&[Dialect::DogStatsd, Dialect::TaggedStatsd, Dialect::Statsd]),
-            packet_size: size(&mut dice, &[200, 512, 1432, 8192]),
-            channel: size(&mut dice, &[16, 64, 4096]),
-            contexts: size(&mut dice, &[12, 60, 2000]),
+            // A flood is of events.
+            dialect: if fault.floods() { Dialect::DogStatsd } else { dice.pick(&DIALECTS) },
+            packet_size: if fault.floods() { 8192 } else { dice.pick(&[200, 512, 1432, 8192]) },
+            channel: dice.pick(&[16, 4096, 4096]),
+            contexts: dice.pick(&[12, 60, 2000, 2000]),
             telemetry: dice.one_in(2),
             is_wordy: dice.one_in(2),
+            has_second_agent: dice.one_in(3),
             by_hand: dice.one_in(2),
             operations: dice.within(100, 500),
         };
         (plan, dice)
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
+    }
+
+    /// Whether bytes may be lost that were sent, and nobody can know.
+    fn loses_unseen(&self) -> bool {
+        let kills = self.faults.iter().any(|fault| fault.kills());
+        // A client that has ended, as that of a child, hears of nothing any more.
+        let ends = [Fault::Shutdown, Fault::GuardDropped, Fault::Forks].iter().any(|fault| self.has(*fault));
+        match self.transport {
+            Transport::Writer | Transport::Capture => false,
+            // What the agent did not read is known while there is a connection.
+            Transport::UnixStream => kills && ends,
+            // The queue of a socket, and what a host acknowledged, goes with an agent that has not read it.
+            Transport::Tcp | Transport::UnixDatagram => kills,
+            // And that queue is not waited for.
+            Transport::Udp | Transport::Udp6 => true,
+        }
     }
 }
 
@@ -74,9 +99,13 @@ pub(crate) struct Evening {
 
 impl fmt::Display for Evening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, fault, transport, .. } = self.plan;
+        let Plan { seed, faults: [fault, other], transport, .. } = self.plan;
         let Books { accepted, sent, dropped, diary, .. } = self.books;
-        write!(f, "seed {seed}: {fault:?} over {transport:?}, {} operations; ", diary.operations)?;
+        write!(f, "seed {seed}: {fault:?}")?;
+        if other != fault {
+            write!(f, " and {other:?}")?;
+        }
+        write!(f, " over {transport:?}, {} operations; ", diary.operations)?;
         write!(f, "values {} = {} + {}", accepted.values, sent.values, dropped.values)?;
         f.write_str(if self.is_whole { ", whole" } else { "" })
     }
@@ -88,6 +117,8 @@ struct Day {
     dice: Dice,
     clock: Option<ManualClock>,
     agent: Agent,
+    // Nothing ever happens to it.
+    second: Option<Agent>,
     watched: Watched,
     listener: Watched,
     client: Client,
@@ -128,12 +159,12 @@ pub(crate) fn live(seed: u64, pairs: &[(Fault, Transport)]) -> Evening {
 impl Day {
     fn new(plan: Plan, dice: Dice) -> Self {
         let answer = if plan.transport == Transport::Udp6 { Answer::Ipv6 } else { Answer::Ipv4 };
-        names::set(if plan.fault == Fault::Unresolved { Answer::Silence } else { answer });
+        names::set(if plan.has(Fault::Unresolved) { Answer::Silence } else { answer });
         let mut agent = Agent::new(plan.transport);
         let (watched, listener) = (Watched::default(), Watched::default());
         let clock = plan.by_hand.then(ManualClock::new);
         let told = listener.clone();
-        let mut builder = agent.hire(support::builder(), plan.fault == Fault::Unresolved);
+        let mut builder = agent.hire(support::builder(), plan.has(Fault::Unresolved));
         builder = builder
             .clock(&clock.clone().unwrap_or_default())
             .dialect(plan.dialect)
@@ -148,7 +179,13 @@ impl Day {
                 .flush_interval(Duration::from_millis(100))
                 .collect_interval(Duration::from_millis(50));
         }
-        if plan.fault == Fault::Refusing {
+        // A child tells of one agent's books alone.
+        let second = plan.has_second_agent && !plan.has(Fault::Forks);
+        let second = second.then(|| Agent::new(Transport::UnixStream));
+        if let Some(second) = &second {
+            builder = builder.also(second.description().dialect(plan.dialect));
+        }
+        if plan.has(Fault::Refusing) {
             agent.kill();
         }
         let guard = builder.build().expect("the settings are right");
@@ -159,6 +196,7 @@ impl Day {
             dice,
             clock,
             agent,
+            second,
             watched,
             listener,
             client,
@@ -176,27 +214,27 @@ impl Day {
         let turns = 2 * self.dice.within(1, 3);
         let mut moments: Vec<u64> = (0..turns).map(|_| self.dice.below(all)).collect();
         moments.sort_unstable();
-        for moment in moments {
+        for (turn, moment) in moments.into_iter().enumerate() {
             wait_until(|| {
                 self.pass_time();
                 progress.load(Ordering::Relaxed) >= moment
             });
             self.is_bad = !self.is_bad;
-            if self.is_bad { self.strike() } else { self.relent() }
+            if self.is_bad { self.strike(self.plan.faults[turn / 2 % 2]) } else { self.relent() }
         }
     }
 
     fn pass_time(&mut self) {
-        // Nothing but the test ends what holds the worker of a capture.
-        let is_held = self.is_bad && self.plan.fault == Fault::Stopped;
+        // What hangs is waited for, as nothing but the test ends it.
+        let is_held = self.is_bad && (self.plan.has(Fault::Stopped) || self.plan.has(Fault::ProbesHang));
         if let Some(clock) = self.clock.as_ref().filter(|_| !is_held) {
             clock.advance(Duration::from_millis(self.dice.pick(&[1, 50, 100, 1_300])));
         }
         thread::sleep(Duration::from_micros(200));
     }
 
-    fn strike(&mut self) {
-        match self.plan.fault {
+    fn strike(&mut self, fault: Fault) {
+        match fault {
             Fault::Killed => self.agent.kill(),
             Fault::NoticePanics => {
                 self.listener.set(Manner::Panics);
@@ -219,7 +257,10 @@ impl Day {
             // It was so from the start.
             Fault::Refusing => {}
             Fault::Unresolved => names::set(self.dice.pick(&[Answer::TryAgain, Answer::Silence])),
-            Fault::ProbesHang => self.watched.set(Manner::Hangs),
+            Fault::ProbesHang => {
+                self.watched.set(Manner::Hangs);
+                self.find_late();
+            }
             Fault::ProbesPanic => self.watched.set(Manner::Panics),
             Fault::Forks => self.bear(),
             Fault::Shutdown => {
@@ -239,14 +280,24 @@ impl Day {
         names::set(answer);
     }
 
-    /// Sends until something is lost, or has gone to an agent that takes it all.
+    /// Has what hangs be late, now and then: that is waited for.
+    fn find_late(&mut self) {
+        if let Some(clock) = self.clock.as_ref().filter(|_| self.dice.one_in(4)) {
+            // It is asked, and has not answered for longer than it may.
+            clock.advance(Duration::from_millis(100));
+            clock.advance(Duration::from_millis(1_300));
+        }
+    }
+
+    /// Fills the buffers of a connection, until something is lost or an agent takes all of it.
     fn flood(&mut self) {
-        if !self.plan.fault.needs_a_flood() || !self.plan.transport.is_stream() {
+        if !self.plan.transport.is_stream() || self.plan.dialect != Dialect::DogStatsd {
             return;
         }
         let lost = |client: &Client| client.stats().dropped(DropReason::Transport);
-        let (before, text) = (lost(&self.client), "x".repeat(8000));
-        for number in 0..FLOOD {
+        let (before, text) = (lost(&self.client), "x".repeat(7_000));
+        self.born += 1;
+        for number in 0..FLOOD / text.len() {
             self.client.event(&format!("flood{}.{number}", self.born), &text);
             self.others.diary.unique += 1;
             if number % 16 == 15 {
@@ -257,7 +308,6 @@ impl Day {
                 }
             }
         }
-        self.born += 1;
     }
 
     fn bear(&mut self) {
@@ -289,12 +339,21 @@ impl Day {
         });
         let stats = assert_conserved_when_idle(&self.client);
         let packets = self.agent.take_packets();
-        let Plan { fault, transport, dialect, .. } = self.plan;
+        let Plan { transport, dialect, .. } = self.plan;
         let received = Received::new(dialect, &packets);
-        books = Books::of(&stats, books.diary);
-        eprintln!("{:?} {stats}", self.plan);
+        let diary = books.diary;
+        books = Books::of(&stats, diary);
         books.add(&self.others);
-        let is_whole = books.assert_explain(&received, transport, fault.loses_unseen(transport));
+        let is_whole = books.assert_explain(&received, transport, self.plan.loses_unseen());
+        if let Some(second) = &mut self.second {
+            let received = Received::new(dialect, &second.take_packets());
+            let stats = self.client.stats_of(1).expect("there are two");
+            let mut second = Books::of(&stats, diary);
+            second.diary += self.others.diary;
+            // What was lost before it was on its way to any agent is in the books of the first.
+            second.has_losses |= books.has_losses;
+            second.assert_explain(&received, Transport::UnixStream, false);
+        }
         Evening { plan: self.plan, books, is_whole }
     }
 }

@@ -68,22 +68,13 @@ impl Fault {
         pairs.filter(|(fault, transport)| fault.befalls(*transport)).collect()
     }
 
-    /// Whether it fills the agent's buffers, so that there is a packet to be cut and one that finds no room.
-    pub(crate) fn needs_a_flood(self) -> bool {
+    /// Whether the agent's buffers are filled, so that a packet is cut, or finds no room.
+    pub(crate) fn floods(self) -> bool {
         matches!(self, Self::Stopped | Self::Slow | Self::Cut)
     }
 
-    /// Whether bytes may be lost with an agent that had taken them, of which the client can't know.
-    pub(crate) fn loses_unseen(self, transport: Transport) -> bool {
-        match transport {
-            // What a socket file's agent did not read is known, and the kernel has nothing else.
-            Transport::UnixStream => false,
-            // What its host acknowledged is gone with an agent that had not read it.
-            Transport::Tcp => matches!(self, Self::Killed | Self::NoticePanics | Self::Replaced | Self::Cut),
-            // The queue of a socket has an end, and goes with its agent.
-            Transport::Udp | Transport::Udp6 => true,
-            Transport::UnixDatagram => matches!(self, Self::Killed | Self::NoticePanics | Self::Replaced),
-            Transport::Writer | Transport::Capture => false,
-        }
+    /// Whether an agent goes, with what it has not read.
+    pub(crate) fn kills(self) -> bool {
+        matches!(self, Self::Killed | Self::NoticePanics | Self::Replaced | Self::Cut)
     }
 }

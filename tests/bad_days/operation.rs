@@ -90,7 +90,9 @@ fn record(caller: &mut Caller) {
 }
 
 fn record_many(caller: &mut Caller) {
-    let n = caller.dice.pick(&[0, 1, 100, 5000, HUGE]);
+    let rare = if caller.dice.one_in(10) { HUGE } else { 5000 };
+    let n = caller.dice.pick(&[0, 1, 2, 50, 100]);
+    let n = if caller.dice.one_in(8) { rare } else { n };
     let value = caller.dice.pick(&VALUES);
     caller.handles.size.record_many(value, n);
     caller.diary.record("size", n);
