@@ -178,7 +178,11 @@ impl Agent {
 
     /// Whatever came to any agent at the address: the packets, or where there are none the whole lines of a connection.
     pub(crate) fn take_packets(&mut self) -> Vec<Vec<u8>> {
-        self.retire();
+        // What a client gave up is on its way still.
+        if let Live::Stream(agent) = &self.live {
+            agent.hear_out();
+        }
+        self.end();
         std::mem::take(&mut self.packets)
     }
 

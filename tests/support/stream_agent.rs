@@ -37,6 +37,8 @@ struct State {
     // All connections are to be closed with what they hold unread, which resets them.
     reset: bool,
     hang_up: bool,
+    // Somebody waits for the end of all connections.
+    hears_out: bool,
     stop: bool,
 }
 
@@ -100,8 +102,14 @@ impl StreamAgent {
     }
 
     fn new(address: String, listener: Listener) -> Self {
-        let state =
-            State { mood: Mood::Eager, received: Vec::new(), reset: false, hang_up: false, stop: false };
+        let state = State {
+            mood: Mood::Eager,
+            received: Vec::new(),
+            reset: false,
+            hang_up: false,
+            hears_out: false,
+            stop: false,
+        };
         let state = Arc::new(Mutex::new(state));
         let reader = thread::spawn({
             let state = Arc::clone(&state);
@@ -134,6 +142,12 @@ impl StreamAgent {
     pub(crate) fn hang_up(&self) {
         lock(&self.state).hang_up = true;
         wait_until(|| !lock(&self.state).hang_up);
+    }
+
+    /// Reads until the other side has closed all connections.
+    pub(crate) fn hear_out(&self) {
+        lock(&self.state).hears_out = true;
+        wait_until(|| !lock(&self.state).hears_out);
     }
 
     /// Closes all sockets, and has what came over each connection. What was not read is gone.
@@ -222,6 +236,7 @@ fn serve(listener: &Listener, state: &Mutex<State>) {
             open.clear();
             state.hang_up = false;
         }
+        state.hears_out &= !open.is_empty();
         let pause = !heard || state.mood != Mood::Eager;
         drop(state);
         if pause {
