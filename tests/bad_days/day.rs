@@ -135,6 +135,7 @@ struct Day {
 pub(crate) fn live(seed: u64, pairs: &[(Fault, Transport)]) -> Evening {
     let (plan, mut dice) = Plan::new(seed, pairs);
     let callers: Vec<Dice> = (0..CALLERS).map(|_| dice.split()).collect();
+    eprintln!("{plan:?}");
     let mut day = Day::new(plan, dice);
     let progress = AtomicU64::new(0);
     let mut books = Books::default();
@@ -312,6 +313,8 @@ impl Day {
     }
 
     fn bear(&mut self) {
+        // Nobody tells a child when something is well again.
+        self.relent();
         self.born += 1;
         let birth = Birth {
             guard: &mut self.guard,
