@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use support::received::Received;
 use support::{Agent, PATIENCE, TempDir, assert_conserved, lines_of, unix_address, wait_until};
-use tasktag::testing::{Capture, ManualClock, Parsed, Value, parse};
+use tasktag::testing::{Capture, ManualClock, Parsed, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, Dialect, Distribution, DropReason, Event, FlushError, Gauge, Kind,
     Occupancy, RegisterError, ServiceCheck, Set, Stats, Status, Tally,

@@ -7,6 +7,7 @@ use super::child::Birth;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::names::{self, Answer};
+use super::plan::Plan;
 use super::transport::Transport;
 use super::watched::{Manner, Watched};
 use crate::support::received::Received;
@@ -16,78 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fmt, fs, thread};
 use tasktag::testing::ManualClock;
-use tasktag::{Client, Dialect, DropReason, Guard};
+use tasktag::{Client, ClientBuilder, Dialect, DropReason, Guard};
 
 const CALLERS: u64 = 3;
-const DIALECTS: [Dialect; 3] = [Dialect::DogStatsd, Dialect::TaggedStatsd, Dialect::Statsd];
 /// Bytes of a flood: more than the buffers of a connection hold.
 const FLOOD: usize = 5_000_000;
-
-/// What follows from a seed.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    seed: u64,
-    // On most days both are the same.
-    faults: [Fault; 2],
-    transport: Transport,
-    dialect: Dialect,
-    packet_size: usize,
-    channel: usize,
-    contexts: usize,
-    telemetry: bool,
-    is_wordy: bool,
-    has_second_agent: bool,
-    // By hand, or as time goes by.
-    by_hand: bool,
-    operations: u64,
-}
-
-impl Plan {
-    fn new(seed: u64, pairs: &[(Fault, Transport)]) -> (Self, Dice) {
-        let mut dice = Dice::new(seed);
-        // Seeds that follow each other have every fault with every transport.
-        let place = seed % pairs.len() as u64;
-        let (fault, transport) = pairs[usize::try_from(place).expect("a place")];
-        let others: Vec<Fault> = pairs.iter().filter(|pair| pair.1 == transport).map(|pair| pair.0).collect();
-        let plan = Self {
-            seed,
-            faults: [fault, if dice.one_in(3) { dice.pick(&others) } else { fault }],
-            transport,
-            // A flood is of events.
-            dialect: if fault.floods() { Dialect::DogStatsd } else { dice.pick(&DIALECTS) },
-            packet_size: if fault.floods() { 8192 } else { dice.pick(&[200, 512, 1432, 8192]) },
-            channel: dice.pick(&[16, 4096, 4096]),
-            contexts: dice.pick(&[12, 60, 2000, 2000]),
-            telemetry: dice.one_in(2),
-            is_wordy: dice.one_in(2),
-            has_second_agent: dice.one_in(3),
-            by_hand: dice.one_in(2),
-            operations: dice.within(100, 500),
-        };
-        (plan, dice)
-    }
-
-    fn has(&self, fault: Fault) -> bool {
-        self.faults.contains(&fault)
-    }
-
-    /// Whether bytes may be lost that were sent, and nobody can know.
-    fn loses_unseen(&self) -> bool {
-        let kills = self.faults.iter().any(|fault| fault.kills());
-        // A client that has ended, as that of a child, hears of nothing any more.
-        let ends = [Fault::Shutdown, Fault::GuardDropped, Fault::Forks].iter().any(|fault| self.has(*fault));
-        match self.transport {
-            Transport::Writer | Transport::Capture => false,
-            // What the agent did not read is known while there is a connection, and one within a packet that finds no room
-            // is given up.
-            Transport::UnixStream => kills && (ends || self.faults.iter().any(|fault| fault.floods())),
-            // The queue of a socket, and what a host acknowledged, goes with an agent that has not read it.
-            Transport::Tcp | Transport::UnixDatagram => kills,
-            // And that queue is not waited for.
-            Transport::Udp | Transport::Udp6 => true,
-        }
-    }
-}
 
 /// What a day came to.
 #[derive(Debug)]
@@ -131,11 +65,36 @@ struct Day {
     born: u64,
 }
 
+/// A client that flushes as the clock says, by hand or every few milliseconds.
+fn builder(plan: &Plan, clock: Option<&ManualClock>) -> ClientBuilder {
+    let builder = match clock {
+        Some(clock) => support::builder()
+            .clock(clock)
+            .flush_interval(Duration::from_millis(100))
+            .collect_interval(Duration::from_millis(50)),
+        None => Client::builder()
+            .task_id(support::task_id())
+            .origin_detection(false)
+            .flush_interval(Duration::from_millis(20))
+            .collect_interval(Duration::from_millis(5)),
+    };
+    builder
+        .dialect(plan.dialect)
+        .max_packet_size(plan.packet_size)
+        .channel_capacity(plan.channel)
+        .context_limit(plan.contexts)
+        .telemetry(plan.telemetry)
+        .shutdown_timeout(Duration::from_millis(5))
+}
+
+fn found(transport: Transport) -> Answer {
+    if transport == Transport::Udp6 { Answer::Ipv6 } else { Answer::Ipv4 }
+}
+
 /// Lives through the day that follows from a seed.
 pub(crate) fn live(seed: u64, pairs: &[(Fault, Transport)]) -> Evening {
     let (plan, mut dice) = Plan::new(seed, pairs);
     let callers: Vec<Dice> = (0..CALLERS).map(|_| dice.split()).collect();
-    eprintln!("{plan:?}");
     let mut day = Day::new(plan, dice);
     let progress = AtomicU64::new(0);
     let mut books = Books::default();
@@ -160,27 +119,12 @@ pub(crate) fn live(seed: u64, pairs: &[(Fault, Transport)]) -> Evening {
 
 impl Day {
     fn new(plan: Plan, dice: Dice) -> Self {
-        let answer = if plan.transport == Transport::Udp6 { Answer::Ipv6 } else { Answer::Ipv4 };
-        names::set(if plan.has(Fault::Unresolved) { Answer::Silence } else { answer });
+        names::set(if plan.has(Fault::Unresolved) { Answer::Silence } else { found(plan.transport) });
         let mut agent = Agent::new(plan.transport);
         let (watched, listener) = (Watched::default(), Watched::default());
-        let clock = plan.by_hand.then(ManualClock::new);
-        let told = listener.clone();
-        let mut builder = agent.hire(support::builder(), plan.has(Fault::Unresolved));
-        builder = builder
-            .clock(&clock.clone().unwrap_or_default())
-            .dialect(plan.dialect)
-            .max_packet_size(plan.packet_size)
-            .channel_capacity(plan.channel)
-            .context_limit(plan.contexts)
-            .telemetry(plan.telemetry)
-            .shutdown_timeout(Duration::from_millis(5))
-            .on_loss(move |notice| told.tell(notice));
-        if plan.by_hand {
-            builder = builder
-                .flush_interval(Duration::from_millis(100))
-                .collect_interval(Duration::from_millis(50));
-        }
+        let (clock, told) = (plan.by_hand.then(ManualClock::new), listener.clone());
+        let builder = builder(&plan, clock.as_ref()).on_loss(move |notice| told.tell(notice));
+        let mut builder = agent.hire(builder, plan.has(Fault::Unresolved));
         // A child tells of one agent's books alone.
         let second = plan.has_second_agent && !plan.has(Fault::Forks);
         let second = second.then(|| Agent::new(Transport::UnixStream));
@@ -278,13 +222,12 @@ impl Day {
         self.agent.recover();
         self.watched.set(Manner::Answers);
         self.listener.set(Manner::Answers);
-        let answer = if self.plan.transport == Transport::Udp6 { Answer::Ipv6 } else { Answer::Ipv4 };
-        names::set(answer);
+        names::set(found(self.plan.transport));
     }
 
     /// Has what hangs be late, now and then: that is waited for.
     fn find_late(&mut self) {
-        if let Some(clock) = self.clock.as_ref().filter(|_| self.dice.one_in(4)) {
+        if let Some(clock) = self.clock.as_ref().filter(|_| self.dice.one_in(8)) {
             // It is asked, and has not answered for longer than it may.
             clock.advance(Duration::from_millis(100));
             clock.advance(Duration::from_millis(1_300));
