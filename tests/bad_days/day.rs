@@ -12,7 +12,7 @@ use super::transport::Transport;
 use super::watched::{Manner, Watched};
 use crate::support::received::Received;
 use crate::support::stream_agent::Mood;
-use crate::support::{self, PATIENCE, assert_conserved_when_idle, wait_until};
+use crate::support::{self, PATIENCE, wait_until};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fmt, fs, thread};
@@ -181,7 +181,10 @@ impl Day {
 
     fn strike(&mut self, fault: Fault) {
         match fault {
-            Fault::Killed => self.agent.kill(),
+            Fault::Killed => {
+                self.leave_unread();
+                self.agent.kill();
+            }
             Fault::NoticePanics => {
                 self.listener.set(Manner::Panics);
                 self.agent.kill();
@@ -223,6 +226,13 @@ impl Day {
         self.watched.set(Manner::Answers);
         self.listener.set(Manner::Answers);
         names::set(found(self.plan.transport));
+    }
+
+    /// Has the agent hold something that it has not read.
+    fn leave_unread(&self) {
+        self.agent.set_mood(Mood::Deaf);
+        self.client.counter("unread").increment(1);
+        let _ = self.client.flush(Duration::from_millis(10));
     }
 
     /// Has what hangs be late, now and then: that is waited for.
@@ -284,7 +294,7 @@ impl Day {
             thread::sleep(Duration::from_micros(100));
             !has_threads()
         });
-        let stats = assert_conserved_when_idle(&self.client);
+        let stats = self.client.stats();
         let packets = self.agent.take_packets();
         let Plan { transport, dialect, .. } = self.plan;
         let received = Received::new(dialect, &packets);
