@@ -2,7 +2,7 @@
 //! dropped, the agent got no more than was sent, and nothing twice.
 //!
 //! A day is a client that three threads use in every way that there is, while something goes wrong; its seed says what. Days
-//! whose seeds follow each other have each fault with each transport. Five seconds, and longer with
+//! whose seeds follow each other have each fault with each transport. Five seconds of days are the default; ten minutes are
 //!
 //! ```sh
 //! TASKTAG_STRESS_SECONDS=600 cargo test --all-features --test bad_days -- --nocapture

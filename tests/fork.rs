@@ -257,7 +257,9 @@ fn a_child_uses_the_capture_that_its_parents_worker_was_filling() {
     let guard = support::builder().capture(&capture).max_packet_size(64).build().unwrap();
     let client = guard.client();
     let levels: Vec<_> = (0..500).map(|number| client.gauge(&format!("level.{number}")).register()).collect();
-    levels.iter().for_each(|level| level.set(1.0));
+    for level in &levels {
+        level.set(1.0);
+    }
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let _end = StopAtEnd(&ended);

@@ -4,6 +4,7 @@ use super::diary::{COUNTERS, Diary, RECORDED};
 use super::transport::Transport;
 use crate::support::assert_conserved;
 use crate::support::received::Received;
+use std::collections::BTreeMap;
 use tasktag::{DropReason, Stats, Tally};
 
 /// Of one process, or of several together.
@@ -121,11 +122,12 @@ impl Books {
         }
     }
 
+    /// What came under each name, and what was done.
     fn by_name<'a>(
         &self,
         received: &'a Received,
     ) -> impl Iterator<Item = (&'static str, u64, u64)> + use<'a> {
-        let came = |of: &std::collections::BTreeMap<String, u64>, name| of.get(name).copied().unwrap_or(0);
+        let came = |of: &BTreeMap<String, u64>, name| of.get(name).copied().unwrap_or(0);
         let added = COUNTERS.into_iter().zip(self.diary.added);
         let recorded = RECORDED.into_iter().zip(self.diary.recorded);
         added
@@ -152,4 +154,52 @@ fn tally(numbers: &[u64]) -> Tally {
     (tally.values, tally.lines, tally.packets, tally.bytes) =
         (numbers[0], numbers[1], numbers[2], numbers[3]);
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::catch_unwind;
+    use tasktag::Dialect;
+
+    fn received(line: &str) -> Received {
+        Received::new(Dialect::DogStatsd, &[line.as_bytes().to_vec()])
+    }
+
+    /// Of a client that sent `jobs:2|c` and nothing else.
+    fn books() -> Books {
+        let mut books = Books { sent: tally(&[1, 1, 1, 9]), ..Books::default() };
+        books.accepted = books.sent;
+        books.diary.add("jobs", 2);
+        books
+    }
+
+    fn is_noticed(books: &Books, line: &str) -> bool {
+        let received = received(line);
+        catch_unwind(|| books.assert_explain(&received, Transport::UnixStream, false)).is_err()
+    }
+
+    #[test]
+    fn books_explain_what_was_sent_and_came() {
+        assert!(books().assert_explain(&received("jobs:2|c\n"), Transport::UnixStream, false));
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_noticed() {
+        assert!(is_noticed(&books(), "jobs:2|c\njobs:2|c\n"), "more than was sent");
+        assert!(is_noticed(&books(), "jobs:3|c\n"), "more than was counted");
+        assert!(is_noticed(&books(), "jobs:1|c\n"), "less than was counted");
+        let mut other = books();
+        other.sent = tally(&[1, 1, 1, 6]);
+        assert!(is_noticed(&other, "a:b|s\n"), "a member that nobody inserted");
+        other.sent = tally(&[2, 2, 2, 18]);
+        assert!(is_noticed(&other, "jobs:2|c\n"), "less than was sent");
+    }
+
+    #[test]
+    fn a_child_hands_its_books_over_as_numbers() {
+        let mut books = books();
+        (books.has_losses, books.in_transport) = (true, tally(&[5, 6, 7, 8]));
+        assert_eq!(Books::from_numbers(&books.numbers()).numbers(), books.numbers());
+    }
 }

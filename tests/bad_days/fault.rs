@@ -20,8 +20,9 @@ pub(crate) enum Fault {
     Unresolved,
     /// What is watched does not return.
     ProbesHang,
+    /// What is watched panics.
     ProbesPanic,
-    /// Whoever is told of losses panics.
+    /// Whoever is told of losses panics, and there are some.
     NoticePanics,
     /// Children are born, use metrics and exit.
     Forks,

@@ -27,7 +27,7 @@ pub(crate) const OPERATIONS: [Operation; 40] = [
     insert,
     event,
     long_event,
-    event_by_name,
+    event_in_full,
     check,
     check_in_full,
     stamp,
@@ -156,7 +156,7 @@ fn long_event(caller: &mut Caller) {
     caller.client.event(&title, &"x".repeat(length));
 }
 
-fn event_by_name(caller: &mut Caller) {
+fn event_in_full(caller: &mut Caller) {
     let title = caller.unique();
     let event = Event::new(title, "text")
         .timestamp(UNIX_EPOCH + Duration::from_secs(1_700_000_000))

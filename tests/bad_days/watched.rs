@@ -19,7 +19,7 @@ pub(crate) enum Manner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
     manner: Arc<AtomicU8>,
-    asked: Arc<AtomicU64>,
+    calls: Arc<AtomicU64>,
 }
 
 impl Watched {
@@ -31,29 +31,29 @@ impl Watched {
         self.manner.load(Ordering::SeqCst) == manner as u8
     }
 
-    /// How often it was asked or told.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+    /// Does what its manner is, and says how many calls there were before.
+    fn call(&self) -> u64 {
+        let before = self.calls.fetch_add(1, Ordering::Relaxed);
         while self.is(Manner::Hangs) {
             thread::sleep(Duration::from_millis(1));
         }
         if self.is(Manner::Panics) {
             resume_unwind(Box::new("a panic, without a word"));
         }
-        self.asked.load(Ordering::Relaxed)
+        before
     }
 
     pub(crate) fn pool(&self) -> PoolStatus {
-        PoolStatus { max: Some(100), in_use: Some(self.asked() % 100), ..PoolStatus::default() }
+        PoolStatus { max: Some(100), in_use: Some(self.call() % 100), ..PoolStatus::default() }
     }
 
     pub(crate) fn queue(&self) -> QueueStatus {
-        QueueStatus { depth: Some(self.asked()), ..QueueStatus::default() }
+        QueueStatus { depth: Some(self.call()), ..QueueStatus::default() }
     }
 
     pub(crate) fn tell(&self, notice: &LossNotice) {
         assert!(!notice.to_string().is_empty());
-        self.asked();
+        self.call();
     }
 }
 
