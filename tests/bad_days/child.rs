@@ -4,10 +4,11 @@ use super::books::Books;
 use super::caller::{Caller, Handles};
 use super::dice::Dice;
 use super::watched::Watched;
-use crate::support::PATIENCE;
 use crate::support::fork::{assert_done, fork};
+use crate::support::{PATIENCE, assert_conserved_when_idle};
 use std::io::{Read, Write};
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tasktag::Guard;
 
 const OPERATIONS: u64 = 40;
@@ -20,6 +21,8 @@ pub(crate) struct Birth<'a> {
     /// Of all callers of the day, no two have the same.
     pub(crate) number: u64,
     pub(crate) dice: Dice,
+    /// How long its end may take.
+    pub(crate) patience: Duration,
 }
 
 impl Birth<'_> {
@@ -44,8 +47,8 @@ impl Birth<'_> {
         let client = guard.client().clone();
         let mut caller = Caller::new(&client, self.handles, self.watched, self.number, self.dice);
         caller.work(OPERATIONS, &AtomicU64::new(0));
-        let ended = guard.shutdown(PATIENCE);
-        assert!(ended.is_ok(), "{ended:?}");
-        Books::of(&client.stats(), caller.diary)
+        let ended = guard.shutdown(self.patience);
+        assert!(ended.is_ok() || self.patience < PATIENCE, "{ended:?}");
+        Books::of(&assert_conserved_when_idle(&client), caller.diary)
     }
 }

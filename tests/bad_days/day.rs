@@ -269,12 +269,15 @@ impl Day {
         // Nobody tells a child when something is well again.
         self.relent();
         self.born += 1;
+        // A writer that was at work when its process forked takes nothing from the child.
+        let is_writer = self.plan.transport == Transport::Writer;
         let birth = Birth {
             guard: &mut self.guard,
             handles: &self.handles,
             watched: &self.watched,
             number: CALLERS + self.born,
             dice: self.dice.split(),
+            patience: if is_writer { Duration::from_millis(100) } else { PATIENCE },
         };
         let books = birth.live();
         // What it wrote into memory was its own.
