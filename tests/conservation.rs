@@ -11,76 +11,13 @@ use std::path::PathBuf;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
+use support::received::Received;
 use support::{Agent, PATIENCE, TempDir, assert_conserved, lines_of, unix_address, wait_until};
-use tasktag::testing::{Capture, ManualClock, Parsed, Value, parse};
+use tasktag::testing::{Capture, ManualClock, Parsed, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, Dialect, Distribution, DropReason, Event, FlushError, Gauge, Kind,
     Occupancy, RegisterError, ServiceCheck, Set, Stats, Status, Tally,
 };
-
-// What an agent got.
-
-/// What stands in packets, in the units of the books.
-#[derive(Debug, Default)]
-struct Received {
-    values: u64,
-    lines: u64,
-    packets: u64,
-    bytes: u64,
-    counters: BTreeMap<String, u64>,
-    // Members, titles and checks' messages, of which each was passed in once.
-    once: BTreeSet<String>,
-}
-
-impl Received {
-    fn new(dialect: Dialect, packets: &[Vec<u8>]) -> Self {
-        let mut received = Self { packets: packets.len() as u64, ..Self::default() };
-        for packet in packets {
-            received.bytes += packet.len() as u64;
-            received.lines += lines_of(std::slice::from_ref(packet)).len() as u64;
-            for value in parse(packet).unwrap() {
-                received.values += received.note(dialect, value);
-            }
-        }
-        received
-    }
-
-    /// Says for how many values it stands.
-    fn note(&mut self, dialect: Dialect, value: Parsed) -> u64 {
-        let unique = match value {
-            Parsed::Metric(metric) => match (metric.code.as_str(), &metric.value) {
-                // The client's own, of what there was no room for.
-                ("c", _) if metric.name.ends_with(".folded") => return 0,
-                ("c", Value::Number(n)) => {
-                    *self.counters.entry(metric.name).or_default() += whole(*n);
-                    return 1;
-                }
-                // The line before set the gauge to 0 and stands for the value.
-                ("g", Value::Number(level)) if *level < 0.0 && dialect != Dialect::DogStatsd => return 0,
-                ("g", _) => return 1,
-                (_, Value::Number(_)) => return metric.count(),
-                (_, Value::Member(member)) => member.clone(),
-            },
-            Parsed::Event(event) => event.title,
-            Parsed::ServiceCheck(check) => check.message.unwrap_or_default(),
-            other => panic!("neither metric, event nor check: {other:?}"),
-        };
-        assert!(self.once.insert(unique.clone()), "{unique} came twice");
-        1
-    }
-
-    #[track_caller]
-    fn assert_is(&self, sent: Tally) {
-        let received = (self.values, self.lines, self.packets, self.bytes);
-        assert_eq!(received, (sent.values, sent.lines, sent.packets, sent.bytes), "received and sent");
-    }
-}
-
-fn whole(n: f64) -> u64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    let whole = n as u64;
-    whole
-}
 
 // The property: what happens.
 

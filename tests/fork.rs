@@ -252,6 +252,35 @@ fn a_child_whose_other_threads_count_first_loses_no_count() {
 }
 
 #[test]
+fn a_child_uses_the_capture_that_its_parents_worker_was_filling() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).max_packet_size(64).build().unwrap();
+    let client = guard.client();
+    let levels: Vec<_> = (0..500).map(|number| client.gauge(&format!("level.{number}")).register()).collect();
+    for level in &levels {
+        level.set(1.0);
+    }
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = StopAtEnd(&ended);
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                client.flush(PATIENCE).unwrap();
+                drop(capture.take_packets());
+            }
+        });
+        for _ in 0..300 {
+            assert_done(fork(|| {
+                drop(capture.take_packets());
+                client.counter("jobs").increment(1);
+                client.flush(PATIENCE).unwrap();
+                capture.take_lines() == ["jobs:1|c|#task_id:0042"]
+            }));
+        }
+    });
+}
+
+#[test]
 fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     let agent = Agent::new();
     let guard = agent.builder().context_limit(100_000).install().unwrap();

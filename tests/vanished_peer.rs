@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -55,6 +56,28 @@ fn what_an_agent_left_unread_when_it_was_killed_is_dropped() {
     let mut second = [0; 27];
     agent.accept().unwrap().0.read_exact(&mut second).unwrap();
     assert_eq!(&second[4..], b"rows:7|c|#task_id:0042\n");
+}
+
+#[test]
+fn what_a_killed_agent_left_unread_is_dropped_though_another_took_its_place() {
+    let directory = TempDir::new();
+    let path = directory.join("agent");
+    let agent = UnixListener::bind(&path).unwrap();
+    let guard = support::builder().agent(format!("unixstream://{}", path.display())).build().unwrap();
+    for _ in 0..5 {
+        send(&guard, 1000);
+    }
+    let hung = agent.accept().unwrap().0;
+    // The new one is there before anything is sent again.
+    fs::remove_file(&path).unwrap();
+    let next = UnixListener::bind(&path).unwrap();
+    drop((agent, hung));
+    send(&guard, 7);
+    let stats = guard.client().stats();
+    assert_eq!((stats.sent.values, stats.dropped(DropReason::Transport).values), (1, 5), "{stats}");
+    let mut first = [0; 27];
+    next.accept().unwrap().0.read_exact(&mut first).unwrap();
+    assert_eq!(&first[4..], b"rows:7|c|#task_id:0042\n");
 }
 
 #[test]

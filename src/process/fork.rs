@@ -166,7 +166,8 @@ pub(crate) fn fill<T>(place: &OnceLock<T>, value: T) {
     let _ = place.set(value);
 }
 
-fn making() -> MutexGuard<'static, ()> {
+/// As [`make_whole`], for what a newborn may do too and not grow by it.
+pub(crate) fn making() -> MutexGuard<'static, ()> {
     #[cfg(all(test, not(tasktag_loom)))]
     match MAKING.try_lock() {
         Ok(making) => return making,

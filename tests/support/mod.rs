@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 pub(crate) mod held;
+pub(crate) mod received;
 #[cfg(target_os = "linux")]
 pub(crate) mod resolver;
 pub(crate) mod stream_agent;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use stream_agent::Mood;
 use tasktag::testing::ManualClock;
 use tasktag::{Client, ClientBuilder, Stats, TaskId, TaskIdPool};
 
@@ -135,6 +137,7 @@ struct State {
     // Drains asked for, and those at which the socket was seen empty.
     asked: u64,
     answered: u64,
+    mood: Mood,
     stop: bool,
 }
 
@@ -192,6 +195,24 @@ impl Agent {
             .expect("a UDP address has a port")
     }
 
+    /// Whoever is slow reads a packet a millisecond. One that is deaf answers no drain.
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        self.mailbox.lock().mood = mood;
+    }
+
+    /// Closes the socket, and has what came since the last call. What a deaf agent did not read is gone.
+    pub(crate) fn close(mut self) -> Vec<Vec<u8>> {
+        self.end();
+        std::mem::take(&mut self.mailbox.lock().packets)
+    }
+
+    fn end(&mut self) {
+        self.mailbox.lock().stop = true;
+        // It ends at its next timeout, and the socket is closed then.
+        let ended = self.reader.take().map(JoinHandle::join);
+        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
+    }
+
     /// Everything that came since the last call, once `done` says of the lines in it that it is enough.
     #[track_caller]
     pub(crate) fn packets_until(&self, done: impl Fn(&[String]) -> bool) -> Vec<Vec<u8>> {
@@ -243,10 +264,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.mailbox.lock().stop = true;
-        // It ends at its next timeout, and the socket is closed then.
-        let ended = self.reader.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
+        self.end();
     }
 }
 
@@ -259,10 +277,19 @@ impl Mailbox {
     fn read(&self, socket: &Socket) {
         let mut buffer = vec![0; 1 << 16];
         loop {
-            let (asked, stop) = {
+            let (asked, mood, stop) = {
                 let state = self.lock();
-                (state.asked, state.stop)
+                (state.asked, state.mood, state.stop)
             };
+            if mood != Mood::Eager {
+                thread::sleep(READ_TIMEOUT);
+            }
+            if mood == Mood::Deaf {
+                if stop {
+                    return;
+                }
+                continue;
+            }
             let received = match socket {
                 Socket::Udp(socket) => socket.recv(&mut buffer),
                 Socket::Unix(socket) => socket.recv(&mut buffer),

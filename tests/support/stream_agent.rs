@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What the agent does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Reads everything at once.
+    #[default]
     Eager,
     /// Reads 4 KiB a millisecond.
     Slow,
@@ -33,10 +34,19 @@ struct State {
     mood: Mood,
     // What came over each connection, in the order they were made; a connection that is over stays.
     received: Vec<Vec<u8>>,
-    // All connections are to be closed with what they hold unread, which resets them.
-    reset: bool,
-    hang_up: bool,
-    stop: bool,
+    asked: Option<Request>,
+}
+
+/// What is done next, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    /// All connections are to be closed with what they hold unread, which resets them.
+    Reset,
+    /// All are to be closed once what they hold is read.
+    HangUp,
+    /// The other side's end of all of them is to be waited for.
+    HearOut,
+    Stop,
 }
 
 #[derive(Debug)]
@@ -99,8 +109,7 @@ impl StreamAgent {
     }
 
     fn new(address: String, listener: Listener) -> Self {
-        let state =
-            State { mood: Mood::Eager, received: Vec::new(), reset: false, hang_up: false, stop: false };
+        let state = State { mood: Mood::Eager, received: Vec::new(), asked: None };
         let state = Arc::new(Mutex::new(state));
         let reader = thread::spawn({
             let state = Arc::clone(&state);
@@ -125,14 +134,34 @@ impl StreamAgent {
 
     /// Closes all connections with what they hold unread.
     pub(crate) fn reset(&self) {
-        lock(&self.state).reset = true;
-        wait_until(|| !lock(&self.state).reset);
+        self.ask(Request::Reset);
     }
 
     /// Closes all connections once what they hold is read.
     pub(crate) fn hang_up(&self) {
-        lock(&self.state).hang_up = true;
-        wait_until(|| !lock(&self.state).hang_up);
+        self.ask(Request::HangUp);
+    }
+
+    /// Reads until the other side has closed all connections.
+    pub(crate) fn hear_out(&self) {
+        self.ask(Request::HearOut);
+    }
+
+    fn ask(&self, request: Request) {
+        lock(&self.state).asked = Some(request);
+        wait_until(|| lock(&self.state).asked.is_none());
+    }
+
+    /// Closes all sockets, and has what came over each connection. What was not read is gone.
+    pub(crate) fn close(mut self) -> Vec<Vec<u8>> {
+        self.end();
+        std::mem::take(&mut lock(&self.state).received)
+    }
+
+    fn end(&mut self) {
+        lock(&self.state).asked = Some(Request::Stop);
+        let ended = self.reader.take().map(JoinHandle::join);
+        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -162,9 +191,7 @@ impl StreamAgent {
 
 impl Drop for StreamAgent {
     fn drop(&mut self) {
-        lock(&self.state).stop = true;
-        let ended = self.reader.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the reader panicked");
+        self.end();
     }
 }
 
@@ -177,15 +204,16 @@ fn serve(listener: &Listener, state: &Mutex<State>) {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let mut state = lock(state);
-        if state.stop {
+        if state.asked == Some(Request::Stop) {
             return;
         }
         while let Ok(stream) = listener.accept() {
             open.push((state.received.len(), stream));
             state.received.push(Vec::new());
         }
-        if std::mem::take(&mut state.reset) {
+        if state.asked == Some(Request::Reset) {
             open.clear();
+            state.asked = None;
         }
         let most = match state.mood {
             Mood::Eager => buffer.len(),
@@ -207,9 +235,13 @@ fn serve(listener: &Listener, state: &Mutex<State>) {
                 Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
             }
         });
-        if state.hang_up && !heard {
-            open.clear();
-            state.hang_up = false;
+        match state.asked {
+            Some(Request::HangUp) if !heard => {
+                open.clear();
+                state.asked = None;
+            }
+            Some(Request::HearOut) if open.is_empty() => state.asked = None,
+            _ => {}
         }
         let pause = !heard || state.mood != Mood::Eager;
         drop(state);

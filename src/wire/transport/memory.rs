@@ -1,14 +1,17 @@
 //! Packets kept in memory, and every fault that a real way to the agent can have.
 
 use super::{Delivery, Failure, Packets, Transport};
+use crate::process::fork::making;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How long whoever is held waits before it looks again.
+const PAUSE: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+pub(crate) struct Memory(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -47,14 +50,13 @@ impl Memory {
 
     fn set(&self, fault: Option<Fault>) {
         self.with(|state| state.fault = fault);
-        self.changed.notify_all();
     }
 
     /// Waits for as long as whoever sends is to be held.
     fn wait_while_stuck(&self) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_stuck = |state: &mut State| matches!(state.fault, Some(Fault::Stuck));
-        drop(self.changed.wait_while(state, is_stuck));
+        while self.with(|state| matches!(state.fault, Some(Fault::Stuck))) {
+            thread::sleep(PAUSE);
+        }
     }
 
     fn receive(&self, packet: &[u8]) -> Delivery {
@@ -77,7 +79,9 @@ impl Memory {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        // A forked child would wait for a thread that had it locked, for ever.
+        let _making = making();
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -315,6 +315,10 @@ impl<P: Peer> Transport for Stream<P> {
             self.peer.hurry();
         }
         if self.peer.has_moved(&mut self.patience) {
+            // An agent that was killed before another took its place took with it what it had not read.
+            if let Some(end) = self.connection.as_ref().and_then(Connection::hear) {
+                self.lost_before += self.give_up(end, 0);
+            }
             self.connection = None;
             self.held.clear();
             self.backoff.reset();
