@@ -60,6 +60,7 @@ impl Received {
                 ("g", _) => return 1,
                 (_, Value::Number(_)) => return metric.count(),
                 (_, Value::Member(member)) => member.clone(),
+                (_, other) => panic!("neither a number nor a member: {other:?}"),
             },
             Parsed::Event(event) => event.title,
             Parsed::ServiceCheck(check) => check.message.unwrap_or_default(),
