@@ -159,7 +159,7 @@ mod limited {
     #[divan::bench]
     fn closed_counter_increment(bencher: Bencher) {
         million(bencher, |handles, i| {
-            let tags = (Outcome::Ok, StatusClass::of(black_box((i % 512) as u16)));
+            let tags = (Outcome::Ok, StatusClass::from(black_box((i % 512) as u16)));
             handles.closed_counter.at(tags).increment(1);
         });
     }

@@ -49,7 +49,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the way that data takes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::ChannelFull,
         Self::ContextLimit,
         Self::TooLarge,
@@ -61,6 +61,8 @@ impl DropReason {
         Self::AfterShutdown,
         Self::WorkerPanic,
     ];
+
+    pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// The reason as it stands in telemetry: `channel_full`.
     #[must_use]
@@ -86,8 +88,16 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// An amount of data, in each of the units it takes on its way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// An amount of data, in each of the units it takes on its way. More values are the greater amount; of as many, more lines
+/// are, then packets, then bytes.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// println!("sent so far: {}", client.stats().sent); // 5 values, 3 lines, 1 packet, 96 bytes
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Tally {
     /// What was reported: a gauge's reading, a counter's difference, each value of a distribution, each member of a
@@ -107,6 +117,18 @@ impl Tally {
     }
 }
 
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units =
+            [(self.values, "value"), (self.lines, "line"), (self.packets, "packet"), (self.bytes, "byte")];
+        for (place, (amount, unit)) in units.into_iter().enumerate() {
+            let (start, ending) = (if place == 0 { "" } else { ", " }, if amount == 1 { "" } else { "s" });
+            write!(f, "{start}{amount} {unit}{ending}")?;
+        }
+        Ok(())
+    }
+}
+
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         // Whoever records a value 2^64 times gets wrapped counts, on both sides of the books alike, and no panic.
@@ -123,7 +145,7 @@ pub(crate) struct Ledger {
     reach: PerProcess<Reach>,
     accepted: Account,
     sent: Account,
-    dropped: [Account; DropReason::ALL.len()],
+    dropped: [Account; DropReason::COUNT],
     pub(crate) refused_registrations: Count,
     pub(crate) refused_tags: Count,
     pub(crate) truncated_texts: Count,

@@ -23,11 +23,7 @@
 //! tasktag::counter!("jobs.done", "queue" => "within_1_minute").increment(1);
 //!
 //! // Something to be asked at every collection: pool.in_use, pool.utilization, …
-//! let _watch = client.watch_pool("primary", || PoolStatus {
-//!     max: Some(10),
-//!     in_use: Some(7),
-//!     ..PoolStatus::default()
-//! });
+//! let _watch = client.watch_pool("primary", || PoolStatus::new().max(10).in_use(7));
 //!
 //! client.event("deploy", "v42 is live");
 //! client.flush(Duration::from_secs(1))?;
@@ -172,13 +168,14 @@ pub mod guide;
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::api::client::{Client, Guard, client};
 pub use crate::api::dimension::{
-    BoundedBuilder, BoundedFamily, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
+    BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
 };
 pub use crate::api::handle::{
-    Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
+    Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
+    Timer,
 };
-pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
+pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;
 pub use crate::ledger::{DropReason, Stats, Tally};
@@ -192,6 +189,7 @@ pub use crate::task_id::{TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource
 pub use crate::vocabulary::error::{ConfigError, FlushError, RegisterError};
 pub use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, Status};
 pub use crate::vocabulary::kind::Kind;
+pub use crate::vocabulary::name::UnknownName;
 pub use crate::vocabulary::protocol::Protocol;
 pub use crate::wire::encode::{Dialect, Weights};
 pub use crate::wire::origin::TagCardinality;

@@ -28,6 +28,7 @@ use std::cmp::Ordering;
 use std::env::VarError;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 /// The variable that fixes the task id from outside.
@@ -308,6 +309,21 @@ impl Ord for TaskId {
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Reads `42` or `0042`, a bucket of the [default pool](TaskIdPool::DEFAULT). [`TaskIdPool::parse`] reads those of others.
+impl FromStr for TaskId {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        TaskIdPool::DEFAULT.parse(text)
+    }
+}
+
+impl AsRef<str> for TaskId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod event;
 pub(crate) mod fnv;
 pub(crate) mod kind;
 pub(crate) mod member;
+pub(crate) mod name;
 pub(crate) mod protocol;
 pub(crate) mod tag;
 pub(crate) mod text;

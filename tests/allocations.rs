@@ -149,11 +149,15 @@ fn families_of_closed_tags_do_not_allocate_not_even_at_first() -> Result<(), Box
     for &outcome in Outcome::ALL {
         assert_gauge_is_free(gauges.at(outcome));
         assert_counter_is_free(counters.at((outcome, StatusClass::Success)));
-        assert_distribution_is_free(distributions.at((outcome, StatusClass::of(404), HttpMethod::of("PUT"))));
+        assert_distribution_is_free(distributions.at((
+            outcome,
+            StatusClass::from(404),
+            HttpMethod::from("PUT"),
+        )));
         assert_set_is_free(sets.at(outcome));
         assert_occupancy_is_free(occupancies.at(outcome));
         assert_free(&[
-            ("find a member", &|| counters.at((outcome, StatusClass::of(503))).increment(1)),
+            ("find a member", &|| counters.at((outcome, StatusClass::from(503))).increment(1)),
             ("clone and drop", &|| drop(counters.clone())),
         ]);
     }

@@ -5,18 +5,20 @@ use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::str::FromStr;
+use std::time::Duration;
 use tasktag::testing::{
     Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedOrigin, ParsedServiceCheck,
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, BoundedBuilder, BoundedFamily, CardinalityReport, Client, ClientBuilder, ClosedTag,
-    ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError, FrequentBuilder,
-    FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, MetricBuilder, MetricCardinality,
-    Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority, Protocol, QueueDepth,
-    QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status, StatusClass, TagCardinality,
-    Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, Watch,
-    WatchBuilder, Weights,
+    Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
+    ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
+    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, Metric,
+    MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus,
+    Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats,
+    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
+    TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -29,6 +31,9 @@ const fn compared<T: PartialEq>() {}
 const fn a_key<T: Eq + Hash>() {}
 const fn a_closed_tag<T: ClosedTag + Debug + Copy + Eq + Hash>() {}
 const fn shown<T: Display>() {}
+/// Is written and read by name.
+const fn named<T: Display + FromStr<Err = UnknownName> + Copy + Eq + Hash>() {}
+const fn ordered<T: Ord>() {}
 const fn with_default<T: Default>() {}
 /// Moves into a thread or a tokio task that outlives its parent.
 const fn moved<T: Send + 'static>() {}
@@ -95,6 +100,7 @@ const _: () = {
     any::<ConfigError>();
     any::<RegisterError>();
     any::<FlushError>();
+    any::<UnknownName>();
 };
 
 const _: () = {
@@ -170,6 +176,21 @@ const _: () = {
     copied::<QueueStatus>();
     copied::<FlushError>();
     a_key::<LossPhase>();
+    a_key::<Event>();
+    a_key::<ServiceCheck>();
+    a_key::<Tally>();
+    ordered::<Tally>();
+    ordered::<Protocol>();
+    ordered::<TaskId>();
+    ordered::<TaskIdPool>();
+    named::<Dialect>();
+    named::<Protocol>();
+    named::<Weights>();
+    named::<Kind>();
+    named::<TagCardinality>();
+    named::<AlertType>();
+    named::<Priority>();
+    named::<Status>();
     a_key::<Kind>();
     a_key::<Dialect>();
     a_key::<Protocol>();
@@ -189,7 +210,13 @@ const _: () = {
     shown::<LossNotice>();
     shown::<LossPhase>();
     shown::<TaskId>();
-    shown::<Kind>();
+    shown::<Stats>();
+    shown::<Tally>();
+    shown::<DropReason>();
+    shown::<Outcome>();
+    shown::<StatusClass>();
+    shown::<HttpMethod>();
+    shown::<TaskIdSourceKind>();
     with_default::<ClientBuilder>();
     with_default::<Dialect>();
     with_default::<Agent>();
@@ -204,6 +231,7 @@ const _: () = {
     an_error::<ConfigError>();
     an_error::<RegisterError>();
     an_error::<FlushError>();
+    an_error::<UnknownName>();
 };
 
 /// `<T as NotClone<_>>` is ambiguous, and so does not compile, for a type that is `Clone`.
@@ -281,12 +309,113 @@ fn every_public_type_is_pinned_here() {
     };
     let public = [types(crate_root), types(include_str!("../src/testing.rs"))].concat();
     assert!(public.len() > 40 && public.contains(&"OwnedOccupied") && public.contains(&"ParseError"));
-    let traits = include_str!("../src/api/dimension/closed.rs");
-    for name in public.into_iter().filter(|name| !traits.contains(&format!("pub trait {name}"))) {
+    let traits = concat!(
+        include_str!("../src/api/dimension/closed.rs"),
+        include_str!("../src/api/dimension/frequent.rs"),
+        include_str!("../src/api/handle/metric.rs"),
+        include_str!("../src/api/watch.rs"),
+    );
+    for name in public.into_iter().filter(|name| !traits.contains(&format!("pub trait {name}:"))) {
         let pinned = ["any", "a_guard"].iter().any(|what| {
             here.contains(&format!("{what}::<{name}>();")) || here.contains(&format!("{what}::<{name}<"))
         });
         assert!(pinned, "{name}");
+    }
+}
+
+#[test]
+fn every_named_value_reads_back_from_its_name_in_capitals_or_not() {
+    fn assert_reads_back<T: Copy + Debug + Display + PartialEq + FromStr<Err = UnknownName>>(all: &[T]) {
+        assert!(all.len() > 1);
+        for value in all {
+            let name = value.to_string();
+            assert_eq!(name.parse(), Ok(*value));
+            assert_eq!(name.to_uppercase().parse(), Ok(*value));
+            assert!(format!(" {name}").parse::<T>().is_err() && format!("{name}s").parse::<T>().is_err());
+        }
+        for unknown in ["", "potato", "lo", "not_set"] {
+            let error = unknown.parse::<T>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{unknown:?} is no name of ")), "{error}");
+            assert!(all.iter().all(|value| error.contains(&value.to_string())), "{error}");
+        }
+    }
+    assert_reads_back(Dialect::ALL);
+    assert_reads_back(Protocol::ALL);
+    assert_reads_back(Weights::ALL);
+    assert_reads_back(Kind::ALL);
+    assert_reads_back(TagCardinality::ALL);
+    assert_reads_back(AlertType::ALL);
+    assert_reads_back(Priority::ALL);
+    assert_reads_back(Status::ALL);
+    assert_eq!("1.6".parse(), Ok(Protocol::default()), "a protocol's name is its version");
+}
+
+#[test]
+fn a_task_id_reads_back_and_says_what_is_no_id() {
+    let id = TaskIdPool::DEFAULT.id(42).unwrap();
+    assert_eq!((id.to_string().parse(), "42".parse()), (Ok(id), Ok(id)));
+    let of_ten = TaskIdPool::new(10).unwrap();
+    assert_eq!(of_ten.parse("10"), Ok(of_ten.id(10).unwrap()));
+    for unusable in ["", "0", "1001", "+7", "-7", "7.0", "two\nlines"] {
+        let error = unusable.parse::<TaskId>().unwrap_err();
+        let expected = format!("setting task_id is {unusable:?}: a task id is a number from 1 to 1000");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn tallies_are_ordered_by_values_first_and_shown_with_their_units() {
+    let mut tally = Tally::default();
+    assert_eq!(tally.to_string(), "0 values, 0 lines, 0 packets, 0 bytes");
+    (tally.values, tally.lines) = (2, 1);
+    assert_eq!(tally.to_string(), "2 values, 1 line, 0 packets, 0 bytes");
+    let mut more = Tally::default();
+    more.values = 3;
+    assert!(more > tally && tally > Tally::default());
+}
+
+#[test]
+fn closed_tags_are_shown_as_they_are_sent() {
+    let shown = [Outcome::Cancelled.to_string(), StatusClass::from(404).to_string()];
+    assert_eq!(shown, ["cancelled", "4xx"]);
+    assert_eq!(format!("{:>7}", HttpMethod::from("PATCH")), "  patch");
+}
+
+/// The metrics of a service, whatever their kind.
+fn by_outcome<M: Metric>(metric: MetricBuilder<'_, M>) -> Family<M, Outcome> {
+    metric.tag("service", "shop").register_family()
+}
+
+fn by_busiest_route<M: ByName>(metric: MetricBuilder<'_, M>) -> FrequentFamily<M> {
+    metric.bounded("route", 2).most_frequent(Duration::from_secs(60)).register()
+}
+
+fn watched<S: Watchable>(what: WatchBuilder<'_, S>, status: impl FnMut() -> S + Send + 'static) -> Watch {
+    what.tag("service", "shop").watch(status)
+}
+
+#[test]
+fn what_works_for_all_metrics_can_be_written_once() {
+    let capture = Capture::new();
+    let builder = Client::builder().capture(&capture).task_id(TaskIdPool::DEFAULT.id(42).unwrap());
+    let guard = builder.telemetry(false).build().unwrap();
+    let client = guard.client();
+    let (done, busy) = (by_outcome(client.counter("done")), by_outcome(client.occupancy("busy", 4)));
+    done.at(Outcome::Cancelled).increment(1);
+    let _unit = busy.at(Outcome::Ok).acquire();
+    by_busiest_route(client.gauge("fill")).at("/cart").set(0.5);
+    let _pool = watched(client.pool("primary"), || PoolStatus::new().max(10));
+    let _queue = watched(client.queue("mail"), || QueueStatus::new().depth(3));
+    guard.shutdown(Duration::from_secs(60)).unwrap();
+    let lines = capture.take_lines();
+    for expected in [
+        "done:1|c|#outcome:cancelled,service:shop,task_id:0042",
+        "busy.in_use:1|g|#outcome:ok,service:shop,task_id:0042",
+        "fill:0.5|g|#route:/cart,task_id:0042",
+        "pool.max:10|g|#pool:primary,service:shop,task_id:0042",
+        "queue.depth:3|g|#queue:mail,service:shop,task_id:0042",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");
     }
 }
 
@@ -301,9 +430,10 @@ fn errors_say_what_is_wrong_in_one_line_and_convert_to_boxes() {
         boxed(ConfigError::Random("a reason".to_owned())),
         boxed(ConfigError::TaskIdDecided { decided: 1000, wanted: 50 }),
         boxed(TaskIdPool::new(0).unwrap_err()),
+        boxed("two\nlines".parse::<Dialect>().unwrap_err()),
         boxed(RegisterError::EmptyName),
         boxed(RegisterError::ContextLimit { name: "two\nlines".to_owned(), limit: 5 }),
-        boxed(FlushError::TimedOut(std::time::Duration::from_millis(5))),
+        boxed(FlushError::TimedOut(Duration::from_millis(5))),
         boxed(FlushError::Stopped),
         boxed(parse(b"two\nlines").unwrap_err()),
     ];

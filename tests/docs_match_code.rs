@@ -128,8 +128,8 @@ fn every_variable_is_in_the_page_of_variables_and_every_one_there_is_read() {
 
 #[test]
 fn every_drop_reason_has_a_name_of_its_own() {
-    let reasons = DropReason::ALL.map(DropReason::as_str);
-    assert_eq!(BTreeSet::from(reasons).len(), reasons.len());
+    let reasons: BTreeSet<&str> = DropReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(reasons.len(), DropReason::ALL.len());
 }
 
 #[test]

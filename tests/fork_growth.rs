@@ -206,8 +206,7 @@ fn a_restored_process_has_an_id_a_worker_and_statistics_of_its_own() {
         client.occupancy("busy", 2).register(),
         client.timing("took").register(),
     );
-    let watched =
-        client.watch_queue("mail", || tasktag::QueueStatus { depth: Some(5), ..Default::default() });
+    let watched = client.watch_queue("mail", || tasktag::QueueStatus::new().depth(5));
     clock.advance(Duration::from_secs(10));
     assert!(!capture.take_lines().is_empty());
     jobs.increment(100);

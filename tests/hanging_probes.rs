@@ -32,7 +32,7 @@ impl Database {
 
     fn watch(&self, client: &Client, name: &str) {
         let database = self.clone();
-        let status = move || QueueStatus { depth: Some(database.rows()), ..QueueStatus::default() };
+        let status = move || QueueStatus::new().depth(database.rows());
         client.watch_queue(name, status).detach();
     }
 }
@@ -49,7 +49,7 @@ fn builder(capture: &Capture, clock: &ManualClock) -> ClientBuilder {
 }
 
 fn watch_healthy(client: &Client) {
-    client.watch_pool("healthy", || PoolStatus { in_use: Some(3), ..PoolStatus::default() }).detach();
+    client.watch_pool("healthy", || PoolStatus::new().in_use(3)).detach();
 }
 
 /// Names and tags of a flush, the peaks left out.
@@ -196,7 +196,7 @@ fn what_comes_back_after_the_shutdown_is_let_go() {
     let (held, asked) = (Held(Arc::clone(&gone)), database.clone());
     let status = move || {
         let _held = &held;
-        QueueStatus { depth: Some(asked.rows()), ..QueueStatus::default() }
+        QueueStatus::new().depth(asked.rows())
     };
     guard.client().watch_queue("jobs", status).detach();
     guard.client().flush(PATIENCE).unwrap();

@@ -207,7 +207,7 @@ fn every_reason_has_a_field_in_events_of_both_levels() {
     let events = events();
     assert_eq!(events.iter().map(|event| event.level).collect::<Vec<_>>(), [Level::WARN, Level::INFO]);
     for event in events {
-        for reason in DropReason::ALL {
+        for &reason in DropReason::ALL {
             assert!(event.declared.contains(&reason.as_str()), "{reason} in {:?}", event.declared);
         }
     }

@@ -325,7 +325,7 @@ fn every_fault_names_the_tests_that_hold_what_it_says() {
 #[test]
 fn every_count_of_a_fault_is_in_the_statistics_and_every_count_of_a_loss_is_on_the_page() {
     let (fields, faults) = (fields(&Stats::default()), faults());
-    let reasons = DropReason::ALL.map(|reason| format!("{reason:?}"));
+    let reasons: BTreeSet<_> = DropReason::ALL.iter().map(|reason| format!("{reason:?}")).collect();
     let (mut counted, mut dropped) = (BTreeSet::new(), BTreeSet::new());
     for Fault { heading, statistics, .. } in &faults {
         let (of_stats, of_reasons) = (linked(statistics, "Stats::"), linked(statistics, "DropReason::"));
@@ -340,7 +340,7 @@ fn every_count_of_a_fault_is_in_the_statistics_and_every_count_of_a_loss_is_on_t
         counted.extend(of_stats);
         dropped.extend(of_reasons);
     }
-    assert_eq!(dropped, BTreeSet::from(reasons));
+    assert_eq!(dropped, reasons);
     // What these count is no fault.
     let others = ["accepted", "contexts", "dropped", "flushes"].map(str::to_owned);
     assert_eq!(&counted | &BTreeSet::from(others), fields);
@@ -351,7 +351,7 @@ fn every_reason_is_in_a_notice_under_its_name_but_for_that_which_comes_too_late(
     let notices: Vec<_> = faults().into_iter().map(|fault| fault.notice).collect();
     for reason in DropReason::ALL {
         let names_it = |notice: &String| notice.contains(&format!("the reason `{reason}`"));
-        assert_eq!(notices.iter().any(names_it), reason != DropReason::AfterShutdown, "{reason}");
+        assert_eq!(notices.iter().any(names_it), *reason != DropReason::AfterShutdown, "{reason}");
     }
 }
 

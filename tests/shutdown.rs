@@ -24,7 +24,7 @@ impl Witness {
         let owned = Arc::clone(&self.0);
         client.watch_pool("primary", move || {
             let _ = &owned;
-            PoolStatus { in_use: Some(3), ..PoolStatus::default() }
+            PoolStatus::new().in_use(3)
         })
     }
 

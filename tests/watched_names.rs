@@ -48,7 +48,7 @@ impl Desk {
 }
 
 fn in_use(units: u64) -> PoolStatus {
-    PoolStatus { in_use: Some(units), ..PoolStatus::default() }
+    PoolStatus::new().in_use(units)
 }
 
 fn nothing() -> Vec<String> {

@@ -70,18 +70,17 @@ impl<S: Copy + Send + 'static> Shown<S> {
 }
 
 fn in_use(units: u64) -> PoolStatus {
-    PoolStatus { in_use: Some(units), ..PoolStatus::default() }
+    PoolStatus::new().in_use(units)
 }
 
 fn depth(items: u64) -> QueueStatus {
-    QueueStatus { depth: Some(items), ..QueueStatus::default() }
+    QueueStatus::new().depth(items)
 }
 
 #[test]
 fn a_pool_that_knows_everything_reports_everything() {
     let (guard, capture, _) = started();
-    let status =
-        PoolStatus { max: Some(10), open: Some(8), idle: Some(3), in_use: Some(4), waiting: Some(2) };
+    let status = PoolStatus::new().max(10).open(8).idle(3).in_use(4).waiting(2);
     let _watch = guard.client().watch_pool("primary", move || status);
     let expected = levels([
         ("pool.max#pool:primary", 10.0),
@@ -102,7 +101,7 @@ fn a_pool_that_knows_everything_reports_everything() {
 fn a_queue_that_knows_everything_reports_everything() {
     let (guard, capture, _) = started();
     let oldest_age = Some(Duration::from_millis(1_500));
-    let status = QueueStatus { depth: Some(25), capacity: Some(100), oldest_age };
+    let status = QueueStatus::new().depth(25).capacity(100).oldest_age(oldest_age);
     let _watch = guard.client().watch_queue("mail", move || status);
     let expected = levels([
         ("queue.depth#queue:mail", 25.0),
@@ -120,14 +119,14 @@ fn a_queue_that_knows_everything_reports_everything() {
 fn what_is_not_known_is_absent_and_not_0() {
     let (guard, capture, _) = started();
     let client = guard.client();
-    let idle_alone = PoolStatus { idle: Some(3), ..PoolStatus::default() };
+    let idle_alone = PoolStatus::new().idle(3);
     let watches = (
         client.watch_pool("nothing", PoolStatus::default),
         client.watch_pool("idle alone", move || idle_alone),
         client.watch_pool("no max", || in_use(0)),
         client.watch_queue("nothing", QueueStatus::default),
         client.watch_queue("no capacity", || depth(0)),
-        client.watch_queue("no room", || QueueStatus { capacity: Some(0), ..depth(0) }),
+        client.watch_queue("no room", || depth(0).capacity(0)),
     );
     let expected = levels([
         ("pool.in_use#pool:no_max", 0.0),
@@ -145,7 +144,7 @@ fn what_is_not_known_is_absent_and_not_0() {
 #[test]
 fn what_becomes_unknown_is_sent_no_more_until_it_is_known_again() {
     let (guard, capture, clock) = started();
-    let shown = Shown::new(PoolStatus { waiting: Some(7), ..in_use(3) });
+    let shown = Shown::new(in_use(3).waiting(7));
     let _watch = guard.client().watch_pool("p", shown.probe());
     assert_eq!(flushed(&guard, &capture).get("pool.waiting#pool:p"), Some(&7.0));
     shown.show(in_use(3));
@@ -154,7 +153,7 @@ fn what_becomes_unknown_is_sent_no_more_until_it_is_known_again() {
         assert_eq!(flushed(&guard, &capture), remaining);
         clock.advance(COLLECT_INTERVAL);
     }
-    shown.show(PoolStatus { waiting: Some(1), ..in_use(3) });
+    shown.show(in_use(3).waiting(1));
     let again = flushed(&guard, &capture);
     assert_eq!(again.get("pool.waiting#pool:p"), Some(&1.0));
     assert_eq!(again.get("pool.waiting.max#pool:p"), Some(&1.0), "the peak is no older than the gap");
@@ -164,7 +163,7 @@ fn what_becomes_unknown_is_sent_no_more_until_it_is_known_again() {
 fn in_use_is_what_is_open_less_what_is_idle() {
     let (guard, capture, _) = started();
     let client = guard.client();
-    let pool = |open, idle| PoolStatus { open: Some(open), idle: Some(idle), ..PoolStatus::default() };
+    let pool = |open, idle| PoolStatus::new().open(open).idle(idle);
     let watches = (
         client.watch_pool("usual", move || pool(5, 2)),
         client.watch_pool("more idle than open", move || pool(2, 5)),
@@ -178,11 +177,11 @@ fn in_use_is_what_is_open_less_what_is_idle() {
 #[test]
 fn the_peak_is_the_highest_of_all_collections_since_the_last_flush() {
     let (guard, capture, clock) = started();
-    let shown = Shown::new(PoolStatus { max: Some(10), ..in_use(1) });
+    let shown = Shown::new(in_use(1).max(10));
     let _watch = guard.client().watch_pool("p", shown.probe());
     flushed(&guard, &capture);
     for units in [2, 9, 4] {
-        shown.show(PoolStatus { max: Some(10), ..in_use(units) });
+        shown.show(in_use(units).max(10));
         clock.advance(COLLECT_INTERVAL);
     }
     let found = flushed(&guard, &capture);
@@ -302,10 +301,9 @@ fn a_crossbeam_channel_can_be_watched() {
     let (guard, capture, _) = started();
     let (sender, receiver) = crossbeam_channel::bounded(8);
     let watched = receiver.clone();
-    let _watch = guard.client().watch_queue("exports", move || QueueStatus {
-        depth: Some(watched.len() as u64),
-        capacity: watched.capacity().map(|capacity| capacity as u64),
-        ..QueueStatus::default()
+    let _watch = guard.client().watch_queue("exports", move || {
+        let capacity = watched.capacity().map(|capacity| capacity as u64);
+        QueueStatus::new().depth(watched.len() as u64).capacity(capacity)
     });
     sender.send("a").unwrap();
     sender.send("b").unwrap();
@@ -350,7 +348,7 @@ fn a_locked_queue_tells_the_age_of_its_head() {
         let queue = watched.lock().unwrap();
         let newest = queue.back().map_or(start, |(at, _)| *at);
         let oldest_age = Some(queue.front().map_or(Duration::ZERO, |(at, _)| newest.duration_since(*at)));
-        QueueStatus { depth: Some(queue.len() as u64), oldest_age, ..QueueStatus::default() }
+        QueueStatus::new().depth(queue.len() as u64).oldest_age(oldest_age)
     });
     let now = || {
         let found = flushed(&guard, &capture);
@@ -433,7 +431,7 @@ fn the_gauges_of_a_probe_that_was_taken_out_are_sent_no_more() {
 fn a_watch_needs_room_for_its_contexts_like_anything_else() {
     let (capture, clock) = (Capture::new(), ManualClock::new());
     let guard = quiet(&capture, &clock).context_limit(1).build().unwrap();
-    let _watch = guard.client().watch_pool("p", || PoolStatus { waiting: Some(1), ..in_use(1) });
+    let _watch = guard.client().watch_pool("p", || in_use(1).waiting(1));
     clock.advance(COLLECT_INTERVAL);
     guard.client().flush(PATIENCE).unwrap();
     let lines = capture.take_lines();

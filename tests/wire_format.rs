@@ -928,6 +928,7 @@ fn no_name_tag_or_member_forges_a_line() {
         match metrics.last().map(|metric| &metric.value) {
             Some(Value::Number(number)) => assert!(*number == if kind == 0 { -1.0 } else { 1.0 }),
             Some(Value::Member(found)) => assert!(*found == member || found.len() == 32, "{found}"),
+            Some(other) => panic!("{other:?}"),
             None => {}
         }
         assert_eq!(stats.accepted.values, 1);

@@ -226,7 +226,7 @@ fn of_a_summary_the_gauges_are_levels_and_the_count_is_not() {
 fn watched_pools_are_levels_and_what_overflows_follows_its_kind() {
     let builder = support::builder().task_id_on(TaskIdOn::Levels).metric_context_limit(1);
     let text = sent(builder, |client, _| {
-        client.watch_pool("db", || PoolStatus { in_use: Some(1), ..PoolStatus::default() }).detach();
+        client.watch_pool("db", || PoolStatus::new().in_use(1)).detach();
         for queue in ["a", "b"] {
             client.gauge("level").tag("q", queue).set(1.0);
         }

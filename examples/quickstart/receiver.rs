@@ -248,6 +248,7 @@ impl Metric {
             (_, Value::Member(member)) => {
                 self.members.insert(member);
             }
+            _ => {}
         }
     }
 

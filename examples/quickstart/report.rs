@@ -123,7 +123,7 @@ impl Screen {
         let line = progress(
             at,
             workload.rate(),
-            level(pool.in_use()) / f64::from(WORKERS),
+            level(pool.used()) / f64::from(WORKERS),
             (level(queue.depth), level(queue.capacity)),
             queue.oldest_age.unwrap_or_default().as_secs_f64(),
         );

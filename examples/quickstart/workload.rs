@@ -129,11 +129,7 @@ impl Workload {
 
 impl Shared {
     fn status(&self) -> PoolStatus {
-        PoolStatus {
-            max: Some(u64::from(WORKERS)),
-            in_use: Some(self.busy.load(Ordering::Relaxed)),
-            ..PoolStatus::default()
-        }
+        PoolStatus::new().max(u64::from(WORKERS)).in_use(self.busy.load(Ordering::Relaxed))
     }
 
     fn work(&self) {
@@ -252,10 +248,8 @@ impl Queue {
 
     fn status(&self) -> QueueStatus {
         let jobs = self.jobs.lock().unwrap();
-        QueueStatus {
-            depth: Some(jobs.waiting.len() as u64),
-            capacity: Some(QUEUE_CAPACITY as u64),
-            oldest_age: Some(jobs.waiting.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())),
-        }
+        let oldest_age = jobs.waiting.front().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+        let status = QueueStatus::new().depth(jobs.waiting.len() as u64).oldest_age(oldest_age);
+        status.capacity(QUEUE_CAPACITY as u64)
     }
 }

@@ -75,6 +75,7 @@ impl Line {
             match &metric.value {
                 Value::Number(found) => assert!(*found == number(value), "{line:?}"),
                 Value::Member(found) => assert_eq!(found, value),
+                other => panic!("neither a number nor a member: {other:?}"),
             }
         }
     }

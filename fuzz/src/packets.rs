@@ -44,6 +44,7 @@ fn metric(line: &str, values: &str, all: &[ParsedMetric]) {
         match &metric.value {
             Value::Number(found) => assert!(*found == number(value), "{line:?}"),
             Value::Member(found) => assert_eq!((found.as_str(), metric.code.as_str()), (value, "s")),
+            other => panic!("neither a number nor a member: {other:?}"),
         }
         let mut same = metric.clone();
         same.value.clone_from(&first.value);

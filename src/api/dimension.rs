@@ -8,7 +8,6 @@ mod declare;
 mod family;
 mod frequent;
 mod hearing;
-mod member;
 pub(crate) mod places;
 mod ranking;
 mod standard;
@@ -16,7 +15,7 @@ mod standard;
 pub use self::bounded::{BoundedBuilder, BoundedFamily};
 pub use self::closed::{ClosedTag, ClosedTags};
 pub use self::family::Family;
-pub use self::frequent::{FrequentBuilder, FrequentFamily};
+pub use self::frequent::{ByName, FrequentBuilder, FrequentFamily};
 pub use self::standard::{HttpMethod, Outcome, StatusClass};
 
 pub use self::closed::check;

@@ -16,9 +16,11 @@ pub use self::builder::MetricBuilder;
 pub use self::counter::Counter;
 pub use self::distribution::{Distribution, OwnedTimer, Timer};
 pub use self::gauge::Gauge;
+pub use self::metric::Metric;
 pub use self::occupancy::{Occupancy, Occupied, OwnedOccupied};
 pub use self::set::Set;
 
 pub(crate) use self::member::MemberCall;
-pub(crate) use self::metric::Metric;
+#[cfg(feature = "metrics")]
+pub(crate) use self::metric::CellHandle;
 pub(crate) use self::pattern::Pattern;

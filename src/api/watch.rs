@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One gauge of a status.
 #[derive(Clone, Copy, Debug)]
-pub struct Field {
+pub(crate) struct Field {
     pub(crate) name: &'static str,
     /// Whether `<name>.max` is reported too. A configured limit has no peak.
     pub(crate) peak: bool,
@@ -26,20 +26,37 @@ pub struct Field {
 
 /// Something that a status counted since the last one.
 #[derive(Clone, Copy, Debug)]
-pub struct Count {
+pub(crate) struct Count {
     pub(crate) name: &'static str,
     pub(crate) added: u64,
 }
 
-/// A status that can be watched.
-pub trait Watchable: Send + 'static {
+/// A status that can be watched: [`PoolStatus`] or [`QueueStatus`].
+///
+/// It bounds what works alike for both. The trait is sealed: no other type can implement it.
+///
+/// ```
+/// use tasktag::{PoolStatus, Watch, Watchable, WatchBuilder};
+///
+/// /// Every watch of this service is named alike.
+/// fn watch<S: Watchable>(what: WatchBuilder<'_, S>, status: impl FnMut() -> S + Send + 'static) -> Watch {
+///     what.tag("service", "shop").watch(status)
+/// }
+///
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let _watch = watch(client.pool("primary"), || PoolStatus::new().max(10).in_use(7));
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[allow(private_bounds, reason = "it is sealed")]
+pub trait Watchable: Reported {}
+
+/// How a status is reported.
+pub(crate) trait Reported: Send + 'static {
     /// The default prefix of its gauges, and the key of the tag that names what is watched.
-    #[doc(hidden)]
     const NOUN: &'static str;
-    #[doc(hidden)]
     fn fields(&self) -> Vec<Field>;
     /// As many at every time, in the same order.
-    #[doc(hidden)]
     fn counts(&self) -> Vec<Count> {
         Vec::new()
     }
@@ -86,9 +103,9 @@ impl Client {
 /// # let client = guard.client();
 /// use tasktag::PoolStatus;
 ///
-/// let _first = client.watch_pool("primary", PoolStatus::default);
-/// let _second = client.watch_pool("primary", PoolStatus::default); // refused
-/// let _other = client.pool("primary").tag("shard", "2").watch(PoolStatus::default);
+/// let _first = client.watch_pool("primary", PoolStatus::new);
+/// let _second = client.watch_pool("primary", PoolStatus::new); // refused
+/// let _other = client.pool("primary").tag("shard", "2").watch(PoolStatus::new);
 /// assert_eq!(client.stats().refused_watches, 1);
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
@@ -147,7 +164,7 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     ///     .queue("jobs")
     ///     .watch_while(move || {
     ///         let depth = watched.upgrade()?.lock().ok()?.len() as u64;
-    ///         Some(QueueStatus { depth: Some(depth), ..QueueStatus::default() })
+    ///         Some(QueueStatus::new().depth(depth))
     ///     })
     ///     .detach();
     /// # Ok::<(), tasktag::ConfigError>(())
@@ -288,7 +305,9 @@ mod tests {
 
     struct Counted([u64; 2]);
 
-    impl Watchable for Counted {
+    impl Watchable for Counted {}
+
+    impl Reported for Counted {
         const NOUN: &'static str = "door";
 
         fn fields(&self) -> Vec<Field> {

@@ -71,7 +71,7 @@ pub struct LossNotice {
 }
 
 /// What was dropped, by reason.
-type Dropped = [Tally; DropReason::ALL.len()];
+type Dropped = [Tally; DropReason::COUNT];
 
 impl LossNotice {
     /// What was dropped for one reason, from the losses' start until now.
@@ -91,7 +91,7 @@ impl LossNotice {
     /// The reasons for which anything was dropped, and what that was.
     pub fn losses(&self) -> impl Iterator<Item = (DropReason, Tally)> {
         let nothing = Tally::default();
-        DropReason::ALL.into_iter().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
+        DropReason::ALL.iter().copied().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
     }
 }
 

@@ -76,6 +76,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// [`Client::stats`], and `stats` shows the whole client's: its bytes and packets sent and dropped, each value that
 /// was dropped before it had a line as a packet.
 #[derive(Clone, Debug)]
+#[must_use = "nothing is reported until a client of cadence has the sink"]
 pub struct CadenceSink {
     client: Client,
     flush_timeout: Duration,
@@ -83,13 +84,11 @@ pub struct CadenceSink {
 
 impl CadenceSink {
     /// A sink over a client. The client's guard is what ends it.
-    #[must_use]
     pub fn new(client: &Client) -> Self {
         Self { client: client.clone(), flush_timeout: FLUSH_TIMEOUT }
     }
 
     /// The longest that `StatsdClient::flush` waits until everything has left. Defaults to 1 s.
-    #[must_use]
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self

@@ -106,6 +106,7 @@ pub use self::layer::TaskIdLayer;
 use self::bridge::{Bridge, Settings};
 use self::kept::{CounterHandle, GaugeHandle, HistogramHandle};
 use crate::api::client::Client;
+use crate::vocabulary::name::names;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use std::fmt;
 use std::sync::Arc;
@@ -123,6 +124,13 @@ pub enum HistogramKind {
     Timing,
 }
 
+names! {
+    HistogramKind, "what histograms are sent as":
+    Distribution = "distribution",
+    Histogram = "histogram",
+    Timing = "timing",
+}
+
 /// A recorder that reports through a [`Client`]. Clones share what they keep, and nothing happens when one is dropped.
 ///
 /// See the [module](self) for what becomes of what.
@@ -138,20 +146,19 @@ pub enum HistogramKind {
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "nothing is reported until the recorder is installed"]
 pub struct Recorder {
     bridge: Arc<Bridge>,
 }
 
 impl Recorder {
     /// A recorder that reports through a client.
-    #[must_use]
     pub fn new(client: &Client) -> Self {
         Self { bridge: Bridge::new(client, Settings::default()) }
     }
 
     /// What histograms are sent as. Defaults to [`HistogramKind::Distribution`]. Makes another recorder: call it before the
     /// first metric is registered.
-    #[must_use]
     pub fn histograms_as(self, kind: HistogramKind) -> Self {
         self.with(Settings { histograms: kind, ..self.bridge.settings() })
     }
@@ -183,7 +190,6 @@ impl Recorder {
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn timings_by_unit(self) -> Self {
         self.with(Settings { timings_by_unit: true, ..self.bridge.settings() })
     }
@@ -204,6 +210,7 @@ impl Recorder {
 
 /// The process has a recorder already: it can have one, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InstallError;
 
 impl fmt::Display for InstallError {

@@ -123,11 +123,7 @@ pub fn channel_status<T>(sender: &mpsc::Sender<T>) -> impl FnMut() -> Option<Que
         let sender = watched.upgrade().filter(|sender| !sender.is_closed())?;
         let capacity = sender.max_capacity();
         let depth = capacity.saturating_sub(sender.capacity());
-        Some(QueueStatus {
-            depth: Some(depth as u64),
-            capacity: Some(capacity as u64),
-            ..QueueStatus::default()
-        })
+        Some(QueueStatus::new().depth(depth as u64).capacity(capacity as u64))
     }
 }
 
@@ -141,6 +137,6 @@ pub fn semaphore_status(
     move || {
         let semaphore = Weak::upgrade(&watched).filter(|semaphore| !semaphore.is_closed())?;
         let in_use = permits.saturating_sub(semaphore.available_permits());
-        Some(PoolStatus { max: Some(permits as u64), in_use: Some(in_use as u64), ..PoolStatus::default() })
+        Some(PoolStatus::new().max(permits as u64).in_use(in_use as u64))
     }
 }

@@ -105,7 +105,6 @@
 //! [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer
 
 mod body;
-mod ending;
 mod future;
 mod grpc;
 mod in_flight;
@@ -116,6 +115,7 @@ mod route;
 mod route_metrics;
 mod service;
 mod settings;
+mod tags;
 
 pub use self::body::HttpBody;
 pub use self::future::HttpFuture;

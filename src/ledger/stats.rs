@@ -73,7 +73,7 @@ pub struct Stats {
     pub last_error: Option<Arc<str>>,
     /// The time of day at the end of the last flush that sent something. `None` if nothing was sent yet.
     pub last_sent_at: Option<SystemTime>,
-    pub(super) dropped: [Tally; DropReason::ALL.len()],
+    pub(super) dropped: [Tally; DropReason::COUNT],
 }
 
 impl Stats {
@@ -95,7 +95,7 @@ impl Stats {
     /// ```
     pub fn losses(&self) -> impl Iterator<Item = (DropReason, Tally)> {
         let nothing = Tally::default();
-        DropReason::ALL.into_iter().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
+        DropReason::ALL.iter().copied().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
     }
 
     /// What was dropped for any reason.

@@ -84,7 +84,8 @@ impl Environment {
 
     pub(crate) fn cardinality(&self) -> Result<Option<TagCardinality>, ConfigError> {
         let found = CARDINALITIES.into_iter().find_map(|variable| Some((variable, self.get(variable)?)));
-        found.map(|(variable, text)| usable(variable, text, TagCardinality::parse(text))).transpose()
+        let read = |text: &str| text.parse::<TagCardinality>().map_err(|unknown| unknown.reason());
+        found.map(|(variable, text)| usable(variable, text, read(text))).transpose()
     }
 }
 

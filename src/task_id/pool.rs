@@ -102,24 +102,43 @@ impl TaskIdPool {
         TaskId::new(place + 1, self, source)
     }
 
-    /// Reads `42` or `0042`.
-    fn parse(self, text: &str) -> Option<TaskId> {
+    /// The id of a bucket that is written as `42` or `0042`.
+    ///
+    /// ```
+    /// use tasktag::TaskIdPool;
+    ///
+    /// let pool = TaskIdPool::new(50)?;
+    /// assert_eq!(pool.parse("7")?.as_str(), "07");
+    ///
+    /// let error = pool.parse("seven").unwrap_err();
+    /// assert_eq!(error.to_string(), r#"setting task_id is "seven": a task id is a number from 1 to 50"#);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the text is not a number in `1..=size`.
+    pub fn parse(self, text: &str) -> Result<TaskId, ConfigError> {
+        self.read(text).ok_or_else(|| ConfigError::setting("task_id", text, self.expected()))
+    }
+
+    fn read(self, text: &str) -> Option<TaskId> {
         // `u32::from_str` takes a leading `+`, which no padded id has.
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { self.id(text.parse().ok()?) } else { None }
     }
 
+    fn expected(self) -> String {
+        format!("a task id is a number from 1 to {}", self.size)
+    }
+
     /// Reads the value of `TASKTAG_TASK_ID`.
     pub(crate) fn parse_variable(self, text: &str) -> Result<TaskId, ConfigError> {
-        self.parse(text).ok_or_else(|| self.unusable(text))
+        self.read(text).ok_or_else(|| self.unusable(text))
     }
 
     pub(super) fn unusable(self, text: &str) -> ConfigError {
-        ConfigError::variable(
-            TASK_ID_VARIABLE,
-            text,
-            format_args!("a task id is a number from 1 to {}", self.size),
-        )
+        ConfigError::variable(TASK_ID_VARIABLE, text, self.expected())
     }
 
     /// The probability, from 0 to 1, that at least two of `tasks` live tasks share a bucket.
@@ -260,10 +279,10 @@ mod tests {
     fn only_numbers_of_the_pool_are_ids() {
         let pool = TaskIdPool::DEFAULT;
         for good in ["1", "0042", "1000", "000042"] {
-            assert!(pool.parse(good).is_some(), "{good}");
+            assert!(pool.parse(good).is_ok(), "{good}");
         }
         for bad in ["", "0", "1001", "+5", "-1", " 5", "5 ", "0x10", "4.2", "99999999999999"] {
-            assert!(pool.parse(bad).is_none(), "{bad}");
+            assert!(pool.parse(bad).is_err(), "{bad}");
         }
         assert!(TaskIdPool::new(0).is_err());
         assert!(TaskIdPool::new(TaskIdPool::MAX_SIZE + 1).is_err());

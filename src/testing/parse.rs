@@ -70,6 +70,7 @@ pub struct ParsedMetric {
 
 /// What a metric's line reports.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Value {
     /// The number of any kind but a set.
     Number(f64),

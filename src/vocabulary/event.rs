@@ -4,10 +4,11 @@ mod bounds;
 
 pub(crate) use self::bounds::{Cuts, MAX_BYTES, share, start};
 
+use crate::vocabulary::name::names;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How much an event matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Priority {
     /// Shown by default.
@@ -17,8 +18,14 @@ pub enum Priority {
     Low,
 }
 
+names! {
+    Priority, "a priority":
+    Normal = "normal",
+    Low = "low",
+}
+
 /// How bad an event is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertType {
     /// Nothing to do.
@@ -30,6 +37,14 @@ pub enum AlertType {
     Warning,
     /// Something went wrong.
     Error,
+}
+
+names! {
+    AlertType, "an alert type":
+    Info = "info",
+    Success = "success",
+    Warning = "warning",
+    Error = "error",
 }
 
 /// Something that happened, for people to read beside the graphs.
@@ -46,7 +61,7 @@ pub enum AlertType {
 ///     .tag("pool", "primary");
 /// # drop(event);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
     pub(crate) title: String,
     pub(crate) text: String,
@@ -130,7 +145,7 @@ impl Event {
 }
 
 /// What a service check found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
     /// It works.
@@ -141,6 +156,14 @@ pub enum Status {
     Critical = 2,
     /// It could not be checked.
     Unknown = 3,
+}
+
+names! {
+    Status, "a status":
+    Ok = "ok",
+    Warning = "warning",
+    Critical = "critical",
+    Unknown = "unknown",
 }
 
 /// The state of something that the service depends on.
@@ -154,7 +177,7 @@ pub enum Status {
 /// let check = ServiceCheck::new("db.reachable", Status::Critical).message("no route to host").tag("db", "primary");
 /// # drop(check);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceCheck {
     pub(crate) name: String,
     pub(crate) status: Status,

@@ -1,6 +1,6 @@
 //! The kinds of metrics.
 
-use std::fmt;
+use crate::vocabulary::name::names;
 
 /// What a metric is. The kind belongs to the name: all contexts of a name have the same. Bridges to other libraries may
 /// have a counter and a timing, a histogram or a distribution under one name, as `StatsD` may.
@@ -39,16 +39,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Gauge => "gauge",
-            Self::Counter => "counter",
-            Self::Distribution => "distribution",
-            Self::Histogram => "histogram",
-            Self::Timing => "timing",
-            Self::Set => "set",
-            Self::Occupancy => "occupancy",
-        })
-    }
+names! {
+    Kind, "a kind":
+    Gauge = "gauge",
+    Counter = "counter",
+    Distribution = "distribution",
+    Histogram = "histogram",
+    Timing = "timing",
+    Set = "set",
+    Occupancy = "occupancy",
 }

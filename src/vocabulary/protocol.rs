@@ -1,5 +1,7 @@
 //! The versions of DogStatsD, and what each added.
 
+use crate::vocabulary::name::names;
+
 /// The version of DogStatsD that the oldest agent in use understands: what came later is left out.
 ///
 /// | version | Datadog Agent | what it added | what is done without it |
@@ -36,6 +38,17 @@ pub enum Protocol {
     /// The tags' cardinality. The default.
     #[default]
     V1_6,
+}
+
+names! {
+    Protocol, "a protocol":
+    V1_0 = "1.0",
+    V1_1 = "1.1",
+    V1_2 = "1.2",
+    V1_3 = "1.3",
+    V1_4 = "1.4",
+    V1_5 = "1.5",
+    V1_6 = "1.6",
 }
 
 impl Protocol {

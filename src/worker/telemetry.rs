@@ -121,7 +121,7 @@ impl Telemetry {
         // Ours.
         add("lines_sent", None, Box::new(|stats, _| stats.sent.lines));
         add("values_sent", None, Box::new(|stats, _| stats.sent.values));
-        for reason in DropReason::ALL {
+        for &reason in DropReason::ALL {
             let extra = Some(("reason", reason.as_str()));
             add("values_dropped", extra, Box::new(move |stats, _| stats.dropped(reason).values));
             add("lines_dropped", extra, Box::new(move |stats, _| stats.dropped(reason).lines));

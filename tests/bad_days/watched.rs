@@ -44,11 +44,11 @@ impl Watched {
     }
 
     pub(crate) fn pool(&self) -> PoolStatus {
-        PoolStatus { max: Some(100), in_use: Some(self.call() % 100), ..PoolStatus::default() }
+        PoolStatus::new().max(100).in_use(self.call() % 100)
     }
 
     pub(crate) fn queue(&self) -> QueueStatus {
-        QueueStatus { depth: Some(self.call()), ..QueueStatus::default() }
+        QueueStatus::new().depth(self.call())
     }
 
     pub(crate) fn tell(&self, notice: &LossNotice) {

@@ -55,6 +55,7 @@ impl Received {
                     return count;
                 }
                 (_, Value::Member(member)) => member.clone(),
+                (_, other) => panic!("neither a number nor a member: {other:?}"),
             },
             Parsed::Event(event) => event.title,
             Parsed::ServiceCheck(check) => check.message.unwrap_or_default(),

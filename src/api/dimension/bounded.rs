@@ -1,8 +1,7 @@
 //! A tag with run-time values and a limit: who comes first keeps a place.
 
-use super::member::Member;
 use super::places::Places;
-use crate::api::handle::{MetricBuilder, Pattern};
+use crate::api::handle::{Metric, MetricBuilder, Pattern};
 use crate::ledger::Share;
 use crate::vocabulary::error::RegisterError;
 use std::fmt;
@@ -22,8 +21,7 @@ pub struct BoundedBuilder<'a, M> {
     pub(super) allowed: Vec<&'a str>,
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<'a, M: Member> MetricBuilder<'a, M> {
+impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// Adds a tag whose values are known at run time only, and keeps at most `limit` of them, up to 10,000. All others
     /// are folded into `other`: nothing is lost, and the sum over the tag is exact.
     ///
@@ -35,8 +33,7 @@ impl<'a, M: Member> MetricBuilder<'a, M> {
     }
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<'a, M: Member> BoundedBuilder<'a, M> {
+impl<'a, M: Metric> BoundedBuilder<'a, M> {
     /// Values that always have a place, whatever comes first: the routes that an alert watches. They take theirs out of
     /// the limit; where there are more of them than that, they are all that is kept. A second call adds to the first.
     ///
@@ -112,6 +109,7 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
 /// ```
 ///
 /// A value longer than 100 characters is cut there before it is looked for: a line has room for no more.
+#[must_use = "a family reports nothing but what its members do, and forgets its places when it is dropped"]
 pub struct BoundedFamily<M> {
     shared: Arc<Shared<M>>,
 }
@@ -124,8 +122,7 @@ struct Shared<M> {
     folded: Share,
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<M: Member> BoundedFamily<M> {
+impl<M: Metric> BoundedFamily<M> {
     fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
         let folded = pattern.client().shared().ledger.folded_values.share();
         Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
@@ -151,7 +148,7 @@ impl<M: Member> BoundedFamily<M> {
     }
 }
 
-impl<M: Member> Shared<M> {
+impl<M: Metric> Shared<M> {
     #[inline(never)]
     fn admit_or_fold(&self, hash: u64, value: &str) -> &M {
         let register = |value: &str| self.pattern.try_register(&[(&self.key, value)]).ok();

@@ -39,6 +39,7 @@
 /// # let client = guard.client();
 /// let lookups = client.counter("cache.lookups").register_family::<CacheHit>();
 /// lookups.at(CacheHit(true)).increment(1);
+/// lookups.at((2 > 1).into()).increment(1);
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
@@ -105,6 +106,13 @@ macro_rules! tags {
             #[inline]
             fn index(self) -> usize {
                 ::core::primitive::usize::from(self.0)
+            }
+        }
+
+        impl ::core::convert::From<bool> for $name {
+            #[inline]
+            fn from(holds: bool) -> Self {
+                Self(holds)
             }
         }
 

@@ -1,8 +1,7 @@
 //! A metric over closed tags: a dense array of handles.
 
 use super::closed::ClosedTags;
-use super::member::Member;
-use crate::api::handle::{MetricBuilder, Pattern};
+use crate::api::handle::{Metric, MetricBuilder, Pattern};
 use crate::vocabulary::error::RegisterError;
 use std::fmt;
 use std::marker::PhantomData;
@@ -80,6 +79,7 @@ use std::sync::Arc;
 /// let took = client.timing("http.took").register_family::<(HttpMethod, StatusClass, Region)>();
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
+#[must_use = "a family reports nothing but what its members do"]
 pub struct Family<M, T> {
     // So long for every family: all places are surely in it, and the compiler need not check. What is left over are
     // clones of the first.
@@ -90,10 +90,9 @@ pub struct Family<M, T> {
 /// As many as the largest family has members: 16 KiB of handles.
 const PLACES: usize = 1024;
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<M: Member, T: ClosedTags> Family<M, T> {
+impl<M: Metric, T: ClosedTags> Family<M, T> {
     const FITS: () = assert!(
-        T::COMBINATIONS <= M::LIMIT,
+        T::COMBINATIONS <= M::MAX_MEMBERS,
         "the family has too many members: 1024 is the limit, 256 for distributions and occupancies"
     );
 
@@ -132,8 +131,7 @@ impl<M: Member, T: ClosedTags> Family<M, T> {
     }
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<M: Member> MetricBuilder<'_, M> {
+impl<M: Metric> MetricBuilder<'_, M> {
     /// A handle for each combination of closed tags. Never fails: a member for which
     /// [`try_register_family`](Self::try_register_family) would is counted as a refused registration and reports
     /// nothing.

@@ -2,10 +2,9 @@
 
 use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
-use super::member::Member;
 use super::places::{CALLS_PER_TRY, clip_and_hash};
 use super::ranking::Ranking;
-use crate::api::handle::{Counter, Distribution, Gauge, MemberCall, MetricBuilder, Pattern, Set};
+use crate::api::handle::{Counter, Distribution, Gauge, MemberCall, Metric, MetricBuilder, Pattern, Set};
 use crate::callback::probe::{Collect, Watch};
 use crate::ledger::Share;
 use crate::process::clock::nanos;
@@ -19,8 +18,25 @@ use std::time::Duration;
 /// The shortest half-life: places that changed hands faster would leave more contexts behind than they are.
 const MIN_HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// A kind of handle whose verbs there are by name.
-pub(crate) trait ByName: Member {}
+/// A [`Metric`] whose verbs there are by name: all but [`Occupancy`](crate::Occupancy). A [`FrequentFamily`] can be had of
+/// these.
+///
+/// The trait is sealed: no other type can implement it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tasktag::{ByName, FrequentFamily, MetricBuilder};
+///
+/// fn by_busiest_route<M: ByName>(metric: MetricBuilder<'_, M>) -> FrequentFamily<M> {
+///     metric.bounded("route", 50).most_frequent(Duration::from_secs(60)).register()
+/// }
+///
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// by_busiest_route(client.counter("http.requests")).at("/cart").increment(1);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+pub trait ByName: Metric {}
 
 impl ByName for Counter {}
 impl ByName for Gauge {}
@@ -34,8 +50,7 @@ pub struct FrequentBuilder<'a, M> {
     half_life: Duration,
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<'a, M: Member> BoundedBuilder<'a, M> {
+impl<'a, M: Metric> BoundedBuilder<'a, M> {
     /// Gives the places to the values that are called most often, rather than to those that came first: see
     /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
     pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
@@ -43,8 +58,7 @@ impl<'a, M: Member> BoundedBuilder<'a, M> {
     }
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
-impl<'a, M: Member> FrequentBuilder<'a, M> {
+impl<'a, M: Metric> FrequentBuilder<'a, M> {
     fn new(bounded: BoundedBuilder<'a, M>, half_life: Duration) -> Self {
         Self { bounded, half_life: half_life.max(MIN_HALF_LIFE) }
     }
@@ -56,7 +70,6 @@ impl<'a, M: Member> FrequentBuilder<'a, M> {
     }
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: ByName> FrequentBuilder<'_, M> {
     /// The family. There is nothing to be refused yet: each call is one by name.
     #[must_use = "a family is what is called"]
@@ -139,6 +152,7 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// let busy = client.occupancy("http.busy", 10).bounded("route", 20).most_frequent(half_life).register();
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
+#[must_use = "a family reports nothing but what its members do, and forgets its places when it is dropped"]
 pub struct FrequentFamily<M> {
     shared: Arc<Shared<M>>,
 }
@@ -155,7 +169,6 @@ struct Shared<M> {
     _watch: Watch,
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: ByName> FrequentFamily<M> {
     /// A call by name for a value, or for `other`.
     #[inline(always)]

@@ -1,19 +1,29 @@
 //! Closed tags that most services need.
 
+use super::closed::ClosedTag;
+use std::fmt;
+
 crate::tags! {
-    /// How something ended: `outcome:ok`, `outcome:error`.
+    /// How something ended: `outcome:ok`, `outcome:error`, `outcome:cancelled`.
+    ///
+    /// `integrations::tower` tags its requests with it, so that what a family counts can be compared with them.
     ///
     /// ```
     /// use tasktag::Outcome;
     ///
     /// let parsed = "12".parse::<u32>();
-    /// assert_eq!(Outcome::of(&parsed), Outcome::Ok);
+    /// assert_eq!(Outcome::from(&parsed), Outcome::Ok);
     /// ```
+    ///
+    /// There may be further ones in a later version. A match needs an arm for them, and a family gets them by itself.
+    #[non_exhaustive]
     pub enum Outcome: "outcome" {
         /// As it should.
         Ok,
         /// With an error.
         Error,
+        /// Nobody waited for the end of it.
+        Cancelled,
     }
 
     /// The class of an HTTP status: `status_class:2xx`, …
@@ -21,8 +31,10 @@ crate::tags! {
     /// ```
     /// use tasktag::{ClosedTag, StatusClass};
     ///
-    /// assert_eq!(StatusClass::of(503).value(), "5xx");
+    /// assert_eq!(StatusClass::from(503).value(), "5xx");
     /// ```
+    ///
+    /// HTTP has these classes and no others, so a match needs no further arm.
     pub enum StatusClass: "status_class" {
         /// 100 to 199.
         Informational = "1xx",
@@ -43,9 +55,13 @@ crate::tags! {
     /// ```
     /// use tasktag::HttpMethod;
     ///
-    /// assert_eq!(HttpMethod::of("GET"), HttpMethod::Get);
-    /// assert_eq!(HttpMethod::of("PROPFIND"), HttpMethod::Other);
+    /// assert_eq!(HttpMethod::from("GET"), HttpMethod::Get);
+    /// assert_eq!(HttpMethod::from("PROPFIND"), HttpMethod::Other);
     /// ```
+    ///
+    /// There may be further ones in a later version, as methods are registered. A match needs an arm for them, and a family
+    /// gets them by itself.
+    #[non_exhaustive]
     pub enum HttpMethod: "method" {
         /// `GET`
         Get,
@@ -70,10 +86,9 @@ crate::tags! {
     }
 }
 
-impl Outcome {
+impl<T, E> From<&Result<T, E>> for Outcome {
     /// How a result ended.
-    #[must_use]
-    pub const fn of<T, E>(result: &Result<T, E>) -> Self {
+    fn from(result: &Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Ok,
             Err(_) => Self::Error,
@@ -81,10 +96,9 @@ impl Outcome {
     }
 }
 
-impl StatusClass {
+impl From<u16> for StatusClass {
     /// The class of a status code.
-    #[must_use]
-    pub const fn of(status: u16) -> Self {
+    fn from(status: u16) -> Self {
         match status / 100 {
             1 => Self::Informational,
             2 => Self::Success,
@@ -96,10 +110,9 @@ impl StatusClass {
     }
 }
 
-impl HttpMethod {
+impl From<&str> for HttpMethod {
     /// The method of that name. Names of methods are case-sensitive.
-    #[must_use]
-    pub fn of(method: &str) -> Self {
+    fn from(method: &str) -> Self {
         match method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
@@ -114,3 +127,16 @@ impl HttpMethod {
         }
     }
 }
+
+/// The value as it stands on the wire.
+macro_rules! shown {
+    ($($tag:ident),+) => {$(
+        impl fmt::Display for $tag {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.value())
+            }
+        }
+    )+};
+}
+
+shown!(Outcome, StatusClass, HttpMethod);

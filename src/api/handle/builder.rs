@@ -85,7 +85,6 @@ impl Client {
     }
 }
 
-#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<'a, M: Metric> MetricBuilder<'a, M> {
     #[inline]
     pub(crate) fn new(client: &'a Client, name: &'a str, kind: Kind, options: Options) -> Self {

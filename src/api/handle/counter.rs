@@ -1,7 +1,7 @@
 //! How often something happened.
 
 use super::builder::MetricBuilder;
-use super::metric::Metric;
+use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, CounterCell};
 use crate::ledger::DropReason;
@@ -29,6 +29,7 @@ use std::time::SystemTime;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a counter counts nothing unless it is incremented"]
 pub struct Counter {
     cell: Arc<CounterCell>,
     shared: Arc<Shared>,
@@ -96,7 +97,9 @@ impl MetricBuilder<'_, Counter> {
     }
 }
 
-impl Metric for Counter {
+impl Metric for Counter {}
+
+impl CellHandle for Counter {
     type Cell = CounterCell;
 
     fn new_cell(_: Options, counters: &mut CounterBlock, _: &Clock) -> Arc<CounterCell> {

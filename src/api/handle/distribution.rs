@@ -1,7 +1,7 @@
 //! Values whose quantiles matter.
 
 use super::builder::MetricBuilder;
-use super::metric::Metric;
+use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::ledger::DropReason;
@@ -39,6 +39,7 @@ const NANOS_PER_MS: f64 = 1e6;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a distribution has only the values that are recorded with it"]
 pub struct Distribution {
     cell: Arc<Buckets>,
     shared: Arc<Shared>,
@@ -255,8 +256,12 @@ impl MetricBuilder<'_, Distribution> {
     }
 }
 
-impl Metric for Distribution {
+impl Metric for Distribution {}
+
+impl CellHandle for Distribution {
     type Cell = Buckets;
+    // 64 KiB each: 16 MiB.
+    const MAX_MEMBERS: usize = 256;
     const IS_LARGE: bool = true;
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {

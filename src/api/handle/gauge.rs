@@ -1,7 +1,7 @@
 //! A level: the last value wins.
 
 use super::builder::MetricBuilder;
-use super::metric::Metric;
+use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, GaugeCell};
 use crate::ledger::DropReason;
@@ -212,7 +212,9 @@ impl MetricBuilder<'_, Gauge> {
     }
 }
 
-impl Metric for Gauge {
+impl Metric for Gauge {}
+
+impl CellHandle for Gauge {
     type Cell = GaugeCell;
 
     fn new_cell(options: Options, _: &mut CounterBlock, _: &Clock) -> Arc<GaugeCell> {

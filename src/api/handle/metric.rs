@@ -6,12 +6,38 @@ use crate::mailbox::shared::Shared;
 use crate::process::clock::Clock;
 use std::sync::Arc;
 
-/// A kind of handle, and how it meets its cell.
-pub(crate) trait Metric: Sized {
+/// A kind of handle: [`Counter`](crate::Counter), [`Gauge`](crate::Gauge), [`Distribution`](crate::Distribution),
+/// [`Set`](crate::Set) or [`Occupancy`](crate::Occupancy).
+///
+/// It bounds what works alike for all of them. The trait is sealed: no other type can implement it.
+///
+/// ```
+/// use tasktag::{BoundedFamily, Metric, MetricBuilder};
+///
+/// /// What every metric of this service has in common.
+/// fn by_route<M: Metric>(metric: MetricBuilder<'_, M>) -> BoundedFamily<M> {
+///     metric.tag("service", "shop").bounded("route", 50).register()
+/// }
+///
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let requests = by_route(client.counter("http.requests"));
+/// let took = by_route(client.timing("http.took"));
+/// requests.at("/cart").increment(1);
+/// took.at("/cart").record(12.5);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+#[allow(private_bounds, reason = "it is sealed")]
+pub trait Metric: CellHandle {}
+
+/// How a kind of handle meets its cell, and what families of it are limited to.
+pub(crate) trait CellHandle: Clone + Sized {
     /// The atomics that it writes.
     type Cell;
     /// Whether that is so much that a thread remembers few of them.
     const IS_LARGE: bool = false;
+    /// Members that a family of closed tags may have. They are all registered at once.
+    const MAX_MEMBERS: usize = 1024;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;

@@ -1,6 +1,6 @@
 //! How much of a capacity is in use, over time.
 
-use super::metric::Metric;
+use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, OccupancyCell};
 use crate::mailbox::shared::Shared;
@@ -105,8 +105,12 @@ impl Drop for OwnedOccupied {
     }
 }
 
-impl Metric for Occupancy {
+impl Metric for Occupancy {}
+
+impl CellHandle for Occupancy {
     type Cell = OccupancyCell;
+    // Three lines each at every flush, used or not.
+    const MAX_MEMBERS: usize = 256;
 
     fn new_cell(options: Options, _: &mut CounterBlock, clock: &Clock) -> Arc<OccupancyCell> {
         Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), clock.now(), clock.clone()))

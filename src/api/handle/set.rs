@@ -1,7 +1,7 @@
 //! How many distinct members were seen.
 
 use super::builder::MetricBuilder;
-use super::metric::Metric;
+use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::ledger::DropReason;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a set has only the members that are inserted"]
 pub struct Set {
     cell: Arc<SetCell>,
     shared: Arc<Shared>,
@@ -53,7 +54,9 @@ impl MetricBuilder<'_, Set> {
     }
 }
 
-impl Metric for Set {
+impl Metric for Set {}
+
+impl CellHandle for Set {
     type Cell = SetCell;
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<SetCell> {

@@ -1,6 +1,6 @@
 //! A queue of jobs or messages.
 
-use super::{Field, Watchable, level, ratio};
+use super::{Field, Reported, Watchable, level, ratio};
 use crate::process::sync::wide::AtomicU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,10 +27,9 @@ use std::time::Duration;
 ///
 /// let (sender, receiver) = crossbeam_channel::bounded::<String>(100);
 /// let watched = receiver.clone();
-/// let _watch = client.watch_queue("exports", move || QueueStatus {
-///     depth: Some(watched.len() as u64),
-///     capacity: watched.capacity().map(|capacity| capacity as u64),
-///     ..QueueStatus::default()
+/// let _watch = client.watch_queue("exports", move || {
+///     let capacity = watched.capacity().map(|capacity| capacity as u64);
+///     QueueStatus::new().depth(watched.len() as u64).capacity(capacity)
 /// });
 /// # drop(sender);
 /// # Ok::<(), tasktag::ConfigError>(())
@@ -39,6 +38,8 @@ use std::time::Duration;
 /// Tokio's bounded sender has `max_capacity() - capacity()`, its receivers `len()`. For `std::sync::mpsc` and others
 /// that tell nothing there is [`QueueDepth`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a status reports nothing until a watch returns it"]
+#[non_exhaustive]
 pub struct QueueStatus {
     /// Items that wait.
     pub depth: Option<u64>,
@@ -48,7 +49,34 @@ pub struct QueueStatus {
     pub oldest_age: Option<Duration>,
 }
 
-impl Watchable for QueueStatus {
+impl QueueStatus {
+    /// A status in which nothing is known.
+    pub const fn new() -> Self {
+        Self { depth: None, capacity: None, oldest_age: None }
+    }
+
+    /// Items that wait.
+    pub fn depth(mut self, items: impl Into<Option<u64>>) -> Self {
+        self.depth = items.into();
+        self
+    }
+
+    /// Items that may wait.
+    pub fn capacity(mut self, items: impl Into<Option<u64>>) -> Self {
+        self.capacity = items.into();
+        self
+    }
+
+    /// How long the item at the head has waited.
+    pub fn oldest_age(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.oldest_age = age.into();
+        self
+    }
+}
+
+impl Watchable for QueueStatus {}
+
+impl Reported for QueueStatus {
     const NOUN: &'static str = "queue";
 
     fn fields(&self) -> Vec<Field> {
@@ -79,6 +107,7 @@ impl Watchable for QueueStatus {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "a depth counts only the items that enter it"]
 pub struct QueueDepth {
     items: Arc<AtomicU64>,
 }
@@ -91,9 +120,8 @@ impl QueueDepth {
     }
 
     /// The depth now, to be returned to [`Client::watch_queue`](crate::Client::watch_queue).
-    #[must_use]
     pub fn status(&self) -> QueueStatus {
-        QueueStatus { depth: Some(self.items.load(Ordering::Relaxed)), ..QueueStatus::default() }
+        QueueStatus::new().depth(self.items.load(Ordering::Relaxed))
     }
 }
 

@@ -21,7 +21,9 @@ impl Books {
         let is_loss = |reason: &DropReason| *reason != DropReason::Unsupported;
         let dropped = |reason| Some(reason).filter(is_loss).map(|reason| stats.dropped(reason));
         Self {
-            dropped: DropReason::ALL.map(|reason| dropped(reason).unwrap_or_default()),
+            dropped: std::array::from_fn(|place| {
+                DropReason::ALL.get(place).copied().and_then(dropped).unwrap_or_default()
+            }),
             unsupported: stats.dropped(DropReason::Unsupported),
             sent_lines: stats.sent.lines,
             last_error: stats.last_error.clone(),

@@ -45,6 +45,7 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "nothing is sent until a client of cadence has the sink"]
 pub struct TransportSink {
     owner: Arc<Owner>,
 }

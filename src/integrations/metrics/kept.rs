@@ -3,7 +3,7 @@
 use super::absolute::Absolute;
 use super::forgotten::Trace;
 use crate::api::client::Client;
-use crate::api::handle::{Counter, Distribution, Gauge, Metric};
+use crate::api::handle::{CellHandle, Counter, Distribution, Gauge, Metric};
 use crate::context::keeper::{GaugeId, Tidying};
 use crate::ledger::DropReason;
 use crate::process::sync::wide::AtomicU64;

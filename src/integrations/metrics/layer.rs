@@ -22,6 +22,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder
 /// with_local_recorder(&recorder, || counter!("jobs.done", "queue" => "mail").increment(1));
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "no task id is added until the layer is before a recorder"]
 pub struct TaskIdLayer<R> {
     recorder: R,
 }

@@ -3,7 +3,7 @@
 use super::busy::{BusyMeter, BusyRatios};
 use super::delay::{Delay, DelayProbe};
 use crate::api::client::Client;
-use crate::api::watch::{Count, Field, WatchBuilder, Watchable};
+use crate::api::watch::{Count, Field, Reported, WatchBuilder, Watchable};
 use crate::callback::probe::Watch;
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeMetrics};
@@ -117,7 +117,9 @@ struct RuntimeStatus {
     parks: u64,
 }
 
-impl Watchable for RuntimeStatus {
+impl Watchable for RuntimeStatus {}
+
+impl Reported for RuntimeStatus {
     const NOUN: &'static str = "runtime";
 
     fn fields(&self) -> Vec<Field> {

@@ -33,7 +33,7 @@ mod tests {
     fn a_status_has_the_class_of_the_http_status_that_stands_for_it() {
         let http = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
         for (status, http) in http.into_iter().enumerate() {
-            assert_eq!(of(status.to_string().as_bytes()), Some(StatusClass::of(http)), "{status}");
+            assert_eq!(of(status.to_string().as_bytes()), Some(StatusClass::from(http)), "{status}");
         }
     }
 

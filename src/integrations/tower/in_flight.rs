@@ -1,10 +1,9 @@
 //! A request from its arrival to the end of its response.
 
-use super::ending::Ending;
 use super::grpc;
 use super::route_metrics::RouteMetrics;
 use crate::process::fork;
-use crate::{OwnedOccupied, StatusClass};
+use crate::{Outcome, OwnedOccupied, StatusClass};
 use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +16,8 @@ pub(super) struct InFlight {
     // Of the processes that forks make, the one that took the request in.
     generation: u32,
     // What the end is called if it is now, and between calls of others' code.
-    ending: Ending,
-    at_rest: Ending,
+    outcome: Outcome,
+    at_rest: Outcome,
     class: StatusClass,
     // Whoever asked the body for its end was told that it is there, and asks for nothing more.
     told_of_end: AtomicBool,
@@ -33,8 +32,8 @@ impl InFlight {
             route: Arc::clone(route),
             since,
             generation: fork::generation(),
-            ending: Ending::Cancelled,
-            at_rest: Ending::Cancelled,
+            outcome: Outcome::Cancelled,
+            at_rest: Outcome::Cancelled,
             class: StatusClass::Other,
             told_of_end: AtomicBool::new(false),
             asks_for_head: *method == Method::HEAD,
@@ -47,22 +46,22 @@ impl InFlight {
     #[inline]
     pub(super) fn during<T>(in_flight: &mut Option<Self>, act: impl FnOnce() -> T) -> T {
         if let Some(in_flight) = in_flight {
-            in_flight.ending = Ending::Error;
+            in_flight.outcome = Outcome::Error;
         }
         let done = act();
         if let Some(in_flight) = in_flight {
-            in_flight.ending = in_flight.at_rest;
+            in_flight.outcome = in_flight.at_rest;
         }
         done
     }
 
     /// Takes the head of the response into account.
     pub(super) fn answer<B>(&mut self, response: &Response<B>) {
-        self.class = grpc::class(response.headers()).unwrap_or(StatusClass::of(response.status().as_u16()));
+        self.class = grpc::class(response.headers()).unwrap_or(response.status().into());
         // A failure is one whether or not anybody waits for its words: a layer outside may have others.
         if self.class == StatusClass::ServerError {
-            self.at_rest = Ending::Error;
-            self.ending = self.at_rest;
+            self.at_rest = Outcome::Error;
+            self.outcome = self.at_rest;
         }
     }
 
@@ -84,8 +83,8 @@ impl InFlight {
 
     /// All of the body is out; there may be trailers.
     pub(super) fn complete(&mut self) {
-        self.at_rest = if self.class == StatusClass::ServerError { Ending::Error } else { Ending::Ok };
-        self.ending = self.at_rest;
+        self.at_rest = if self.class == StatusClass::ServerError { Outcome::Error } else { Outcome::Ok };
+        self.outcome = self.at_rest;
     }
 
     /// Whoever sends the response is told that there is no more of it.
@@ -100,18 +99,18 @@ impl InFlight {
 
     /// There is no response, or no more of it.
     pub(super) fn fail(mut self) {
-        self.ending = Ending::Error;
+        self.outcome = Outcome::Error;
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        if *self.told_of_end.get_mut() && matches!(self.ending, Ending::Cancelled) {
+        if *self.told_of_end.get_mut() && matches!(self.outcome, Outcome::Cancelled) {
             self.complete();
         }
         // A forked child has no part in its parent's requests.
         if self.generation == fork::generation() {
-            self.route.record(self.ending, self.class, self.since);
+            self.route.record(self.outcome, self.class, self.since);
         }
     }
 }

@@ -17,6 +17,7 @@ pub const DEFAULT_ROUTES: usize = 50;
 ///
 /// The services that a layer and its clones make report to the same metrics, with one limit of routes. Settings hold
 /// for what is made after them.
+#[must_use = "nothing is measured until a service has the layer"]
 pub struct HttpLayer<R = RouteFn> {
     client: Client,
     settings: Settings,
@@ -27,7 +28,6 @@ pub struct HttpLayer<R = RouteFn> {
 
 impl HttpLayer {
     /// A layer that tells routes by the request's method alone, until it is told [how](HttpLayer::route).
-    #[must_use]
     pub fn new(client: &Client) -> Self {
         let settings = Settings {
             prefix: "http".to_owned(),
@@ -49,27 +49,23 @@ impl<R> HttpLayer<R> {
     }
 
     /// What the metrics' names start with. Defaults to `http`.
-    #[must_use]
     pub fn prefix(self, prefix: &str) -> Self {
         self.set(|settings| prefix.trim_end_matches('.').clone_into(&mut settings.prefix))
     }
 
     /// Adds a tag to every metric.
-    #[must_use]
     pub fn tag(self, key: &str, value: &str) -> Self {
         self.set(|settings| settings.tags.push((key.to_owned(), value.to_owned())))
     }
 
     /// How many requests the service can work on at once, as a limit of concurrency allows: what `in_flight.utilization`
     /// is a share of. Defaults to 0, which is none, and reports no utilization.
-    #[must_use]
     pub fn capacity(self, capacity: u32) -> Self {
         self.set(|settings| settings.capacity = capacity)
     }
 
     /// How many routes are told apart at most, up to 10,000; all others are `other`. Who comes first keeps a place.
     /// Defaults to [`DEFAULT_ROUTES`].
-    #[must_use]
     pub fn routes(self, limit: usize) -> Self {
         self.set(|settings| settings.routes = limit.min(crate::api::dimension::bounded::MAX_LIMIT))
     }
@@ -81,7 +77,6 @@ impl<R> HttpLayer<R> {
     /// What they report is registered with the first service, so that a client that has as many contexts as it may have
     /// does not fold them either: 7 of each of the two metrics, for the ways in which requests usually end, and 448 KiB,
     /// for each route.
-    #[must_use]
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
@@ -91,7 +86,6 @@ impl<R> HttpLayer<R> {
 
     /// Whether the time that a request waited before it was here is read from its headers. Defaults to `true`. Whoever
     /// can be reached without a proxy that writes those headers reports what clients make up.
-    #[must_use]
     pub fn wait(self, wait: bool) -> Self {
         self.set(|settings| settings.wait = wait)
     }
@@ -108,7 +102,6 @@ impl<R> HttpLayer<R> {
     /// let layer = HttpLayer::new(client).route(|request| request.uri().path().split('/').nth(1)).routes(10);
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn route<F>(self, route: F) -> HttpLayer<F>
     where
         F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,

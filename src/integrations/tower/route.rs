@@ -61,5 +61,5 @@ pub type RouteFn = for<'a> fn(RequestHead<'a>) -> Option<&'a str>;
 /// The method, which is all that every request has and nobody can make many of.
 #[allow(clippy::unnecessary_wraps, reason = "it is one of those that may say `None`")]
 pub(super) fn by_method(request: RequestHead<'_>) -> Option<&str> {
-    Some(HttpMethod::of(request.method().as_str()).value())
+    Some(HttpMethod::from(request.method()).value())
 }

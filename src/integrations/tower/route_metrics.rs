@@ -1,23 +1,22 @@
 //! What is reported of the requests to one route.
 
-use super::ending::Ending;
 use crate::api::handle::Pattern;
 use crate::process::fork::make_whole;
-use crate::{Client, ClosedTag, Counter, Distribution, StatusClass};
+use crate::{Client, ClosedTag, Counter, Distribution, Outcome, StatusClass};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const ROUTE: &str = "route";
-const ENDS: usize = Ending::ALL.len() * StatusClass::ALL.len();
+const ENDS: usize = Outcome::ALL.len() * StatusClass::ALL.len();
 /// How requests usually end; a critical route has these from the start.
-const USUAL: [(Ending, StatusClass); 7] = [
-    (Ending::Ok, StatusClass::Success),
-    (Ending::Ok, StatusClass::Redirection),
-    (Ending::Ok, StatusClass::ClientError),
-    (Ending::Error, StatusClass::ServerError),
-    (Ending::Error, StatusClass::Other),
-    (Ending::Cancelled, StatusClass::Other),
-    (Ending::Cancelled, StatusClass::Success),
+const USUAL: [(Outcome, StatusClass); 7] = [
+    (Outcome::Ok, StatusClass::Success),
+    (Outcome::Ok, StatusClass::Redirection),
+    (Outcome::Ok, StatusClass::ClientError),
+    (Outcome::Error, StatusClass::ServerError),
+    (Outcome::Error, StatusClass::Other),
+    (Outcome::Cancelled, StatusClass::Other),
+    (Outcome::Cancelled, StatusClass::Success),
 ];
 
 /// What the metrics of all routes have in common.
@@ -50,20 +49,20 @@ impl RouteMetrics {
 
     pub(super) fn critical(name: &str, patterns: &Arc<Patterns>) -> Arc<Self> {
         let route = Self::new(name, patterns);
-        for (ending, class) in USUAL {
-            if let Some(end) = route.ends.get(place(ending, class)) {
-                route.make(end, ending, class);
+        for (outcome, class) in USUAL {
+            if let Some(end) = route.ends.get(place(outcome, class)) {
+                route.make(end, outcome, class);
             }
         }
         Arc::new(route)
     }
 
     /// Records the end of a request that is there since then.
-    pub(super) fn record(&self, ending: Ending, class: StatusClass, since: u64) {
+    pub(super) fn record(&self, outcome: Outcome, class: StatusClass, since: u64) {
         let now = self.patterns.client.shared().clock.now();
         let duration = Duration::from_nanos(now.saturating_sub(since));
-        let end = self.ends.get(place(ending, class));
-        if let Some(end) = end.and_then(|end| end.get().or_else(|| self.make(end, ending, class))) {
+        let end = self.ends.get(place(outcome, class));
+        if let Some(end) = end.and_then(|end| end.get().or_else(|| self.make(end, outcome, class))) {
             end.requests.increment(1);
             end.duration.record_duration(duration);
         }
@@ -71,12 +70,12 @@ impl RouteMetrics {
 
     #[cold]
     #[inline(never)]
-    fn make<'a>(&self, end: &'a OnceLock<End>, ending: Ending, class: StatusClass) -> Option<&'a End> {
+    fn make<'a>(&self, end: &'a OnceLock<End>, outcome: Outcome, class: StatusClass) -> Option<&'a End> {
         // Nobody waits for a value that a thread was about to set when another one forked.
         let _making = make_whole();
         if end.get().is_none() {
             let tags =
-                [(ROUTE, &*self.name), (Ending::KEY, ending.value()), (StatusClass::KEY, class.value())];
+                [(ROUTE, &*self.name), (Outcome::KEY, outcome.value()), (StatusClass::KEY, class.value())];
             let requests = self.patterns.requests.register(&tags);
             let duration = self.patterns.duration.register(&tags);
             // It was empty, under the lock.
@@ -86,6 +85,6 @@ impl RouteMetrics {
     }
 }
 
-fn place(ending: Ending, class: StatusClass) -> usize {
-    ending.index() * StatusClass::ALL.len() + class.index()
+fn place(outcome: Outcome, class: StatusClass) -> usize {
+    outcome.index() * StatusClass::ALL.len() + class.index()
 }

@@ -15,6 +15,7 @@ use tower_service::Service;
 /// A service whose requests are reported. [`HttpLayer`](super::HttpLayer) makes one.
 ///
 /// A request is passed on in the call itself, to the very service that said it was ready.
+#[must_use = "a service does nothing until it is called"]
 pub struct HttpService<S, R> {
     inner: S,
     metrics: Arc<Metrics>,

@@ -18,7 +18,7 @@ const MIN_TEXTS: usize = 1024;
 type Tags = Vec<(String, String)>;
 
 /// What was left out so that the rest has room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cuts {
     /// Whether a text is shorter than it was.
     pub(crate) text: bool,

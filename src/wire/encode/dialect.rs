@@ -6,6 +6,7 @@ use super::grammar::Grammar;
 use super::serverless::Serverless;
 use super::statsd::Statsd;
 use crate::vocabulary::kind::Kind;
+use crate::vocabulary::name::names;
 
 /// What the agent understands.
 ///
@@ -88,6 +89,18 @@ pub enum Dialect {
     /// [`from_env`](crate::ClientBuilder::from_env) finds the extension of AWS Lambda by itself. Source:
     /// <https://github.com/DataDog/serverless-components>, `crates/dogstatsd`.
     DatadogServerless,
+}
+
+names! {
+    Dialect, "a dialect":
+    DogStatsd = "dogstatsd",
+    TaggedStatsd = "tagged_statsd",
+    Graphite = "graphite",
+    Influx = "influx",
+    Librato = "librato",
+    SignalFx = "signalfx",
+    Statsd = "statsd",
+    DatadogServerless = "datadog_serverless",
 }
 
 impl Dialect {

@@ -78,9 +78,9 @@ impl Grammar for DogStatsd {
         timestamp(event.timestamp, &mut rest);
         field(b"|h:", event.hostname.as_deref(), &mut rest);
         field(b"|k:", event.aggregation_key.as_deref(), &mut rest);
-        field(b"|p:", event.priority.map(priority), &mut rest);
+        field(b"|p:", event.priority.map(Priority::as_str), &mut rest);
         field(b"|s:", event.source_type.as_deref(), &mut rest);
-        field(b"|t:", event.alert_type.map(alert_type), &mut rest);
+        field(b"|t:", event.alert_type.map(AlertType::as_str), &mut rest);
         rest.extend_from_slice(fields);
         let (title, text, is_cut) = fitting(&title, &text, room.saturating_sub(rest.len()));
         out.extend_from_slice(b"_e{");
@@ -187,21 +187,5 @@ fn field(start: &[u8], value: Option<&str>, out: &mut Vec<u8>) {
     if let Some(value) = value {
         out.extend_from_slice(start);
         out.extend_from_slice(clean::text(value, |c| c != '|' && !c.is_control()).as_bytes());
-    }
-}
-
-fn priority(priority: Priority) -> &'static str {
-    match priority {
-        Priority::Normal => "normal",
-        Priority::Low => "low",
-    }
-}
-
-fn alert_type(alert_type: AlertType) -> &'static str {
-    match alert_type {
-        AlertType::Info => "info",
-        AlertType::Success => "success",
-        AlertType::Warning => "warning",
-        AlertType::Error => "error",
     }
 }

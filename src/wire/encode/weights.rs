@@ -1,5 +1,7 @@
 //! How values that were seen several times are written.
 
+use crate::vocabulary::name::names;
+
 /// How a distribution's values that were seen several times are written.
 ///
 /// | | lines | what servers make of it |
@@ -40,4 +42,11 @@ pub enum Weights {
     /// A counter `<name>.count`, and the gauges `<name>.min`, `.max`, `.avg`, `.p50`, `.p95` and `.p99`. Sets are not
     /// concerned.
     Summaries,
+}
+
+names! {
+    Weights, "weights":
+    Rates = "rates",
+    Repeats = "repeats",
+    Summaries = "summaries",
 }

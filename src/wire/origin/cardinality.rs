@@ -1,5 +1,7 @@
 //! How many tags an agent adds.
 
+use crate::vocabulary::name::names;
+
 /// How many of its own tags an agent adds to what it gets from a container (DogStatsD 1.6, Agent 7.64 and later).
 ///
 /// More tags mean more time series. Which tags belong to which level is documented by Datadog:
@@ -17,37 +19,10 @@ pub enum TagCardinality {
     High,
 }
 
-impl TagCardinality {
-    const ALL: [Self; 4] = [Self::None, Self::Low, Self::Orchestrator, Self::High];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Low => "low",
-            Self::Orchestrator => "orchestrator",
-            Self::High => "high",
-        }
-    }
-
-    /// From a variable's text, in capitals or not.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| "it must be none, low, orchestrator or high".to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_reads_back_from_its_name_in_capitals_or_not() {
-        for level in TagCardinality::ALL {
-            assert_eq!(TagCardinality::parse(level.as_str()), Ok(level));
-            assert_eq!(TagCardinality::parse(&level.as_str().to_uppercase()), Ok(level));
-        }
-        for unknown in ["", "potato", "low ", "lo", "not_set"] {
-            assert!(TagCardinality::parse(unknown).is_err(), "{unknown:?}");
-        }
-    }
+names! {
+    TagCardinality, "a cardinality":
+    None = "none",
+    Low = "low",
+    Orchestrator = "orchestrator",
+    High = "high",
 }

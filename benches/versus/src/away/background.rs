@@ -101,7 +101,7 @@ fn watch(client: &Client, hanging: usize) {
             if n < hanging {
                 hang();
             }
-            PoolStatus { in_use: Some(n as u64), ..PoolStatus::default() }
+            PoolStatus::new().in_use(n as u64)
         };
         client.watch_pool(&format!("watched-{n}"), status).detach();
     }
