@@ -3,11 +3,11 @@
 crate::tags! {
     /// How a request ended.
     pub(super) enum Ending: "outcome" {
-        /// With a response, all of which was read.
+        /// The whole response was sent.
         Ok,
-        /// With the server's own failure.
+        /// The server failed.
         Error,
-        /// Nobody waited for the end of it.
+        /// The caller did not wait for the end of the response.
         Cancelled,
     }
 }

@@ -1,4 +1,4 @@
-//! What is reported of the requests to one route.
+//! The metrics of one route.
 
 use super::ending::Ending;
 use crate::api::handle::Pattern;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const ROUTE: &str = "route";
 const ENDS: usize = Ending::ALL.len() * StatusClass::ALL.len();
-/// How requests usually end; a critical route has these from the start.
+/// The usual endings of requests. A critical route has these from the start.
 const USUAL: [(Ending, StatusClass); 7] = [
     (Ending::Ok, StatusClass::Success),
     (Ending::Ok, StatusClass::Redirection),
@@ -20,7 +20,7 @@ const USUAL: [(Ending, StatusClass); 7] = [
     (Ending::Cancelled, StatusClass::Success),
 ];
 
-/// What the metrics of all routes have in common.
+/// The settings that all routes' metrics share.
 #[derive(Debug)]
 pub(super) struct Patterns {
     pub(super) client: Client,
@@ -28,7 +28,7 @@ pub(super) struct Patterns {
     pub(super) duration: Pattern<Distribution>,
 }
 
-/// A route, and the ways in which its requests ended so far.
+/// A route, and the endings seen so far.
 #[derive(Debug)]
 pub(super) struct RouteMetrics {
     name: Box<str>,
@@ -58,7 +58,7 @@ impl RouteMetrics {
         Arc::new(route)
     }
 
-    /// Records the end of a request that is there since then.
+    /// Records the end of a request that arrived at `since`.
     pub(super) fn record(&self, ending: Ending, class: StatusClass, since: u64) {
         let now = self.patterns.client.shared().clock.now();
         let duration = Duration::from_nanos(now.saturating_sub(since));
@@ -72,14 +72,14 @@ impl RouteMetrics {
     #[cold]
     #[inline(never)]
     fn make<'a>(&self, end: &'a OnceLock<End>, ending: Ending, class: StatusClass) -> Option<&'a End> {
-        // Nobody waits for a value that a thread was about to set when another one forked.
+        // Keeps a fork from happening while the cell is being set: the child would wait for it forever.
         let _making = make_whole();
         if end.get().is_none() {
             let tags =
                 [(ROUTE, &*self.name), (Ending::KEY, ending.value()), (StatusClass::KEY, class.value())];
             let requests = self.patterns.requests.register(&tags);
             let duration = self.patterns.duration.register(&tags);
-            // It was empty, under the lock.
+            // The cell was empty, under the lock.
             let _ = end.set(End { requests, duration });
         }
         end.get()
