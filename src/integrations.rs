@@ -1,5 +1,4 @@
-//! Neighbours: a feature and a file each, which adapts the neighbour to what the rest of the crate offers everybody.
-//! Nothing outside this module names one of them.
+//! Adapters for other crates, one Cargo feature and one module each. The rest of the crate depends on none of them.
 
 #[cfg(feature = "cadence")]
 pub mod cadence;

@@ -1,4 +1,4 @@
-//! Who this process is among its peers.
+//! The task id: the bucket that tells this process from the other tasks of its service.
 
 mod claim;
 mod coverage;
@@ -31,22 +31,27 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-/// The variable that fixes the task id from outside.
+/// The environment variable that sets the task id.
 pub(crate) const TASK_ID_VARIABLE: &str = "TASKTAG_TASK_ID";
 
-/// The tag key that only the worker's global tags may carry, unless another one is set.
+/// The default tag key, which is reserved for the worker's global tags.
 pub(crate) const TASK_ID_KEY: &str = "task_id";
 
 const TAG_START: &[u8] = b"task_id:";
 const TEXT_LEN: usize = TAG_START.len() + TaskIdPool::MAX_WIDTH;
 
-/// The bucket that this process reports under: one of a small, fixed number, so that gauges of N copies of a
-/// service stay apart without a time series per pod or container.
+/// The bucket under which this process reports. There is a small, fixed number of buckets, so that gauges of N copies
+/// of a service stay apart without a time series per pod or container.
 ///
-/// Decided once a process, on first use, and constant from then on, unless it is leased in Redis: the value of `TASKTAG_TASK_ID` where that is
-/// set, else a bucket drawn uniformly from `1..=1000` with the operating system's generator, or what a
-/// [`TaskIdSource`] gave that was [chosen](Self::decide) before. The text is padded to the width of the pool's size.
-/// Ids are equal when number and pool are, wherever they came from.
+/// A process decides on its task id once, on first use. The id is constant from then on, unless it is leased. The
+/// sources are tried in this order:
+///
+/// 1. the value of `TASKTAG_TASK_ID`;
+/// 2. the [`TaskIdSource`] that was [chosen](Self::decide) before the first use;
+/// 3. a bucket drawn uniformly from `1..=1000` with the operating system's generator.
+///
+/// The text is padded to the width of the pool's size. Two ids are equal if their numbers and pools are, whatever their
+/// sources.
 ///
 /// ```
 /// use tasktag::TaskId;
@@ -64,38 +69,38 @@ pub struct TaskId {
     text: [u8; TEXT_LEN],
 }
 
-/// What this process decided, and the lease that it keeps until it ends.
+/// What this process decided, with the lease that it keeps until it ends.
 struct Decided {
     claim: Arc<TaskIdClaim>,
-    // `None` where the variable decided, which goes before whatever is asked for.
+    // `None` if the variable decided, which takes precedence over any source.
     source: Option<TaskIdSource>,
 }
 
-/// What a process decides once, and what a forked one begins with: the choices of its parent.
+/// The decision of a process. A forked child starts with the choices of its parent.
 #[derive(Default)]
 struct Decision {
     made: OnceCell<Decided>,
     source: Option<TaskIdSource>,
     pool: TaskIdPool,
-    // The id of the process that this one was forked from.
+    // The id of the process from which this one was forked.
     parents: Option<TaskId>,
-    // For where nothing can be decided, as while `TASKTAG_TASK_ID` is unusable. `made` stays empty then, so that a build
-    // still fails.
+    // Used if no id can be decided, for example because `TASKTAG_TASK_ID` is invalid. `made` stays empty then, so that
+    // building a client still fails.
     stand_in: OnceCell<TaskId>,
 }
 
 static CURRENT: LazyLock<PerProcess<Decision>> = LazyLock::new(|| PerProcess::new(Decision::default()));
 
-/// What is decided is the process's.
+/// Each process has its own decision.
 pub(crate) static AT_FORK: AtFork = AtFork { prepare, start_over, ..AtFork::NONE };
 
-/// Makes the place of what is decided, where it can't be made by halves: a forked child would wait for the rest.
+/// Initializes the decision while no fork can happen: a forked child would wait forever for a half-finished one.
 fn prepare() {
     let _whole = fork::make_whole();
     LazyLock::force(&CURRENT);
 }
 
-/// In a process that starts over: what was decided was decided for the parent, or the original. It chooses as that one did.
+/// Runs in a forked child or a restored snapshot. The parent's decision does not hold here, but its choices do.
 fn start_over(origin: Origin) {
     let parents = CURRENT.get();
     let mut own = Decision {
@@ -119,31 +124,31 @@ fn start_over(origin: Origin) {
 impl TaskId {
     /// This process's task id.
     ///
-    /// Never fails: while `TASKTAG_TASK_ID` holds an unusable value, or the operating system gives no random
-    /// numbers, this is a stand-in that stays the same for the process, and building a client is an error that says
-    /// so. [`try_current`](Self::try_current) tells the two apart.
+    /// This never fails. If `TASKTAG_TASK_ID` is invalid, or the operating system's generator fails, it returns a
+    /// stand-in that stays the same for the process, and building a client returns an error.
+    /// [`try_current`](Self::try_current) tells the two cases apart.
     #[must_use]
     pub fn current() -> Self {
         Self::try_current().unwrap_or_else(|_| Self::stand_in())
     }
 
-    /// The process's id, if it was decided.
+    /// The process's id, if it has been decided.
     #[cfg(any(feature = "cadence", feature = "metrics"))]
     pub(crate) fn decided() -> Option<Self> {
         CURRENT.get().made.get().map(|decided| decided.claim.known_task_id())
     }
 
-    /// The process's id where it can't have a proper one.
+    /// The stand-in for a process that can't have a proper id.
     pub(crate) fn stand_in() -> Self {
         let current = CURRENT.get();
         *current.stand_in.get_or_init(|| {
             let drawn = current.pool.draw_or_hash();
-            // Whoever asked for a source is told that this id is not what was asked for.
+            // A program that asked for a source can see that the id does not come from it.
             if current.source.is_some() { drawn.with_source(TaskIdSourceKind::Shared) } else { drawn }
         })
     }
 
-    /// Decides on a stand-in, in a forked child that can't have what its parent could.
+    /// Decides on a stand-in, in a forked child that can't have an id from its parent's source.
     pub(crate) fn claim_stand_in() -> Arc<TaskIdClaim> {
         let current = CURRENT.get();
         let decided = current.made.get_or_init(|| Decided {
@@ -153,25 +158,29 @@ impl TaskId {
         Arc::clone(&decided.claim)
     }
 
-    /// This process's task id, or why it has none.
+    /// This process's task id, or the reason why it has none.
     ///
     /// # Errors
     ///
-    /// When `TASKTAG_TASK_ID` is not a number in `1..=1000`, or when the operating system's generator fails.
+    /// Fails if `TASKTAG_TASK_ID` is not a number in `1..=1000`, or if the operating system's generator fails.
     pub fn try_current() -> Result<Self, ConfigError> {
         fork::check();
         Self::claim_current(None, None, &platform::from_process).map(|claim| claim.known_task_id())
     }
 
-    /// Decides where this process's task id comes from, and returns it; a lease is then held until the process ends. One
-    /// in Redis is not given back then, but expires.
-    /// [Installing](crate::ClientBuilder::install) a client that has a [source](crate::ClientBuilder::task_id_from) does
-    /// the same. `TASKTAG_TASK_ID` still goes first.
+    /// Sets the source of this process's task id, and returns the id. A lease is then held until the process ends; a
+    /// lease in Redis is not given back then, but expires. `TASKTAG_TASK_ID` takes precedence over the source.
+    ///
+    /// [Installing](crate::ClientBuilder::install) a client that has a [source](crate::ClientBuilder::task_id_from)
+    /// does the same.
     ///
     /// # Errors
     ///
-    /// When the process's id was decided before, from another source or another pool; when `TASKTAG_TASK_ID` is not a
-    /// number of the pool; and when there is no id to be had from the source.
+    /// Fails if
+    ///
+    /// - the process's id was already decided, from another source or another pool;
+    /// - `TASKTAG_TASK_ID` is not a number of the pool;
+    /// - the source has no id to give.
     pub fn decide(source: &TaskIdSource, pool: TaskIdPool) -> Result<Self, ConfigError> {
         fork::check();
         let claim = Self::claim_current(Some(source), Some(pool), &platform::from_process)?;
@@ -179,13 +188,13 @@ impl TaskId {
         Ok(claim.known_task_id())
     }
 
-    /// What the process decided, which it does now if it did not yet; an error if that was something else.
+    /// Returns what the process decided, or decides now. Fails if the earlier decision was another one.
     pub(crate) fn claim_current(
         source: Option<&TaskIdSource>,
         pool: Option<TaskIdPool>,
         variables: Variables<'_>,
     ) -> Result<Arc<TaskIdClaim>, ConfigError> {
-        // Whoever decides before there is a client may fork before there is one.
+        // A program that decides before it has a client may also fork before it has one.
         fork::expect_forks(&AT_FORK);
         let current = CURRENT.get();
         let decided = current.made.get_or_try_init(|| {
@@ -205,7 +214,7 @@ impl TaskId {
         Ok(Arc::clone(&decided.claim))
     }
 
-    /// The id that `TASKTAG_TASK_ID` fixes for this process, where it is set.
+    /// The id that `TASKTAG_TASK_ID` sets for this process, if it is set.
     pub(crate) fn from_variable(pool: TaskIdPool) -> Result<Option<Self>, ConfigError> {
         match std::env::var(TASK_ID_VARIABLE) {
             Err(VarError::NotPresent) => Ok(None),
@@ -216,7 +225,7 @@ impl TaskId {
     }
 
     fn new(number: u32, pool: TaskIdPool, source: TaskIdSourceKind) -> Self {
-        // The last digit first, and without a text on the heap: who asks for a leased id makes it anew.
+        // The last digit first, and without a heap allocation: each use of a leased id makes the id anew.
         let mut text = [0; TEXT_LEN];
         let (start, digits) = text.split_at_mut(TAG_START.len());
         start.copy_from_slice(TAG_START);
@@ -238,29 +247,29 @@ impl TaskId {
         self.number
     }
 
-    /// The pool that the bucket is one of.
+    /// The pool that the bucket belongs to.
     #[must_use]
     pub fn pool(self) -> TaskIdPool {
         self.pool
     }
 
-    /// Where the bucket came from, and so what it is worth.
+    /// The kind of source that the bucket came from, which determines how unique it is.
     #[must_use]
     pub fn source(self) -> TaskIdSourceKind {
         self.source
     }
 
-    /// The padded bucket: `0042`.
+    /// The padded bucket, for example `0042`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.tag().get(TAG_START.len()..).unwrap_or_default()
     }
 
-    /// The whole tag: `task_id:0042`.
+    /// The whole tag, for example `task_id:0042`.
     #[must_use]
     pub fn tag(&self) -> &str {
         let text = self.text.get(..TAG_START.len() + self.pool.width()).unwrap_or_default();
-        // Written from ASCII in `new`.
+        // `new` wrote ASCII.
         std::str::from_utf8(text).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! From a value to a packet at the agent.
+//! The way from a value to a packet at the agent.
 
 pub(crate) mod encode;
 pub(crate) mod origin;

@@ -1,4 +1,4 @@
-//! [cadence](https://docs.rs/cadence): its clients report through ours, and its call sites stay as they are.
+//! [cadence](https://docs.rs/cadence): its clients report through a tasktag client, and call sites stay as they are.
 //!
 //! ```
 //! use cadence::prelude::*;
@@ -12,30 +12,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`CadenceSink`] takes the place of cadence's own sinks: each line is read where it is emitted and recorded by its name, so that a
-//!   million updates are a hundred lines at a flush, nobody waits, and what is lost is counted. That is so of a
-//!   `QueuingMetricSink` too: around this one it only adds a thread, whose `flush` does not wait for what is in its queue.
-//! * [`TransportSink`] sends lines as they are, over our transports, and flushes in time.
+//! * [`CadenceSink`] replaces cadence's own sinks. It reads each line as it is emitted and records it under its name. A
+//!   million updates therefore become a hundred lines at a flush, no caller waits, and losses are counted. A
+//!   `QueuingMetricSink` around it only adds a thread, whose `flush` does not wait for what is in its queue.
+//! * [`TransportSink`] sends lines unchanged over tasktag's transports, and flushes on time.
 //! * [`TaskIdExt`] adds the task id to a client with other sinks.
 //!
-//! # Where the fit is not perfect
+//! # Differences from cadence
 //!
 //! | cadence | here |
 //! |---|---|
-//! | a meter (`m`) | a counter, as servers have it |
-//! | a sampling rate | weighs counters (to the nearest whole number) and values of distributions (by `1 / rate` without its fraction, as the Datadog Agent does); gauges and sets have none. One that is not above 0 and at most 1 makes the line unreadable |
-//! | a counter that is decremented | counted down, below 0 too: `statsd_exporter` drops such a line. With a time of its own, it is refused |
-//! | a time of its own | kept for gauges and counters; refused as `unsupported` for the rest, which the Agent would throw away |
-//! | a container id | left out: the client has found its own, or was told by [`container_id`](crate::ClientBuilder::container_id) |
-//! | one name under two kinds | a counter and a timing, a histogram or a distribution stand beside each other, as servers have it; of other kinds the first one stays, and the other is refused as `invalid` |
-//! | a tag `task_id` | left out, and counted in `refused_tags`, where it is the process's id: the client's is added, once. Another one is sent as `task_id_` |
-//! | NaN or infinity | makes a gauge [absent](crate::Gauge); refused as `invalid` for other kinds, and for a gauge with a time of its own |
-//! | a line that can't be read | refused as `invalid` |
-//! | a name with a `:` in it, as of a Rust path | the name is what stands before the last `:`, and is cleaned as every name is: `my_crate::worker` is `my_crate__worker`. A part that is a number is a value in timings, histograms and distributions, into one line of which cadence packs several |
-//! | tags with `,` or <code>&#124;</code> in them | cadence does not escape them. They are read as further tags, or the line is refused; no second metric comes of them |
-//! | a prefix | cadence's is part of the name. The client's is put before it, if it has one too |
+//! | a meter (`m`) | is a counter, as on servers |
+//! | a sampling rate | weights counters (rounded to the nearest whole number) and values of distributions (by `trunc(1 / rate)`, as the Datadog Agent does). Gauges and sets have none. A rate that is not above 0 and at most 1 makes the line unreadable |
+//! | a decremented counter | counts down, below 0 too; `statsd_exporter` drops a negative line. With an explicit timestamp, it is refused |
+//! | an explicit timestamp | is kept for gauges and counters. Other kinds are refused as `unsupported`, because the Agent would discard them |
+//! | a container id | is left out: the client detects its own, or takes it from [`container_id`](crate::ClientBuilder::container_id) |
+//! | one name with two kinds | a counter may share its name with a timing, histogram or distribution, as on servers. Of other kinds the first one is kept, and the second is refused as `invalid` |
+//! | a tag `task_id` | is left out and counted in `refused_tags` if it is the process's id, because the client adds its own, once. Any other one is sent as `task_id_` |
+//! | NaN or infinity | makes a gauge [absent](crate::Gauge). It is refused as `invalid` for other kinds, and for a gauge with an explicit timestamp |
+//! | a line that can't be read | is refused as `invalid` |
+//! | a name with a `:`, for example a Rust path | ends before the last `:`, and is cleaned like every name: `my_crate::worker` becomes `my_crate__worker`. In timings, histograms and distributions, a part that is a number is a value, because cadence packs several values into one line |
+//! | tags that contain `,` or <code>&#124;</code> | are not escaped by cadence. They are read as further tags, or the line is refused; they never make a second metric |
+//! | a prefix | cadence's is part of the name. The client's own prefix, if any, comes before it |
 //!
-//! The feature brings `cadence`, and nothing that is not there already. cadence's own MSRV is 1.70.
+//! The feature brings `cadence` and no other dependency. cadence's own MSRV is 1.70.
 
 mod desk;
 mod line;
@@ -58,23 +58,25 @@ use cadence::{MetricSink, SinkStats};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
 
-/// Tags of a line that are read in place; a line with more of them allocates.
+/// How many tags of a line are read without an allocation.
 const TAGS_IN_PLACE: usize = 16;
 
-/// The longest that [`CadenceSink::flush`](MetricSink::flush) takes by default.
+/// The default timeout of [`CadenceSink::flush`](MetricSink::flush).
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Records what a cadence client emits in a [`Client`]: aggregated by context, sent at the timed flush, with the global
-/// tags and the task id of the client.
+/// Records what a cadence client emits in a [`Client`]. Values are aggregated by context and sent at the next flush,
+/// with the client's global tags and task id.
 ///
-/// Cheap to clone; dropping a clone stops nothing. Nothing is allocated for a metric that is known, but by cadence, which
-/// formats a line for each. Only set members and values with a time of their own cross the client's
-/// [channel](crate::ClientBuilder::channel_capacity).
+/// The sink is cheap to clone, and dropping a clone stops nothing. A known metric allocates nothing, except in cadence
+/// itself, which formats a line for each value. Only members of sets and values with an explicit timestamp cross the
+/// client's [channel](crate::ClientBuilder::channel_capacity).
 ///
-/// `emit` never waits. It answers with the length of the line, or with an error that holds a [`Refused`] if the line was
-/// dropped there and then: it goes to cadence's error handler, or out of `try_send`. What is lost later is in
-/// [`Client::stats`], and `stats` shows the whole client's: its bytes and packets sent and dropped, each value that
-/// was dropped before it had a line as a packet.
+/// `emit` never waits. It returns the length of the line. If the line was dropped at once, it returns an error that
+/// holds a [`Refused`], which cadence passes to its error handler or returns from `try_send`. Later losses are counted
+/// in [`Client::stats`].
+///
+/// `stats` reports the bytes and packets that the whole client sent and dropped. Each value that was dropped before it
+/// became a line counts as a packet.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is reported until a client of cadence has the sink"]
 pub struct CadenceSink {
@@ -83,12 +85,12 @@ pub struct CadenceSink {
 }
 
 impl CadenceSink {
-    /// A sink over a client. The client's guard is what ends it.
+    /// Makes a sink over a client. The sink stops when the client's guard is dropped.
     pub fn new(client: &Client) -> Self {
         Self { client: client.clone(), flush_timeout: FLUSH_TIMEOUT }
     }
 
-    /// The longest that `StatsdClient::flush` waits until everything has left. Defaults to 1 s.
+    /// Sets how long `StatsdClient::flush` waits at most until everything is sent. Defaults to 1 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self
@@ -115,7 +117,7 @@ impl CadenceSink {
         self.record(&line, &tags)
     }
 
-    /// Records all values, and says of the last one that was dropped why it was.
+    /// Records all values. Returns why the last dropped value was dropped.
     fn record(&self, line: &Line<'_>, tags: &[(&str, &str)]) -> Option<DropReason> {
         let at = match line.seconds {
             None => None,
@@ -191,14 +193,14 @@ impl CadenceSink {
         self.client.shared().refuse(reason, values)
     }
 
-    /// Whether a tag says what the client says anyway, as one by [`TaskIdExt`] does. Another one is somebody else's.
+    /// Whether a tag repeats the client's own task id, as [`TaskIdExt`] does. Any other one belongs to somebody else.
     fn is_own_task_id(&self, (key, value): (&str, &str)) -> bool {
         let is = |id: TaskId| id.as_str() == value;
         key.eq_ignore_ascii_case(TASK_ID_KEY)
             && (is(self.client.task_id()) || TaskId::decided().is_some_and(is))
     }
 
-    /// Whether nothing that is recorded now will be sent. It is in the books all the same.
+    /// Whether values recorded now will no longer be sent. They are counted all the same.
     fn is_over(&self) -> bool {
         self.client.shared().post().channel.is_closed()
     }

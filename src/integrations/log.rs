@@ -1,5 +1,5 @@
-//! [log](https://docs.rs/log): a line when metrics start to be dropped, at most one a minute while that goes on, and one when
-//! it has ended. Nothing otherwise.
+//! [log](https://docs.rs/log): writes a line when metrics start to be dropped, at most one line a minute while the
+//! losses continue, and one line when they end. It writes nothing else.
 //!
 //! ```
 //! use tasktag::Client;
@@ -11,12 +11,15 @@
 //! # Ok::<(), tasktag::ConfigError>(())
 //! ```
 //!
-//! The thread `tasktag-probes` writes the line, and waits for the logger. A logger may count its lines in tasktag: losses of what it
-//! counts are told at most once a minute, like all. One that waits for [`Client::flush`](crate::Client::flush) is
-//! refused. A child that is forked while another thread is in the logger has a logger that may be locked for ever. That
-//! thread is left behind in it then, and metrics go on.
+//! The thread `tasktag-probes` writes the line and waits for the logger.
 //!
-//! Extra dependency: `log`, and nothing behind it.
+//! - A logger may record metrics with tasktag. If those metrics are dropped, the loss is reported at most once a
+//!   minute, like any other.
+//! - A logger that calls [`Client::flush`](crate::Client::flush) receives an error instead of waiting.
+//! - A process may fork while another thread is inside the logger. The logger may then be locked forever in the child.
+//!   In that case the child leaves the notice thread behind, and its metrics continue.
+//!
+//! Extra dependency: `log`, which has no dependencies of its own.
 
 use crate::callback::notice::{LossNotice, LossPhase};
 use log::Level;
@@ -24,8 +27,9 @@ use log::Level;
 /// The target of the lines.
 pub const TARGET: &str = "tasktag";
 
-/// Writes a notice to the log, for [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss): under the target
-/// `tasktag`, as [`Level::Info`] where losses have ended, as [`Level::Warn`] otherwise.
+/// Writes a notice to the log. Pass it to [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss).
+///
+/// The target is `tasktag`. The level is [`Level::Info`] when losses have ended, and [`Level::Warn`] otherwise.
 pub fn notice(notice: &LossNotice) {
     let level = if notice.phase == LossPhase::Ended { Level::Info } else { Level::Warn };
     log::log!(target: TARGET, level, "{notice}");

@@ -1,6 +1,7 @@
-//! The `metrics` facade: its macros report through our client, and the task id goes in front of any recorder.
+//! [metrics](https://docs.rs/metrics): its macros report through a tasktag client, or another recorder gets the task
+//! id.
 //!
-//! A program that is instrumented with [`metrics`] keeps its call sites and changes its set-up:
+//! A program that is instrumented with [`metrics`] keeps its call sites and changes only its set-up:
 //!
 //! ```
 //! use metrics::{counter, gauge, histogram};
@@ -21,75 +22,90 @@
 //! # } // The guard is dropped: the last values are sent.
 //! ```
 //!
-//! [`Recorder`] is the recorder; [`TaskIdLayer`] adds the task id where another one stays.
+//! [`Recorder`] is the recorder; [`TaskIdLayer`] adds the task id to any other recorder.
 //!
-//! # What becomes of what
+//! # How metrics are mapped
 //!
-//! * **Counters** are counters. [`absolute`](metrics::Counter::absolute) sends the growth since the last absolute value:
-//!   the first one is where it begins, and sends nothing, as it may stand for years before this process. One that
-//!   begins with the process is told so: `absolute(0)` first. A lower value is late, overtaken on its way by another
-//!   thread or task, and is left out. One below half of what the same thread set or saw before is a counter that started
-//!   again, and counts from 0; it takes a thread two values to tell. A value from before a restart that another thread sets
-//!   after it can't be told from growth, and counts as that: 1000, then 3, then a late 1001 count 998 too many.
-//! * **Gauges** are gauges: `set`, `increment` and `decrement` from 0, and [sent at every
-//!   flush](crate::Gauge#how-long-a-gauge-is-sent) as long as there is room. One that is set to NaN is absent until it is set again.
-//! * **Histograms** are distributions, or what [`histograms_as`](Recorder::histograms_as) says. Values are sent as they are,
-//!   and a `Duration` is recorded in seconds, by the facade, but for [times in milliseconds](#seconds-and-milliseconds).
-//! * **Descriptions** have no place in `StatsD` and go nowhere, and so do units but for those of time, and the target and
-//!   level of metadata.
-//! * **Labels** are tags. A label `task_id`, in any case, is sent as `task_id_`, as it is everywhere: the key is that of the
-//!   client's own tag, unless [`task_id_key`](crate::ClientBuilder::task_id_key) sets another.
-//! * **One name, one kind**, but that a counter and a histogram may have the same name, as servers allow. A counter under the
-//!   name of a gauge is refused, and its values are counted as [`Invalid`](crate::DropReason::Invalid). Not so in the facade,
-//!   where kinds are apart.
+//! * **Counters** are counters. [`absolute`](metrics::Counter::absolute) sends the growth since the last absolute
+//!   value. The first value is the starting point and sends nothing, because the count may be older than this process.
+//!   Call `absolute(0)` first if the counter starts with the process. A slightly lower value is treated as out of order
+//!   and ignored. If a thread twice reports less than half of the previous value, the source is assumed to have
+//!   restarted, and counting resumes from 0. A value from before a restart that another thread sets after it can't be
+//!   told from growth, and counts as that: 1000, then 3, then a late 1001 count 998 too many.
+//! * **Gauges** are gauges: `set`, and `increment` and `decrement` from 0. They are [sent at every
+//!   flush](crate::Gauge#how-long-a-gauge-is-sent) as long as there is room. Setting a gauge to NaN makes it absent
+//!   until it is set again.
+//! * **Histograms** are distributions by default; [`histograms_as`](Recorder::histograms_as) changes the kind. Values
+//!   are sent as recorded, except for [times in milliseconds](#seconds-and-milliseconds). The facade records a
+//!   `Duration` in seconds.
+//! * **Descriptions** are not sent, because `StatsD` has none. Units other than those of time, and the target and level
+//!   of the metadata, are ignored too.
+//! * **Labels** are tags. A label `task_id`, in any case, is sent as `task_id_`, as everywhere in this crate: the key
+//!   is reserved for the client's own tag, unless [`task_id_key`](crate::ClientBuilder::task_id_key) sets another key.
+//! * **One name has one kind**, except that a counter and a histogram may share a name, as servers allow. A counter
+//!   with the name of a gauge is refused, and its values are counted as [`Invalid`](crate::DropReason::Invalid). The
+//!   facade itself keeps names of different kinds apart.
 //!
 //! # Seconds and milliseconds
 //!
-//! The facade's histograms of times are in seconds by custom, and StatsD's `ms` is in milliseconds: `statsd_exporter`, Vector
-//! and collectd make seconds of it again. So where a histogram is written as `ms` to a StatsD server, and its unit is
-//! known, its values are written in milliseconds: 0.25 under `http_request_duration_seconds` is `250|ms`. The unit is known
+//! By convention, the facade's histograms of times are in seconds, and StatsD's `ms` is in milliseconds, which
+//! `statsd_exporter`, Vector and collectd convert back to seconds. Therefore values of a histogram whose unit is known
+//! are converted to milliseconds when they are written as `ms` to a StatsD server: 0.25 under
+//! `http_request_duration_seconds` becomes `250|ms`. The unit is determined as follows:
 //!
-//! 1. from the description, if that came before the histogram was first registered: seconds, milliseconds, microseconds
-//!    or nanoseconds. Another unit, as bytes, means that it is no time;
-//! 2. else from the name, if that ends in `_seconds`: seconds.
+//! 1. from the description, if it came before the histogram was first registered: seconds, milliseconds, microseconds
+//!    or nanoseconds. Any other unit, for example bytes, means that the histogram is not a time;
+//! 2. otherwise from the name: one that ends in `_seconds` is in seconds.
 //!
-//! Everything else is written as it was recorded: in [DogStatsD](crate::Dialect::DogStatsd), where `d`, `h` and `ms` are
-//! shown as they come; as `h`, with [`distributions_as`](crate::Agent::distributions_as); in
-//! [summaries](crate::Weights::Summaries), which are gauges; and with [`HistogramKind::Timing`], by which the program says
-//! that it records milliseconds. With several agents, each is written to in its own way.
-//! [`timings_by_unit`](Recorder::timings_by_unit) makes timings in milliseconds of times for every agent.
+//! In these cases values are written as they were recorded:
 //!
-//! # Limits, and what is forgotten
+//! - in [DogStatsD](crate::Dialect::DogStatsd), where `d`, `h` and `ms` are displayed unchanged;
+//! - as `h`, with [`distributions_as`](crate::Agent::distributions_as);
+//! - in [summaries](crate::Weights::Summaries), which are gauges;
+//! - with [`HistogramKind::Timing`], which declares that the program records milliseconds.
 //!
-//! The client's [limits](crate::ClientBuilder::context_limit) hold for labels too. Past them a metric's values are
-//! folded into one with the tag `tasktag_overflow:true`; each such call counts as a folded registration. What was folded
-//! can't be told apart: an absolute value there is refused and counted as [`ContextLimit`](crate::DropReason::ContextLimit).
+//! With several agents, each agent gets the form that its own settings ask for.
+//! [`timings_by_unit`](Recorder::timings_by_unit) sends times as timings in milliseconds to every agent.
 //!
-//! A macro registers at each call, and leaves no handle behind. What is registered is kept: for as long as somebody holds
-//! a handle of it, and from then on, if it is a counter or a histogram, until 150 flushes have passed without a call, as for
-//! calls by name. If there is no room for others, these two go after two flushes, but a counter that is set stays for the 150
-//! then too. A gauge stays as long as there is room. In a crowd the least recently called gauges leave first, whether the facade
-//! called them or not, as many as are needed; [`idle_gauges`](crate::ClientBuilder::idle_gauges) ends them earlier. The worker
-//! sees to it at every flush; there is no thread of its own.
+//! # Limits and eviction
 //!
-//! What is left of the forgotten is where they were: a gauge's level, from which `increment` and `decrement` go on, and the
-//! last absolute value of a counter. That is kept of as many of each as the client may have contexts, the latest ones,
-//! and of half as many for sure. Further back, a gauge goes on from 0, and a counter from its next absolute value.
+//! The client's [limits](crate::ClientBuilder::context_limit) apply to labels too. Beyond them, a metric's values are
+//! folded into one context with the tag `tasktag_overflow:true`, and each such call counts as a folded registration.
+//! Folded contexts can't be told apart, so an absolute value there is refused and counted as
+//! [`ContextLimit`](crate::DropReason::ContextLimit).
+//!
+//! A macro registers at each call and keeps no handle. The recorder keeps what was registered:
+//!
+//! - A metric with a handle is kept as long as the handle is held.
+//! - A counter or histogram without a handle is kept until 150 flushes have passed without a call, like a metric called
+//!   by name. If others need the room, it is removed after two flushes. A counter that was set by `absolute` stays for
+//!   the 150 flushes even then.
+//! - A gauge is kept as long as there is room. If others need the room, the least recently called gauges are removed
+//!   first, as many as necessary, whether or not the facade called them.
+//!   [`idle_gauges`](crate::ClientBuilder::idle_gauges) removes them earlier.
+//!
+//! The worker does this at every flush, without a further thread.
+//!
+//! The last value of an evicted gauge or counter is remembered: `increment` and `decrement` continue from the gauge's
+//! level, and `absolute` from the counter's last absolute value. Values are remembered for at most as many gauges and
+//! as many counters as the context limit, most recent first, and for at least half as many. Once forgotten, a gauge
+//! restarts from 0 and a counter from its next absolute value.
 //!
 //! # Cost
 //!
-//! A registered handle is one of ours behind one call through a pointer, which is about 20 instructions more: 41 instead
-//! of 22 for a counter. It takes no lock and allocates nothing. A macro finds what its thread registered lately, up to 256 of each kind, without a
-//! lock, and other known keys under a read lock; neither allocates (what the macro does to make a key of labels known at
-//! run time is its own). A key that has a label `task_id` or the same label twice is found under the lock always.
+//! A registered handle adds one call through a pointer to one of this crate's handles: a counter takes 41 instructions
+//! instead of 22. It takes no lock and allocates nothing. A macro finds what its thread registered recently, up to 256
+//! of each kind, without a lock, and other known keys under a read lock. Neither allocates, although the macro itself
+//! may, to build a key from labels known only at run time. A key with a label `task_id`, or with the same label twice,
+//! is always found under the lock.
 //!
 //! # Forks
 //!
-//! Handles and macros work in a forked child as [everything else](crate#forks) does. Absolute values go on from those of the
-//! parent.
+//! Handles and macros work in a forked child as [everything else](crate#forks) does. Absolute values continue from
+//! those of the parent.
 //!
-//! Feature `metrics`; extra dependency: `metrics` 0.24.6 or later (some before took different labels for the same), which brings
-//! `rapidhash`.
+//! Feature `metrics`; extra dependencies: `metrics` 0.24.6 or later, because some earlier versions confused different
+//! labels, and `rapidhash`.
 
 mod absolute;
 mod bridge;
@@ -111,16 +127,16 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, U
 use std::fmt;
 use std::sync::Arc;
 
-/// What the facade's histograms are sent as.
+/// The kind that the facade's histograms are sent as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HistogramKind {
     /// [Distributions](crate::Kind::Distribution): quantiles over all tasks. The default.
     #[default]
     Distribution,
-    /// [Histograms](crate::Kind::Histogram): quantiles of each agent.
+    /// [Histograms](crate::Kind::Histogram): quantiles per agent.
     Histogram,
-    /// [Timings](crate::Kind::Timing): for programs that record milliseconds. Nothing is converted.
+    /// [Timings](crate::Kind::Timing), for programs that record milliseconds. Nothing is converted.
     Timing,
 }
 
@@ -131,9 +147,9 @@ names! {
     Timing = "timing",
 }
 
-/// A recorder that reports through a [`Client`]. Clones share what they keep, and nothing happens when one is dropped.
+/// A recorder that reports through a [`Client`]. Clones share one state, and dropping a clone has no effect.
 ///
-/// See the [module](self) for what becomes of what.
+/// The [module](self) describes how metrics are mapped.
 ///
 /// ```
 /// use metrics::{gauge, with_local_recorder};
@@ -152,23 +168,24 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder that reports through a client.
+    /// Makes a recorder that reports through a client.
     pub fn new(client: &Client) -> Self {
         Self { bridge: Bridge::new(client, Settings::default()) }
     }
 
-    /// What histograms are sent as. Defaults to [`HistogramKind::Distribution`]. Makes another recorder: call it before the
-    /// first metric is registered.
+    /// Sets the kind that histograms are sent as. Defaults to [`HistogramKind::Distribution`].
+    ///
+    /// This makes a new recorder: call it before the first metric is registered.
     pub fn histograms_as(self, kind: HistogramKind) -> Self {
         self.with(Settings { histograms: kind, ..self.bridge.settings() })
     }
 
-    /// Sends histograms whose [unit of time is known](self#seconds-and-milliseconds) as timings, in milliseconds, in every
-    /// dialect: what was recorded in [`Unit::Seconds`], as every `Duration` is, a thousand times as much, and so on for the
-    /// others. Off by default.
+    /// Sends histograms whose [unit of time is known](self#seconds-and-milliseconds) as timings in milliseconds, in
+    /// every dialect. Values in [`Unit::Seconds`], which every `Duration` is recorded in, are multiplied by 1000, and
+    /// other units accordingly. Off by default.
     ///
-    /// A histogram has to be described before it is registered first, unless its name ends in `_seconds`. Makes another recorder, as
-    /// [`histograms_as`](Self::histograms_as).
+    /// Describe a histogram before it is first registered, unless its name ends in `_seconds`. This makes a new
+    /// recorder, as [`histograms_as`](Self::histograms_as) does.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {
@@ -198,17 +215,17 @@ impl Recorder {
         Self { bridge: Bridge::new(&self.bridge.client, settings) }
     }
 
-    /// Makes it the recorder of the whole process, for good.
+    /// Installs this recorder for the whole process, permanently.
     ///
     /// # Errors
     ///
-    /// When the process has one already, ours or another.
+    /// Fails if the process already has a recorder, from this crate or another.
     pub fn install(self) -> Result<(), InstallError> {
         metrics::set_global_recorder(self).map_err(|_| InstallError)
     }
 }
 
-/// The process has a recorder already: it can have one, for good.
+/// The process already has a recorder. It can have only one, permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstallError;

@@ -1,4 +1,5 @@
-//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd): its recorder with the task id, and over our client.
+//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd): adds the task id to its recorder, and sends
+//! through a tasktag client.
 //!
 //! ```
 //! use metrics_exporter_statsd::StatsdBuilder;
@@ -12,21 +13,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is the first of two steps: call sites and the recorder stay, and what the recorder sends is aggregated, flushed in time
-//! and counted. What the recorder itself throws away does not come so far: `increment` and `decrement` of a gauge and `absolute`
-//! of a counter. The second step is the feature `metrics`, whose recorder has them and costs a call site less.
+//! This is the first of two migration steps. Call sites and the recorder stay, and what the recorder sends is
+//! aggregated, flushed on time and counted. The recorder itself discards `increment` and `decrement` of a gauge and
+//! `absolute` of a counter. The second step is the feature `metrics`, whose recorder supports them and costs less at
+//! each call site.
 //!
-//! What is set goes with the second step, so that dashboards find what they found before:
+//! The second step moves these settings, so that dashboards keep working:
 //!
 //! | metrics-exporter-statsd | with [`metrics::Recorder`](https://docs.rs/tasktag/latest/tasktag/integrations/metrics/struct.Recorder.html) |
 //! |---|---|
-//! | `.build(Some("shop"))` | [`ClientBuilder::prefix`](crate::ClientBuilder::prefix), of the client |
-//! | `.with_default_tag(key, value)` | [`ClientBuilder::tag`](crate::ClientBuilder::tag), of the client |
-//! | histograms are `h`, unless `.histogram_is_distribution()` | they are `d`, unless `.histograms_as(HistogramKind::Histogram)` |
-//! | `.histogram_is_timer()`: seconds are sent as milliseconds | `.timings_by_unit()`, for those that are described in seconds or whose name ends in `_seconds`; `HistogramKind::Timing` converts nothing |
-//! | a label `histogram` says which of them one is | it is a tag like any other, and arrives: take it out |
+//! | `.build(Some("shop"))` | [`ClientBuilder::prefix`](crate::ClientBuilder::prefix), on the client |
+//! | `.with_default_tag(key, value)` | [`ClientBuilder::tag`](crate::ClientBuilder::tag), on the client |
+//! | histograms are `h`, unless `.histogram_is_distribution()` | histograms are `d`, unless `.histograms_as(HistogramKind::Histogram)` |
+//! | `.histogram_is_timer()` sends seconds as milliseconds | `.timings_by_unit()` does so for histograms that are described in seconds or whose name ends in `_seconds`; `HistogramKind::Timing` converts nothing |
+//! | a label `histogram` selects the kind | the label is an ordinary tag and is sent: remove it |
 //!
-//! How lines become our metrics is said at [`cadence`](super::cadence). The feature brings `metrics-exporter-statsd` with
+//! [`cadence`](super::cadence) describes how lines become metrics. The feature brings `metrics-exporter-statsd`,
 //! `cadence`, `metrics` and `thiserror`.
 
 use super::cadence::CadenceSink;
@@ -34,14 +36,15 @@ use crate::api::client::Client;
 use crate::task_id::{TASK_ID_KEY, TaskId};
 use metrics_exporter_statsd::StatsdBuilder;
 
-/// Adds the task id to what metrics-exporter-statsd sends: each of the two methods does, and both together add it once.
+/// Adds the task id to what metrics-exporter-statsd sends. Either method does so; both together add it once.
 pub trait StatsdBuilderExt: Sized {
-    /// Adds the tag `task_id:0042`, with the [process's id](TaskId::current), for a recorder that keeps its own sink. To be called once.
+    /// Adds the tag `task_id:0042`, with the [process's id](TaskId::current), to a recorder that keeps its own sink.
+    /// Call it once.
     #[must_use]
     fn with_task_id(self) -> Self;
 
-    /// Has the recorder report through a client: a [`CadenceSink`] goes under it. The client adds its task id, and no host,
-    /// port, queue or buffer of the builder is used any more.
+    /// Makes the recorder report through a client, by a [`CadenceSink`]. The client adds its task id. The builder's
+    /// host, port, queue and buffer are no longer used.
     #[must_use]
     fn with_client(self, client: &Client) -> Self;
 }

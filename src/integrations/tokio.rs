@@ -1,4 +1,4 @@
-//! [tokio](https://docs.rs/tokio): runtimes, channels and semaphores, watched.
+//! [tokio](https://docs.rs/tokio): watches runtimes, channels and semaphores.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -18,31 +18,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The client asks at every collection, four times a second by default, and never waits for the answer. None of
-//! the three is kept alive by being watched: a watch ends by itself once its runtime is shut down, or its channel or
-//! semaphore is closed or dropped.
+//! The client reads them at every collection, four times a second by default, and never waits. A watch keeps none of
+//! the three alive. It ends by itself once the runtime is shut down, or the channel or semaphore is closed or dropped.
 //!
 //! # Runtimes
 //!
-//! [`RuntimeBuilder`] says which metrics there are. All of it is there without `--cfg tokio_unstable`, with or without
-//! tokio's timers. What is not: a worker's own queue, the blocking pool's, and how long polls take. Where a target has no
+//! [`RuntimeBuilder`] lists the metrics. They need neither `--cfg tokio_unstable` nor tokio's timers. Three things are
+//! not available: a worker's local queue, the blocking pool's queue, and the duration of polls. On targets without
 //! 64-bit atomics tokio counts nothing, and runtimes can't be watched.
 //!
-//! **Busy** is the runtime's own count of the time in which its workers did not wait for work: wall time, so that a task
-//! that blocks its worker is busy, and one that awaits is not. A service whose tasks all wait for a connection of a full
+//! **Busy time** is the runtime's own count of the wall time in which its workers did not wait for work. A task that
+//! blocks its worker is busy; one that awaits is not. A service whose tasks all wait for a connection from an exhausted
 //! pool is idle in this sense: watch the pool too.
 //!
-//! The runtime counts such time when a worker parks, and every 61 polls in between (`event_interval`). That a worker of a
-//! multi-thread runtime does not park is seen meanwhile, and it is taken to be busy, so that a worker in one long poll
-//! shows as that at once. How much of the collection in which it began is learned when it ends, and reported then: the
-//! sum over time is right, its place is off by a collection at most. In a current-thread runtime a long poll looks like
-//! one that nobody drives (no `block_on`): the ratio is absent until it is known, and covers the whole of that time then.
+//! The runtime updates the count when a worker parks, and every 61 polls in between (`event_interval`). A worker of a
+//! multi-thread runtime that has not parked is taken to be busy, so a single long poll shows at once. Busy time of the
+//! collection in which a long poll began is reported once the poll ends. The total is exact; individual samples may be
+//! shifted by up to one collection. In a current-thread runtime, a long poll can't be told from a runtime that nobody
+//! drives (no `block_on`). There the ratio is absent until the poll ends, and then covers the whole of that time.
 //!
-//! **The scheduling delay** is what a task that comes from outside the runtime waits for its first poll, through the
-//! runtime's global queue. The client's worker spawns one that does nothing else, one at a time. As long as it was not
-//! polled, its age so far is the delay: a runtime that stands still, or that nobody drives, shows as a delay that grows.
-//! It wakes a worker at every collection: on a runtime with nothing to do these are the parks that are seen. A task
-//! that is woken on a worker, by a timer or a socket, goes through that worker's own queue and may wait less.
+//! **The scheduling delay** is how long a task spawned from outside the runtime waits for its first poll, through the
+//! runtime's global queue. The client's worker spawns one empty task at a time to measure it. Until the task is polled,
+//! its age so far is reported, so a runtime that is stuck or not driven shows a growing delay. The task wakes a worker
+//! at every collection; on an idle runtime, these wake-ups are the parks that are counted. A task that is woken on a
+//! worker, by a timer or a socket, goes through that worker's local queue and may wait less.
 //!
 //! Extra dependency: `tokio` with `rt` and `sync`.
 
@@ -68,24 +67,24 @@ trait Sealed {}
 
 impl Sealed for Client {}
 
-/// What of tokio a [`Client`] can watch.
+/// Adds methods to [`Client`] that watch tokio's runtimes, channels and semaphores.
 #[allow(private_bounds, reason = "it is the client's, and more may be added to it")]
 pub trait WatchTokio: Sealed {
-    /// Watches a runtime under the default names: see [`RuntimeBuilder`].
+    /// Watches a runtime with the default settings: see [`RuntimeBuilder`].
     #[cfg(target_has_atomic = "64")]
     fn watch_runtime(&self, name: &str, runtime: &Handle) -> Watch {
         self.runtime(name).watch(runtime)
     }
 
-    /// A runtime that is about to be watched.
+    /// Starts a builder that watches a runtime.
     #[cfg(target_has_atomic = "64")]
     fn runtime(&self, name: &str) -> RuntimeBuilder<'_>;
 
-    /// Watches a bounded channel as a queue: see [`QueueStatus`]. For a prefix and tags of its own, give
-    /// [`channel_status`] to [`Client::queue`].
+    /// Watches a bounded channel as a queue: see [`QueueStatus`]. To set a prefix or tags, pass [`channel_status`] to
+    /// [`Client::queue`].
     fn watch_channel<T: Send + 'static>(&self, name: &str, sender: &mpsc::Sender<T>) -> Watch;
 
-    /// Watches a semaphore of so many permits as a pool: see [`PoolStatus`]. For a prefix and tags of its own, give
+    /// Watches a semaphore of `permits` permits as a pool: see [`PoolStatus`]. To set a prefix or tags, pass
     /// [`semaphore_status`] to [`Client::pool`].
     fn watch_semaphore(&self, name: &str, semaphore: &Arc<Semaphore>, permits: usize) -> Watch;
 }
@@ -105,8 +104,8 @@ impl WatchTokio for Client {
     }
 }
 
-/// Tells the depth and the capacity of a bounded channel, and `None` once it is closed or its last sender is dropped.
-/// Places that are reserved count as items.
+/// Returns a probe that reports the depth and the capacity of a bounded channel, and `None` once the channel is closed
+/// or its last sender is dropped. Reserved slots count as items.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -127,8 +126,10 @@ pub fn channel_status<T>(sender: &mpsc::Sender<T>) -> impl FnMut() -> Option<Que
     }
 }
 
-/// Tells how many of a semaphore's permits are in use, and `None` once it is closed or dropped. `permits` is what it was
-/// made with: a semaphore does not know. Permits that were forgotten stay in use.
+/// Returns a probe that reports how many of a semaphore's permits are in use, and `None` once it is closed or dropped.
+///
+/// `permits` is the number with which the semaphore was created, which it does not record. Forgotten permits count as
+/// in use.
 pub fn semaphore_status(
     semaphore: &Arc<Semaphore>,
     permits: usize,

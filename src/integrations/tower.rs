@@ -1,4 +1,5 @@
-//! [tower](https://docs.rs/tower): a layer that measures HTTP services, of axum, tonic, hyper or one's own.
+//! [tower](https://docs.rs/tower): a layer that measures HTTP services, for axum, tonic, hyper and any other tower
+//! stack.
 //!
 //! ```no_run
 //! use axum::{Router, extract::MatchedPath, routing::get};
@@ -18,88 +19,93 @@
 //!
 //! # What is reported
 //!
-//! | metric | kind | tags | what |
+//! | metric | kind | tags | meaning |
 //! |---|---|---|---|
-//! | `http.in_flight.in_use` | gauge | | requests at work, at the flush |
-//! | `http.in_flight.in_use.max` | gauge | | the most at once since the last flush |
-//! | `http.in_flight.utilization` | gauge | | the share of the [capacity](HttpLayer::capacity) in use over time, where there is one |
-//! | `http.requests` | counter | `route`, `outcome`, `status_class` | requests that are over |
-//! | `http.request.duration` | timing, ms | `route`, `outcome`, `status_class` | from the call of the service to the end of the response |
-//! | `http.request.wait` | timing, ms | | from the edge to the call of the service, where a header tells |
-//! | `http.request.wait.refused` | counter | `reason` | stamps that are not to be believed, at most one a request |
+//! | `http.in_flight.in_use` | gauge | | requests in flight at the flush |
+//! | `http.in_flight.in_use.max` | gauge | | the most requests in flight at once since the last flush |
+//! | `http.in_flight.utilization` | gauge | | the share of the [capacity](HttpLayer::capacity) in use, averaged over time; absent without a capacity |
+//! | `http.requests` | counter | `route`, `outcome`, `status_class` | completed requests |
+//! | `http.request.duration` | timing, ms | `route`, `outcome`, `status_class` | time from the call of the service to the end of the response |
+//! | `http.request.wait` | timing, ms | | time from the edge to the call of the service, if a header gives it |
+//! | `http.request.wait.refused` | counter | `reason` | rejected timestamps, at most one a request |
 //!
-//! [`prefix`](HttpLayer::prefix) puts another word in the place of `http`, and [`tag`](HttpLayer::tag) adds a tag to all.
+//! [`prefix`](HttpLayer::prefix) replaces `http`, and [`tag`](HttpLayer::tag) adds a tag to every metric.
 //!
-//! A request is in flight until its response's body is at its end, or dropped; a service's future that is dropped, that
-//! fails or that panics gives its place back at once. It is counted when it is over, once:
+//! A request is in flight until its response body has ended or is dropped. If the service's future is dropped, fails or
+//! panics, the request ends at once. Each request is counted once, when it ends:
 //!
-//! | `outcome` | |
+//! | `outcome` | when |
 //! |---|---|
-//! | `ok` | the response is out, with a status below 500 |
-//! | `error` | a status of 500 or more, whoever read its body, an error of the service or of the body, a panic |
-//! | `cancelled` | nobody waited: dropped before there was a response (`status_class:other`) or within its body (any other) |
+//! | `ok` | the whole response was sent, with a status below 500 |
+//! | `error` | the status was 500 or above (whether or not the body was read), the service or the body failed, or the code panicked |
+//! | `cancelled` | the request was dropped before there was a response (`status_class:other`) or during its body (any other class) |
 //!
-//! A stream that ends when the client goes away is `cancelled`, and its duration is how long it was watched. An upgraded
-//! connection, as a WebSocket, is over with its `101`.
+//! A stream that ends because the client disconnects is `cancelled`, and its duration is how long it was read. An
+//! upgraded connection, for example a WebSocket, ends with its `101` response.
 //!
 //! # Routes
 //!
-//! [`HttpLayer::route`] says which route a request is for, of which [50](DEFAULT_ROUTES) are told apart unless
-//! [`routes`](HttpLayer::routes) says otherwise: who comes first keeps a place, the others are `other`, and counted in
-//! [`Stats::folded_values`](crate::Stats::folded_values). [`critical`](HttpLayer::critical) ones are never folded.
-//! A router's patterns are best. Raw paths do no harm but that scanners take the places: that is what the limit is for.
+//! [`HttpLayer::route`] names the route of a request. By default the first [50](DEFAULT_ROUTES) routes are reported
+//! separately; [`routes`](HttpLayer::routes) changes the number. All later routes are reported as `other`, and counted
+//! in [`Stats::folded_values`](crate::Stats::folded_values). [`critical`](HttpLayer::critical) routes are never folded.
+//! A router's patterns make the best routes. Raw paths are safe, because the number of routes is limited, but scanners
+//! can use the limit up.
 //!
-//! axum knows a `MatchedPath` where the layer is given to [`Router::layer`] or [`Router::route_layer`], which puts it
-//! between the router and each of its routes. Wrapped around the whole router it sees none, and reports `unmatched`, as it
-//! does what no route matched. What a tag can't hold is `_` on the wire: `route:/carts/_id_`.
+//! axum sets a `MatchedPath` if the layer is passed to [`Router::layer`] or [`Router::route_layer`], which puts the
+//! layer between the router and each of its routes. A layer around the whole router sees no `MatchedPath` and reports
+//! `unmatched`. A request that matches no route is reported as `unmatched` too. Characters that a tag can't hold become
+//! `_` on the wire: `route:/carts/_id_`.
 //!
 //! # Waiting
 //!
-//! A proxy in front says when it took a request in, and what passed since then is the time that it waited for a free
-//! worker: the first sign of too few tasks. `X-Request-Start` and `X-Queue-Start` are read as seconds, milliseconds,
-//! microseconds or nanoseconds since 1970, told apart by their magnitude, with or without a fraction and `t=`, in lists
-//! and repeated headers up to 8 of them.
+//! A proxy in front of the service can stamp each request with the time at which it arrived. The time since then is how
+//! long the request waited for a free worker: the first sign of too few tasks. The layer reads `X-Request-Start` and
+//! `X-Queue-Start`. A timestamp is in seconds, milliseconds, microseconds or nanoseconds since 1970; the layer tells
+//! the units apart by magnitude. It may have a fraction and the prefix `t=`. Lists and repeated headers are read, up to
+//! 8 timestamps a request.
 //!
-//! - The earliest that is to be believed counts, as each proxy on the way sees only what came after it.
-//! - `X-Amzn-Trace-Id` is read where no other stamp is to be believed: `Self` before `Root`, which may be of another request
-//!   that this one is a part of.
-//! - A stamp in whole seconds counts from the end of its second, so that no wait is reported that may not have been.
-//! - A stamp up to 1 s ahead counts as now, as clocks differ. One that is further ahead is refused as `future`, one that is
-//!   older than an hour as `too_old`, and what is no number as `malformed`; a wait of more than 5 minutes counts as 5.
+//! - The earliest plausible timestamp counts, because each proxy sees only the time after it.
+//! - `X-Amzn-Trace-Id` is read if no other timestamp is plausible. `Self` takes precedence over `Root`, which may
+//!   belong to another request that this one is part of.
+//! - A timestamp in whole seconds counts from the end of its second, so that the reported wait is never too long.
+//! - A timestamp up to 1 s ahead counts as now, because clocks differ. One further ahead is refused as `future`, one
+//!   older than an hour as `too_old`, and one that is not a number as `malformed`.
+//! - A wait of more than 5 minutes counts as 5 minutes.
 //!
-//! Refusals are counted in the metric alone, and not in [`Client::stats`](crate::Client::stats): whoever can send a
-//! request could write into the books otherwise. The same goes for the waits: only where the edge overwrites these headers
-//! are they true, and [`wait(false)`](HttpLayer::wait) leaves them alone. The time of day is the
-//! system's, so that a host whose clock is off reports waits that are off.
+//! Refusals are counted in `http.request.wait.refused` alone, and not in [`Client::stats`](crate::Client::stats):
+//! otherwise anybody who can send a request could change the statistics. The waits themselves are only trustworthy if
+//! the edge overwrites these headers; otherwise turn them off with [`wait(false)`](HttpLayer::wait). The time of day
+//! comes from the system clock, so a host whose clock is off reports waits that are off.
 //!
 //! # tonic
 //!
-//! tonic's server takes any layer. The route is the path, `/package.Service/Method`, as a server has only so many; what
-//! clients make up beyond them is folded.
+//! tonic's server accepts any layer. Use the path, `/package.Service/Method`, as the route: a server has a fixed number
+//! of them, and other paths that clients make up are folded.
 //!
 //! ```text
 //! let layer = HttpLayer::new(&client).route(|request| Some(request.uri().path()));
 //! Server::builder().layer(layer).add_service(GreeterServer::new(greeter)).serve(address).await?;
 //! ```
 //!
-//! HTTP's status is 200 whatever becomes of a call. Where the response's headers or trailers have a `grpc-status`, its class
-//! is that of the HTTP status which stands for it: `4xx` for what the caller did (and for codes like "not found"), `5xx`
-//! and thus `outcome:error` for unknown, deadline exceeded, unimplemented, internal, unavailable and data loss.
+//! A gRPC response has HTTP status 200 even if the call failed. If the response's headers or trailers have a
+//! `grpc-status`, `status_class` is the class of the corresponding HTTP status. It is `4xx` for the caller's errors and
+//! for codes like "not found". It is `5xx`, with `outcome:error`, for unknown, deadline exceeded, unimplemented,
+//! internal, unavailable and data loss.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! A request on a route that has a place takes no lock and allocates nothing. A route's first request that ends in a new
-//! way registers two metrics, the timing with 64 KiB. A request that is folded takes no lock either.
+//! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way
+//! registers two metrics; the timing takes 64 KiB. A folded request takes no lock either.
 //!
-//! # Where the fit is imperfect
+//! # Limitations
 //!
-//! - What a service spends in `poll_ready`, as behind a limit of concurrency, is before the call: it is part of the wait
-//!   and not of the duration. The layer belongs outside of those that queue in `call`.
-//! - A body that a layer outside drops unread, as for a cached response, looks like a client that went away.
-//! - Two layers with the same prefix and tags add up, but each has a limit of routes of its own.
+//! - Time that a service spends in `poll_ready`, for example behind a concurrency limit, is before the call: it is part
+//!   of the wait and not of the duration. Put this layer outside layers that queue in `call`.
+//! - A body that an outer layer drops unread, for example for a cached response, looks like a client that disconnected.
+//! - Two layers with the same prefix and tags add up, but each has its own limit of routes.
 //!
-//! Extra dependencies: `http`, `http-body`, `bytes`, `pin-project-lite`, `tower-layer` and `tower-service`, all of which
-//! axum, tonic and hyper's users have anyway.
+//! Extra dependencies: `http`, `http-body`, `bytes`, `pin-project-lite`, `tower-layer` and `tower-service`, all of
+//! which users of axum, tonic and hyper already have.
 //!
 //! [`Router::layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.layer
 //! [`Router::route_layer`]: https://docs.rs/axum/0.8/axum/struct.Router.html#method.route_layer

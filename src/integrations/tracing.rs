@@ -1,5 +1,5 @@
-//! [tracing](https://docs.rs/tracing): an event when metrics start to be dropped, at most one a minute while that goes on,
-//! and one when it has ended. Nothing otherwise.
+//! [tracing](https://docs.rs/tracing): emits an event when metrics start to be dropped, at most one event a minute
+//! while the losses continue, and one event when they end. It emits nothing else.
 //!
 //! ```
 //! use tasktag::Client;
@@ -11,22 +11,25 @@
 //! # Ok::<(), tasktag::ConfigError>(())
 //! ```
 //!
-//! | field | what |
+//! | field | meaning |
 //! |---|---|
 //! | `phase` | `started`, `ongoing`, `ended`, `at_shutdown` or `probe_late` |
-//! | `agent` | 0 for the main agent, then those of `also` |
-//! | `lasted_seconds` | between the first loss that was found and the latest, whole seconds |
-//! | `values`, `lines`, `packets`, `bytes` | what was dropped since the start, for whatever reason |
-//! | `channel_full`, `transport` … | values that were dropped for each reason for which there were any, or lines of the client's own |
-//! | `error` | the agent's address and why it was not reached, as in [`Stats::last_error`](crate::Stats::last_error) |
+//! | `agent` | 0 for the main agent, 1 and up for those added by `also` |
+//! | `lasted_seconds` | time from the first loss found to the latest, in whole seconds |
+//! | `values`, `lines`, `packets`, `bytes` | everything dropped since the losses started, for any reason |
+//! | `channel_full`, `transport` … | values dropped for that reason; present if the reason has any losses, including lines of the client's own telemetry |
+//! | `error` | the agent's address and the error that made it unreachable, as in [`Stats::last_error`](crate::Stats::last_error) |
 //!
-//! The thread `tasktag-probes` is where it happens, in no span of the program's. It waits for the subscriber, which should be
-//! the process's: one that is set for a thread of the program is not seen there. A subscriber may count its events in
-//! tasktag: losses of what it counts are told at most once a minute, like all. One that waits for
-//! [`Client::flush`](crate::Client::flush) is refused. A child that is forked while another thread is in the subscriber
-//! has one that may be locked for ever. That thread is left behind in it then, and metrics go on.
+//! The thread `tasktag-probes` emits the event, outside all spans of the program, and waits for the subscriber.
 //!
-//! Extra dependencies: `tracing` without its macros for attributes, with `tracing-core` and `pin-project-lite`.
+//! - Use the process's global subscriber. One that is set for a single thread of the program does not see these events.
+//! - A subscriber may record metrics with tasktag. If those metrics are dropped, the loss is reported at most once a
+//!   minute, like any other.
+//! - A subscriber that calls [`Client::flush`](crate::Client::flush) receives an error instead of waiting.
+//! - A process may fork while another thread is inside the subscriber. The subscriber may then be locked forever in the
+//!   child. In that case the child leaves the notice thread behind, and its metrics continue.
+//!
+//! Extra dependencies: `tracing` without its attribute macros, `tracing-core` and `pin-project-lite`.
 
 use crate::callback::notice::{LossNotice, LossPhase};
 use crate::ledger::DropReason;
@@ -34,7 +37,7 @@ use crate::ledger::DropReason;
 /// The target of the events.
 pub const TARGET: &str = "tasktag";
 
-/// An event whose level is known where it stands, as tracing wants it.
+/// Emits an event at a level that is known at compile time, as tracing requires.
 macro_rules! event {
     ($level:ident, $notice:expr) => {{
         let (notice, total) = ($notice, $notice.dropped_total());
@@ -65,8 +68,10 @@ macro_rules! event {
     }};
 }
 
-/// Makes an event of a notice, for [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss): under the target
-/// `tasktag`, of the level INFO where losses have ended, WARN otherwise. Its message is the notice in one line.
+/// Emits a notice as an event. Pass it to [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss).
+///
+/// The target is `tasktag`. The level is INFO when losses have ended, and WARN otherwise. The message is the notice in
+/// one line.
 pub fn notice(notice: &LossNotice) {
     if notice.phase == LossPhase::Ended {
         event!(INFO, notice);
@@ -75,7 +80,7 @@ pub fn notice(notice: &LossNotice) {
     }
 }
 
-/// The values of a reason, if it has any part in the losses.
+/// The values dropped for a reason, if the reason contributed to the losses.
 fn lost(notice: &LossNotice, reason: DropReason) -> Option<u64> {
     notice.losses().find(|(of, _)| *of == reason).map(|(_, tally)| tally.values)
 }

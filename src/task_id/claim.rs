@@ -1,4 +1,4 @@
-//! A task id together with what keeps it for this process.
+//! A task id together with the lease that keeps it.
 
 use super::identity::Identity;
 use super::lease::FileLease;
@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A task id, and the lease on it where there is one. Dropping it gives the lease back; the id is then no longer this
-/// process's to use. [`TaskIdSource::claim`](crate::TaskIdSource::claim) makes one.
+/// A task id, with its lease if it has one. Dropping the claim gives the lease back; this process must not use the id
+/// afterwards. [`TaskIdSource::claim`](crate::TaskIdSource::claim) makes one.
 ///
 /// ```
 /// use tasktag::{TaskIdPool, TaskIdSource};
@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[must_use = "a lease is given back when this is dropped"]
 pub struct TaskIdClaim {
     id: TaskId,
-    // Workers and programs that go by the id of the process.
+    // The number of workers and programs that use the process's id.
     users: AtomicU32,
-    // Even if there was no slot left for this process.
+    // Present even if no slot was free for this process.
     file: Option<FileLease>,
     #[cfg(feature = "redis")]
     redis: Option<RedisLease>,
@@ -42,13 +42,13 @@ impl TaskIdClaim {
         }
     }
 
-    /// A bucket that other tasks may have, where the process can't have an id of its own.
+    /// A bucket that other tasks may have, for a process that can't have its own.
     pub(crate) fn shared(pool: TaskIdPool) -> Self {
         Self::new(pool.draw_or_hash().with_source(TaskIdSourceKind::Shared))
     }
 
-    /// Leases a slot, or shares a bucket where all are taken. The slot `except` is another process's. `Err` says what is
-    /// wrong with the directory.
+    /// Leases a slot, or shares a bucket if all are taken. The slot `except` belongs to another process. `Err` holds
+    /// what is wrong with the directory.
     pub(super) fn lease(directory: &Path, pool: TaskIdPool, except: Option<u32>) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let start = start.with_source(TaskIdSourceKind::Shared);
@@ -56,7 +56,7 @@ impl TaskIdClaim {
         Ok(Self { file: Some(lease), ..Self::new(start) })
     }
 
-    /// Leases a number in Redis, or shares a bucket where all are taken. `Err` says why Redis can't be asked.
+    /// Leases a number in Redis, or shares a bucket if all are taken. `Err` holds why Redis can't be used.
     #[cfg(feature = "redis")]
     pub(super) fn lease_in_redis(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
         let lease = RedisLease::start(place, pool)?;
@@ -65,9 +65,9 @@ impl TaskIdClaim {
 
     /// The id. It changes when a lease is lost or won.
     ///
-    /// For a lease of a file this looks whether the file is still there and held, in two system calls, and leases again
-    /// where it is not: another process may have the same id until somebody looks. A [`Client`](crate::Client) looks every
-    /// 10 s.
+    /// For a lease of a file, each call takes two system calls to check whether the file still exists and is locked. If
+    /// not, it leases again: another process may have the same id until somebody checks. A [`Client`](crate::Client)
+    /// checks every 10 s.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
         if let Some(lease) = &self.file {
@@ -76,12 +76,12 @@ impl TaskIdClaim {
         self.known_task_id()
     }
 
-    /// The id, as far as it is known without a system call.
+    /// The id as of the last check, without a system call.
     pub(crate) fn known_task_id(&self) -> TaskId {
         self.identity().task_id()
     }
 
-    /// What tells the id from now on, without keeping a lease.
+    /// The current and future id, without keeping a lease.
     pub(crate) fn identity(&self) -> Identity {
         #[cfg(feature = "redis")]
         if let Some(lease) = &self.redis {
@@ -92,13 +92,13 @@ impl TaskIdClaim {
             .map_or(Identity::Constant(self.id), |lease| Identity::Leased(Arc::clone(lease.term())))
     }
 
-    /// Takes a worker into account, or whoever else goes by this id.
+    /// Counts a worker, or another user of this id.
     pub(crate) fn employ(&self) {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A worker ended. When it was the last, a lease in Redis is given back, though the process may go on: a lease
-    /// that no metrics are sent under is one too few for others, and nothing but time would end it with the process.
+    /// Counts a worker that stopped. After the last one, a lease in Redis is given back, although the process may go
+    /// on: others need the bucket, and when the process ends the lease would only expire.
     pub(crate) fn retire(&self) {
         let last = self.users.fetch_sub(1, Ordering::Relaxed) == 1;
         #[cfg(feature = "redis")]
@@ -109,15 +109,15 @@ impl TaskIdClaim {
         let _ = last;
     }
 
-    /// In a forked child: lets go of what is the parent's.
+    /// Releases the parent's lease in a forked child.
     pub(crate) fn disclaim(&self) {
         if let Some(lease) = &self.file {
             lease.disclaim();
         }
     }
 
-    /// In a process that was restored from a snapshot: the lease in Redis is the original's, which has the same token. It is
-    /// neither renewed here nor given back.
+    /// Runs in a process restored from a snapshot. The original holds the lease in Redis under the same token, so it is
+    /// neither renewed nor given back here.
     #[allow(clippy::unused_self, reason = "without Redis there is nothing to abandon")]
     pub(crate) fn abandon(&self) {
         #[cfg(feature = "redis")]
@@ -126,7 +126,7 @@ impl TaskIdClaim {
         }
     }
 
-    /// Shows that the lease is held, and answers how many are. `None` where nothing is leased, or nobody can tell.
+    /// Shows that the lease is held, and returns how many are. `None` if nothing is leased or the number is unknown.
     pub(crate) fn show(&self) -> Option<u32> {
         #[cfg(feature = "redis")]
         if let Some(lease) = &self.redis {

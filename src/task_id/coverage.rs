@@ -4,21 +4,21 @@ use crate::vocabulary::kind::Kind;
 
 /// Which kinds of metrics carry the task id. [`ClientBuilder::task_id_on`](crate::ClientBuilder::task_id_on) takes it.
 ///
-/// The task id multiplies time series by the number of tasks. It has to where values of two tasks would overwrite each
-/// other, and does no good where they add up:
+/// The task id multiplies the time series by the number of tasks. It is necessary if values of two tasks would
+/// overwrite each other, and useless if they add up:
 ///
-/// | what tasks send to | distributions | counters, sets, histograms, timings | gauges, occupancies |
+/// | tasks send to | distributions | counters, sets, histograms, timings | gauges, occupancies |
 /// |---|---|---|---|
-/// | a Datadog Agent on each host, which adds the host | do without | do without | need the id |
-/// | a Datadog Agent beside each task that adds no host, as on Fargate | do without | need the id | need the id |
-/// | one server for all tasks, as etsy's StatsD, Telegraf or `statsd_exporter` | do without | do without | need the id |
-/// | several such servers that write to one database and add no tag of their own | need the id | need the id | need the id |
+/// | a Datadog Agent on each host, which adds the host | not needed | not needed | needed |
+/// | a Datadog Agent beside each task that adds no host, as on Fargate | not needed | needed | needed |
+/// | one server for all tasks, for example etsy's StatsD, Telegraf or `statsd_exporter` | not needed | not needed | needed |
+/// | several such servers that write to one database and add no tag of their own | needed | needed | needed |
 ///
-/// What does without may be sent with [`Levels`](Self::Levels). In the last column and in cells that need the id, values of
-/// two tasks with the same tags are two points of one time series at one time, of which one is kept: an Agent sends one
-/// value of a counter or a set for 10 s, and up to five of a histogram, and so does each of the others. A server that gets
-/// the lines of all tasks adds their counters up before, with or without the id. Distributions are merged by Datadog itself,
-/// whichever Agents they come from.
+/// [`Levels`](Self::Levels) leaves the id out of the first two columns. In a cell marked "needed", values of two tasks
+/// with the same tags are two points of one time series at one time, and only one of them is kept. For a counter or a
+/// set, each Agent sends one value per 10 s, and up to five for a histogram; so does every other Agent. A server that
+/// receives the lines of all tasks adds up their counters first, with or without the id. Datadog itself merges
+/// distributions from different Agents.
 ///
 /// ```
 /// # #[cfg(feature = "testing")] {
@@ -39,12 +39,12 @@ use crate::vocabulary::kind::Kind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskIdOn {
-    /// All: the sum over tasks and each task by itself can be seen of every metric.
+    /// All kinds. Every metric can be summed over tasks and seen per task.
     #[default]
     AllKinds,
-    /// Only what overwrites each other wherever it is sent: gauges with their peaks, occupancies, watched pools and
-    /// queues. Of a distribution that is sent as [`Summaries`](crate::Weights::Summaries) the gauges carry it, and `.count`
-    /// does not.
+    /// Only kinds whose values overwrite each other on every server: gauges with their peaks, occupancies, watched
+    /// pools and queues. If a distribution is sent as [`Summaries`](crate::Weights::Summaries), its gauges carry the id
+    /// and its `.count` does not.
     Levels,
 }
 

@@ -1,14 +1,14 @@
-//! What tells a task id at any moment: most never change.
+//! The current task id, which may change if it is leased.
 
 use super::{TaskId, Term};
 use std::sync::Arc;
 
-/// A task id that may change. Asking for it takes no lock.
+/// A task id that may change. Reading it takes no lock.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
-    /// It is what it is.
+    /// An id that never changes.
     Constant(TaskId),
-    /// It is leased, and may be lost.
+    /// An id that is leased and may be lost.
     Leased(Arc<Term>),
 }
 
@@ -20,7 +20,7 @@ impl Identity {
         }
     }
 
-    /// How often a lease of it was lost.
+    /// How often its lease was lost.
     pub(crate) fn losses(&self) -> u64 {
         match self {
             Self::Constant(_) => 0,

@@ -1,8 +1,9 @@
 //! Slots of a directory, each held by at most one live process.
 //!
-//! A slot is a file, and whoever has it locked holds the slot, for as long as it is the file at its path: a directory that
-//! is removed and made again has other files, which others lock. So whoever holds a slot looks from time to time whether it
-//! still does, and the kernel unlocks it however its holder ends. What is noted beside the slots decides nothing.
+//! A slot is a file, and the process that has locked it holds the slot. The lock only counts while the file is the one
+//! at its path: a directory that is removed and made again has other files, which other processes lock. A holder
+//! therefore checks from time to time whether it still holds its slot. The kernel unlocks the file however its holder
+//! ends. The notes beside the slots decide nothing.
 
 mod file;
 mod notes;
@@ -16,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Seconds after which a holder that was not seen may be gone: it shows itself every 10 s.
+/// Seconds after which a holder that was not seen may be gone. A holder shows itself every 10 s.
 const UNSEEN_SECONDS: u32 = 25;
-/// A pool of so many slots or fewer is tried whole.
+/// In a pool of at most this many slots, all are tried.
 const SMALL_POOL: usize = 16;
-/// How often a slot's file is opened again that was replaced in the moment in which it was locked.
+/// How often a slot's file is reopened if it was replaced while it was being locked.
 const MAX_OPENS: usize = 3;
-/// How many slots that can't be locked at all say that it is the file system which can't.
+/// How many slots that can't be locked show that the file system doesn't support locks.
 const MAX_LOCK_ERRORS: usize = 3;
 
 /// A directory of slots.
@@ -32,7 +33,7 @@ struct Directory {
     pool: TaskIdPool,
 }
 
-/// The lease of a process: a slot of a directory, or a shared bucket where it has none.
+/// The lease of a process: a slot of a directory, or a shared bucket if it has no slot.
 #[derive(Debug)]
 pub(super) struct FileLease {
     directory: Directory,
@@ -43,16 +44,16 @@ pub(super) struct FileLease {
 
 #[derive(Debug)]
 enum Standing {
-    /// A slot is held.
+    /// The process holds a slot.
     Held(Lock),
-    /// The slot with this number was lost, and no other could be had yet: it is tried again.
+    /// The process lost the slot with this number and has found no other yet: it retries.
     Lost(u32),
-    /// The process shares a bucket for good. So does a forked child by its parent's lease.
+    /// The process shares a bucket permanently, as a forked child does whose parent has the lease.
     Settled,
 }
 
-/// The locked file of a slot. It is never unlocked, only closed: a forked child's copy of it is the same lock, and is to
-/// leave it alone.
+/// The locked file of a slot. It is never unlocked, only closed: a forked child's copy is the same lock, and must leave
+/// it alone.
 #[derive(Debug)]
 struct Lock {
     // `None` only while it is dropped.
@@ -61,31 +62,31 @@ struct Lock {
     number: u32,
 }
 
-/// What became of the attempt to lock a slot.
+/// The result of an attempt to lock a slot.
 enum Attempt {
     Locked(Lock),
-    /// Another process holds it.
+    /// Another process holds the slot.
     Taken,
-    /// There is no file.
+    /// The file does not exist.
     Missing,
-    /// There is something that can't be opened.
+    /// Something exists that can't be opened.
     Unusable(io::Error),
-    /// There is no file, and none can be made.
+    /// The file does not exist, and can't be made.
     Unmade(io::Error),
-    /// The file can't be locked, nor is it locked.
+    /// The file can't be locked, although nobody has locked it.
     Unlockable(io::Error),
 }
 
 impl FileLease {
-    /// Takes a free slot, looked for from `start` on, or shares that bucket where there is none. The slot `except` is another
-    /// process's. `Err` says what is wrong with the directory.
+    /// Takes a free slot, searching from `start`, or shares that bucket if no slot is free. The slot `except` belongs
+    /// to another process. `Err` holds what is wrong with the directory.
     pub(super) fn start(
         path: &Path,
         pool: TaskIdPool,
         start: super::TaskId,
         except: Option<u32>,
     ) -> Result<Self, String> {
-        // Joined with a file's name, it would be the directory that the program happens to be in.
+        // An empty path joined with a file's name would be a path in the current directory.
         if path.as_os_str().is_empty() {
             return Err("a lease needs a directory, and this names none".to_owned());
         }
@@ -105,13 +106,13 @@ impl FileLease {
         &self.term
     }
 
-    /// Looks whether the slot is still held, and takes it again or another where it is not: another process may have the
+    /// Checks whether the slot is still held. If not, takes it again or takes another one: another process may have the
     /// same id until then.
     pub(super) fn look(&self) {
         if self.holder != std::process::id() {
             return;
         }
-        // Whoever finds it locked need not wait: somebody looks already.
+        // If it is locked, another thread is already checking.
         let Ok(mut standing) = self.standing.try_lock() else { return };
         let number = match &*standing {
             Standing::Held(lock) if self.directory.has(lock) => return,
@@ -135,8 +136,8 @@ impl FileLease {
         };
     }
 
-    /// As [`look`](Self::look), shows that this process is there, and counts the holders that were seen lately. `None` where
-    /// nobody can tell.
+    /// Checks as [`look`](Self::look) does, shows that this process is running, and counts the holders seen recently.
+    /// `None` if the number is unknown.
     pub(super) fn show(&self) -> Option<u32> {
         self.look();
         let mut notes = Notes::open(&self.directory.path, Sharing::of(&self.directory.path).ok()?);
@@ -162,10 +163,10 @@ impl FileLease {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// In a forked child: closes its copy of the lock, which would keep the slot taken when the parent is gone.
+    /// Closes a forked child's copy of the lock, which would keep the slot taken after the parent has ended.
     pub(super) fn disclaim(&self) {
-        // The parent may have looked after it at the fork, in a thread that the child does not have. The slot then stays
-        // taken for as long as the child lives, which costs a slot and no id.
+        // A thread of the parent may have been checking it at the fork, and the child does not have that thread. The
+        // slot then stays taken for as long as the child lives, which costs a slot and no id.
         if let Ok(mut standing) = self.standing.try_lock() {
             *standing = Standing::Settled;
         }
@@ -174,13 +175,13 @@ impl FileLease {
 
 impl Drop for FileLease {
     fn drop(&mut self) {
-        // A forked child has nothing to give back, nor has who lost the slot.
+        // A forked child has nothing to give back, and neither has a process that lost the slot.
         if self.holder == std::process::id()
             && let Standing::Held(lock) = self.standing.get_mut().unwrap_or_else(PoisonError::into_inner)
             && self.directory.has(lock)
             && let Ok(sharing) = Sharing::of(&self.directory.path)
         {
-            // Before the file is closed, so that the next holder's note is not overwritten.
+            // Noted before the file is closed, so that the next holder's note is not overwritten.
             Notes::open(&self.directory.path, sharing).note_free(lock.number);
         }
     }
@@ -195,12 +196,12 @@ impl Drop for Lock {
 }
 
 impl Directory {
-    /// Not padded, so that pools of several sizes still lock the same numbers.
+    /// The number is not padded, so that pools of several sizes lock the same files.
     fn slot(&self, number: u32) -> PathBuf {
         self.path.join(format!("{number}.lock"))
     }
 
-    /// Takes a free slot, or none where all are taken.
+    /// Takes a free slot, or none if all are taken.
     fn take(&self, start: u32, except: Option<u32>) -> Result<Option<Lock>, String> {
         let sharing = Sharing::of(&self.path).map_err(|error| unfit(&self.path, &error))?;
         let search = Search {
@@ -215,7 +216,7 @@ impl Directory {
         search.run(start, except)
     }
 
-    /// Takes the slot that this process had, or another one where it is another's by now.
+    /// Takes the slot that this process had, or another one if it belongs to another process by now.
     fn take_again(&self, number: u32) -> Result<Option<Lock>, String> {
         let sharing = Sharing::of(&self.path).map_err(|error| unfit(&self.path, &error))?;
         match self.attempt(number, Some(sharing)) {
@@ -224,9 +225,9 @@ impl Directory {
         }
     }
 
-    /// Whether a slot is still held by this lock.
+    /// Whether this lock still holds a slot.
     fn has(&self, lock: &Lock) -> bool {
-        // The program may have closed the file, and opened another under its number.
+        // The program may have closed the file and opened another one under its descriptor.
         let Some(open) = lock.file.as_ref().and_then(|file| file.metadata().ok()) else { return false };
         if Inode::of(&open) != lock.inode {
             return false;
@@ -235,13 +236,13 @@ impl Directory {
             Ok(there) => Inode::of(&there) == lock.inode,
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => false,
-                // The program gave up the right to look.
+                // The program gave up the permission to check.
                 _ => file::has_name(&open),
             },
         }
     }
 
-    /// Locks a slot. With `sharing`, its file is made where there is none.
+    /// Locks a slot. With `sharing`, a missing file is made.
     fn attempt(&self, number: u32, sharing: Option<Sharing>) -> Attempt {
         let path = self.slot(number);
         for _ in 0..MAX_OPENS {
@@ -267,7 +268,7 @@ impl Directory {
             }
             let Ok(found) = file.metadata() else { continue };
             let inode = Inode::of(&found);
-            // One that was replaced meanwhile is nobody's slot.
+            // A file that was replaced meanwhile is no slot.
             if file::is_at(&path, inode) {
                 return Attempt::Locked(Lock { file: Some(file), inode, number });
             }
@@ -284,7 +285,7 @@ impl Directory {
     }
 }
 
-/// What is wrong with a directory.
+/// Describes what is wrong with a directory.
 fn unfit(path: &Path, error: &io::Error) -> String {
     format!(
         "a lease needs a directory that exists, can be written and locks files: {}: {error}",
@@ -299,19 +300,19 @@ struct Search<'a> {
     notes: Notes,
     now: u32,
     is_any_taken: bool,
-    // The first slot that was neither locked nor taken, and why.
+    // The first slot that could be neither locked nor counted as taken, and why.
     refused: Option<String>,
     lock_errors: usize,
 }
 
 impl Search<'_> {
-    /// One slot that can't be used is as good as taken: the next one is tried. It is an error where nothing else is there.
+    /// A slot that can't be used counts as taken, and the next one is tried. It is an error if no other slot exists.
     fn run(mut self, start: u32, except: Option<u32>) -> Result<Option<Lock>, String> {
         let seen = self.notes.read(self.directory.pool);
         let mut missing = Vec::new();
         let mut can_make = true;
         for number in seen.candidates(start, self.now).filter(|number| Some(*number) != except) {
-            // Whose holder was noted has a file. Where it is gone, the holder may be there none the less, and about to
+            // A holder that was noted has a file. If the file is gone, the holder may still be running, and about to
             // make another one.
             let is_noted = seen.is_noted(number);
             match self.directory.attempt(number, (!is_noted).then_some(self.sharing)) {
@@ -324,7 +325,7 @@ impl Search<'_> {
             }
         }
         if !can_make {
-            // No disk space, or no right to write: what is there may be locked nevertheless.
+            // There is no disk space or no permission to write, but existing files may still be locked.
             let (before, from): (Vec<_>, Vec<_>) =
                 self.directory.existing().into_iter().partition(|n| *n < start);
             missing = from.into_iter().chain(before).filter(|number| Some(*number) != except).collect();
@@ -353,12 +354,12 @@ impl Search<'_> {
         lock
     }
 
-    /// Notes what became of a slot, and answers whether it is worth while to make further files.
+    /// Notes the result for a slot. Returns whether further files should be made.
     fn note(&mut self, number: u32, refused: Attempt) -> bool {
         let (error, can_make) = match refused {
             Attempt::Taken => {
                 self.is_any_taken = true;
-                // Whoever holds it is there: the next start need not ask again.
+                // The holder is running, so the next start need not try this slot.
                 self.notes.note(number, self.now);
                 return true;
             }
@@ -441,7 +442,7 @@ mod tests {
     #[test]
     fn a_holder_that_is_found_gone_is_noted_and_one_that_gave_its_slot_back_is_not() {
         let place = Place::new("gone");
-        // Where nobody was found gone, one of a large pool is not tried whole.
+        // A large pool in which nobody was found gone is not tried whole.
         let pool = TaskIdPool::new(100).unwrap();
         let tries = || {
             (1..=100).for_each(|number| place.notes().note(number, now()));
@@ -556,7 +557,7 @@ mod tests {
         use std::os::fd::AsRawFd;
         let place = Place::new("descriptor");
         let lease = place.start();
-        // As if the program had closed the lock and opened another file under its number.
+        // As if the program had closed the lock and opened another file under its descriptor.
         let others = File::create(place.0.path.join("others")).unwrap();
         let number = others.as_raw_fd();
         {

@@ -1,22 +1,23 @@
-//! What platforms say of a task: its ordinal, or its name.
+//! What platforms give a task: an ordinal or a name.
 
 use super::{TaskId, TaskIdPool, TaskIdSourceKind};
 use crate::vocabulary::fnv::fnv1a;
 
-/// Finds a variable's value; the empty ones count as absent.
+/// Returns a variable's value. An empty value counts as absent.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Set in every pod.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
-/// The pod's name: by the downward API, or as the container's host name.
+/// The pod's name, from the downward API or from the container's host name.
 const POD_NAMES: [&str; 2] = ["POD_NAME", "HOSTNAME"];
-/// A pod that belongs to no `StatefulSet` ends in five characters at random, which may be digits.
+/// The most digits of an ordinal in a pod's name. A pod outside a `StatefulSet` ends in five random characters, which
+/// may all be digits.
 const MAX_POD_DIGITS: usize = 4;
-/// Types of Heroku's dynos that are numbered at random.
+/// Heroku's dyno types that are numbered at random.
 const ONE_OFF_DYNOS: [&str; 3] = ["run", "scheduler", "release"];
 const ONE_OFF_CONTAINERS: [&str; 1] = ["one-off"];
 
-/// Variables that hold an ordinal and nothing else, and where each counts from. A pod's own come before the cluster's.
+/// Variables that hold only an ordinal, and where each counts from. A pod's variables come before the cluster's.
 const NUMBERS: [(&str, u32); 6] = [
     ("JOB_COMPLETION_INDEX", 0),
     ("NOMAD_ALLOC_INDEX", 0),
@@ -30,7 +31,7 @@ const SYSTEMD_INSTANCE: &str = "SYSTEMD_INSTANCE";
 const DYNO: &str = "DYNO";
 const CONTAINER: &str = "CONTAINER";
 
-/// Ends with the container's id.
+/// ECS's variables, whose values end with the container's id.
 const ECS_URIS: [&str; 2] = ["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"];
 /// Variables that hold a name which no other live task has.
 const IDENTITIES: [&str; 8] = [
@@ -62,7 +63,7 @@ pub(super) fn ordinal(variables: Variables<'_>) -> Option<u32> {
         let index = variables(POD_INDEX).and_then(|index| digits(&index));
         index.or_else(|| POD_NAMES.iter().find_map(|name| of_stateful_pod(&variables(name)?)))
     };
-    // An indexed job's pods have a name that ends as a StatefulSet's may: its index goes first.
+    // An indexed job's pods have names that may look like a StatefulSet's, so the job's index takes precedence.
     let (of_job, others) = NUMBERS.split_first()?;
     number(of_job)
         .or_else(of_pod)
@@ -71,25 +72,25 @@ pub(super) fn ordinal(variables: Variables<'_>) -> Option<u32> {
         .or_else(|| typed(CONTAINER, '-', &ONE_OFF_CONTAINERS))
 }
 
-/// A number as platforms write it: no sign, and no zero before it.
+/// Reads a number as platforms write it: without a sign and without leading zeros.
 fn digits(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
 
-/// `web.1`, unless the type is one of those that are numbered at random.
+/// Reads the ordinal of `web.1`, unless dynos of the type are numbered at random.
 fn numbered(text: &str, separator: char, one_offs: &[&str]) -> Option<u32> {
     let (kind, number) = text.rsplit_once(separator)?;
     if kind.is_empty() || one_offs.contains(&kind) { None } else { digits(number) }
 }
 
-/// `shop-0`.
+/// Reads the ordinal of `shop-0`.
 fn of_stateful_pod(name: &str) -> Option<u32> {
     let (set, number) = name.rsplit_once('-')?;
     if set.is_empty() || number.len() > MAX_POD_DIGITS { None } else { digits(number) }
 }
 
-/// A name that the platform gave to this task and to no other live one.
+/// A name that the platform gave to this task and to no other live task.
 pub(super) fn identity(variables: Variables<'_>) -> Option<String> {
     let ecs = ECS_URIS.iter().find_map(|uri| variables(uri));
     let container = ecs.as_deref().and_then(|uri| uri.trim_end_matches('/').rsplit('/').next());
@@ -112,7 +113,7 @@ impl Process {
     pub(super) const ALONE: Self = Self { index: 0, of: 1 };
 }
 
-/// The name of this host, with the instance of its service where there are several.
+/// The name of this host, with the systemd instance if there is one.
 pub(super) fn host_name(variables: Variables<'_>) -> Option<String> {
     let from_kernel = || {
         let name = std::fs::read_to_string(HOST_NAME_FILE).ok()?.trim().to_owned();
@@ -122,7 +123,7 @@ pub(super) fn host_name(variables: Variables<'_>) -> Option<String> {
     Some(variables(SYSTEMD_INSTANCE).map_or(host.clone(), |instance| format!("{host}/{instance}")))
 }
 
-/// Each ordinal has an id for each process. Beyond the pool they begin again from 1, and are shared.
+/// Each ordinal has one id per process. Beyond the pool they start again from 1 and are shared.
 pub(super) fn id_of_ordinal(ordinal: u32, process: Process, pool: TaskIdPool) -> TaskId {
     let place = u64::from(ordinal) * u64::from(process.of) + u64::from(process.index);
     let kind =
@@ -130,11 +131,11 @@ pub(super) fn id_of_ordinal(ordinal: u32, process: Process, pool: TaskIdPool) ->
     pool.id_at(place, kind)
 }
 
-/// The hash of a name, and of the process where several have it.
+/// The hash of a name, and of the process index if several processes have the name.
 pub(super) fn id_of_identity(identity: &str, process: Process, pool: TaskIdPool) -> TaskId {
     let hash =
         if process.of == 1 { fnv1a(identity) } else { fnv1a(&format!("{identity}/{}", process.index)) };
-    // The lowest bits of FNV know little of the first characters, the highest little of the last ones.
+    // The lowest bits of FNV depend little on the first characters, and the highest ones little on the last.
     let [high, low] = [hash >> 64, hash].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
     pool.id_at(high ^ low, TaskIdSourceKind::Hashed)
 }

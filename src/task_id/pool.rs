@@ -1,4 +1,4 @@
-//! The buckets that task ids are drawn from, and what the odds are.
+//! The buckets that task ids are drawn from, and the probabilities of collisions.
 
 use super::{TASK_ID_VARIABLE, TaskId, TaskIdSourceKind};
 use crate::vocabulary::error::ConfigError;
@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, RandomState};
 
 /// A pool of task ids: the buckets `1..=size`.
 ///
-/// The size bounds for ever how many time series a metric can have per tag set, and sets the odds that two live
-/// tasks share a bucket. The pool answers for both.
+/// The size limits permanently how many time series a metric can have per tag set. It also determines the probability
+/// that two live tasks share a bucket, which the methods compute.
 ///
 /// ```
 /// use tasktag::TaskIdPool;
@@ -28,17 +28,17 @@ impl TaskIdPool {
     /// 1000 buckets, `0001` to `1000`.
     pub const DEFAULT: Self = Self { size: 1000 };
 
-    /// The largest pool. Beyond it a task id is no longer a low-cardinality tag.
+    /// The largest pool size, 1,000,000. A larger pool would make the task id a high-cardinality tag.
     pub const MAX_SIZE: u32 = 1_000_000;
 
-    /// Digits of [`MAX_SIZE`](Self::MAX_SIZE).
+    /// The number of digits of [`MAX_SIZE`](Self::MAX_SIZE).
     pub(super) const MAX_WIDTH: usize = 7;
 
-    /// A pool of `size` buckets.
+    /// Makes a pool of `size` buckets.
     ///
     /// # Errors
     ///
-    /// When `size` is 0 or over [`MAX_SIZE`](Self::MAX_SIZE).
+    /// Fails if `size` is 0 or above [`MAX_SIZE`](Self::MAX_SIZE).
     pub fn new(size: u32) -> Result<Self, ConfigError> {
         if (1..=Self::MAX_SIZE).contains(&size) {
             Ok(Self { size })
@@ -57,28 +57,28 @@ impl TaskIdPool {
         self.size
     }
 
-    /// Digits that every id of this pool is padded to.
+    /// The number of digits that every id of this pool is padded to.
     #[must_use]
     pub const fn width(self) -> usize {
         // `ilog10` of at most a million: 0 to 6.
         self.size.ilog10() as usize + 1
     }
 
-    /// The id of one bucket, or `None` when `number` is not in `1..=size`.
+    /// The id of one bucket, or `None` if `number` is not in `1..=size`.
     #[must_use]
     pub fn id(self, number: u32) -> Option<TaskId> {
         (1..=self.size).contains(&number).then(|| TaskId::new(number, self, TaskIdSourceKind::Fixed))
     }
 
-    /// A bucket drawn uniformly with the operating system's generator.
+    /// Draws a bucket uniformly with the operating system's generator.
     ///
-    /// A generator in user space is not used: its state survives a `fork`, and then all children draw the same id.
+    /// A generator in user space is not used, because its state survives a `fork`: all children would draw the same id.
     ///
     /// # Errors
     ///
-    /// When the operating system's generator fails.
+    /// Fails if the operating system's generator fails.
     pub fn draw(self) -> Result<TaskId, ConfigError> {
-        // Draws at or above the largest multiple of `size` are thrown away: they would favour the first buckets.
+        // Draws at or above the largest multiple of `size` are discarded: they would favour the first buckets.
         let fair = u32::MAX - u32::MAX % self.size;
         loop {
             let drawn = SysRng.try_next_u32().map_err(|error| ConfigError::Random(error.to_string()))?;
@@ -88,7 +88,7 @@ impl TaskIdPool {
         }
     }
 
-    /// A bucket even where the generator fails: std seeds its hasher for itself, from memory addresses at worst.
+    /// Draws a bucket even if the generator fails: std seeds its hasher by itself, from memory addresses at worst.
     pub(super) fn draw_or_hash(self) -> TaskId {
         self.draw().unwrap_or_else(|_| {
             let hash = RandomState::new().hash_one(std::process::id());
@@ -96,7 +96,7 @@ impl TaskIdPool {
         })
     }
 
-    /// The bucket at a place counted from 0. Places beyond the last bucket begin again at the first.
+    /// The bucket at an index counted from 0. Indexes beyond the last bucket start again at the first.
     pub(super) fn id_at(self, place: u64, source: TaskIdSourceKind) -> TaskId {
         let place = u32::try_from(place % u64::from(self.size)).unwrap_or(0);
         TaskId::new(place + 1, self, source)
@@ -148,20 +148,20 @@ impl TaskIdPool {
             return 1.0;
         }
         let size = f64::from(self.size);
-        // The logarithm keeps its precision where the product would run into underflow.
+        // The logarithm keeps its precision when the product would underflow.
         let all_apart: f64 = (1..tasks).map(|taken| (-f64::from(taken) / size).ln_1p()).sum();
         -all_apart.exp_m1()
     }
 
-    /// The smallest number of tasks at which two share a bucket with at least this `probability`.
+    /// The smallest number of tasks of which two share a bucket with at least this `probability`.
     ///
-    /// A probability of 0 or less is reached by 0 tasks, one of 1 or more by `size + 1`.
+    /// For a probability of 0 or less this is 0 tasks, and for 1 or more it is `size + 1`.
     #[must_use]
     pub fn tasks_for_probability(self, probability: f64) -> u32 {
         first(0, self.size + 1, |tasks| self.collision_probability(tasks) >= probability)
     }
 
-    /// How many different ids `tasks` tasks have between them, on average: `size * (1 - (1 - 1 / size)^tasks)`.
+    /// How many different ids `tasks` tasks have on average: `size * (1 - (1 - 1 / size)^tasks)`.
     ///
     /// ```
     /// use tasktag::TaskIdPool;
@@ -170,16 +170,16 @@ impl TaskIdPool {
     /// ```
     #[must_use]
     pub fn expected_distinct(self, tasks: u32) -> f64 {
-        // In a pool of one the logarithm is infinite, and 0 times that is no number.
+        // In a pool of one, the logarithm is infinite, and 0 times infinity is NaN.
         if tasks == 0 {
             return 0.0;
         }
         let size = f64::from(self.size);
-        // Without the cancellation of 1 - (1 - 1 / size)^tasks for few tasks.
+        // Avoids the cancellation of 1 - (1 - 1 / size)^tasks for few tasks.
         -size * (f64::from(tasks) * (-1.0 / size).ln_1p()).exp_m1()
     }
 
-    /// How many of `tasks` live tasks share their bucket with another, on average.
+    /// How many of `tasks` live tasks share their bucket with another one, on average.
     #[must_use]
     pub fn expected_sharing(self, tasks: u32) -> f64 {
         if tasks < 2 {
@@ -190,8 +190,8 @@ impl TaskIdPool {
         f64::from(tasks) * -alone.exp_m1()
     }
 
-    /// The smallest pool in which `tasks` live tasks share a bucket with at most this `probability`, or `None` when
-    /// that takes more than [`MAX_SIZE`](Self::MAX_SIZE) buckets: ids that chance keeps apart are not enough then.
+    /// The smallest pool in which any of `tasks` live tasks share a bucket with at most this `probability`. Returns
+    /// `None` if that takes more than [`MAX_SIZE`](Self::MAX_SIZE) buckets: random ids are not enough then.
     #[must_use]
     pub fn smallest_for(tasks: u32, probability: f64) -> Option<Self> {
         let holds = |size| Self { size }.collision_probability(tasks) <= probability;
@@ -206,7 +206,7 @@ impl Default for TaskIdPool {
     }
 }
 
-/// The first number in `low..high` for which `holds`, which stays true once it is; `high` where it never is.
+/// The first number in `low..high` for which `holds` is true, or `high` if there is none. Once true, it must stay true.
 fn first(mut low: u32, mut high: u32, holds: impl Fn(u32) -> bool) -> u32 {
     while low < high {
         let middle = low + (high - low) / 2;

@@ -1,5 +1,5 @@
-//! Leases in Redis, for tasks of more than one host: the server's side of one, who renews it, and which id a process has
-//! meanwhile.
+//! Leases in Redis, for tasks on more than one host: the server's data, the renewal thread, and the id that a process
+//! has meanwhile.
 
 mod link;
 mod renewal;

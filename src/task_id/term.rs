@@ -1,4 +1,4 @@
-//! The id of a process that leases one: it changes when a lease is lost or won.
+//! The id of a process that leases one. It changes when a lease is lost or won.
 
 use crate::process::sync::wide::AtomicU64;
 use crate::task_id::{TaskId, TaskIdPool, TaskIdSourceKind};
@@ -9,19 +9,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Bits of a [`Standing`] that are the bucket's number: enough for the largest pool.
+/// Bits of a [`Standing`] that hold the bucket's number: enough for the largest pool.
 const NUMBER_BITS: u32 = 20;
 const _: () = assert!(TaskIdPool::MAX_SIZE < 1 << NUMBER_BITS);
 
-/// The time of a lease that ends by being lost alone, as one of a file does.
+/// The expiry of a lease that only ends by being lost, as one of a file does.
 const UNTIL_LOST: u64 = u64::MAX >> NUMBER_BITS;
 
-/// The count of live tasks where nobody knows it.
+/// Stands for an unknown number of live tasks.
 #[cfg(feature = "redis")]
 const UNKNOWN: u32 = u32::MAX;
 
-/// The part of a lease after which its id is given up, counted from before it was asked for. What is left is time for
-/// clocks that do not run alike, and for the packets under way.
+/// The part of a lease after which its id is given up, counted from before the request. The rest allows for clocks that
+/// run at different speeds, and for packets on their way.
 #[cfg(any(feature = "redis", test))]
 fn usable(lease: Duration) -> Duration {
     lease * 2 / 3
@@ -29,9 +29,9 @@ fn usable(lease: Duration) -> Duration {
 
 /// Which id a process has, and until when.
 ///
-/// Whoever asks for the id gives it up if its time is over: that takes no thread, no server and no lock, so that nothing
-/// which hangs can keep an id for too long, and a forked child can ask as well. The word is `Relaxed`: it publishes
-/// nothing but itself. Whoever sees a loss counted sees the id that came of it.
+/// Every reader of the id gives it up if its time is over. That takes no thread, no server and no lock, so nothing that
+/// hangs can keep an id for too long, and a forked child can read it as well. The word is `Relaxed`, because it
+/// publishes no other data. A reader that sees a loss counted also sees the id that replaced it.
 #[derive(Debug)]
 pub(crate) struct Term {
     pool: TaskIdPool,
@@ -42,11 +42,11 @@ pub(crate) struct Term {
     losses: AtomicU64,
 }
 
-/// What a process has, in one word: a leased bucket until so many milliseconds after the origin, or a shared one.
+/// The current bucket in one word: leased until so many milliseconds after the origin, or shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
     number: u32,
-    // 0 is never: the bucket is shared. `UNTIL_LOST` has no end.
+    // 0 means that the bucket is shared. `UNTIL_LOST` has no end.
     until: u64,
 }
 
@@ -66,7 +66,7 @@ impl Standing {
 }
 
 impl Term {
-    /// Begins with a shared bucket.
+    /// Starts with a shared bucket.
     pub(super) fn new(start: TaskId, now: Instant) -> Self {
         Self {
             pool: start.pool(),
@@ -89,7 +89,7 @@ impl Term {
         self.pool.id_at(u64::from(standing.number).saturating_sub(1), source)
     }
 
-    /// What the process has at this moment: a lease whose time is over is given up first.
+    /// The standing at this moment. A lease whose time is over is given up first.
     fn standing_at(&self, now: Instant) -> Standing {
         loop {
             let word = self.standing.load(Ordering::Relaxed);
@@ -101,11 +101,11 @@ impl Term {
         }
     }
 
-    /// Exchanges a lease for a shared bucket, unless something else happened meanwhile.
+    /// Exchanges a lease for a shared bucket, unless the standing changed meanwhile.
     fn leave(&self, word: u64) {
         let lost = Standing::unpack(word).number;
         let drawn = self.pool.draw_or_hash().number();
-        // The lost one is the next holder's, which is one more than chance would have it.
+        // The lost bucket goes to the next holder, so sharing it would collide more often than chance has it.
         let number = if drawn == lost { lost % self.pool.size() + 1 } else { drawn };
         let shared = Standing::shared(number).pack();
         if self.standing.compare_exchange(word, shared, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -113,13 +113,13 @@ impl Term {
         }
     }
 
-    /// A lease was won that needs no renewal.
+    /// Starts a lease that needs no renewal.
     pub(super) fn hold_until_lost(&self, number: u32) {
         let held = Standing { number, until: UNTIL_LOST }.pack();
         self.count_loss_of(Standing::unpack(self.standing.swap(held, Ordering::Relaxed)), number);
     }
 
-    /// A lease was won or renewed that was asked for at `asked`. An answer that took too long is worth nothing.
+    /// Starts or renews a lease that was requested at `asked`. An answer that took too long has no effect.
     #[cfg(feature = "redis")]
     pub(super) fn hold(&self, number: u32, asked: Instant, lease: Duration) {
         self.hold_at(number, asked, lease, Instant::now());
@@ -127,27 +127,27 @@ impl Term {
 
     #[cfg(any(feature = "redis", test))]
     fn hold_at(&self, number: u32, asked: Instant, lease: Duration, now: Instant) {
-        // Gives up what is over by now.
+        // Gives up a lease whose time is over by now.
         let before = self.standing_at(now);
         let until = self.millis(asked + usable(lease));
         if self.millis(now) < until {
             let held = Standing { number, until }.pack();
-            // In one step: no moment of the change is one of a shared bucket.
+            // In one step, so that the bucket is never shared in between.
             self.count_loss_of(Standing::unpack(self.standing.swap(held, Ordering::Relaxed)), number);
         } else if before.number != number {
-            // Another process has it already.
+            // Another process already has it.
             self.lose();
         }
     }
 
-    /// Counts what was had until now, if it was a lease of another bucket than the next.
+    /// Counts a loss if the previous standing was a lease of another bucket than the next.
     fn count_loss_of(&self, before: Standing, next: u32) {
         if before.until != 0 && before.number != next {
             self.losses.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// There is no lease, and no hope for one.
+    /// Notes that there is no lease and will be none.
     pub(super) fn lose(&self) {
         let word = self.standing.load(Ordering::Relaxed);
         if Standing::unpack(word).until != 0 {
@@ -155,7 +155,7 @@ impl Term {
         }
     }
 
-    /// The lease is given back. It is not lost, but other tasks may have the bucket from now on.
+    /// Gives the lease back. It is not counted as lost, but other tasks may have the bucket from now on.
     #[cfg(any(feature = "redis", test))]
     pub(super) fn give_back(&self) {
         let number = Standing::unpack(self.standing.load(Ordering::Relaxed)).number;
@@ -167,7 +167,7 @@ impl Term {
         self.live.store(live.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
-    /// How many tasks held a lease when Redis was last asked; `None` while it does not answer.
+    /// How many tasks held a lease at the last answer from Redis; `None` while it does not answer.
     #[cfg(feature = "redis")]
     pub(super) fn live(&self) -> Option<u32> {
         Some(self.live.load(Ordering::Relaxed)).filter(|live| *live != UNKNOWN)
@@ -178,7 +178,7 @@ impl Term {
         self.losses.load(Ordering::Acquire)
     }
 
-    /// Whole milliseconds since the origin, one more so that it is never 0.
+    /// Whole milliseconds since the origin, plus one so that it is never 0.
     fn millis(&self, at: Instant) -> u64 {
         let since = at.saturating_duration_since(self.origin).as_millis();
         u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1).min(UNTIL_LOST - 1)
@@ -209,13 +209,13 @@ mod tests {
             (id.source(), id.number())
         };
         assert_eq!(at(start), (TaskIdSourceKind::Shared, 1));
-        // It counts from when it was asked for, not from the answer.
+        // The time counts from the request, not from the answer.
         term.hold_at(42, start, LEASE, start + seconds(5));
         assert_eq!(at(start + Duration::from_millis(19_999)), (TaskIdSourceKind::Leased, 42));
         let (source, number) = at(start + seconds(20));
         assert_eq!((source, term.losses()), (TaskIdSourceKind::Shared, 1));
         assert_ne!(number, 42);
-        // Once, however often it is asked for.
+        // Once, however often it is read.
         assert_eq!(at(start + seconds(100)), (source, number));
         assert_eq!(term.losses(), 1);
     }

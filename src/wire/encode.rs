@@ -1,4 +1,4 @@
-//! Values become lines. Pure: no socket, clock or thread is known here.
+//! Turns values into lines. Pure: this module knows no socket, clock or thread.
 
 pub(crate) mod clean;
 mod dialect;
@@ -35,7 +35,7 @@ use crate::vocabulary::protocol::Protocol;
 use crate::vocabulary::tag::Tags;
 use crate::wire::origin::Origin;
 
-/// What stands around the number of a line, rendered once a context.
+/// The text around the number of a line, rendered once per context.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     // `shop.jobs.done:`, or with tags `shop.jobs.done;queue=within_1_minute;task_id=0042:`
@@ -47,26 +47,26 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Bytes of a line but its numbers, more or less.
+    /// The approximate length of a line without its numbers.
     pub(crate) fn frame_bytes(&self) -> usize {
         self.head.len() + self.tail.len() + "|d|@0.0625\n".len()
     }
 }
 
-/// How values are written for one agent.
+/// The format of values for one agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Format {
     pub(crate) dialect: Dialect,
     pub(crate) protocol: Protocol,
-    /// In place of the dialect's own.
+    /// Overrides the dialect's default.
     pub(crate) weights: Option<Weights>,
     pub(crate) sent_as: SentAs,
-    /// Whether values below 0 of what is spread are sent, in place of what the dialect does by itself.
+    /// Whether negative values of distributions are sent; overrides the dialect's default.
     pub(crate) negative_values: Option<bool>,
     pub(crate) task_id_in_names: bool,
 }
 
-/// What stands on every line.
+/// The text that every line has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Globals<'a> {
     pub(crate) prefix: &'a str,
@@ -83,21 +83,21 @@ pub(crate) struct Encoder {
     grammar: &'static dyn Grammar,
     format: Format,
     prefix: String,
-    // How much of the prefix stands before the task id.
+    // The length of the prefix before the task id.
     own_prefix_len: usize,
     task_id_key: String,
     task_id: String,
-    // Cleaned, in the order they are written, the task id last.
+    // Cleaned, in the order in which they are written, the task id last.
     globals: Vec<(String, String)>,
     task_id_on: TaskIdOn,
     // `|c:ci-5a3f`
     origin: Vec<u8>,
-    // Tags left out so far: an empty or a reserved key.
+    // The number of tags left out so far because of an empty or a reserved key.
     refused_tags: u64,
-    // Events and service checks so far of which a text was cut.
+    // The number of events and service checks so far whose text was cut.
     truncated_texts: u64,
     buffer: Vec<u8>,
-    // What follows the numbers of the line under way.
+    // The text after the numbers of the current line.
     ending: Vec<u8>,
 }
 
@@ -139,7 +139,7 @@ impl Encoder {
         encoder
     }
 
-    /// Puts a task id in the place of the one that there was. The one place where it is added.
+    /// Replaces the task id. This is the only place where it is added.
     pub(crate) fn rename(&mut self, task_id: &str) {
         self.prefix.truncate(self.own_prefix_len);
         if self.format.task_id_in_names {
@@ -156,32 +156,33 @@ impl Encoder {
         self.format.weights.unwrap_or_else(|| self.grammar.weights())
     }
 
-    /// Whether values that were seen equally often can share a line.
+    /// Whether values with equal counts can share a line.
     pub(crate) fn packs_values(&self) -> bool {
         self.grammar.is_dogstatsd() && self.format.protocol.packs_values()
     }
 
-    /// Whether a value can carry the time at which it was taken.
+    /// Whether a value can carry an explicit timestamp.
     pub(crate) fn has_timestamps(&self) -> bool {
         self.grammar.has_timestamps() && self.format.protocol.has_timestamps()
     }
 
-    /// Whether a value of a distribution can be told to the dialect's servers.
+    /// Whether a distribution's value can be sent to the dialect's servers.
     pub(crate) fn takes(&self, value: f64) -> bool {
         let below_0 = || self.format.negative_values.unwrap_or_else(|| self.grammar.takes_negative_values());
-        // Summaries are of gauges.
+        // Summaries are gauges.
         value >= 0.0 || below_0() || self.weights() == Weights::Summaries
     }
 
-    /// Whether the values of a line are read as milliseconds, whatever the metric is called. Datadog takes them as they are.
+    /// Whether the server reads a line's values as milliseconds, whatever the metric's name. Datadog displays them
+    /// unchanged.
     pub(crate) fn writes_milliseconds(&self, line: &Line) -> bool {
         line.code == sent_as::MILLISECONDS
             && !self.grammar.is_dogstatsd()
             && self.weights() != Weights::Summaries
     }
 
-    /// What stands around the numbers of a line of a context, whose metric's name is followed by `suffix`. The line's
-    /// own kind says whether it carries the task id.
+    /// The text around the numbers of a context's line; `suffix` follows the metric's name. The line's own kind decides
+    /// whether the line carries the task id.
     pub(crate) fn line(&self, name: &str, suffix: &str, own: &OwnTags, kind: Kind) -> Line {
         let with_task_id = self.carries_task_id(kind, own.without_task_id);
         self.line_of(self.full_name(name, suffix, with_task_id), &own.pairs, with_task_id, kind)
@@ -192,13 +193,13 @@ impl Encoder {
         !without_task_id && self.task_id_on.includes(kind)
     }
 
-    /// The same for the client's own telemetry, whose names nobody prefixes or cleans.
+    /// The same for the client's own telemetry, whose names are neither prefixed nor cleaned.
     pub(crate) fn telemetry_line(&mut self, name: &str, tags: &Tags) -> Line {
         let own = self.counted_tags(tags.iter());
         self.line_of(format!("{}{name}", self.grammar.telemetry_prefix()), &own, true, Kind::Counter)
     }
 
-    /// A gauge of the client's own, in all dialects under the same name.
+    /// A gauge of the client's own, with the same name in all dialects.
     pub(crate) fn own_gauge_line(&mut self, name: &str, tags: &Tags) -> Line {
         let own = self.counted_tags(tags.iter());
         self.line_of(format!("tasktag.{name}"), &own, true, Kind::Gauge)
@@ -237,7 +238,7 @@ impl Encoder {
     /// A gauge's level.
     pub(crate) fn gauge(&mut self, line: &Line, value: f64) -> Lines<'_> {
         self.buffer.clear();
-        // There `-5` means "subtract 5", so the gauge is set to 0 first, in the same packet.
+        // In these dialects `-5` means "subtract 5", so the gauge is set to 0 first, in the same packet.
         let by_difference = value < 0.0 && self.grammar.signed_gauges_are_differences();
         if by_difference {
             self.push(line, |out| out.push(b'0'));
@@ -246,7 +247,7 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 + u64::from(by_difference) }
     }
 
-    /// A counter's difference, of less than 2^64 in size.
+    /// A counter's difference, whose absolute value is below 2^64.
     pub(crate) fn count(&mut self, line: &Line, n: impl Into<i128>) -> Lines<'_> {
         let n = n.into();
         self.buffer.clear();
@@ -259,18 +260,18 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 }
     }
 
-    /// A gauge's level at a time, in seconds since 1970.
+    /// A gauge's level with a timestamp, in seconds since 1970.
     pub(crate) fn gauge_at(&mut self, line: &Line, value: f64, seconds: u64) -> Lines<'_> {
         self.push_at(line, |out| number::float(value, out), seconds)
     }
 
-    /// A counter's difference at a time, in seconds since 1970.
+    /// A counter's difference with a timestamp, in seconds since 1970.
     pub(crate) fn count_at(&mut self, line: &Line, n: u64, seconds: u64) -> Lines<'_> {
         self.push_at(line, |out| number::integer(n, out), seconds)
     }
 
-    /// As many of `values`, each seen `weight` times, as a line of `room` bytes holds, but at least one; and how many
-    /// that were.
+    /// Writes as many of `values`, each seen `weight` times, as a line of `room` bytes holds, but at least one. Returns
+    /// how many were written.
     pub(crate) fn values(
         &mut self,
         line: &Line,
@@ -307,7 +308,7 @@ impl Encoder {
         (Lines { bytes: &self.buffer, count: 1 }, taken)
     }
 
-    /// A set's member, or why it has no line.
+    /// A set's member, or the reason why it has no line.
     pub(crate) fn member(&mut self, line: &Line, member: &Member) -> Result<Lines<'_>, Unencodable> {
         if !self.grammar.has_sets() {
             return Err(Unencodable::Unsupported);
@@ -340,7 +341,7 @@ impl Encoder {
         Lines { bytes: &self.buffer, count: 1 }
     }
 
-    /// An event in up to `room` bytes if its texts can be cut to that, or why it has no line.
+    /// An event, cut to `room` bytes if its texts allow, or the reason why it has no line.
     pub(crate) fn event(&mut self, event: &Event, room: usize) -> Result<Lines<'_>, Unencodable> {
         let fields = self.render_fields(&event.tags);
         self.buffer.clear();
@@ -348,7 +349,7 @@ impl Encoder {
         Ok(self.said(event.cuts, is_cut))
     }
 
-    /// A service check in up to `room` bytes if its message can be cut to that, or why it has no line.
+    /// A service check, cut to `room` bytes if its message allows, or the reason why it has no line.
     pub(crate) fn service_check(
         &mut self,
         check: &ServiceCheck,
@@ -360,7 +361,7 @@ impl Encoder {
         Ok(self.said(check.cuts, is_cut))
     }
 
-    /// The line of an event or a service check, of which something was cut before or is now.
+    /// The line of an event or a service check. Counts what was cut from it, here or before.
     fn said(&mut self, before: Cuts, is_cut: bool) -> Lines<'_> {
         self.refused_tags += before.tags;
         self.truncated_texts += u64::from(before.text || is_cut);
@@ -381,6 +382,6 @@ impl Encoder {
 pub(crate) enum Unencodable {
     /// It has no title or no name, or is the empty member.
     Empty,
-    /// The dialect has no such thing.
+    /// The dialect does not support it.
     Unsupported,
 }

@@ -1,4 +1,4 @@
-//! Where metrics come from: what an agent needs to add the tags of the container or pod that sent them.
+//! The origin of metrics, from which an agent finds the tags of the container or pod that sent them.
 
 mod cardinality;
 #[cfg(target_os = "linux")]
@@ -15,39 +15,40 @@ use self::container::Container;
 use crate::vocabulary::protocol::Protocol;
 use std::path::Path;
 
-/// External data in bytes. What the admission controller injects has a container's name (63) and a pod's uid (36).
+/// The maximum length of external data in bytes. The admission controller injects a container's name (63) and a pod's
+/// uid (36).
 const MAX_EXTERNAL_DATA: usize = 512;
 
-/// The three fields that say who sent a line. Each is clean: no field, no line can be forged with it.
+/// The three fields that name the sender of a line. Each is clean, so it can't forge a field or a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     container: Option<Container>,
-    // Empty where there is none.
+    // Empty if there is none.
     external_data: String,
     cardinality: Option<TagCardinality>,
 }
 
 impl Origin {
-    /// Nothing is said of the origin.
+    /// An origin without any field.
     pub(crate) fn none() -> Self {
         Self::default()
     }
 
-    /// Looks for the container of this process in the files under `root`, which is `/` but in tests. Finds less where
-    /// a file is missing, and never fails.
+    /// Finds the container of this process in the files under `root`, which is `/` except in tests. It finds less if a
+    /// file is missing, and never fails.
     pub(crate) fn detect(root: &Path) -> Self {
         Self { container: Container::find(root), ..Self::default() }
     }
 
-    /// With a container id that is given and so need not be found.
+    /// Sets the container id, which need not be found then.
     pub(crate) fn of_container(id: String) -> Self {
         Self { container: Some(Container::Given(id)), ..Self::default() }
     }
 
     pub(crate) fn with_external_data(mut self, raw: &str) -> Self {
-        // All of it is names of DNS and numbers, which are lower case.
+        // All of it is DNS names and numbers, which are lower case.
         let cleaned = clean(&raw.to_ascii_lowercase(), |c| c.is_ascii_lowercase());
-        // Half of it would be another pod's.
+        // A cut value would name another pod.
         if cleaned.len() <= MAX_EXTERNAL_DATA {
             self.external_data = cleaned;
         }
@@ -79,14 +80,14 @@ impl Origin {
     }
 }
 
-/// A container's id without the runtime in front, as Kubernetes writes it: `containerd://4f1d`.
+/// A container's id without the runtime in front, in Kubernetes' notation: `containerd://4f1d`.
 pub(crate) fn container_id(raw: &str) -> String {
     let id = raw.split_once("://").map_or(raw, |(_, id)| id);
     clean(&id.replace('_', "-"), |c| c.is_ascii_alphabetic())
 }
 
-/// `raw` without what some Agent takes for no part of the field, so that it refuses the whole line. Digits, `-` and `,` are
-/// parts of every field. Source: `codec/dogstatsd` of Datadog's Agent Data Plane.
+/// Removes characters that some Agent does not accept in the field: it would refuse the whole line. Digits, `-` and `,`
+/// are accepted in every field. Source: `codec/dogstatsd` of Datadog's Agent Data Plane.
 fn clean(raw: &str, is_letter: impl Fn(char) -> bool) -> String {
     raw.chars().filter(|c| is_letter(*c) || c.is_ascii_digit() || matches!(c, '-' | ',')).collect()
 }
@@ -105,7 +106,7 @@ mod tests {
         Protocol::V1_6,
     ];
 
-    /// The fields of each protocol, the oldest first.
+    /// The fields of each protocol version, the oldest first.
     fn fields(origin: &Origin) -> [String; 7] {
         ALL.map(|protocol| {
             let mut out = b"before".to_vec();

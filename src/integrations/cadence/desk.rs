@@ -1,4 +1,4 @@
-//! Where a transport sink's lines are packed.
+//! Packs a transport sink's lines.
 
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::process::fork;
@@ -12,10 +12,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a transport has for what the worker has a flush for.
+/// How long a transport may take for what a client's worker does in one flush interval.
 const TURN: Duration = DEFAULT_FLUSH_INTERVAL;
 
-/// What a desk is made of, in each process anew.
+/// The settings from which each process makes its own desk.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) address: Address,
@@ -23,7 +23,7 @@ pub(super) struct Settings {
     pub(super) interval: Duration,
 }
 
-/// Where lines are packed, in one process.
+/// Packs lines into packets, in one process.
 #[derive(Debug)]
 pub(super) struct Desk {
     generation: u32,
@@ -35,17 +35,17 @@ pub(super) struct Desk {
 #[derive(Debug)]
 struct Packer {
     outbox: Outbox,
-    // A line with its end, as it goes into a packet.
+    // A line with its line end, in the form that goes into a packet.
     line: Vec<u8>,
     due: Instant,
-    // When the transport may look after its connection, and wait, once more.
+    // When the transport may check its connection, and wait, again.
     turn_ends: Instant,
 }
 
 impl Desk {
     pub(super) fn new(settings: &Settings) -> Self {
         let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
-        // Lines are not ours to put a task id on, so that there is none to be lost.
+        // Lines get no task id here, so no leased one can be lost.
         let sender = Sender { identity: Identity::Constant(task_id), task_id };
         let transport = transport::connect(settings.address.clone());
         let outbox = Outbox::new(settings.max_packet_size, transport, Arc::clone(&ledger), sender);
@@ -63,15 +63,15 @@ impl Desk {
         self.generation == fork::generation()
     }
 
-    /// Flushes what is due, and says when to look after the desk again.
+    /// Flushes what is due, and returns when to call this again.
     pub(super) fn look_after(&self) -> Instant {
         let mut packer = self.lock();
         if packer.due <= Instant::now() {
             packer.act(Outbox::write_books);
             packer.due = Instant::now() + self.interval;
         }
-        // Not with each flush: an agent that takes nothing is waited for in each turn, and call sites wait meanwhile. Nor
-        // with a flush alone: one that came back is not to be found an hour later.
+        // Not with each flush: an agent that reads nothing is waited for in each turn, and call sites wait meanwhile.
+        // Nor only with a flush: an agent that came back must not be found an hour later.
         if packer.turn_ends <= Instant::now() {
             packer.outbox.end_turn();
             packer.turn_ends = Instant::now() + TURN;
@@ -79,7 +79,7 @@ impl Desk {
         packer.due.min(packer.turn_ends)
     }
 
-    /// Takes a line in, or says why it was dropped.
+    /// Takes a line. Returns why it was dropped, if it was.
     pub(super) fn put(&self, line: &str) -> Option<DropReason> {
         if line.is_empty() || line.contains('\n') {
             self.ledger.refuse(DropReason::Invalid, 1);
@@ -92,14 +92,14 @@ impl Desk {
         bytes.push(b'\n');
         packer.act(|outbox| outbox.report(Lines { bytes: &bytes, count: 1 }, 1));
         let too_large = packer.outbox.is_too_large(bytes.len());
-        // Not kept where no packet would ever need it: a line may have any length.
+        // A buffer that no packet would need is not kept: a line may have any length.
         if !too_large {
             packer.line = bytes;
         }
         too_large.then_some(DropReason::TooLarge)
     }
 
-    /// Sends everything. `false` when something was lost on its way.
+    /// Sends everything. Returns `false` if something was lost.
     pub(super) fn flush(&self) -> bool {
         let lost = || self.ledger.stats(0).dropped(DropReason::Transport).packets;
         let mut packer = self.lock();
@@ -118,7 +118,7 @@ impl Desk {
 }
 
 impl Packer {
-    /// The thread is that of the other sinks, or a caller's.
+    /// Runs on the sinks' shared thread or on a caller's.
     fn act(&mut self, act: impl FnOnce(&mut Outbox)) {
         if catch_unwind(AssertUnwindSafe(|| act(&mut self.outbox))).is_err() {
             self.outbox.write_off();

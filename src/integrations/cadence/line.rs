@@ -1,24 +1,24 @@
-//! A line as cadence writes it, read without a copy. Pure.
+//! A line as cadence writes it, parsed without a copy. Pure.
 
 use crate::vocabulary::kind::Kind;
 
-/// The weight of a value beyond which a rate is taken for a mistake: 2^53.
+/// The weight of a value above which a rate is taken for a mistake: 2^53.
 const MAX_WEIGHT: f64 = 9_007_199_254_740_992.0;
 
 /// `name:value[:value…]|type[|@rate][|#tag[,tag…]][|c:container][|Tseconds]`, in this order and with nothing else.
 ///
-/// A name may have colons in it, as that of a Rust path has: it ends before the last one, or before the first of several
-/// values. cadence escapes nothing, so that a name or a tag may hold what looks like more of the line. Because the order is fixed, and a line
-/// is one line whatever is in it, that can add tags or a last field, and never another metric.
+/// A name may contain colons, as a Rust path does: it ends before the last one, or before the first of several values.
+/// cadence escapes nothing, so a name or a tag may contain what looks like more of the line. The order is fixed and a
+/// line stays one line, so this can add tags or a last field, and never another metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
     values: &'a str,
-    /// A meter is a counter.
+    /// A meter is read as a counter.
     pub(super) kind: Kind,
     rate: Option<f64>,
     tags: &'a str,
-    /// Since 1970.
+    /// The timestamp, in seconds since 1970.
     pub(super) seconds: Option<u64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Count {
 }
 
 impl<'a> Line<'a> {
-    /// `None` for what is no such line.
+    /// Returns `None` if the text is not such a line.
     #[inline]
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let (name, rest) = split(text, b':')?;
@@ -43,7 +43,7 @@ impl<'a> Line<'a> {
         };
         let mut line = Self { name, values, kind, rate: None, tags: "", seconds: None };
         let mut field = rest.map(|rest| first(rest, b'|'));
-        // A field that is there and can't be read makes the line unreadable.
+        // A field that is present but malformed makes the line unreadable.
         if let Some((text, rest)) = marked(field, "@") {
             line.rate = Some(rate(text)?);
             field = rest.map(|rest| first(rest, b'|'));
@@ -62,31 +62,31 @@ impl<'a> Line<'a> {
         (field.is_none() && !name.is_empty()).then_some(line)
     }
 
-    /// The values of a line that is no set's.
+    /// The values of a line, unless it is a set's.
     #[inline]
     pub(super) fn values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         parts(Some(self.values), b':')
     }
 
-    /// The member of a set, which may have a `:` in it.
+    /// The member of a set, which may contain a `:`.
     pub(super) fn member(&self) -> &'a str {
         self.values
     }
 
-    /// Keys and values. A tag without a `:` is a key whose value is empty.
+    /// The tags as keys and values. A tag without a `:` is a key with an empty value.
     #[inline]
     pub(super) fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let tags = parts(Some(self.tags), b',').filter(|tag| !tag.is_empty());
         tags.map(|tag| split(tag, b':').unwrap_or((tag, "")))
     }
 
-    /// How many values one of a distribution stands for: what the Datadog Agent makes of the rate.
+    /// How many values one value of a distribution stands for, computed from the rate as the Datadog Agent does.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 2^53")]
     pub(super) fn weight(&self) -> u64 {
         self.rate.map_or(1, |rate| (1.0 / rate) as u64)
     }
 
-    /// How many values the line would be in the books, where it is refused whole.
+    /// How many values to count as dropped if the whole line is refused.
     pub(super) fn weighed_values(&self) -> u64 {
         let values = || self.values().count() as u64;
         match self.kind {
@@ -96,7 +96,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// What a counter's value stands for, to the nearest whole number. `None` for what is none, or too much.
+    /// A counter's value, weighted and rounded to the nearest whole number. Returns `None` if it is malformed or too
+    /// large.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^53")]
     pub(super) fn count(&self, value: &str) -> Option<Count> {
         let (is_down, amount) = match value.strip_prefix('-') {
@@ -115,11 +116,10 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Tells a name that has colons in it from the values behind it.
+/// Splits a name that contains colons from the values after it.
 ///
-/// cadence packs numbers of timings, histograms and distributions into one line, so that a part of such a name that is a
-/// number is one of them. It writes nothing but numbers: a set's member that is none was not written by it, and may have
-/// colons itself.
+/// cadence packs several numbers of timings, histograms and distributions into one line, so a numeric part of such a
+/// name is read as a value. Those values are always numbers; a set's member that is none may contain colons itself.
 #[cold]
 fn name_and_values(text: &str, kind: Kind) -> Option<(&str, &str)> {
     let is_number = |part: &str| part.parse::<f64>().is_ok();
@@ -135,16 +135,17 @@ fn name_and_values(text: &str, kind: Kind) -> Option<(&str, &str)> {
     Some((name, text.get(name.len() + 1..)?))
 }
 
-/// What is before an ASCII character, and what is behind it.
+/// Splits a text at an ASCII character.
 ///
-/// `str::split_once` and its sisters look for strings and patterns of any kind, which takes most of the time that a line takes.
+/// `str::split_once` searches for strings and patterns of any kind, which would take most of the time that a line
+/// takes.
 #[inline]
 fn split(text: &str, mark: u8) -> Option<(&str, &str)> {
     let at = find(text.as_bytes(), mark)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
-/// What is before the first mark, and what is behind it if there is one.
+/// The part before the first mark, and the part after it, if there is a mark.
 #[inline]
 fn first(text: &str, mark: u8) -> (&str, Option<&str>) {
     split(text, mark).map_or((text, None), |(first, rest)| (first, Some(rest)))
@@ -160,14 +161,14 @@ fn parts(text: Option<&str>, mark: u8) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A field without the mark that it begins with, and what is behind it.
+/// A field without its leading mark, and the rest of the line.
 #[inline]
 fn marked<'a>(field: Option<(&'a str, Option<&'a str>)>, mark: &str) -> Option<(&'a str, Option<&'a str>)> {
     let (text, rest) = field?;
     Some((text.strip_prefix(mark)?, rest))
 }
 
-/// Where a byte is first, looked for in words.
+/// The position of the first matching byte, searched in words.
 #[inline]
 fn find(text: &[u8], byte: u8) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -175,7 +176,7 @@ fn find(text: &[u8], byte: u8) -> Option<usize> {
     let wanted = ONES * u64::from(byte);
     let (words, rest) = text.as_chunks::<8>();
     for (place, word) in words.iter().enumerate() {
-        // A byte that is 0 here is the one; the lowest whose top bit is set below is such a byte.
+        // A byte that is 0 here matches; the lowest byte whose top bit is set below is the first one.
         let other = u64::from_le_bytes(*word) ^ wanted;
         let found = other.wrapping_sub(ONES) & !other & TOPS;
         if found != 0 {
@@ -207,14 +208,14 @@ fn rate(text: &str) -> Option<f64> {
     text.parse().ok().filter(|rate| *rate > 0.0 && *rate <= 1.0 && 1.0 / rate <= MAX_WEIGHT)
 }
 
-/// A whole number that is written as a float.
+/// A whole number written as a float.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 2^53")]
 fn whole(text: &str) -> Option<u64> {
     let value = number(text).filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))?;
     (value.fract() == 0.0 && value <= MAX_WEIGHT).then_some(value as u64)
 }
 
-/// A number without a sign, which `parse` would take.
+/// A number without a sign, which `parse` would accept.
 fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()))
 }
@@ -226,7 +227,7 @@ mod tests {
     use cadence::prelude::*;
     use cadence::{Metric, MetricBuilder, NopMetricSink, StatsdClient};
 
-    /// What a call site gives, and what is to be read back.
+    /// What a call site passes and the parser must return.
     #[derive(Debug)]
     struct Call {
         name: String,
@@ -236,7 +237,7 @@ mod tests {
         seconds: Option<u64>,
     }
 
-    /// Any text without those characters, which cadence would not escape.
+    /// Any text without those characters, because cadence would not escape them.
     fn text(u: &mut Unstructured<'_>, without: &[char]) -> Result<String> {
         Ok(u.arbitrary::<&str>()?.replace(without, ""))
     }
@@ -247,7 +248,7 @@ mod tests {
             for _ in 0..u.int_in_range(0..=20)? {
                 let key = text(u, &[':', ',', '|'])?;
                 let tag = (key, text(u, &[',', '|'])?);
-                // cadence takes it for no tag either.
+                // cadence does not treat it as a tag either.
                 if tag != (String::new(), String::new()) {
                     tags.push(tag);
                 }
@@ -340,7 +341,7 @@ mod tests {
     #[test]
     fn no_text_is_too_odd_to_be_looked_at() {
         arbtest::arbtest(|u| {
-            // Mostly of the marks of a line, which random bytes seldom are.
+            // Mostly a line's separators, which random bytes seldom are.
             let parts = [
                 "a", ":", "1", "-", ".", "|", "c", "g", "ms", "s", "@", "0.1", "#", ",", "T", "c:", "\n",
                 "1e999", "é", "\0",

@@ -1,10 +1,10 @@
-//! Why a line was not taken.
+//! The error of a refused line.
 
 use crate::ledger::DropReason;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
-/// Why a sink refused a line: what the [`io::Error`] of an `emit` holds.
+/// Why a sink refused a line. The [`io::Error`] of `emit` holds it.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -22,7 +22,7 @@ use std::io::{self, ErrorKind};
 pub struct Refused(pub(super) DropReason);
 
 impl Refused {
-    /// As it stands in the books.
+    /// The reason under which the line is counted in the statistics.
     #[must_use]
     pub fn reason(self) -> DropReason {
         self.0

@@ -1,4 +1,4 @@
-//! The task id on cadence's own way.
+//! The task id as a default tag of a cadence client.
 
 use crate::task_id::{TASK_ID_KEY, TaskId};
 use cadence::StatsdClientBuilder;
@@ -21,8 +21,8 @@ use cadence::StatsdClientBuilder;
 pub trait TaskIdExt: Sized {
     /// Adds the tag `task_id:0042`, with the [process's id](TaskId::current), to everything that the client emits.
     ///
-    /// To be called once: cadence keeps tags that it has already. Over a [`CadenceSink`](super::CadenceSink) it is not
-    /// needed, and does no harm. A forked child goes on with its parent's: it needs a client of its own.
+    /// Call it once: cadence adds a repeated tag again. A [`CadenceSink`](super::CadenceSink) does not need it, and it
+    /// does no harm there. A forked child keeps its parent's id: give it a client of its own.
     #[must_use]
     fn with_task_id(self) -> Self;
 }

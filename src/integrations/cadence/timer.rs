@@ -1,4 +1,4 @@
-//! One thread that flushes all transport sinks of the process in time.
+//! The thread that flushes all transport sinks of the process on time.
 
 use super::desk::Desk;
 use crate::process::fork;
@@ -9,21 +9,21 @@ use std::time::Instant;
 
 const THREAD_NAME: &str = "tasktag-sinks";
 
-/// Only looked at by who [makes it whole](fork::make_whole), so that no thread holds it when another one forks.
+/// Only locked within [`make_whole`](fork::make_whole), so that no thread holds it while another one forks.
 static TIMER: Mutex<Timer> = Mutex::new(Timer { generation: 0, desks: Vec::new(), thread: None });
 
 struct Timer {
-    // Of which process the rest is.
+    // The fork generation of the process that the other fields belong to.
     generation: u32,
     desks: Vec<Weak<Desk>>,
     thread: Option<Thread>,
 }
 
-/// Has a desk flushed in time for as long as it is held. The caller makes it whole.
+/// Flushes a desk on time for as long as it is held. The caller is within [`make_whole`](fork::make_whole).
 pub(super) fn attend(desk: &Arc<Desk>) -> io::Result<()> {
     let mut timer = timer();
     if timer.generation != fork::generation() {
-        // The parent's. Its thread is not here.
+        // They belong to the parent, whose thread does not exist here.
         *timer = Timer { generation: fork::generation(), desks: Vec::new(), thread: None };
     }
     timer.desks.push(Arc::downgrade(desk));
@@ -36,7 +36,7 @@ pub(super) fn attend(desk: &Arc<Desk>) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the thread look whether anything is left to flush.
+/// Wakes the thread, which checks whether anything is left to flush.
 pub(super) fn wake() {
     let _whole = fork::make_whole();
     if let Some(thread) = &timer().thread {
@@ -44,7 +44,7 @@ pub(super) fn wake() {
     }
 }
 
-/// Ends when there is no desk any more.
+/// Ends when no desk is left.
 fn run() {
     loop {
         let Some(desks) = desks() else { return };

@@ -1,4 +1,4 @@
-//! Our transports under a cadence client.
+//! A cadence sink over tasktag's transports.
 
 use super::desk::{Desk, Settings};
 use super::refused::Refused;
@@ -19,19 +19,28 @@ use std::time::Duration;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Sends a cadence client's lines as they are, over one of our [transports](crate::ClientBuilder::agent): UDP over IPv4 and
-/// IPv6, Unix datagrams and streams, TCP.
+/// Sends a cadence client's lines unchanged over one of tasktag's [transports](crate::ClientBuilder::agent): UDP over
+/// IPv4 and IPv6, Unix datagrams and streams, TCP.
 ///
-/// Lines are packed into packets of the transport's size. They leave when enough of them are full for one system call (32 packets,
-/// 256 KiB at most), every 2 s, by `flush`, and when the last clone is dropped. One thread, `tasktag-sinks`, sees to the 2 s for all sinks of
-/// the process, and ends with the last of them. A connection that breaks is made again; a name is resolved again.
+/// Lines are packed into packets of the transport's size. Packets are sent
 ///
-/// The sink waits for an agent that takes nothing for at most 200 ms in 2 s, however often it flushes, and in each call of
-/// `flush`: in the call that found it so and in those that come meanwhile. One that was away is looked for as often. [`QueuingMetricSink`](cadence::QueuingMetricSink) before it takes that from the call sites. `stats` counts what was sent
-/// and what was lost; a line with a line break in it, which would be two, is refused.
+/// - when enough of them are full for one system call (at most 32 packets and 256 KiB);
+/// - every 2 s;
+/// - by `flush`;
+/// - when the last clone is dropped.
 ///
-/// Nothing is aggregated and no tag is added: [`CadenceSink`](super::CadenceSink) does that, and [`TaskIdExt`](super::TaskIdExt) adds
-/// the task id alone.
+/// One thread, `tasktag-sinks`, keeps the 2 s for all sinks of the process, and ends with the last of them. The sink
+/// reconnects a broken connection and resolves a name again.
+///
+/// If the agent stops reading, the sink blocks for at most 200 ms in any 2 s, however often it flushes, and for at most
+/// 200 ms in each call of `flush`. Calls that come meanwhile wait too. An unreachable agent is retried at the same
+/// interval. A [`QueuingMetricSink`](cadence::QueuingMetricSink) in front keeps this wait away from call sites.
+///
+/// `stats` counts what was sent and what was lost. A line that contains a line break, which would be two lines, is
+/// refused.
+///
+/// Nothing is aggregated and no tag is added. [`CadenceSink`](super::CadenceSink) does both, and
+/// [`TaskIdExt`](super::TaskIdExt) adds the task id only.
 ///
 /// ```
 /// use cadence::prelude::*;
@@ -51,16 +60,18 @@ pub struct TransportSink {
 }
 
 impl TransportSink {
-    /// A sink to an agent's address, as [`ClientBuilder::agent`](crate::ClientBuilder::agent) takes it.
+    /// Makes a sink to an agent's address, in the form that [`ClientBuilder::agent`](crate::ClientBuilder::agent)
+    /// takes.
     ///
     /// # Errors
     ///
-    /// When the address is none, or the thread can't be started. An agent that is away is no error: it may come.
+    /// Fails if the address is invalid or the thread can't be started. An unreachable agent is no error, because it may
+    /// come up later.
     pub fn to(address: &str) -> Result<Self, ConfigError> {
         Self::builder(address).build()
     }
 
-    /// A sink with settings of its own.
+    /// Starts a builder for a sink with other settings.
     pub fn builder(address: &str) -> TransportSinkBuilder {
         TransportSinkBuilder {
             agent: Agent::at(address),
@@ -70,7 +81,7 @@ impl TransportSink {
     }
 }
 
-/// Sets up a [`TransportSink`].
+/// Configures a [`TransportSink`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing is set up until `build` is called"]
 pub struct TransportSinkBuilder {
@@ -80,23 +91,23 @@ pub struct TransportSinkBuilder {
 }
 
 impl TransportSinkBuilder {
-    /// Bytes of a packet; see [`ClientBuilder::max_packet_size`](crate::ClientBuilder::max_packet_size).
+    /// Sets the packet size in bytes; see [`ClientBuilder::max_packet_size`](crate::ClientBuilder::max_packet_size).
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.agent = self.agent.max_packet_size(bytes);
         self
     }
 
-    /// The longest that a line waits for others, 1 ms to 1 h. Defaults to [`DEFAULT_FLUSH_INTERVAL`].
+    /// Sets how long a line waits for others at most, from 1 ms to 1 h. Defaults to [`DEFAULT_FLUSH_INTERVAL`].
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// The sink.
+    /// Makes the sink.
     ///
     /// # Errors
     ///
-    /// When the address or a setting is unusable, or the thread can't be started.
+    /// Fails if the address or a setting is invalid, or the thread can't be started.
     pub fn build(self) -> Result<TransportSink, ConfigError> {
         let address = Address::parse(&self.address)
             .map_err(|reason| ConfigError::setting("agent", &self.address, reason))?;
@@ -114,7 +125,7 @@ impl TransportSinkBuilder {
     }
 }
 
-/// What the clones of a sink share. The last one flushes.
+/// Shared by the clones of a sink. Dropping the last one flushes.
 struct Owner {
     settings: Settings,
     desk: PerProcess<Arc<Desk>>,
@@ -126,13 +137,14 @@ impl Owner {
         if desk.is_here() { desk } else { self.desk_of_child() }
     }
 
-    /// In a forked child: lines and connection are the parent's, and another thread may have been at work on them.
+    /// In a forked child, the lines and the connection are the parent's, and another thread may have been changing
+    /// them.
     #[cold]
     fn desk_of_child(&self) -> &Desk {
         let _whole = fork::make_whole();
         if !self.desk.get().is_here() {
             let desk = Arc::new(Desk::new(&self.settings));
-            // Without a thread lines leave when packets are full, by `flush`, and in the end.
+            // Without a thread, lines leave when packets are full, by `flush`, and on the last drop.
             let _ = timer::attend(&desk);
             self.desk.renew(desk);
         }

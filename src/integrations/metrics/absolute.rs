@@ -1,17 +1,17 @@
-//! Counters that are set rather than added to: what they grew by since they were set last.
+//! Counters that are set rather than added to: their growth since the last value.
 
 use crate::process::sync::wide::AtomicU64;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counters of which a thread knows what it saw last.
+/// How many counters' last values a thread remembers.
 const PLACES: usize = 96;
 
 thread_local! {
     static SEEN: [Cell<Seen>; PLACES] = const { [const { Cell::new(Seen { id: 0, restarts: 0, reading: 0 }) }; PLACES] };
 }
 
-/// What a thread saw of a counter the last time it set it.
+/// The value of a counter that a thread set last.
 #[derive(Clone, Copy)]
 struct Seen {
     id: u32,
@@ -19,18 +19,19 @@ struct Seen {
     reading: u64,
 }
 
-/// A counter as it is somewhere else, told to us by any number of threads.
+/// A counter that is kept elsewhere and reported by any number of threads.
 ///
-/// A value below the last one is either late, read before another thread told a higher one, or the counter started again.
-/// A thread knows that what it reads after it saw a higher value isn't late, but not when a value was read: a task may
-/// be put aside between reading and telling. What is late is near what overtook it, and what started again is near 0.
+/// A value below the last one either is out of order, because another thread reported a higher one in the meantime, or
+/// shows that the counter restarted. A value that a thread reads after it saw a higher one isn't out of order. But a
+/// task may be suspended between reading and reporting, so nobody knows when a value was read. An out-of-order value is
+/// near the one that overtook it, and a restarted counter is near 0.
 #[derive(Debug)]
 pub(super) struct Absolute {
-    // Never 0, which is what threads know of no counter.
+    // Never 0, which marks an empty slot in a thread's table.
     id: u32,
-    // One more than the value; 0 is none yet.
+    // The value plus one; 0 means that there is none yet.
     last: AtomicU64,
-    // Twice as many as there were, and odd while there is one: what was seen before says nothing about what comes after.
+    // Twice the number of restarts, and odd during one: values seen before a restart say nothing about later ones.
     restarts: AtomicU32,
 }
 
@@ -41,28 +42,29 @@ impl Absolute {
         Self { id, last: AtomicU64::new(0), restarts: AtomicU32::new(0) }
     }
 
-    /// Goes on from what [`last`](Self::last) of another was. As that was long ago the calling thread has seen it: what it
-    /// tells next is not late.
+    /// Continues from another counter's [`last`](Self::last). That was long ago, so the calling thread counts as having
+    /// seen it: its next value is not out of order.
     pub(super) fn after(last: u64) -> Self {
         let counter = Self { last: AtomicU64::new(last), ..Self::new() };
         counter.note(0, last);
         counter
     }
 
-    /// What it was told last, in a form of its own.
+    /// The last reported value, in an encoded form.
     pub(super) fn last(&self) -> Option<u64> {
         Some(self.last.load(Ordering::Relaxed)).filter(|last| *last != 0)
     }
 
-    /// Whether it was ever told a value.
+    /// Whether a value was ever reported.
     pub(super) fn is_in_use(&self) -> bool {
         self.last().is_some()
     }
 
-    /// What the counter grew by. The first value is where it begins.
+    /// The growth of the counter. The first value is the starting point.
     pub(super) fn growth(&self, value: u64) -> u64 {
         let reading = value.saturating_add(1);
-        // Acquire pairs with the Release of the exchange below: who sees what came after a restart sees that there was one.
+        // Acquire pairs with the Release of the exchange below: a thread that sees a value after a restart sees the
+        // restart.
         let last = self.last.load(Ordering::Acquire);
         if value < last / 2 && self.saw_more_than(reading) && self.restart(last, reading) {
             return value;
@@ -85,7 +87,7 @@ impl Absolute {
         })
     }
 
-    /// `false` where another thread was faster.
+    /// Returns `false` if another thread was faster.
     fn restart(&self, last: u64, reading: u64) -> bool {
         self.restarts.fetch_add(1, Ordering::AcqRel);
         let done = self.last.compare_exchange(last, reading, Ordering::AcqRel, Ordering::Relaxed).is_ok();
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_tasks_of_one_thread_tell_late_is_no_restart() {
-        // One read 990 and was put aside, the other read 1000 and told it, and then the first one went on.
+        // One thread read 990 and was suspended, the other read and reported 1000, and then the first one went on.
         let counter = Absolute::new();
         let values = [1000, 990, 1001, 501, 1002, 500, 700];
         assert_eq!(values.map(|value| counter.growth(value)), [0, 0, 1, 0, 1, 500, 200]);
@@ -139,7 +141,7 @@ mod tests {
         assert_eq!([0, 5].map(|value| counter.growth(value)), [0, 5]);
     }
 
-    /// Threads that set a counter when they are told to, so that a test decides who is late.
+    /// Threads that set a counter in the order of a test, which decides who is late.
     fn by_threads(steps: &[(usize, u64, u64)]) {
         let counter = Absolute::new();
         thread::scope(|scope| {
@@ -166,15 +168,15 @@ mod tests {
     #[test]
     fn a_value_that_another_thread_read_earlier_is_no_restart() {
         by_threads(&[(0, 100, 0), (1, 99, 0), (0, 101, 1), (2, 100, 0), (1, 102, 1)]);
-        // Each has seen what was told before its own value.
+        // Each thread has seen the value that was reported before its own.
         by_threads(&[(0, 100, 0), (1, 101, 1), (0, 102, 1), (1, 101, 0), (1, 103, 1)]);
     }
 
     #[test]
     fn a_restart_is_found_by_whoever_saw_more() {
-        // The thread that told the highest is gone: another sees twice that it fell.
+        // The thread that reported the highest value is gone: another one sees twice that the counter fell.
         by_threads(&[(0, 100, 0), (1, 3, 0), (1, 4, 4), (2, 3, 0), (0, 6, 2)]);
-        // What was seen before a restart says nothing after it: 8 is late.
+        // Values seen before a restart say nothing after it: 8 is out of order.
         by_threads(&[(0, 100, 0), (1, 100, 0), (0, 3, 3), (0, 9, 6), (1, 8, 0), (1, 10, 1)]);
     }
 

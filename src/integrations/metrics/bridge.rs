@@ -1,4 +1,4 @@
-//! Between the facade and the client: finding a handle, or making one.
+//! Connects the facade to the client: finds a handle, or registers one.
 
 use super::kept::{CounterHandle, GaugeHandle, HistogramHandle, Kept};
 use super::recent::Remembered;
@@ -18,10 +18,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-/// What is behind a recorder.
+/// The state of a recorder.
 #[derive(Debug)]
 pub(super) struct Bridge {
-    // Tells this one's handles from another's where threads remember them.
+    // Tells this recorder's handles from another's in threads' tables.
     id: u64,
     pub(super) client: Client,
     settings: Settings,
@@ -34,14 +34,14 @@ pub(super) struct Bridge {
     pub(super) crowded_out: Arc<Refused>,
 }
 
-/// What a recorder was asked for.
+/// The settings of a recorder.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settings {
     pub(super) histograms: HistogramKind,
     pub(super) timings_by_unit: bool,
 }
 
-/// A kind of handles, and how a bridge makes them.
+/// A kind of handle, and how a bridge makes it.
 pub(super) trait Made: Remembered {
     fn table(bridge: &Bridge) -> &Table<Self>;
     fn builder<'a>(bridge: &'a Bridge, name: &'a str) -> MetricBuilder<'a, Self::Of>;
@@ -78,7 +78,7 @@ impl Bridge {
         self.settings
     }
 
-    /// The handle of a key, or why there is none.
+    /// The handle of a key, or the reason why there is none.
     #[inline]
     pub(super) fn handle<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
         match H::recent(|recent| recent.find(self.id, key)).flatten() {
@@ -90,7 +90,7 @@ impl Bridge {
     #[cold]
     #[inline(never)]
     fn handle_slowly<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
-        // Before anything that a forked child's start would find locked.
+        // Must come before anything that a forked child would find locked.
         fork::check();
         if let Some(kept) = H::table(self).find(key) {
             H::recent(|recent| recent.remember(self.id, &kept));
@@ -107,7 +107,7 @@ impl Bridge {
         Ok(kept)
     }
 
-    /// Registers a metric and keeps its handle, or the one that stands for all of its name for which there was no room.
+    /// Registers a metric and keeps its handle, or the handle of its name's overflow context if there is no room.
     fn place<H: Made>(&self, key: &Key) -> Result<Arc<Kept<H>>, DropReason> {
         let placed = labels::with_tags(key, |tags| H::builder(self, key.name()).tags(tags).beside().place())?;
         let make = || Kept::new(self.id, key, H::make(self, key.name(), placed.handle, placed.is_overflow));
@@ -123,13 +123,13 @@ impl Bridge {
         if reason == DropReason::ContextLimit { &self.crowded_out } else { &self.invalid }
     }
 
-    /// Notes the unit that a histogram's values have, where that makes a difference.
+    /// Stores the unit of a histogram's values, if it makes a difference.
     pub(super) fn describe(&self, name: &str, unit: Option<Unit>) {
         let Some(unit) = unit.filter(|unit| unit.is_time_based() || is_named_in_seconds(name)) else {
             return;
         };
         fork::check();
-        // The macros describe at every call.
+        // The describing macros may run at every call.
         if self.described(name) == Some(unit) {
             return;
         }
@@ -147,7 +147,7 @@ impl Bridge {
         self.units.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The unit of a histogram's values, where they are a time: as it is described, else as its name says.
+    /// The unit of a histogram's values if they are times: from its description, or else from its name.
     fn unit(&self, name: &str) -> Option<TimeUnit> {
         match self.described(name) {
             Some(Unit::Seconds) => Some(TimeUnit::Seconds),
@@ -159,20 +159,20 @@ impl Bridge {
         }
     }
 
-    /// What makes milliseconds of a histogram's values as they come, where that is asked for.
+    /// The factor that converts a histogram's values to milliseconds when they are recorded, if the recorder does so.
     fn scale(&self, name: &str) -> Option<Scale> {
         if self.settings.timings_by_unit { self.unit(name).map(TimeUnit::scale) } else { None }
     }
 
-    /// The unit that the values of a histogram keep until they are written.
+    /// The unit that a histogram's values keep until they are written.
     fn kept_unit(&self, name: &str) -> Option<TimeUnit> {
-        // A program that says that it records milliseconds does.
+        // `HistogramKind::Timing` declares that the program records milliseconds.
         let as_it_is = self.settings.timings_by_unit || self.settings.histograms == HistogramKind::Timing;
         if as_it_is { None } else { self.unit(name) }
     }
 }
 
-/// As names of Prometheus' style are.
+/// Whether a name follows the Prometheus convention for seconds.
 fn is_named_in_seconds(name: &str) -> bool {
     name.ends_with("_seconds")
 }

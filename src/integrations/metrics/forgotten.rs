@@ -1,4 +1,4 @@
-//! What has to be known of a metric that was let go, if it is called again.
+//! The last values of evicted metrics, in case they are called again.
 
 use crate::process::fork;
 use foldhash::fast::RandomState;
@@ -6,11 +6,11 @@ use metrics::Key;
 use std::collections::HashMap;
 use std::mem;
 
-/// Where a metric was.
+/// The last value of a metric.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trace {
     pub(super) bits: u64,
-    // A level is of the process that set it.
+    // A level belongs to the process that set it.
     generation: u32,
 }
 
@@ -24,8 +24,8 @@ impl Trace {
     }
 }
 
-/// Traces of metrics by their keys: at most a client's limit of contexts, or two where that is one. The oldest half goes
-/// where there is no room.
+/// Traces of metrics by their keys: at most a client's context limit, or two if the limit is one. When it is full, the
+/// oldest half is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
     young: HashMap<Key, Trace, RandomState>,
@@ -41,7 +41,7 @@ impl Forgotten {
         }
     }
 
-    /// It is known again.
+    /// Takes the trace of a metric that is registered again.
     pub(super) fn take(&mut self, key: &Key) -> Option<Trace> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }

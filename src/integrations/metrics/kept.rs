@@ -1,4 +1,4 @@
-//! Handles that are kept for macros, which come by name at every call.
+//! Handles that are kept for macros, which look them up by name at every call.
 
 use super::absolute::Absolute;
 use super::forgotten::Trace;
@@ -13,34 +13,34 @@ use metrics::{CounterFn, GaugeFn, HistogramFn, Key};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// One of our handles as the facade wants it.
+/// One of this crate's handles in the form that the facade needs.
 pub(super) trait Handle: Send + Sync + Sized + 'static {
     type Of: Metric;
 
-    /// Whether it is let go at a flush, after so long without a call.
+    /// Whether it is released at a flush, after being idle for so long.
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool;
 
-    /// What the next one of its key has to know, when this one is let go.
+    /// The trace that the next handle of its key needs once this one is released.
     fn trace(&self) -> Option<Trace> {
         None
     }
 
-    /// Before it is used first.
+    /// Restores a trace, before the handle is first used.
     fn go_on_from(&mut self, _: Trace) {}
 }
 
-/// How long nobody held something or looked for it.
+/// How long a handle was neither held nor looked up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
     pub(super) flushes: u32,
-    /// At the flush that found it in use last, in the clock's nanoseconds.
+    /// The time of the flush that last found it in use, in the clock's nanoseconds.
     pub(super) used_at: u64,
-    /// Whether there was no room for others that want its place.
+    /// Whether other metrics need the room.
     pub(super) is_crowded: bool,
 }
 
 impl Idle {
-    /// What has nothing to send while nobody uses it.
+    /// Whether a handle that sends nothing while idle is to be released.
     fn ends_silent(self) -> bool {
         self.flushes >= if self.is_crowded { IDLE_FLUSHES_IN_A_CROWD } else { IDLE_FLUSHES }
     }
@@ -48,14 +48,14 @@ impl Idle {
 
 /// A handle with its key.
 ///
-/// It is held by the table and by whoever registered it, and known to threads that found it lately. As soon as nobody holds
-/// it its metric is free, whoever still knows it.
+/// The table and everybody who registered it hold it; threads that found it recently remember it weakly. Once nobody
+/// holds it, its metric can be removed, even if a thread still remembers it.
 #[derive(Debug)]
 pub(super) struct Kept<H> {
-    // Tells one recorder's from another's where threads remember them.
+    // Tells one recorder's handles from another's in threads' tables.
     recorder: u64,
     pub(super) key: Key,
-    // Looked for since the last flush.
+    // Looked up since the last flush.
     called: AtomicBool,
     idle_flushes: AtomicU32,
     used_at: AtomicU64,
@@ -73,7 +73,7 @@ impl<H: Handle> Kept<H> {
         self.recorder == recorder && super::labels::same(&self.key, key)
     }
 
-    /// Notes that somebody looked for it. Written once an interval, so that callers share no line that is written.
+    /// Notes a look-up. Written once a flush interval, so that callers share no cache line that is written.
     #[inline]
     pub(super) fn call(&self) {
         if !self.called.load(Ordering::Relaxed) {
@@ -81,7 +81,7 @@ impl<H: Handle> Kept<H> {
         }
     }
 
-    /// At a flush: whether nobody held it or looked for it for so long that it is to go.
+    /// Called at a flush. Returns whether the handle was idle for so long that it is to be released.
     pub(super) fn grows_old(self: &Arc<Self>, flush: Tidying<'_>) -> bool {
         let called = self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Relaxed);
         if called || Arc::strong_count(self) > 1 {
@@ -102,7 +102,7 @@ impl<H: Handle> Kept<H> {
         self.handle.ends(idle, flush)
     }
 
-    /// Flushes since somebody held it or looked for it.
+    /// Flushes since it was last held or looked up.
     pub(super) fn idle_flushes(&self) -> u32 {
         self.idle_flushes.load(Ordering::Relaxed)
     }
@@ -115,17 +115,17 @@ impl<H: Handle> Kept<H> {
         self.handle.go_on_from(trace);
     }
 
-    /// Whether somebody looked for it since the last flush.
+    /// Whether it was looked up since the last flush.
     pub(super) fn is_called(&self) -> bool {
         self.called.load(Ordering::Relaxed)
     }
 }
 
-/// A counter, added to or set.
+/// A counter that is added to or set.
 #[derive(Debug)]
 pub(super) struct CounterHandle {
     counter: Counter,
-    // `None` where counters of many keys are one: what another told last says nothing.
+    // `None` for an overflow counter: several keys share it, so the last value of one says nothing about another.
     absolute: Option<Absolute>,
     client: Client,
 }
@@ -141,7 +141,7 @@ impl Handle for CounterHandle {
     type Of = Counter;
 
     fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
-        // What was told last would be lost, and with it what is told next.
+        // Releasing it would lose the last absolute value, and with it the next growth.
         let is_told = self.absolute.as_ref().is_some_and(Absolute::is_in_use);
         Idle { is_crowded: idle.is_crowded && !is_told, ..idle }.ends_silent()
     }
@@ -169,13 +169,13 @@ impl CounterFn for Kept<CounterHandle> {
     }
 }
 
-/// A gauge, set or moved.
+/// A gauge that is set, incremented or decremented.
 #[derive(Debug)]
 pub(super) struct GaugeHandle {
     gauge: Gauge,
-    // It stands for many keys, none of which may ever be set again.
+    // It stands for many keys, and possibly none of them is ever set again.
     is_overflow: bool,
-    // The level at which the last one of its key was let go.
+    // The level at which the previous handle of its key was released.
     before: Option<Trace>,
 }
 
@@ -184,7 +184,7 @@ impl GaugeHandle {
         Self { gauge, is_overflow, before: None }
     }
 
-    /// What a move begins with where nothing was set.
+    /// The level from which `increment` and `decrement` start if nothing was set.
     fn start(&self) -> f64 {
         self.before
             .filter(|before| before.is_of_this_process())
@@ -205,7 +205,8 @@ impl Kept<GaugeHandle> {
 impl Handle for GaugeHandle {
     type Of = Gauge;
 
-    /// One that has a level leaves a crowd as the worker chooses: see [`Keep`](crate::context::keeper::Keep).
+    /// When room is short, the worker chooses which gauges with a level leave: see
+    /// [`Keep`](crate::context::keeper::Keep).
     fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool {
         if self.is_overflow {
             return idle.flushes >= IDLE_FLUSHES;
@@ -241,7 +242,7 @@ impl GaugeFn for Kept<GaugeHandle> {
     }
 }
 
-/// A histogram of one of our kinds.
+/// A histogram of any of this crate's kinds.
 #[derive(Debug)]
 pub(super) struct HistogramHandle {
     distribution: Distribution,

@@ -1,15 +1,15 @@
-//! Labels, which are tags everywhere else.
+//! The facade's labels, which become tags.
 
 use crate::wire::encode::clean::becomes_task_id;
 use metrics::{Key, Label};
 use std::collections::HashSet;
 
-/// Labels that need no allocation on their way in.
+/// How many labels are converted without an allocation.
 const FEW: usize = 16;
-/// Labels that are compared each with each. More of them are hashed.
+/// How many labels are compared pairwise. More of them are hashed.
 const MOST_COMPARED: usize = 64;
 
-/// Hands the labels of a key to `then` as tags.
+/// Passes the labels of a key to `then` as tags.
 pub(super) fn with_tags<T>(key: &Key, then: impl FnOnce(&[(&str, &str)]) -> T) -> T {
     let labels = key.labels().as_slice();
     let mut few = [("", ""); FEW];
@@ -21,8 +21,8 @@ pub(super) fn with_tags<T>(key: &Key, then: impl FnOnce(&[(&str, &str)]) -> T) -
     then(&many)
 }
 
-/// Whether two keys mean one metric: the same name and labels, in whatever order. `Key`'s own comparison sorts eight labels
-/// and more in memory that it allocates.
+/// Whether two keys mean one metric: the same name and labels, in any order. `Key`'s own comparison allocates to sort
+/// eight labels or more.
 #[inline]
 pub(super) fn same(a: &Key, b: &Key) -> bool {
     if a.get_hash() != b.get_hash() || a.name() != b.name() {
@@ -49,8 +49,8 @@ fn has_repetitions(labels: &[Label]) -> bool {
     labels.iter().enumerate().any(|(place, label)| labels.iter().take(place).any(|earlier| earlier == label))
 }
 
-/// A key without what says nothing: labels that are the client's own task id, whose number is the other half of the answer,
-/// and labels that are there already. `None` where all of them say something.
+/// Removes redundant labels from a key: duplicates, and the client's own task id. Also returns how many labels were the
+/// task id. Returns `None` if no label is redundant.
 pub(super) fn plain(key: &Key, is_own: impl Fn(&str) -> bool) -> Option<(Key, u64)> {
     let labels = key.labels().as_slice();
     let is_task_id = |label: &Label| becomes_task_id(label.key()) && is_own(label.value());

@@ -1,17 +1,17 @@
-//! The task id, in front of any recorder.
+//! A layer that adds the task id to any recorder.
 
 use crate::task_id::{TASK_ID_KEY, TaskId};
 use crate::wire::encode::clean::becomes_task_id;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 
-/// Adds the label `task_id` in front of any other recorder, for those that keep their exporter.
+/// Adds the label `task_id` to everything registered with another recorder, for programs that keep their exporter.
 ///
-/// Whatever is registered gets the label `task_id` with this process's [`TaskId`]; one that is there already, in any
-/// case, is replaced. Nothing else changes. In front of our own [`Recorder`](super::Recorder), which adds it by itself,
-/// it is superfluous and does no harm.
+/// The label's value is this process's [`TaskId`]. It replaces an existing label `task_id`, in any case. Nothing else
+/// changes. In front of this crate's own [`Recorder`](super::Recorder), which adds the task id itself, the layer is
+/// redundant but harmless.
 ///
-/// **Cost:** a registration makes a new key, of several allocations; handles cost nothing more. The macros register at
-/// each call: keep handles where that matters. Metrics that were registered before a fork keep the parent's id.
+/// **Cost:** a registration builds a new key with several allocations; calls on handles cost nothing extra. The macros
+/// register at each call, so keep handles in hot code. Metrics registered before a fork keep the parent's id.
 ///
 /// ```
 /// use metrics::{counter, with_local_recorder};
@@ -28,13 +28,13 @@ pub struct TaskIdLayer<R> {
 }
 
 impl<R> TaskIdLayer<R> {
-    /// A layer in front of a recorder.
+    /// Wraps a recorder.
     pub fn new(recorder: R) -> Self {
         Self { recorder }
     }
 }
 
-/// A key with the task id. What it has of another one is under a key of its own, as a client has it.
+/// Adds the task id to a key. An existing label of another task id moves to a key of its own, as in a client.
 fn tagged(key: &Key) -> Key {
     let own = key.labels().map(|label| {
         if becomes_task_id(label.key()) {

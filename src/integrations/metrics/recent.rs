@@ -1,4 +1,4 @@
-//! The handles that a thread found lately, so that it finds them again without a lock.
+//! The handles that a thread found recently, so that it finds them again without a lock.
 
 use super::kept::{CounterHandle, GaugeHandle, Handle, HistogramHandle, Kept};
 use crate::process::thread_table::ThreadTable;
@@ -6,22 +6,22 @@ use metrics::Key;
 use std::cell::Cell;
 use std::sync::{Arc, Weak};
 
-/// Places, each shared by two. The last one comes first.
+/// Slots of the table. Each holds two entries, the most recent first.
 const PLACES: usize = 1 << PLACE_BITS;
 const PLACE_BITS: u32 = 7;
 const WAYS: usize = 2;
 
-/// Odd, and half of its bits set: digits of pi's fraction.
+/// An odd number with half of its bits set: digits of pi's fraction.
 const SPREAD: u64 = 0x243f_6a88_85a3_08d3;
 
-/// What is remembered. It keeps nothing alive: a thread that falls silent keeps no metric from being forgotten.
+/// A remembered handle. The reference is weak, so that an idle thread keeps no metric from being evicted.
 struct Entry<H> {
     mark: Cell<u64>,
-    // Empty while it is looked at.
+    // Empty while it is read.
     kept: Cell<Option<Weak<Kept<H>>>>,
 }
 
-/// One thread's memory of one kind of handles. Gone in a thread that is ending.
+/// One thread's memory of one kind of handle. It is gone in a thread that is ending.
 pub(super) struct Recent<H>(ThreadTable<[Entry<H>; WAYS], PLACES>);
 
 impl<H: Handle> Recent<H> {
@@ -29,7 +29,7 @@ impl<H: Handle> Recent<H> {
         Self(ThreadTable::new())
     }
 
-    /// The handle that was found under a key, if it is still there.
+    /// The handle that was found under a key, if it still exists.
     #[inline]
     pub(super) fn find(&self, recorder: u64, key: &Key) -> Option<Arc<Kept<H>>> {
         let mark = mark(recorder, key);
@@ -48,7 +48,7 @@ impl<H: Handle> Recent<H> {
         Some(kept)
     }
 
-    /// Remembers a handle in place of the one that was remembered longest ago there.
+    /// Remembers a handle, replacing the oldest entry of its slot.
     pub(super) fn remember(&self, recorder: u64, kept: &Arc<Kept<H>>) {
         let mark = mark(recorder, &kept.key);
         let entry = || Entry { mark: Cell::new(0), kept: Cell::new(None) };
@@ -63,9 +63,9 @@ impl<H: Handle> Recent<H> {
     }
 }
 
-/// A handle that threads remember.
+/// A kind of handle that threads remember.
 pub(super) trait Remembered: Handle {
-    /// What the calling thread found lately.
+    /// Gives access to the calling thread's memory.
     fn recent<T>(act: impl FnOnce(&Recent<Self>) -> T) -> Option<T>;
 }
 
@@ -95,7 +95,7 @@ fn mark(recorder: u64, key: &Key) -> u64 {
     key.get_hash() ^ recorder.wrapping_mul(SPREAD)
 }
 
-/// The upper bits of a product depend on all bits of the hash, whose own lower ones may be those of one label.
+/// The upper bits of a product depend on all bits of the hash. The hash's own lower bits may be those of one label.
 #[inline]
 fn place(mark: u64) -> usize {
     (mark.wrapping_mul(SPREAD) >> (u64::BITS - PLACE_BITS)) as usize

@@ -1,11 +1,11 @@
-//! What stands for metrics that there are none of.
+//! Stand-ins for metrics that were refused.
 
 use crate::api::client::Client;
 use crate::ledger::DropReason;
 use crate::process::fork;
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 
-/// Counts what is lost.
+/// Counts the values that are dropped.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) client: Client,

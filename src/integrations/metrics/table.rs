@@ -1,4 +1,4 @@
-//! From keys to the handles that are kept for them.
+//! The table from keys to the handles that are kept for them.
 
 use super::forgotten::Forgotten;
 use super::kept::{GaugeHandle, Handle, Kept};
@@ -19,19 +19,19 @@ pub(super) struct Table<H> {
 
 #[derive(Debug)]
 struct Known<H> {
-    // By the key's own hash, which others can foresee: the map's is of its own.
+    // By the key's own hash. Outsiders can predict that hash, so the map hashes it again with a random key.
     links: HashMap<u64, Vec<Link<H>>, RandomState>,
-    // By the name of the metric whose further contexts are folded into it.
+    // The overflow handles, by the name of their metric.
     overflows: HashMap<Box<str>, Arc<Kept<H>>, RandomState>,
     aliases: usize,
     forgotten: Forgotten,
 }
 
-/// What a key leads to.
+/// What a key maps to.
 #[derive(Debug)]
 enum Link<H> {
     Own(Arc<Kept<H>>),
-    /// A handle that is kept under a plainer key.
+    /// A handle that is kept under a key without redundant labels.
     Alias(Key, Weak<Kept<H>>),
 }
 
@@ -50,7 +50,7 @@ impl<H: Handle> Table<H> {
         Self { known: RwLock::new(Known { links, overflows, aliases: 0, forgotten: Forgotten::default() }) }
     }
 
-    /// The handle of a key, which counts as called.
+    /// The handle of a key. The look-up counts as a call.
     pub(super) fn find(&self, key: &Key) -> Option<Arc<Kept<H>>> {
         let known = self.read();
         let kept = known.find(key)?;
@@ -58,8 +58,8 @@ impl<H: Handle> Table<H> {
         Some(kept)
     }
 
-    /// Keeps a handle, unless another thread was faster: then it is that one's. It goes on from where the last one of its
-    /// key was let go.
+    /// Keeps a handle and returns it. If another thread was faster, returns that thread's handle. The handle continues
+    /// from the trace of its key's previous handle.
     pub(super) fn keep(&self, mut kept: Kept<H>) -> Arc<Kept<H>> {
         let mut known = self.write();
         if let Some(faster) = known.find(&kept.key) {
@@ -74,7 +74,7 @@ impl<H: Handle> Table<H> {
         kept
     }
 
-    /// Leads another key to a handle, where there are not as many such keys already as there may be.
+    /// Maps another key to a handle, unless the limit of such keys is reached.
     pub(super) fn alias(&self, key: &Key, kept: &Arc<Kept<H>>, limit: usize) {
         let mut known = self.write();
         if known.aliases < limit && known.find(key).is_none() {
@@ -84,7 +84,7 @@ impl<H: Handle> Table<H> {
         }
     }
 
-    /// The handle of a metric's overflow context, which counts as called.
+    /// The handle of a metric's overflow context. The look-up counts as a call.
     pub(super) fn overflow(&self, name: &str, make: impl FnOnce() -> Kept<H>) -> Arc<Kept<H>> {
         if let Some(kept) = self.read().overflows.get(name) {
             kept.call();
@@ -96,22 +96,22 @@ impl<H: Handle> Table<H> {
         Arc::clone(kept)
     }
 
-    /// Lets go of what nobody held or called for long. What has to be known of it later is kept, for as many as `limit`.
+    /// Releases handles that were idle for too long. Keeps the traces of up to `limit` of them.
     pub(super) fn tidy(&self, flush: Tidying<'_>, limit: usize) {
         let known = self.read();
         let links = known.links.values().flatten();
-        // All of them are asked: each grows older by it.
+        // Every handle must be visited, because the visit ages it.
         let old = links.filter(|link| link.grows_old(flush)).count()
             + known.overflows.values().filter(|kept| kept.grows_old(flush)).count();
         drop(known);
         if old > 0 {
             let gone = self.write().let_go(limit, |kept| kept.is_old(flush));
-            // Not under the lock: a handle may be the last that refers to its client.
+            // Not under the lock: a handle may be the last reference to its client.
             drop(gone);
         }
     }
 
-    /// Keeps everybody out for as long as the answer lives.
+    /// Locks the table for as long as the returned guard lives.
     pub(super) fn freeze(&self) -> impl Held + '_ {
         self.write()
     }
@@ -131,7 +131,7 @@ impl<H: Handle> Table<H> {
 }
 
 impl Table<GaugeHandle> {
-    /// Adds the gauges that nobody holds or called since the last flush.
+    /// Adds the gauges that were neither held nor called since the last flush.
     pub(super) fn find_spare(&self, spare: &mut SpareGauges) {
         let known = self.read();
         for link in known.links.values().flatten() {
@@ -144,7 +144,7 @@ impl Table<GaugeHandle> {
         }
     }
 
-    /// Lets go of those gauges that are still nobody's. Where they were is kept, as in [`tidy`](Self::tidy).
+    /// Releases those gauges that are still unused. Keeps their traces, as [`tidy`](Self::tidy) does.
     pub(super) fn release(&self, gauges: &HashSet<GaugeId>, limit: usize) {
         let gone = self.write().let_go(limit, |kept| gauges.contains(&kept.gauge()));
         drop(gone);
@@ -180,7 +180,7 @@ impl<H: Handle> Known<H> {
             *links = mem::take(links).into_iter().filter_map(stays).collect();
             !links.is_empty()
         });
-        // Not of the overflows that follow: what many keys were one in says nothing of any.
+        // Overflow handles, which follow, leave no trace: many keys shared one, so it says nothing about any of them.
         for (key, trace) in gone.iter().filter_map(Kept::trace) {
             self.forgotten.note(key, trace, limit);
         }
@@ -192,8 +192,8 @@ impl<H: Handle> Known<H> {
     }
 }
 
-/// Puts what is old aside. Threads that remember it may take hold of it until the moment when it is nobody's: then it
-/// stays, or is there again.
+/// Sets old handles aside. Until a handle is unreferenced, a thread that remembers it may take hold of it: then it
+/// stays, or is put back.
 fn unless_old<H: Handle>(
     kept: Arc<Kept<H>>,
     is_old: impl Fn(&Kept<H>) -> bool,

@@ -1,26 +1,26 @@
-//! How busy the workers of a runtime are, from books that they keep irregularly.
+//! How busy a runtime's workers are, from counts that the workers update irregularly.
 
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, RuntimeFlavor, RuntimeMetrics};
 
-/// A flush may follow a collection at once: over less, one poll more or less would be the whole of a ratio.
+/// The shortest span of a ratio. A flush may follow a collection at once, and one poll would make up the whole ratio.
 const MIN_SPAN: Duration = Duration::from_millis(100);
 
-/// What a worker's books say.
+/// The counts of a worker.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
-    /// Busy time that was booked, ever.
+    /// Busy time that the worker has counted since it started.
     booked: Duration,
-    /// How often the worker parked or was unparked: odd while it is parked.
+    /// How often the worker parked or was unparked; odd while it is parked.
     turns: u64,
 }
 
 /// Shares of time, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct BusyRatios {
-    /// Of all workers.
+    /// The mean of all workers.
     pub(super) mean: f64,
-    /// Of the one that was busy the longest.
+    /// The share of the busiest worker.
     pub(super) busiest: f64,
 }
 
@@ -29,13 +29,13 @@ pub(super) struct BusyRatios {
 pub(super) struct BusyMeter {
     since: Instant,
     workers: Vec<Worker>,
-    // Whether a worker that does not park is at work. In a current-thread runtime there may be nobody to be it.
+    // Whether a worker that does not park is running. A current-thread runtime may have nobody who drives it.
     driven: bool,
     ratios: Option<BusyRatios>,
 }
 
 impl BusyMeter {
-    /// Starts from what the books say now.
+    /// Starts from the current counts.
     pub(super) fn start(runtime: &Handle) -> Self {
         let driven = runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
         Self::starting(Instant::now(), &readings(&runtime.metrics()), driven)
@@ -46,7 +46,7 @@ impl BusyMeter {
         Self { since, workers, driven, ratios: None }
     }
 
-    /// The ratios of the time since the last call, as far as they are known.
+    /// The ratios of the time since the last call, if they are known.
     pub(super) fn ratios(&mut self, metrics: &RuntimeMetrics) -> Option<BusyRatios> {
         self.read(Instant::now(), &readings(metrics))
     }
@@ -58,7 +58,7 @@ impl BusyMeter {
         }
         let mut pairs = self.workers.iter().zip(readings);
         if !self.driven && pairs.any(|(worker, reading)| worker.is_silent(reading)) {
-            // The next that is known is of the time until then.
+            // The next known ratio covers the time until then.
             self.ratios = None;
             return None;
         }
@@ -78,27 +78,27 @@ impl BusyMeter {
 #[derive(Debug)]
 struct Worker {
     last: Reading,
-    /// Busy time that was reported, ever: ahead of the books in a poll that is not over, behind them after one.
+    /// Busy time reported since the start. It is ahead of the count during a long poll, and behind it afterwards.
     reported: Duration,
 }
 
 impl Worker {
-    /// Whether it neither parked nor was parked since the last reading.
+    /// Whether the worker neither parked nor was parked since the last reading.
     fn was_awake(&self, reading: &Reading) -> bool {
         reading.turns == self.last.turns && reading.turns.is_multiple_of(2)
     }
 
-    /// Whether it was, and did not even book.
+    /// Whether the worker was awake and did not update its count.
     fn is_silent(&self, reading: &Reading) -> bool {
         self.was_awake(reading) && reading.booked == self.last.booked
     }
 
-    /// How much of `span`, the time since the last reading, it was busy.
+    /// How much of `span`, the time since the last reading, the worker was busy.
     fn busy(&mut self, reading: Reading, span: Duration, driven: bool) -> Duration {
         let busy = if driven && self.was_awake(&reading) {
             span
         } else {
-            // It booked everything when it parked: what was reported beyond that was searching for work.
+            // The worker counted everything when it parked: anything reported beyond that was a search for work.
             self.reported = self.reported.min(reading.booked);
             reading.booked.saturating_sub(self.reported).min(span)
         };
@@ -122,7 +122,7 @@ mod tests {
 
     const TICK: Duration = Duration::from_millis(250);
 
-    /// A runtime whose books a test writes, in milliseconds, and that is read at every tick: the mean, and the busiest.
+    /// A runtime whose counts a test sets, in milliseconds. Each tick reads the mean and the busiest ratio.
     struct Books {
         meter: BusyMeter,
         now: Instant,
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(books.read([(100, 4)]), Some((0.0, 0.0)));
         assert_eq!(books.read([(100, 4)]), Some((1.0, 1.0)));
         assert_eq!(books.read([(100, 4)]), Some((1.0, 1.0)));
-        // It parks 50 ms after the last one; what it did in the first is told now.
+        // It parks 50 ms after the last reading; its busy time in the first is reported now.
         assert_eq!(books.read([(700, 5)]), Some((0.4, 0.4)));
         assert_eq!(books.read([(700, 5)]), Some((0.0, 0.0)));
     }
@@ -191,7 +191,7 @@ mod tests {
     fn long_polls_that_are_booked_by_the_dozen_show_no_dips() {
         let mut books = Books::new(true, [(0, 4)]);
         for tick in 1..=100 {
-            // 61 polls of 100 ms each are booked at once.
+            // 61 polls of 100 ms each are counted at once.
             let booked = tick * 250 / 6_100 * 6_100;
             assert_eq!(books.read([(booked, 4)]), Some((1.0, 1.0)), "at {tick}");
         }

@@ -1,4 +1,4 @@
-//! How long a task from outside waits for its first poll.
+//! How long a task from outside the runtime waits for its first poll.
 
 use crate::process::clock::nanos;
 use crate::process::sync::wide::AtomicU64;
@@ -7,29 +7,29 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// It was not polled yet.
+/// The task has not been polled yet.
 const WAITING: u64 = u64::MAX;
-/// It never will be: the runtime dropped it.
+/// The task will never be polled: the runtime dropped it.
 const GONE: u64 = u64::MAX - 1;
 
-/// Spawns tasks that tell when they were polled, one at a time.
+/// Spawns tasks that report when they were polled, one at a time.
 #[derive(Debug)]
 pub(super) struct DelayProbe {
     spawned: Option<Instant>,
-    // Nanoseconds from the spawn to the first poll, or one of the words above. It publishes nothing but itself.
+    // Nanoseconds from the spawn to the first poll, or one of the constants above. It publishes no other data.
     answer: Arc<AtomicU64>,
 }
 
-/// What is known of the delay.
+/// The current state of the measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Delay {
-    /// None was asked for yet.
+    /// No task has been spawned yet.
     Unknown,
-    /// The task waits, since so long ago.
+    /// The task has waited this long and is still waiting.
     AtLeast(Duration),
-    /// The task waited for so long.
+    /// The task waited this long.
     Exactly(Duration),
-    /// The runtime takes no tasks any more.
+    /// The runtime accepts no more tasks.
     Never,
 }
 
@@ -47,7 +47,7 @@ impl DelayProbe {
         }
     }
 
-    /// Spawns the next one. From a thread of the runtime it would not cross the global queue.
+    /// Spawns the next task. A task spawned from a thread of the runtime would bypass the global queue.
     pub(super) fn ask(&mut self, runtime: &Handle) {
         let spawned = Instant::now();
         self.spawned = Some(spawned);
@@ -57,7 +57,7 @@ impl DelayProbe {
     }
 }
 
-/// In the task: what a runtime that is shut down drops without a poll.
+/// Lives in the task, and detects that a runtime was shut down and dropped the task without a poll.
 struct Turn {
     spawned: Instant,
     waited: u64,
@@ -72,7 +72,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // The only word of it: nothing of this task is left when the next one is spawned.
+        // The task's only write: it is gone before the next one is spawned.
         self.answer.store(self.waited, Ordering::Relaxed);
     }
 }

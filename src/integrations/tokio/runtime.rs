@@ -1,4 +1,4 @@
-//! A runtime as it is watched.
+//! The probe of a runtime.
 
 use super::busy::{BusyMeter, BusyRatios};
 use super::delay::{Delay, DelayProbe};
@@ -8,21 +8,22 @@ use crate::callback::probe::Watch;
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-/// A runtime that is about to be watched. [`WatchTokio::runtime`](super::WatchTokio::runtime) gives one.
+/// Configures the watch of a runtime. [`WatchTokio::runtime`](super::WatchTokio::runtime) returns one.
 ///
-/// | metric | what |
+/// | metric | meaning |
 /// |---|---|
 /// | `runtime.workers` | worker threads; 1 for a current-thread runtime |
 /// | `runtime.busy_ratio` | busy time of all workers, divided by their number and the time since the last collection: 0 to 1 |
-/// | `runtime.busiest_worker_ratio` | the same of the worker that was busy the longest: 1 with a low `busy_ratio` is one task that keeps a worker |
-/// | `runtime.global_queue_depth` | tasks that came from outside the runtime and wait for their poll |
-/// | `runtime.alive_tasks` | tasks that were spawned and are not over |
-/// | `runtime.scheduling_delay_seconds` | how long a task that comes from outside waits for its first poll |
-/// | `runtime.parks` | a counter: how often a worker had nothing to do |
+/// | `runtime.busiest_worker_ratio` | the same for the busiest worker: 1 with a low `busy_ratio` means that one task holds a worker |
+/// | `runtime.global_queue_depth` | tasks scheduled from outside the runtime that wait for a poll |
+/// | `runtime.alive_tasks` | spawned tasks that have not finished |
+/// | `runtime.scheduling_delay_seconds` | how long a task spawned from outside the runtime waits for its first poll |
+/// | `runtime.parks` | a counter: how often a worker ran out of work |
 ///
-/// All are tagged with the runtime's name, `runtime:main`. All but `workers` and `parks` have their peak since the last
-/// flush in `<name>.max`. Ratios are over at least 100 ms: a flush right after a collection repeats them. The client's own
-/// task, which measures the delay, is in neither the depth nor the number of tasks.
+/// All have a tag with the runtime's name, for example `runtime:main`. All but `workers` and `parks` report their peak
+/// since the last flush as `<name>.max`. Ratios cover at least 100 ms, so a flush right after a collection repeats the
+/// last ones. The client's own task, which measures the delay, is left out of the queue depth and of the number of
+/// tasks.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -44,7 +45,7 @@ impl<'a> RuntimeBuilder<'a> {
         Self { watch: WatchBuilder::new(client, name) }
     }
 
-    /// What the metrics' names start with. Defaults to `runtime`.
+    /// Sets the prefix of the metrics' names. Defaults to `runtime`.
     pub fn prefix(self, prefix: &str) -> Self {
         Self { watch: self.watch.prefix(prefix) }
     }
@@ -54,7 +55,7 @@ impl<'a> RuntimeBuilder<'a> {
         Self { watch: self.watch.tag(key, value) }
     }
 
-    /// Has the client's worker ask the runtime at every collection, until the [`Watch`] is dropped or the runtime is shut
+    /// Starts the watch: the runtime is read at every collection, until the [`Watch`] is dropped or the runtime is shut
     /// down.
     pub fn watch(self, runtime: &Handle) -> Watch {
         let mut probe = RuntimeProbe::new(runtime.clone());
@@ -77,7 +78,7 @@ impl RuntimeProbe {
         Self { runtime, busy, delay: DelayProbe::new(), parks }
     }
 
-    /// `None` once the runtime takes no tasks any more.
+    /// Returns `None` once the runtime accepts no more tasks.
     fn status(&mut self) -> Option<RuntimeStatus> {
         let (delay, own_tasks) = match self.delay.delay() {
             Delay::AtLeast(age) => (Some(age), 1),
@@ -97,7 +98,7 @@ impl RuntimeProbe {
         if own_tasks == 0 {
             self.delay.ask(&self.runtime);
         }
-        // One that is shut down drops what it is given, at once if it was before.
+        // A runtime that is shut down drops new tasks, at once if it was shut down before.
         (self.delay.delay() != Delay::Never).then_some(status)
     }
 }
@@ -113,7 +114,7 @@ struct RuntimeStatus {
     global_queue_depth: usize,
     alive_tasks: usize,
     delay: Option<Duration>,
-    /// Since the last status.
+    /// Parks since the last status.
     parks: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The body of a response, which ends the request.
+//! The response body, which ends the request when it ends or is dropped.
 
 use super::in_flight::InFlight;
 use bytes::Buf;
@@ -10,15 +10,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 pin_project! {
-    /// The body of a response of an [`HttpService`](super::HttpService). The request is over when this is at its end, or
-    /// dropped; where that is before the end, the request was cancelled. A default one is of no request.
+    /// The response body of an [`HttpService`](super::HttpService).
+    ///
+    /// The request is over when this body has ended or is dropped. If it is dropped before its end, the request counts
+    /// as cancelled. The default value belongs to no request.
     #[derive(Debug, Default)]
     pub struct HttpBody<B> {
         #[pin]
         inner: B,
         // `None` once the request is over.
         in_flight: Option<InFlight>,
-        // Bytes to come, where that is known: a server that has sent so many does not ask for the end.
+        // The bytes still to come, if known: a server that has sent all of them does not poll for the end.
         left: Option<u64>,
     }
 }
@@ -45,7 +47,7 @@ impl<B: Body> HttpBody<B> {
     }
 }
 
-/// How long a response's body is, by its head or by itself.
+/// The length of a response's body, from its head or from the body itself.
 fn length<B: Body>(response: &Response<B>) -> Option<u64> {
     let declared =
         response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
@@ -96,7 +98,7 @@ impl<B: Body> Body for HttpBody<B> {
 }
 
 impl InFlight {
-    /// Takes a part of the body into account.
+    /// Takes a frame of the body into account.
     fn pass<D: Buf>(&mut self, frame: &Frame<D>, left: &mut Option<u64>) {
         if let Some(data) = frame.data_ref() {
             *left = left.map(|left| left.saturating_sub(data.remaining() as u64));

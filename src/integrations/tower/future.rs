@@ -1,4 +1,4 @@
-//! A response that is awaited.
+//! The future of a response.
 
 use super::body::HttpBody;
 use super::in_flight::InFlight;
@@ -9,13 +9,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 pin_project! {
-    /// The response of an [`HttpService`](super::HttpService). Dropping it before it is there is a cancelled request.
+    /// The response future of an [`HttpService`](super::HttpService). Dropping it before it resolves cancels the
+    /// request.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct HttpFuture<F> {
         #[pin]
         inner: F,
-        // `None` once there is a response, or none to come.
+        // `None` once there is a response, or once there will be none.
         in_flight: Option<InFlight>,
     }
 }

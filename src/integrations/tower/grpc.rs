@@ -1,4 +1,4 @@
-//! The status of a gRPC call, which is in headers or trailers, whatever HTTP's says.
+//! The status of a gRPC call, which is in headers or trailers and independent of the HTTP status.
 
 use crate::StatusClass;
 use http::HeaderMap;
@@ -6,15 +6,15 @@ use http::header::HeaderName;
 
 static STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The class of the HTTP status that stands for a call's status, if there is one.
+/// The class of the HTTP status that corresponds to a call's status, if the headers have one.
 pub(super) fn class(headers: &HeaderMap) -> Option<StatusClass> {
     let status = headers.get(&STATUS)?;
     Some(match status.as_bytes() {
         b"0" => StatusClass::Success,
         // Cancelled, invalid argument, not found, already exists, permission denied, resource exhausted, failed
-        // precondition, aborted, out of range, unauthenticated: whoever called could have done better.
+        // precondition, aborted, out of range, unauthenticated: errors of the caller.
         b"1" | b"3" | b"5" | b"6" | b"7" | b"8" | b"9" | b"10" | b"11" | b"16" => StatusClass::ClientError,
-        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; and what is no status counts as
+        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss. An unreadable status counts as
         // unknown, as it does for clients.
         _ => StatusClass::ServerError,
     })

@@ -8,18 +8,18 @@ use http::{Method, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A request that is not over. Dropping it records how it ended.
+/// A request that has not ended. Dropping it records how it ended.
 #[derive(Debug)]
 pub(super) struct InFlight {
     route: Arc<RouteMetrics>,
     since: u64,
-    // Of the processes that forks make, the one that took the request in.
+    // The fork generation of the process that received the request.
     generation: u32,
-    // What the end is called if it is now, and between calls of others' code.
+    // The ending to report if the request is dropped now, outside other people's code.
     outcome: Outcome,
     at_rest: Outcome,
     class: StatusClass,
-    // Whoever asked the body for its end was told that it is there, and asks for nothing more.
+    // The body has reported its end to its reader, who will not poll again.
     told_of_end: AtomicBool,
     asks_for_head: bool,
     connects: bool,
@@ -42,7 +42,7 @@ impl InFlight {
         }
     }
 
-    /// Has the code of others act for this request: if that panics, the request ended with an error.
+    /// Runs other people's code for this request. If it panics, the request ends with an error.
     #[inline]
     pub(super) fn during<T>(in_flight: &mut Option<Self>, act: impl FnOnce() -> T) -> T {
         if let Some(in_flight) = in_flight {
@@ -58,7 +58,7 @@ impl InFlight {
     /// Takes the head of the response into account.
     pub(super) fn answer<B>(&mut self, response: &Response<B>) {
         self.class = grpc::class(response.headers()).unwrap_or(response.status().into());
-        // A failure is one whether or not anybody waits for its words: a layer outside may have others.
+        // A failure counts even if nobody reads its body: an outer layer may send another one.
         if self.class == StatusClass::ServerError {
             self.at_rest = Outcome::Error;
             self.outcome = self.at_rest;
@@ -72,7 +72,7 @@ impl InFlight {
         }
     }
 
-    /// Whether whoever sends the response drops its body unread, because there is no place for one.
+    /// Whether the server drops the body unread, because the response can't have one.
     pub(super) fn has_no_body(&self, status: StatusCode) -> bool {
         self.asks_for_head
             || (self.connects && status.is_success())
@@ -81,23 +81,23 @@ impl InFlight {
             || status == StatusCode::NOT_MODIFIED
     }
 
-    /// All of the body is out; there may be trailers.
+    /// Marks the whole body as sent; trailers may follow.
     pub(super) fn complete(&mut self) {
         self.at_rest = if self.class == StatusClass::ServerError { Outcome::Error } else { Outcome::Ok };
         self.outcome = self.at_rest;
     }
 
-    /// Whoever sends the response is told that there is no more of it.
+    /// Notes that the body's reader has seen the end.
     pub(super) fn tell_of_end(&self) {
         self.told_of_end.store(true, Ordering::Relaxed);
     }
 
-    /// All of the response is out.
+    /// Ends the request: the whole response was sent.
     pub(super) fn finish(mut self) {
         self.complete();
     }
 
-    /// There is no response, or no more of it.
+    /// Ends the request: there is no response, or no more of it.
     pub(super) fn fail(mut self) {
         self.outcome = Outcome::Error;
     }
@@ -108,7 +108,7 @@ impl Drop for InFlight {
         if *self.told_of_end.get_mut() && matches!(self.outcome, Outcome::Cancelled) {
             self.complete();
         }
-        // A forked child has no part in its parent's requests.
+        // A forked child does not report its parent's requests.
         if self.generation == fork::generation() {
             self.route.record(self.outcome, self.class, self.since);
         }

@@ -1,4 +1,4 @@
-//! The layer, and how it is set.
+//! The layer and its settings.
 
 use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
@@ -10,13 +10,13 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 
-/// Routes that get a place of their own unless more or fewer are asked for.
+/// How many routes are reported separately by default.
 pub const DEFAULT_ROUTES: usize = 50;
 
-/// Reports what becomes of the requests to a service: see the [module](super) for what that is.
+/// Reports the requests to a service. The [module](super) lists the metrics.
 ///
-/// The services that a layer and its clones make report to the same metrics, with one limit of routes. Settings hold
-/// for what is made after them.
+/// All services made by a layer and its clones report to the same metrics and share one limit of routes. Settings apply
+/// to the services made after them.
 #[must_use = "nothing is measured until a service has the layer"]
 pub struct HttpLayer<R = RouteFn> {
     client: Client,
@@ -27,7 +27,7 @@ pub struct HttpLayer<R = RouteFn> {
 }
 
 impl HttpLayer {
-    /// A layer that tells routes by the request's method alone, until it is told [how](HttpLayer::route).
+    /// Makes a layer that uses the request's method as the route, unless [`route`](HttpLayer::route) is called.
     pub fn new(client: &Client) -> Self {
         let settings = Settings {
             prefix: "http".to_owned(),
@@ -48,7 +48,7 @@ impl<R> HttpLayer<R> {
         self
     }
 
-    /// What the metrics' names start with. Defaults to `http`.
+    /// Sets the prefix of the metrics' names. Defaults to `http`.
     pub fn prefix(self, prefix: &str) -> Self {
         self.set(|settings| prefix.trim_end_matches('.').clone_into(&mut settings.prefix))
     }
@@ -58,25 +58,25 @@ impl<R> HttpLayer<R> {
         self.set(|settings| settings.tags.push((key.to_owned(), value.to_owned())))
     }
 
-    /// How many requests the service can work on at once, as a limit of concurrency allows: what `in_flight.utilization`
-    /// is a share of. Defaults to 0, which is none, and reports no utilization.
+    /// Sets how many requests the service can process at once, for example the value of a concurrency limit.
+    /// `in_flight.utilization` is relative to it. Defaults to 0, which reports no utilization.
     pub fn capacity(self, capacity: u32) -> Self {
         self.set(|settings| settings.capacity = capacity)
     }
 
-    /// How many routes are told apart at most, up to 10,000; all others are `other`. Who comes first keeps a place.
-    /// Defaults to [`DEFAULT_ROUTES`].
+    /// Sets the maximum number of routes reported separately, up to 10,000. The first routes to appear are kept; all
+    /// others are reported as `other`. Defaults to [`DEFAULT_ROUTES`].
     pub fn routes(self, limit: usize) -> Self {
         self.set(|settings| settings.routes = limit.min(crate::api::dimension::bounded::MAX_LIMIT))
     }
 
-    /// Routes that are never folded into `other`, whatever comes before them: those that an alert watches. They take
-    /// their places out of the limit; where there are more of them than that, they are all that is kept. A second call
-    /// adds to the first.
+    /// Names routes that are never folded into `other`, for example those that an alert watches. They count towards the
+    /// [limit](HttpLayer::routes). If there are more of them than the limit, all of them are kept and no others. A
+    /// second call adds to the first.
     ///
-    /// What they report is registered with the first service, so that a client that has as many contexts as it may have
-    /// does not fold them either: 7 of each of the two metrics, for the ways in which requests usually end, and 448 KiB,
-    /// for each route.
+    /// Their metrics are registered with the first service, so that a client at its context limit does not fold them
+    /// either. Each route registers 7 contexts of each of the two metrics, for the usual endings of requests, and takes
+    /// 448 KiB.
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
@@ -84,16 +84,17 @@ impl<R> HttpLayer<R> {
         })
     }
 
-    /// Whether the time that a request waited before it was here is read from its headers. Defaults to `true`. Whoever
-    /// can be reached without a proxy that writes those headers reports what clients make up.
+    /// Sets whether the time that a request waited before it arrived is read from its headers. Defaults to `true`. Turn
+    /// it off if clients can reach the service without a proxy that writes those headers: they could send any value.
     pub fn wait(self, wait: bool) -> Self {
         self.set(|settings| settings.wait = wait)
     }
 
-    /// How a request's route is told; `None` is reported as `unmatched`. A router's pattern is best. A raw path does:
-    /// that is what the limit is for. Called once a request, in the caller's thread: it should neither wait nor panic.
+    /// Sets the closure that returns a request's route. `None` is reported as `unmatched`. A router's pattern is best;
+    /// a raw path is safe, because the number of routes is limited.
     ///
-    /// Defaults to the method.
+    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. Defaults to the
+    /// request's method.
     ///
     /// ```
     /// use tasktag::integrations::tower::HttpLayer;
@@ -114,8 +115,8 @@ impl<R> HttpLayer<R> {
 impl<R> HttpLayer<R> {
     #[cold]
     fn make_metrics(&self) -> &Arc<Metrics> {
-        // Two threads may each make them, of the same contexts. Nobody waits for one that does, which a forked child
-        // would do for ever.
+        // Two threads may each make them, for the same contexts. Neither waits for the other, because a forked child
+        // would wait forever.
         let made = Arc::new(Metrics::new(&self.client, &self.settings));
         let _making = make_whole();
         self.metrics.get_or_init(|| made)

@@ -1,4 +1,4 @@
-//! What is reported of a layer's requests.
+//! The metrics of a layer.
 
 use super::in_flight::InFlight;
 use super::request_start::{self, Refusal};
@@ -11,7 +11,7 @@ use crate::{Client, Counter, Distribution, Family, Occupancy};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The route of a request that has none.
+/// The route reported for a request without one.
 const UNMATCHED: &str = "unmatched";
 
 /// The metrics of a layer, shared by the services that it made.
@@ -25,7 +25,7 @@ pub(super) struct Metrics {
     unmatched: Arc<RouteMetrics>,
 }
 
-/// The time before a request was here.
+/// The metrics of the time before a request arrived.
 #[derive(Debug)]
 struct Wait {
     waited: Distribution,
@@ -65,7 +65,7 @@ impl Metrics {
         Self { in_flight, wait, patterns, routes, other, unmatched }
     }
 
-    /// Takes in a request.
+    /// Starts a request.
     pub(super) fn begin(&self, request: RequestHead<'_>, route: Option<&str>) -> InFlight {
         let unit = self.in_flight.acquire_owned();
         let since = self.patterns.client.shared().clock.now();

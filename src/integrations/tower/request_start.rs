@@ -1,21 +1,21 @@
-//! When a request came to the edge, by the stamps that proxies put into its headers.
+//! When a request reached the edge, read from the timestamps that proxies write into its headers.
 
 use http::HeaderMap;
 use http::header::HeaderName;
 use std::time::Duration;
 
-/// The longest wait that is reported; what is longer counts as this.
+/// The longest wait that is reported; a longer one counts as this.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(5 * 60);
-/// The age from which on a stamp is not believed.
+/// The age above which a timestamp is refused.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(60 * 60);
-/// How far ahead of ours another host's clock may be.
+/// How far another host's clock may be ahead of ours.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(1);
-/// Stamps of a request that are looked at, and bytes of a header.
+/// The maximum number of timestamps read from a request, and bytes from a header.
 const MAX_STAMPS: usize = 8;
 const MAX_LEN: usize = 1024;
 
 const SECOND: u64 = 1_000_000_000;
-/// The first of January 2000, in seconds: no stamp is older, which is what tells the units apart.
+/// The first of January 2000, in seconds. No timestamp is older, which tells the units apart.
 const YEAR_2000: u64 = 946_684_800;
 
 static REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
@@ -23,23 +23,23 @@ static QUEUE_START: HeaderName = HeaderName::from_static("x-queue-start");
 static TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 crate::tags! {
-    /// Why a stamp was refused.
+    /// Why a timestamp was refused.
     pub(super) enum Refusal: "reason" {
         /// It is later than now, by more than clocks may differ.
         Future,
         /// It is older than any proxy lets a request wait.
         TooOld,
-        /// It is no stamp.
+        /// It is not a timestamp.
         Malformed,
     }
 }
 
-/// What the stamps of a request say.
+/// The result of reading a request's timestamps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
-    /// How long it waited, by the earliest stamp that is to be believed.
+    /// How long the request waited, by the earliest plausible timestamp.
     pub(super) waited: Option<Duration>,
-    /// What was wrong with the first one that is not.
+    /// Why the first refused timestamp was refused.
     pub(super) refused: Option<Refusal>,
 }
 
@@ -54,8 +54,8 @@ impl Reading {
     }
 }
 
-/// Reads the stamps of a request that is here at `now`, in nanoseconds since 1970, which is asked for only if there are
-/// any.
+/// Reads the timestamps of a request that arrived at `now`, in nanoseconds since 1970. `now` is only called if there
+/// are any.
 pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> u64) -> Reading {
     let mut reading = Reading::default();
     let mut now = Now::Unasked(now);
@@ -64,7 +64,7 @@ pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> u64) -> Reading {
     for part in starts.take(MAX_STAMPS) {
         reading.add(stamp(part), now.get());
     }
-    // To the second, and perhaps of a request that this one is a part of: better than nothing, and than nothing else.
+    // Precise to the second, and perhaps of another request that this one is part of: a last resort.
     if reading.waited.is_none() {
         for value in headers.get_all(&TRACE_ID).into_iter().take(MAX_STAMPS) {
             reading.add(trace_stamp(value.as_bytes()), now.get());
@@ -74,7 +74,7 @@ pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> u64) -> Reading {
     reading
 }
 
-/// The time, read once.
+/// The time, read at most once.
 enum Now<F> {
     Unasked(F),
     At(u64),
@@ -97,12 +97,12 @@ impl<F: FnOnce() -> u64> Now<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     at: u64,
-    /// It stands for any moment up to so much later.
+    /// The timestamp's precision: it stands for any moment up to this much later.
     width: u64,
 }
 
 impl Stamp {
-    /// How long ago it was, at least.
+    /// The minimum age.
     fn age(self, now: u64) -> Result<Duration, Refusal> {
         if self.at < YEAR_2000 * SECOND {
             return Err(Refusal::TooOld);
@@ -119,9 +119,9 @@ impl Stamp {
     }
 }
 
-/// What stands between the commas.
+/// The comma-separated parts of a header.
 fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // One part that is no stamp, where it is too long to be looked at.
+    // A header that is too long to be read is one malformed part.
     let commas = value.len() <= MAX_LEN;
     value.split(move |&byte| commas && byte == b',').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
 }
@@ -139,12 +139,12 @@ fn stamp(part: &[u8]) -> Result<Stamp, Refusal> {
         Some(fraction) => (fraction_of(fraction, unit)?, 0),
         None => (0, if unit == SECOND { SECOND } else { 0 }),
     };
-    // What is too large for the type is in the year 2554 or later.
+    // A number too large for the type is in the year 2554 or later.
     Ok(Stamp { at: whole.saturating_mul(unit).saturating_add(fraction), width })
 }
 
-/// Nanoseconds of the unit that makes a number a moment of this century: each is a thousand of the next, and so are the
-/// numbers.
+/// Nanoseconds of the unit that makes a number a moment of this century. Each unit is a thousand of the next, and so
+/// are the numbers.
 fn unit_of(number: u64) -> u64 {
     match number {
         n if n >= YEAR_2000 * SECOND => 1,
@@ -154,7 +154,7 @@ fn unit_of(number: u64) -> u64 {
     }
 }
 
-/// A number, or the largest there is where it is larger.
+/// Reads a number, saturating at the largest one.
 fn digits(text: &[u8]) -> Result<u64, Refusal> {
     if text.is_empty() {
         return Err(Refusal::Malformed);
@@ -165,7 +165,7 @@ fn digits(text: &[u8]) -> Result<u64, Refusal> {
     })
 }
 
-/// Nanoseconds of what stands behind the point.
+/// Reads the digits after the decimal point, in nanoseconds.
 fn fraction_of(text: &[u8], unit: u64) -> Result<u64, Refusal> {
     digits(text)?;
     let (mut nanos, mut place) = (0, unit);
@@ -176,7 +176,7 @@ fn fraction_of(text: &[u8], unit: u64) -> Result<u64, Refusal> {
     Ok(nanos)
 }
 
-/// `Root=1-<8 hexadecimal digits>-…`, and `Self` in the same form, which the balancer next to us added.
+/// Reads `Root=1-<8 hexadecimal digits>-…`, or `Self` in the same form, which the nearest load balancer added.
 fn trace_stamp(value: &[u8]) -> Result<Stamp, Refusal> {
     if value.len() > MAX_LEN {
         return Err(Refusal::Malformed);

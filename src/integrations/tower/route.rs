@@ -1,9 +1,9 @@
-//! Which route a request is for.
+//! The route of a request.
 
 use crate::{ClosedTag, HttpMethod};
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
-/// What a request says of itself before its body: what [`HttpLayer::route`](super::HttpLayer::route) may look at.
+/// The head of a request: what the closure of [`HttpLayer::route`](super::HttpLayer::route) can read.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,
@@ -30,13 +30,13 @@ impl<'a> RequestHead<'a> {
         self.method
     }
 
-    /// The target, as far as the services before left it as it was.
+    /// The target, as the outer services left it.
     #[must_use]
     pub fn uri(self) -> &'a Uri {
         self.uri
     }
 
-    /// The version of HTTP.
+    /// The HTTP version.
     #[must_use]
     pub fn version(self) -> Version {
         self.version
@@ -48,17 +48,17 @@ impl<'a> RequestHead<'a> {
         self.headers
     }
 
-    /// What the services before added, as axum's `MatchedPath`.
+    /// The extensions that outer services added, for example axum's `MatchedPath`.
     #[must_use]
     pub fn extensions(self) -> &'a Extensions {
         self.extensions
     }
 }
 
-/// What names a request's route where [`HttpLayer::route`](super::HttpLayer::route) was not called.
+/// The type of the default route closure, used unless [`HttpLayer::route`](super::HttpLayer::route) is called.
 pub type RouteFn = for<'a> fn(RequestHead<'a>) -> Option<&'a str>;
 
-/// The method, which is all that every request has and nobody can make many of.
+/// The method: every request has one, and callers can't make up many.
 #[allow(clippy::unnecessary_wraps, reason = "it is one of those that may say `None`")]
 pub(super) fn by_method(request: RequestHead<'_>) -> Option<&str> {
     Some(HttpMethod::from(request.method()).value())

@@ -1,4 +1,4 @@
-//! What is reported of the requests to one route.
+//! The metrics of one route.
 
 use crate::api::handle::Pattern;
 use crate::process::fork::make_whole;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const ROUTE: &str = "route";
 const ENDS: usize = Outcome::ALL.len() * StatusClass::ALL.len();
-/// How requests usually end; a critical route has these from the start.
+/// The usual endings of requests. A critical route has these from the start.
 const USUAL: [(Outcome, StatusClass); 7] = [
     (Outcome::Ok, StatusClass::Success),
     (Outcome::Ok, StatusClass::Redirection),
@@ -19,7 +19,7 @@ const USUAL: [(Outcome, StatusClass); 7] = [
     (Outcome::Cancelled, StatusClass::Success),
 ];
 
-/// What the metrics of all routes have in common.
+/// The settings that all routes' metrics share.
 #[derive(Debug)]
 pub(super) struct Patterns {
     pub(super) client: Client,
@@ -27,7 +27,7 @@ pub(super) struct Patterns {
     pub(super) duration: Pattern<Distribution>,
 }
 
-/// A route, and the ways in which its requests ended so far.
+/// A route, and the endings seen so far.
 #[derive(Debug)]
 pub(super) struct RouteMetrics {
     name: Box<str>,
@@ -57,7 +57,7 @@ impl RouteMetrics {
         Arc::new(route)
     }
 
-    /// Records the end of a request that is there since then.
+    /// Records the end of a request that arrived at `since`.
     pub(super) fn record(&self, outcome: Outcome, class: StatusClass, since: u64) {
         let now = self.patterns.client.shared().clock.now();
         let duration = Duration::from_nanos(now.saturating_sub(since));
@@ -71,14 +71,14 @@ impl RouteMetrics {
     #[cold]
     #[inline(never)]
     fn make<'a>(&self, end: &'a OnceLock<End>, outcome: Outcome, class: StatusClass) -> Option<&'a End> {
-        // Nobody waits for a value that a thread was about to set when another one forked.
+        // Keeps a fork from happening while the cell is being set: the child would wait for it forever.
         let _making = make_whole();
         if end.get().is_none() {
             let tags =
                 [(ROUTE, &*self.name), (Outcome::KEY, outcome.value()), (StatusClass::KEY, class.value())];
             let requests = self.patterns.requests.register(&tags);
             let duration = self.patterns.duration.register(&tags);
-            // It was empty, under the lock.
+            // The cell was empty, under the lock.
             let _ = end.set(End { requests, duration });
         }
         end.get()

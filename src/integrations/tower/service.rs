@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// A service whose requests are reported. [`HttpLayer`](super::HttpLayer) makes one.
+/// A service whose requests are reported. [`HttpLayer`](super::HttpLayer) makes it.
 ///
-/// A request is passed on in the call itself, to the very service that said it was ready.
+/// `call` passes the request on to the same inner service that reported it was ready.
 #[must_use = "a service does nothing until it is called"]
 pub struct HttpService<S, R> {
     inner: S,

@@ -1,6 +1,6 @@
-//! What a layer was set to.
+//! The settings of a layer.
 
-/// What a layer's metrics are called and tagged.
+/// The prefix, tags and limits of a layer's metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) prefix: String,

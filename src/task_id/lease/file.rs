@@ -1,13 +1,13 @@
-//! The files of a directory of leases: how they are opened, made and told apart.
+//! The files of a lease directory: how they are opened, made and told apart.
 //!
-//! Who may write in the directory may put anything at a path. So no link is followed, nothing but a regular file is used,
-//! nothing is truncated, and opening never waits.
+//! Everybody who can write in the directory can put anything at a path. Therefore links are not followed, only regular
+//! files are used, nothing is truncated, and opening never waits.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// What tells a file from every other one that is there.
+/// The identity of a file among all existing files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Inode {
     #[cfg(unix)]
@@ -23,14 +23,14 @@ impl Inode {
         Self { device: file.dev(), number: file.ino() }
     }
 
-    /// Where a file that is open can't be replaced, a path says enough.
+    /// On systems where an open file can't be replaced, the path identifies it.
     #[cfg(not(unix))]
     pub(super) fn of(_: &Metadata) -> Self {
         Self {}
     }
 }
 
-/// Whether a file that is open still has a name, wherever that is.
+/// Whether an open file still has a name, anywhere.
 #[cfg(unix)]
 pub(super) fn has_name(file: &Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(file) > 0
@@ -41,8 +41,8 @@ pub(super) fn has_name(_: &Metadata) -> bool {
     true
 }
 
-/// Closes a file, unless its descriptor stands for another one by now: a program that closed all its descriptors, as
-/// daemons do, has opened files of its own under their numbers.
+/// Closes a file, unless its descriptor belongs to another file by now. Daemons close all descriptors, and open other
+/// files under the same numbers.
 #[cfg(unix)]
 pub(super) fn close(file: File, inode: Inode) {
     use std::os::fd::IntoRawFd;
@@ -56,7 +56,7 @@ pub(super) fn close(file: File, _: Inode) {
     drop(file);
 }
 
-/// Who shares a directory, and so the files in it: whoever may write there.
+/// Who shares a directory, and so the files in it: everybody who can write there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sharing {
     #[cfg(unix)]
@@ -66,7 +66,7 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// As the directory is. `Err` is for one that is not there, or is none.
+    /// Reads the directory's permissions. `Err` if it does not exist or is not a directory.
     pub(super) fn of(directory: &Path) -> io::Result<Self> {
         let found = fs::metadata(directory)?;
         if found.is_dir() { Ok(Self::from(&found)) } else { Err(io::ErrorKind::NotADirectory.into()) }
@@ -76,7 +76,7 @@ impl Sharing {
     fn from(directory: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
         let writers = directory.mode() & 0o022;
-        // Whoever may write may read.
+        // Everybody who may write may read.
         Self { mode: 0o600 | writers | writers << 1, group: directory.gid() }
     }
 
@@ -85,12 +85,12 @@ impl Sharing {
         Self {}
     }
 
-    /// Makes a file that everybody may open who shares the directory, whatever this process's umask and group are.
+    /// Makes a file that everybody who shares the directory can open, whatever this process's umask and group are.
     #[cfg_attr(not(unix), allow(clippy::unused_self, reason = "only Unix has a mode and a group to set"))]
     pub(super) fn make(self, path: &Path) -> io::Result<File> {
         let mut options = options();
         let file = options.read(true).write(true).create_new(true).open(path)?;
-        // A file that only this process can use is a slot all the same.
+        // A file that only this process can use is still a slot.
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -103,7 +103,7 @@ impl Sharing {
     }
 }
 
-/// Opens a file that is there. Where it may not be written it is opened for reading, which is enough for a lock.
+/// Opens an existing file. If it is not writable, it is opened for reading, which is enough for a lock.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let opened = match options().read(true).write(true).open(path) {
         Err(error) if is_refusal(&error) => options().read(true).open(path),
@@ -123,7 +123,7 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Whether this is the file that a path names. A link names itself, and not what it points to.
+/// Whether this is the file at a path. A link is compared itself, not its target.
 pub(super) fn is_at(path: &Path, inode: Inode) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| Inode::of(&there) == inode)
 }
@@ -136,7 +136,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Links are told by [`is_at`].
+/// [`is_at`] detects links.
 #[cfg(not(target_os = "linux"))]
 fn options() -> OpenOptions {
     OpenOptions::new()

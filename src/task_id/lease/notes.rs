@@ -1,6 +1,7 @@
-//! When the holders of slots were last seen: what spares a start from asking about every slot.
+//! Notes of when the holders of slots were last seen, which spare a start from trying every slot.
 //!
-//! A file of four bytes a slot. It is never locked, it may be late, wrong, unreadable or gone, and costs a start time then.
+//! The file has four bytes a slot. It is never locked. It may be late, wrong, unreadable or missing, which only costs a
+//! start time.
 
 use super::file::{self, Sharing};
 use super::{SMALL_POOL, UNSEEN_SECONDS};
@@ -14,31 +15,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The name of the file.
 const NAME: &str = "last-seen";
-/// Bytes of a note: seconds since 1970, or 0 where nobody holds the slot.
+/// Bytes of a note: seconds since 1970, or 0 if nobody holds the slot.
 const NOTE_LEN: usize = 4;
-/// The note in the place of a slot 0, which there is not: when a holder was last found gone.
+/// The note in the position of slot 0, which does not exist: when a holder was last found gone.
 const GONE: u32 = 0;
-/// How many slots whose holders were seen are tried nevertheless, unless one was found gone lately: a start in a full pool
-/// costs that many.
+/// How many slots are tried although their holders were seen, unless a holder was found gone recently. A start in a
+/// full pool costs this many attempts.
 const MAX_SEEN_TRIES: usize = 6;
 
-/// The file of notes, or none where it can't be opened.
+/// The file of notes, or none if it can't be opened.
 #[derive(Debug)]
 pub(super) struct Notes(Option<File>);
 
 impl Notes {
-    /// Opens the notes of a directory, which makes them where there are none.
+    /// Opens the notes of a directory, and makes them if they don't exist.
     pub(super) fn open(directory: &Path, sharing: Sharing) -> Self {
         let path = directory.join(NAME);
         Self(file::open(&path).or_else(|_| sharing.make(&path)).ok())
     }
 
-    /// What is noted, 0 where nothing is.
+    /// The notes; 0 for a slot without one.
     pub(super) fn read(&mut self, pool: TaskIdPool) -> Seen {
         self.try_read(pool).unwrap_or_else(|| Seen { gone: 0, seen: vec![0; pool.size() as usize] })
     }
 
-    /// As [`read`](Self::read). `None` where nothing can be read.
+    /// Like [`read`](Self::read), but `None` if nothing can be read.
     pub(super) fn try_read(&mut self, pool: TaskIdPool) -> Option<Seen> {
         let notes = self.0.as_mut()?;
         let len = pool.size() as usize;
@@ -53,7 +54,7 @@ impl Notes {
         Some(Seen { gone, seen })
     }
 
-    /// Notes that a slot's holder is there.
+    /// Notes that a slot's holder is running.
     pub(super) fn note(&mut self, number: u32, at: u32) {
         let _ = self.write(number, at);
     }
@@ -63,7 +64,7 @@ impl Notes {
         let _ = self.write(number, 0);
     }
 
-    /// Notes that a holder was found gone that did not give its slot back.
+    /// Notes that a holder ended without giving its slot back.
     pub(super) fn note_gone(&mut self, at: u32) {
         let _ = self.write(GONE, at);
     }
@@ -75,7 +76,7 @@ impl Notes {
     }
 }
 
-/// The notes, as they were read.
+/// The notes at the time they were read.
 #[derive(Debug)]
 pub(super) struct Seen {
     gone: u32,
@@ -88,12 +89,12 @@ impl Seen {
         self.of(number) != 0
     }
 
-    /// Whether a slot's holder was seen so lately that it is there, as far as the notes go.
+    /// Whether a slot's holder was seen so recently that it counts as running.
     pub(super) fn is_fresh(&self, number: u32, now: u32) -> bool {
         age(self.of(number), now) <= UNSEEN_SECONDS
     }
 
-    /// How many holders were seen lately.
+    /// How many holders were seen recently.
     pub(super) fn live(&self, now: u32) -> usize {
         self.seen.iter().filter(|seen| age(**seen, now) <= UNSEEN_SECONDS).count()
     }
@@ -102,17 +103,17 @@ impl Seen {
         self.seen.get((number as usize).wrapping_sub(1)).copied().unwrap_or(0)
     }
 
-    /// The slots to be tried, in this order: the one whose holder was not seen for longest, those that nobody is known to
-    /// hold, those whose holder was not seen for long, and a few of the others or all, the longest unseen first.
+    /// The slots to try, in this order: the one whose holder was not seen for longest, those without a known holder,
+    /// those whose holder was not seen for long, and a few or all of the others, the longest unseen first.
     ///
-    /// The first is there so that it is known early where holders are killed, and their slots don't pile up.
+    /// Trying the first one detects early that holders are being killed, so that their slots don't pile up.
     pub(super) fn candidates(&self, start: u32, now: u32) -> impl Iterator<Item = u32> {
         let (before, from) = self.seen.split_at(start as usize - 1);
         let from_start = move || (start..).zip(from).chain((1..).zip(before));
         let noted = move || from_start().filter(|(_, seen)| **seen != 0);
         let first = noted().min_by_key(|(_, seen)| Reverse(age(**seen, now))).map(|(number, _)| number);
         let free = from_start().filter(|(_, seen)| **seen == 0).map(|(number, _)| number);
-        // Only those starts look at the others that find nothing free.
+        // Only starts that find nothing free get to the others.
         let held = iter::once_with(move || {
             let mut held = Vec::with_capacity(self.seen.len());
             noted().for_each(|(number, seen)| held.push((number, *seen)));
@@ -121,27 +122,27 @@ impl Seen {
         first.into_iter().chain(free).chain(held.flatten().filter(move |number| Some(*number) != first))
     }
 
-    /// How many slots to try whose holders were seen. Where holders are killed, what was seen of them says little.
+    /// How many slots to try whose holders were seen. If holders are being killed, having been seen means little.
     fn tries(&self, now: u32) -> usize {
         let quiet = age(self.gone, now) > UNSEEN_SECONDS && self.gone <= now;
         if quiet && self.seen.len() > SMALL_POOL { MAX_SEEN_TRIES } else { self.seen.len() }
     }
 }
 
-/// Whole seconds since 1970; the clock's jumps cost time and no more.
+/// Whole seconds since 1970. A jump of the clock only costs time.
 pub(super) fn now() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX).max(1)
 }
 
-/// A note from the future is from before the clock was set back: it says nothing.
+/// The age of a note. A note from the future was written before the clock was set back, and counts as infinitely old.
 fn age(seen: u32, now: u32) -> u32 {
     now.checked_sub(seen).unwrap_or(u32::MAX)
 }
 
-/// Of the slots that are held, those not seen for long and so many others, the longest unseen first.
+/// Of the held slots, those not seen for long and a number of the others, the longest unseen first.
 fn oldest(held: &[(u32, u32)], now: u32, others: usize) -> impl Iterator<Item = u32> + use<> {
-    // Of one age, they stay in the order that began at a random place.
+    // Slots of equal age keep their order, which began at a random slot.
     let by_age = |place: usize, &(number, seen): &(u32, u32)| (Reverse(age(seen, now)), place, number);
     let mut slots: Vec<_> = held.iter().enumerate().map(|(place, slot)| by_age(place, slot)).collect();
     let tried = others + slots.iter().filter(|(Reverse(age), ..)| *age > UNSEEN_SECONDS).count();
@@ -206,7 +207,7 @@ mod tests {
             (NOW - UNSEEN_SECONDS, 1000),
             (NOW - UNSEEN_SECONDS - 1, MAX_SEEN_TRIES),
             (0, MAX_SEEN_TRIES),
-            // The clock was set back: nobody knows.
+            // The clock was set back, so nothing is known.
             (NOW + 1, 1000),
         ] {
             let notes = Seen { gone, seen: vec![NOW; 1000] };

@@ -1,4 +1,4 @@
-//! A connection to a Redis server whose answers have an end: in bytes, and in time, whatever the server sends.
+//! A connection to a Redis server whose answers are limited in bytes and in time, whatever the server sends.
 
 use super::timed::{Socket, Timed};
 use redis::{Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, Parser, Value};
@@ -9,17 +9,17 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// The longest answer that is read. Those to what is asked here have some tens of bytes, an error's text a few hundred.
+/// The longest answer that is read. Expected answers have some tens of bytes, an error's text a few hundred.
 const MAX_ANSWER: usize = 16 * 1024;
 
-/// A connection that was greeted: it is authenticated, and at the database that the URL names.
+/// An established connection: authenticated, with the URL's database selected.
 pub(super) struct Link {
     stream: Box<dyn Stream>,
     timeout: Duration,
 }
 
 trait Stream: Read + Write + Send {
-    /// When all that is read and written from now on has to be done.
+    /// The deadline of everything that is read and written from now on.
     fn set_deadline(&mut self, deadline: Instant);
 }
 
@@ -37,7 +37,7 @@ impl Stream for super::tls::TlsStream {
 }
 
 impl Link {
-    /// Connects and greets, each within `timeout`.
+    /// Connects and authenticates, each within `timeout`.
     pub(super) fn open(server: &ConnectionInfo, timeout: Duration) -> Result<Self, String> {
         let stream = connect(server.addr(), timeout).map_err(|error| told(&error))?;
         let mut link = Self { stream, timeout };
@@ -55,8 +55,8 @@ impl Link {
         Ok(link)
     }
 
-    /// Sends a command and reads its answer. After an error the link is of no use: an answer that comes late would be taken
-    /// for the next one's.
+    /// Sends a command and reads its answer. The link can't be used after an error: a late answer would be taken for
+    /// the next one's.
     pub(super) fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, String> {
         self.stream.set_deadline(Instant::now() + self.timeout);
         self.stream.write_all(&command.get_packed_command()).map_err(|error| told(&error))?;
@@ -100,7 +100,7 @@ fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     Err(refused)
 }
 
-/// What is read of one answer.
+/// Reads a limited number of bytes of one answer.
 struct Answer<'a> {
     stream: &'a mut dyn Stream,
     left: usize,
@@ -125,7 +125,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
-    /// What is said of a server that answers with a piece of `answer` after the other, each well within the timeout.
+    /// The error from a server that sends `answer` piece by piece, each piece well within the timeout.
     fn refusal(scheme: &str, answer: &'static [u8]) -> String {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("{scheme}://127.0.0.1:{}/1", server.local_addr().unwrap().port());

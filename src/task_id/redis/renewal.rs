@@ -1,4 +1,4 @@
-//! A lease in Redis, kept by a thread of its own for as long as whoever claimed it wants.
+//! A lease in Redis, renewed by a thread of its own for as long as its owner wants.
 
 use super::server::{Place, Server, Wish};
 use crate::process::fork;
@@ -9,15 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The thread's name, as it stands in `/proc/self/task/*/comm`.
+/// The thread's name, as shown in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag-lease";
-/// The longest that a start waits for its lease, whatever hangs: the look-up of a name has no time limit of its own.
+/// The longest that a start waits for its lease, whatever hangs: a name look-up has no timeout of its own.
 const START_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest that an end waits for its lease to be given back. It expires by itself if that takes longer.
+/// The longest that a shutdown waits until its lease is given back. A lease that is not given back in time expires.
 const END_TIMEOUT: Duration = Duration::from_millis(250);
-/// How many renewals fit into a lease.
+/// The number of renewals within the time of a lease.
 const RENEWALS: u32 = 6;
-/// How many tries fit into a lease while the server does not answer.
+/// The number of attempts within the time of a lease while the server does not answer.
 const TRIES: u32 = 30;
 
 /// A lease in Redis. Dropping it gives it back.
@@ -28,7 +28,7 @@ pub(in crate::task_id) struct RedisLease {
     holder: u32,
 }
 
-/// How far the thread is, and is to go: what it and whoever claimed the lease tell each other.
+/// The state shared by the thread and the owner of the lease.
 #[derive(Debug)]
 struct Progress {
     stage: Mutex<Stage>,
@@ -37,24 +37,24 @@ struct Progress {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The server was not heard of yet.
+    /// The server has not answered yet.
     Starting,
     /// The thread renews the lease, or tries to.
     Running,
-    /// The thread is to give the lease back.
+    /// The thread must give the lease back.
     Leaving,
-    /// The thread is to end, and to leave the lease as it is.
+    /// The thread must end and leave the lease as it is.
     Abandoned,
-    /// The thread has ended: there never was a lease, and why.
+    /// The thread has ended without ever having a lease, for this reason.
     Failed(String),
-    /// The thread has ended, and gave back what it had.
+    /// The thread has ended and gave its lease back.
     Ended,
 }
 
 impl RedisLease {
-    /// Takes a lease, or shares a bucket where the pool is full. `Err` says why the server can't be asked.
+    /// Takes a lease, or shares a bucket if the pool is full. `Err` holds why the server can't be used.
     ///
-    /// A forked child that is about to get what it needs does not wait: it shares a bucket until it has a lease.
+    /// A forked child that is starting over does not wait: it shares a bucket until it has a lease.
     pub(in crate::task_id) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let term = Arc::new(Term::new(start, Instant::now()));
@@ -67,7 +67,7 @@ impl RedisLease {
             lease: place.lease,
             wish: Wish::Number(None),
         };
-        // Its end is told there: a forked child has a handle of no thread.
+        // The state reports the thread's end: a forked child has no handle of any thread.
         crate::process::thread::spawn(THREAD_NAME, move || renewal.live(waits))
             .map_err(|error| error.to_string())?;
         let lease = Self { term, progress, holder: std::process::id() };
@@ -81,7 +81,7 @@ impl RedisLease {
         &self.term
     }
 
-    /// In a process that was restored from a snapshot: the lease is the original's.
+    /// Leaves the lease alone in a process restored from a snapshot: it belongs to the original.
     pub(in crate::task_id) fn abandon(&self) {
         self.progress.abandon();
         self.term.give_back();
@@ -102,7 +102,7 @@ impl Drop for RedisLease {
 }
 
 impl Progress {
-    /// Nothing panics while it holds the lock; a poisoned one would be as good.
+    /// Nothing panics while holding the lock, so a poisoned lock is usable too.
     fn stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +125,7 @@ impl Progress {
         }
     }
 
-    /// Has the thread give back what it has, and waits for it, but not for long.
+    /// Makes the thread give its lease back, and waits for it for a limited time.
     fn leave(&self) {
         {
             let mut stage = self.stage();
@@ -137,7 +137,7 @@ impl Progress {
         let _ended = self.wait(END_TIMEOUT, |stage| *stage == Stage::Leaving);
     }
 
-    /// Has the thread end, and waits for nothing.
+    /// Makes the thread end, without waiting.
     fn abandon(&self) {
         let mut stage = self.stage();
         if !matches!(*stage, Stage::Failed(_) | Stage::Ended) {
@@ -146,7 +146,7 @@ impl Progress {
         }
     }
 
-    /// The thread has come to another stage, unless it is told to leave.
+    /// Moves to another stage, unless the thread must leave.
     fn reach(&self, reached: Stage) {
         let mut stage = self.stage();
         if !Self::is_over(&stage) || reached == Stage::Ended {
@@ -155,13 +155,13 @@ impl Progress {
         }
     }
 
-    /// Whether the thread is to end.
+    /// Whether the thread must end.
     fn is_over(stage: &Stage) -> bool {
         matches!(stage, Stage::Leaving | Stage::Abandoned)
     }
 }
 
-/// What the thread owns.
+/// The state that the thread owns.
 struct Renewal {
     server: Server,
     term: Arc<Term>,
@@ -171,7 +171,7 @@ struct Renewal {
 }
 
 impl Renewal {
-    /// Renews until it is told to leave. With `must_start` it ends where the first try fails.
+    /// Renews until it must leave. With `must_start`, it ends if the first attempt fails.
     fn live(mut self, must_start: bool) {
         let mut tried = self.try_once();
         if let (Err(reason), true) = (&tried, must_start) {
@@ -189,7 +189,7 @@ impl Renewal {
             }
             tried = self.try_once();
         }
-        // Before it is free for others.
+        // The id must change before the lease is free for others.
         self.term.give_back();
         if is_abandoned {
             self.progress.reach(Stage::Ended);
@@ -219,7 +219,7 @@ impl Renewal {
                 self.wish = Wish::Number(Some(number));
                 self.term.hold(number, asked, self.lease);
             }
-            // One look at a full pool is enough.
+            // One attempt at a full pool is enough.
             (Wish::Number(_), None) => {
                 self.wish = Wish::Count;
                 self.term.lose();
@@ -230,7 +230,7 @@ impl Renewal {
     }
 }
 
-/// The pause, up to a quarter shorter: tasks that lost their leases together don't come back together.
+/// The pause, up to a quarter shorter, so that tasks that lost their leases together don't come back together.
 fn jittered(pause: Duration) -> Duration {
     let drawn = SysRng.try_next_u32().unwrap_or(0);
     pause * (4000 - drawn % 1000) / 4000

@@ -1,4 +1,4 @@
-//! A Redis server as a place of leases: one sorted set, each holder a member with the time at which its lease expires.
+//! Leases on a Redis server: one sorted set, whose members are the holders and whose scores are the expiry times.
 
 use super::link::Link;
 use crate::task_id::TaskIdPool;
@@ -7,16 +7,16 @@ use rand::rngs::SysRng;
 use std::fmt;
 use std::time::Duration;
 
-/// How long a lease lasts if it is not renewed, unless a program says otherwise.
+/// The default time after which a lease that is not renewed expires.
 pub(super) const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const MIN_LEASE: Duration = Duration::from_secs(1);
 const MAX_LEASE: Duration = Duration::from_secs(3600);
-/// The longest that one call waits for the server, and a shorter part of a short lease.
+/// The longest that one call waits for the server. A short lease waits for less.
 const MAX_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Renews a member, or takes a free number: the one that was had before, else the first from `start` on. Answers the
-/// number, 0 where none is free or none is wanted, and how many are held. What this holder took before and was not told
-/// of, because the answer was lost, is taken for it again.
+/// Renews a member, or takes a free number: the previous one, else the first from `start` on. Returns the number (0 if
+/// none is free or none is wanted) and how many are held. A number that this holder took before without receiving the
+/// answer is taken for it again.
 const HOLD: &str = r"
 local key, token = KEYS[1], ARGV[1]
 local number, lease, start, size = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -46,7 +46,7 @@ end
 return {0, live}
 ";
 
-/// Where to lease: a server, a key of it, and for how long at a time.
+/// Where to lease: the server, the key, and the time of a lease.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::task_id) struct Place {
     url: String,
@@ -59,7 +59,7 @@ impl Place {
         Self { url, key, lease: DEFAULT_LEASE }
     }
 
-    /// What is wrong with the time of a lease.
+    /// Describes what is wrong with the time of a lease.
     pub(in crate::task_id) fn check_lease(&self) -> Result<(), String> {
         if (MIN_LEASE..=MAX_LEASE).contains(&self.lease) {
             Ok(())
@@ -69,7 +69,7 @@ impl Place {
     }
 }
 
-/// Without the password, and without whatever may be one: `redis://***@cache:6379/0, key tasks`.
+/// Leaves out the password and everything that may be one: `redis://***@cache:6379/0, key tasks`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) =
@@ -81,7 +81,7 @@ impl fmt::Display for Place {
         if user.is_some() {
             f.write_str("***@")?;
         }
-        // A URL of a Unix socket has its password there. An `@` behind a question mark is none of a host's.
+        // The URL of a Unix socket holds its password in the query. An `@` after a question mark is not part of a host.
         let is_query = user.is_some_and(|user| user.contains(['?', '#']));
         let shown = rest.split(['?', '#']).next().filter(|_| !is_query).unwrap_or_default();
         write!(f, "{shown}, key {}", self.key)
@@ -94,35 +94,35 @@ impl fmt::Debug for Place {
     }
 }
 
-/// What to ask for.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// A number: this one if it can be had, else any.
+    /// Asks for a number: this one if possible, else any.
     Number(Option<u32>),
-    /// None, but how many are held.
+    /// Asks only how many are held.
     Count,
 }
 
-/// What the server said.
+/// The server's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// `None` where the pool is full.
+    /// `None` if the pool is full.
     pub(super) number: Option<u32>,
     pub(super) live: u32,
 }
 
-/// A server, and the connection to it while there is one.
+/// A server, and the connection to it if there is one.
 pub(super) struct Server {
     client: redis::Client,
     connection: Option<Link>,
     place: Place,
     pool: TaskIdPool,
-    // Nobody else knows it, a forked child included, which draws its own.
+    // Nobody else knows it. A forked child draws its own.
     token: String,
 }
 
 impl Server {
-    /// `Err` says what is wrong with the URL. Nothing is sent yet.
+    /// Checks the URL and sends nothing yet. `Err` holds what is wrong with the URL.
     pub(super) fn new(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
         let client = redis::Client::open(place.url.as_str()).map_err(|error| error.to_string())?;
         let mut token = [0; 16];
@@ -149,14 +149,14 @@ impl Server {
         Ok(Answer { number: Some(number).filter(|number| *number != 0), live })
     }
 
-    /// Gives a lease back: what another process holds by now stays that process's.
+    /// Gives a lease back. If another process holds it by now, that process keeps it.
     pub(super) fn give_back(&mut self, number: u32) -> Result<(), String> {
         let member = format!("{number}:{}", self.token);
         self.query(redis::cmd("ZREM").arg(&self.place.key).arg(member))
     }
 
     fn query<T: redis::FromRedisValue>(&mut self, command: &redis::Cmd) -> Result<T, String> {
-        // After an error it is closed: an answer that comes late would be taken for the next one's.
+        // The connection is closed after an error: a late answer would be taken for the next one's.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect()?,

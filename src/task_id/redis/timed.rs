@@ -1,6 +1,6 @@
-//! A socket whose reads and writes end together at a deadline, however many they are.
+//! A socket whose reads and writes share one deadline, however many they are.
 //!
-//! A timeout of the system's is one call's: a server that sends a byte now and then would be waited for without end.
+//! The system's timeouts apply to one call: a server that sends a byte now and then could hold the caller indefinitely.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -40,7 +40,7 @@ pub(super) struct Timed<S> {
 }
 
 impl<S: Socket> Timed<S> {
-    /// Its deadline is to be set before it is used.
+    /// Set its deadline before use.
     pub(super) fn new(socket: S) -> Self {
         Self { socket, deadline: Instant::now() }
     }
@@ -76,7 +76,7 @@ fn late() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "the answer took too long")
 }
 
-/// The system says of a timeout that the socket would block, which tells nobody anything.
+/// The system reports a timeout as "would block", which helps no reader.
 fn told(error: io::Error) -> io::Error {
     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) { late() } else { error }
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 pub(super) type TlsStream = StreamOwned<ClientConnection, Timed<TcpStream>>;
 
-/// The handshake comes with the first write, and within its deadline.
+/// The handshake happens with the first write, and within its deadline.
 ///
-/// What TLS computes with is named here, not taken from the process: a program whose crates bring two providers and that chose
-/// none would panic.
+/// The cryptography provider is named here, not taken from the process: a program whose dependencies bring two
+/// providers, and that chose neither, would panic.
 pub(super) fn wrap(host: &str, stream: TcpStream) -> io::Result<TlsStream> {
     let mut roots = RootCertStore::empty();
-    // A certificate that cannot be read is left out: without it the handshake is refused, and says so.
+    // An unreadable certificate is left out. If it is needed, the handshake fails and says so.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,28 +1,28 @@
-//! Where a task id came from, as telemetry says it.
+//! The kind of source that a task id came from, as telemetry reports it.
 
 use std::fmt;
 
-/// Where a task id came from: [`TaskId::source`](crate::TaskId::source).
+/// Where a task id came from. [`TaskId::source`](crate::TaskId::source) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum TaskIdSourceKind {
-    /// Drawn: unique by chance.
+    /// The id was drawn: it is unique by chance.
     Random,
-    /// Given by the program or by `TASKTAG_TASK_ID`.
+    /// The id was set by the program or by `TASKTAG_TASK_ID`.
     Fixed,
-    /// An ordinal of the platform: unique within what the platform counts.
+    /// The id is an ordinal of the platform: it is unique within the set that the platform counts.
     Platform,
-    /// A hash of the task's name: unique by chance, and the same after a restart.
+    /// The id is a hash of the task's name: it is unique by chance, and the same after a restart.
     Hashed,
-    /// A lease: unique among the live processes of the host, or of all hosts where it is in Redis.
+    /// The id is leased: it is unique among the live processes of the host, or of all hosts if leased in Redis.
     Leased,
-    /// A bucket that other live tasks may have: every slot was leased, the lease was lost or given back, the ordinal was
-    /// beyond the pool, or a forked child could have no id of its own.
+    /// The id is a bucket that other live tasks may have: every slot was leased, the lease was lost or given back, the
+    /// ordinal was beyond the pool, or a forked child could have no id of its own.
     Shared,
 }
 
 impl TaskIdSourceKind {
-    /// As it stands in telemetry: `random`, `fixed`, `platform`, `hashed`, `leased`, `shared`.
+    /// The name used in telemetry: `random`, `fixed`, `platform`, `hashed`, `leased` or `shared`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,38 +1,38 @@
-//! What is left of names and tags, so that nothing can forge a line, a field or a tag.
+//! Cleans names and tags, so that they can't forge a line, a field or a tag.
 
 use crate::task_id::TASK_ID_KEY;
 use crate::vocabulary::member::Member;
 
-/// A name, in bytes; Datadog takes no longer one.
+/// The maximum length of a name in bytes. Datadog accepts no longer one.
 pub(super) const MAX_NAME: usize = 200;
-/// A tag's key or value, in characters.
+/// The maximum length of a tag's key or value, in characters.
 pub(super) const MAX_TAG_PART: usize = 100;
-/// A tag with its colon, in characters; Datadog takes no longer one.
+/// The maximum length of a tag with its colon, in characters. Datadog accepts no longer one.
 pub(super) const MAX_TAG: usize = 200;
 
-/// `raw` with every character that may not stay replaced by `_`.
+/// Replaces every character that may not stay by `_`.
 pub(super) fn text(raw: &str, stays: impl Fn(char) -> bool) -> String {
     raw.chars().map(|c| if stays(c) { c } else { '_' }).collect()
 }
 
-/// Whether a character stays in names, and in the keys and values of tags, in every dialect.
+/// Whether every dialect keeps a character in names, and in the keys and values of tags.
 pub(super) fn is_kept_everywhere(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
 }
 
-/// A metric's or a check's name.
+/// Cleans the name of a metric or a service check.
 pub(super) fn name(raw: &str) -> String {
     text(raw, is_kept_everywhere)
 }
 
-/// A name that starts otherwise is refused by backends, and one that starts with `_sc` is read as a service check.
+/// Backends refuse names that don't start with a letter, and read one that starts with `_sc` as a service check.
 pub(super) fn start_with_letter(name: &mut String) {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         name.insert_str(0, "m_");
     }
 }
 
-/// A name that stands alone: started with a letter, and cut.
+/// Cleans a name without a prefix: makes it start with a letter, and cuts it.
 pub(super) fn whole_name(raw: &str) -> String {
     let mut name = name(start(raw, MAX_NAME));
     start_with_letter(&mut name);
@@ -40,7 +40,7 @@ pub(super) fn whole_name(raw: &str) -> String {
     name
 }
 
-/// A part of a tag.
+/// Cleans the key or the value of a tag.
 pub(super) fn tag(raw: &str, stays: impl Fn(char) -> bool) -> String {
     text(start(raw, MAX_TAG_PART), stays)
 }
@@ -50,13 +50,13 @@ pub(super) fn start(raw: &str, characters: usize) -> &str {
     raw.char_indices().nth(characters).and_then(|(end, _)| raw.get(..end)).unwrap_or(raw)
 }
 
-/// A set's member. One that can't stand as it is becomes its hash, as one that is too long does: members that differ
-/// have to be written differently, or the server counts too few.
+/// Writes a set's member. A member that can't be sent unchanged, or is too long, becomes its hash. Different members
+/// must be written differently, or the server counts too few.
 pub(super) fn member(raw: &str, stays: impl Fn(char) -> bool) -> String {
     if raw.chars().all(stays) { raw.to_owned() } else { Member::hashed(raw).as_str().to_owned() }
 }
 
-/// Cuts a value that is too long with its key, which only the longest are.
+/// Cuts a value that is too long together with its key. Only the longest are.
 pub(super) fn fit(key: &str, value: &mut String) {
     let room = MAX_TAG.saturating_sub(key.chars().count() + 1);
     if let Some((end, _)) = value.char_indices().nth(room) {
@@ -64,21 +64,21 @@ pub(super) fn fit(key: &str, value: &mut String) {
     }
 }
 
-/// Whether a backend, which writes keys in lower case, would see a second task id in this one.
+/// Whether a backend, which lower-cases keys, would read this key as a second task id.
 #[allow(dead_code, reason = "not every build has a neighbour that adds the id by itself")]
 pub(crate) fn becomes_task_id(key: &str) -> bool {
     becomes(key, TASK_ID_KEY)
 }
 
-/// Whether a backend, which writes keys in lower case, would see the key of the task id in this one.
+/// Whether a backend, which lower-cases keys, would read this key as that of the task id.
 pub(super) fn becomes(key: &str, task_id_key: &str) -> bool {
-    // By Unicode: `K` of Kelvin is a `k`, and `İ` is an `i`, to some with a dot above it.
+    // By Unicode's rules: the Kelvin sign is a `k`, and `İ` is an `i`, for some with a dot above it.
     let lower =
         |key: &str| key.chars().flat_map(char::to_lowercase).filter(|c| *c != '\u{307}').collect::<Vec<_>>();
     key.len() >= task_id_key.len() && lower(key) == lower(task_id_key)
 }
 
-/// A text of several lines, in one: `\r\n`, `\n` and `\r` become the two characters `\n`.
+/// Puts a text of several lines into one: `\r\n`, `\n` and `\r` become the two characters `\n`.
 pub(super) fn one_line(raw: &str) -> String {
     raw.replace("\r\n", "\\n").replace(['\n', '\r'], "\\n")
 }
@@ -118,7 +118,7 @@ mod tests {
         for key in ["task_id", "TASK_ID", "tas\u{212a}_id", "task_\u{130}d", "TAS\u{212a}_\u{130}D"] {
             assert!(becomes_task_id(key), "{key}");
         }
-        // A long `s` and an `i` without a dot are lower case already, and letters of their own.
+        // A long `s` and a dotless `i` are lower case already, and letters of their own.
         for key in ["", "task", "task_ids", "a_task_id", "ta\u{17f}k_id", "task_\u{131}d"] {
             assert!(!becomes_task_id(key), "{key}");
         }

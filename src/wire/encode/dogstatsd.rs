@@ -8,7 +8,7 @@ use super::{Unencodable, clean, number};
 use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, share, start};
 use crate::vocabulary::kind::Kind;
 
-/// The official clients' own.
+/// The prefix that the official clients use.
 pub(super) const TELEMETRY_PREFIX: &str = "datadog.dogstatsd.client.";
 
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Grammar for DogStatsd {
         out.extend_from_slice(fields);
         let mut is_cut = false;
         if let Some(message) = &check.message {
-            // Two characters that the Agent's documentation has escaped; it reads the message to the next `|`.
+            // The Agent's documentation escapes these two characters. The Agent reads the message up to the next `|`.
             let message = clean::one_line(message).replace('|', "_").replace("m:", "m\\:");
             let kept = cut(&message, room.saturating_sub(out.len() + "|m:\n".len()));
             is_cut = kept.len() < message.len();
@@ -129,8 +129,8 @@ impl Grammar for DogStatsd {
     }
 }
 
-/// As much of a title and a text as an event of `room` bytes holds with the lengths and marks around them, and whether that
-/// is less than all. Where not even a title has room, both are whole: the line is too large.
+/// Cuts a title and a text to fit into an event of `room` bytes, with the lengths and marks around them. Also returns
+/// whether something was cut. If not even a title fits, both stay whole, and the line is too large.
 fn fitting<'a>(title: &'a str, text: &'a str, room: usize) -> (&'a str, &'a str, bool) {
     let frame = "_e{,}:|\n".len() + digits(title.len()) + digits(text.len());
     let (title_room, text_room) = share(title.len(), text.len(), room.saturating_sub(frame));
@@ -141,10 +141,10 @@ fn fitting<'a>(title: &'a str, text: &'a str, room: usize) -> (&'a str, &'a str,
     (kept, kept_text, kept.len() < title.len() || kept_text.len() < text.len())
 }
 
-/// A text in one line, cut to `room` bytes.
+/// Puts a text into one line and cuts it to `room` bytes.
 fn cut(text: &str, room: usize) -> &str {
     let kept = start(text, room);
-    // The backslash may be half of a line break.
+    // The backslash may be half of an escaped line break.
     if kept.len() < text.len() { kept.strip_suffix('\\').unwrap_or(kept) } else { kept }
 }
 

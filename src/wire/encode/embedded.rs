@@ -1,4 +1,4 @@
-//! The dialects whose tags stand in the name: Graphite, Influx, Librato, SignalFx.
+//! The dialects that put tags into the name: Graphite, Influx, Librato, SignalFx.
 //!
 //! Graphite's tags: <https://graphite.readthedocs.io/en/latest/tags.html>. The others:
 //! <https://github.com/prometheus/statsd_exporter#tagging-extensions>.
@@ -12,7 +12,7 @@ use crate::vocabulary::kind::Kind;
 #[derive(Debug)]
 pub(super) struct Embedded(pub(super) Style);
 
-/// How the tags are put into the name.
+/// How the tags are written into the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// `name;key=value;key=value`
@@ -26,7 +26,7 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// What stands before the first tag, between two, and after the last.
+    /// The text before the first tag, between two tags, and after the last one.
     fn marks(self) -> (&'static [u8], &'static [u8], &'static [u8]) {
         match self {
             Self::Graphite => (b";", b";", b""),
@@ -47,7 +47,7 @@ impl Grammar for Embedded {
             return statsd::label(raw);
         }
         let mut key = clean::tag(raw, statsd::stays_in_tag);
-        // The series' own name has this key there.
+        // Graphite stores the series' own name under this key.
         if self.renames(&key) {
             key.push('_');
         }
@@ -66,9 +66,9 @@ impl Grammar for Embedded {
 
     fn weights(&self) -> Weights {
         match self.0 {
-            // Etsy's server is before Graphite, and weights nothing but a timing's count.
+            // Etsy's server, which comes before Graphite, applies rates only to a timing's count.
             Style::Graphite => Weights::Repeats,
-            // Telegraf and `statsd_exporter` take a value `1 / rate` times, truncated.
+            // Telegraf and `statsd_exporter` repeat a value `trunc(1 / rate)` times.
             Style::Influx | Style::Librato | Style::SignalFx => Weights::Rates,
         }
     }

@@ -1,4 +1,4 @@
-//! What makes one dialect differ from another.
+//! The rules in which dialects differ.
 
 use super::weights::Weights;
 use super::{Unencodable, clean};
@@ -9,18 +9,18 @@ use std::panic::RefUnwindSafe;
 
 /// A dialect's rules.
 pub(crate) trait Grammar: fmt::Debug + Send + Sync + RefUnwindSafe {
-    /// What distributions, histograms and timings can be sent as, the default first.
+    /// The kinds that distributions, histograms and timings can be sent as, the default first.
     fn spread_kinds(&self) -> &'static [Kind];
     fn tag_key(&self, raw: &str) -> String;
     fn tag_value(&self, raw: &str) -> String;
 
-    /// Whether a character stays in a tag's value, whatever stands beside it. The letters, digits and marks that every
-    /// dialect keeps, unless it is known to keep more.
+    /// Whether a character may stay in a tag's value, whatever is next to it. By default, these are the letters, digits
+    /// and marks that every dialect keeps.
     fn keeps_in_values(&self, c: char) -> bool {
         clean::is_kept_everywhere(c)
     }
 
-    /// Whether a key of a tag becomes another one, though its characters may stay.
+    /// Whether a tag's key is changed even if its characters may stay.
     fn renames(&self, _key: &str) -> bool {
         false
     }
@@ -30,13 +30,13 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync + RefUnwindSafe {
     fn takes_negative_values(&self) -> bool;
     fn telemetry_prefix(&self) -> &'static str;
 
-    /// Tags that stand in the name, before the number.
+    /// Writes the tags that belong into the name, before the number.
     fn tags_in_name(&self, _tags: &[(&str, &str)], _out: &mut Vec<u8>) {}
 
-    /// Tags that stand behind the number: `|#queue:within_1_minute,task_id:0042`.
+    /// Writes the tags that follow the number: `|#queue:within_1_minute,task_id:0042`.
     fn tags_at_end(&self, _tags: &[(&str, &str)], _out: &mut Vec<u8>) {}
 
-    /// Whether there are packed values and an origin.
+    /// Whether the dialect supports packed values and an origin.
     fn is_dogstatsd(&self) -> bool {
         false
     }
@@ -54,12 +54,12 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync + RefUnwindSafe {
     }
 
     fn member(&self, raw: &str) -> String {
-        // What follows another colon is read as another value.
+        // The server reads the text after another colon as another value.
         clean::member(raw, |c| c != '|' && c != ':' && !c.is_control())
     }
 
-    /// Writes a line of up to `room` bytes, and says whether it has less than all of the text. One that can't be cut to
-    /// that is longer. `fields` are rendered: tags and origin.
+    /// Writes a line of up to `room` bytes, and returns whether the text was cut. A line that can't be cut to `room` is
+    /// longer. `fields` are rendered tags and origin.
     fn event(
         &self,
         _event: &Event,
@@ -70,7 +70,7 @@ pub(crate) trait Grammar: fmt::Debug + Send + Sync + RefUnwindSafe {
         Err(Unencodable::Unsupported)
     }
 
-    /// As [`event`](Self::event).
+    /// Like [`event`](Self::event), for a service check.
     fn service_check(
         &self,
         _check: &ServiceCheck,

@@ -1,22 +1,21 @@
-//! Values that can share a line: those that count equally often. Pure arithmetic.
+//! Groups values that can share a line because they have equal counts. Pure arithmetic.
 
-/// Values of which each was seen `weight` times.
+/// Values that were each seen `weight` times.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
     pub(crate) weight: u64,
     pub(crate) values: Vec<f64>,
 }
 
-/// As many different counts are lines of their own, whatever that costs.
+/// Up to this number of different counts, each has a line of its own, whatever that costs.
 const FEW: usize = 16;
-/// What a value takes on the wire, more or less: `:123.456`.
+/// The approximate length of a value on the wire: `:123.456`.
 const VALUE_BYTES: usize = 8;
 
-/// Sorts values with their counts into groups, the lightest first, values ascending.
+/// Groups values by their counts, the lightest first, with the values ascending.
 ///
-/// Where counts differ so much that most values would stand alone in a line of `line_bytes`, the counts that few values
-/// have are split into powers of two: a value seen 37 times stands in the lines of 32, 4 and 1, which a server adds up
-/// again.
+/// If counts differ so much that most values would be alone in a line of `line_bytes`, the rare counts are split into
+/// powers of two: a value seen 37 times is in the lines of 32, 4 and 1, and the server adds them up again.
 pub(crate) fn groups(values: &mut [(f64, u64)], line_bytes: usize) -> Vec<Group> {
     values.sort_unstable_by(|(a, n), (b, m)| n.cmp(m).then(a.total_cmp(b)));
     let runs = || values.chunk_by(|(_, n), (_, m)| n == m);
@@ -34,7 +33,7 @@ pub(crate) fn groups(values: &mut [(f64, u64)], line_bytes: usize) -> Vec<Group>
     if powers.is_empty() {
         return groups;
     }
-    // What has a line of its own already goes there.
+    // A value in a line of its own keeps that line.
     for Group { weight, values } in &mut groups {
         if weight.is_power_of_two() {
             powers.extend(values.drain(..).map(|value| (value, *weight)));
@@ -52,7 +51,7 @@ fn group(run: &[(f64, u64)]) -> Group {
     Group { weight, values: run.iter().map(|(value, _)| *value).collect() }
 }
 
-/// Whether fewer bytes come of it.
+/// Whether the split needs fewer bytes.
 fn is_worth_splitting<'a>(runs: impl Iterator<Item = &'a [(f64, u64)]>, line_bytes: usize) -> bool {
     let (mut lines, mut values, mut parts, mut bits) = (0, 0, 0, 0_u64);
     for run in runs {
@@ -77,7 +76,7 @@ mod tests {
 
     const LINE: usize = 80;
 
-    /// Each value and its count, put together again.
+    /// Each value with its count, put together again.
     fn counts(groups: &[Group]) -> BTreeMap<u64, u64> {
         let mut counts = BTreeMap::new();
         for Group { weight, values } in groups {

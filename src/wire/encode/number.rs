@@ -1,10 +1,10 @@
-//! Numbers as every server reads them: digits and a point, never an exponent.
+//! Numbers in the form that every server reads: digits and a point, never an exponent.
 
 use std::io::Write;
 
 /// The shortest text that reads back as exactly `value`.
 pub(super) fn float(value: f64, out: &mut Vec<u8>) {
-    // 2^53: up to here every whole `f64` is an exact `i64`.
+    // 2^53: up to this, every whole `f64` is an exact `i64`.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     if value.abs() <= WHOLE && value.fract() == 0.0 {
         #[allow(clippy::cast_possible_truncation, reason = "whole, and within i64")]
@@ -15,7 +15,7 @@ pub(super) fn float(value: f64, out: &mut Vec<u8>) {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format(value);
     if text.contains('e') {
-        // Etsy's StatsD reads the rate `1e-5` as 1. Std writes any float without exponent, but slower.
+        // Etsy's StatsD reads the rate `1e-5` as 1. Std writes floats without an exponent, but more slowly.
         let _ = write!(out, "{value}");
     } else {
         out.extend_from_slice(text.as_bytes());
@@ -26,25 +26,25 @@ pub(super) fn integer(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-/// The sample rate that a server turns back into exactly `n` when it truncates `1 / rate`, as the Datadog Agent does.
+/// The sample rate from which a server recovers exactly `n` when it truncates `1 / rate`, as the Datadog Agent does.
 ///
-/// Where `1 / (1 / n)` falls short of `n`, the next smaller rate does not: `n` = 93 is the first of them. Source of
+/// If `1 / (1 / n)` falls short of `n`, the next smaller rate does not: `n` = 93 is the first such number. Source of
 /// the truncation: `pkg/metrics/histogram.go` and `pkg/util/quantile/agent.go` of the Agent.
 ///
-/// Exact for whatever [`split_counts`] leaves.
+/// The rate is exact for every count that [`split_counts`] leaves.
 pub(super) fn rate(n: u64) -> f64 {
     let n = n as f64;
     let rate = 1.0 / n;
     if (1.0 / rate).trunc() < n { rate.next_down() } else { rate }
 }
 
-/// Up to here every count has an exact rate. Beyond, where an `f64` has no digits behind the point, one in six has
-/// none: 2^53 - 1 is read as 2^53.
+/// Up to this, every count has an exact rate. Above it, an `f64` has no digits after the point, and one count in six
+/// has no exact rate: 2^53 - 1 is read as 2^53.
 const MAX_EXACT: u64 = 1 << 52;
-/// The greatest count that is an `i64` on the server's side.
+/// The greatest count that fits into an `i64` on the server.
 const MAX_POWER: u64 = 1 << 62;
 
-/// Splits the counts that have no exact rate into powers of two, which have one, and what is left.
+/// Splits counts without an exact rate into powers of two, which have one, and a remainder.
 pub(crate) fn split_counts(values: &mut Vec<(f64, u64)>) {
     for place in 0..values.len() {
         while let Some((value, n)) = values.get_mut(place)
@@ -103,7 +103,7 @@ mod tests {
         });
     }
 
-    /// What a server counts that reads the rate of `n` and truncates.
+    /// The count of a server that reads the rate of `n` and truncates.
     fn counted(n: u64) -> i64 {
         let read: f64 = text(rate(n)).parse().unwrap();
         #[allow(clippy::cast_possible_truncation, reason = "that is what the server does")]

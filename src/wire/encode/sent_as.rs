@@ -1,10 +1,10 @@
-//! Kinds and their codes, and which kind another one is sent as.
+//! Kinds, their codes, and the kind that another one is sent as.
 
 use crate::vocabulary::kind::Kind;
 
 pub(super) const MILLISECONDS: &[u8] = b"|ms";
 
-/// What distributions, histograms and timings are sent as: each a kind that the dialect has.
+/// The kinds that distributions, histograms and timings are sent as. The dialect supports each of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentAs {
     pub(crate) distributions: Kind,

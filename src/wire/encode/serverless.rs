@@ -1,6 +1,7 @@
-//! Datadog's DogStatsD for functions: its extension of AWS Lambda, and the like for Azure and Google.
+//! Datadog's DogStatsD for serverless functions: its extension for AWS Lambda, and the equivalents for Azure and
+//! Google.
 //!
-//! What it takes: <https://github.com/DataDog/serverless-components>, `crates/dogstatsd`.
+//! What they accept: <https://github.com/DataDog/serverless-components>, `crates/dogstatsd`.
 
 use super::dogstatsd;
 use super::grammar::Grammar;
@@ -56,7 +57,7 @@ impl Grammar for Serverless {
     }
 
     fn reads_rates(&self) -> bool {
-        // It reads them, and counts each value once.
+        // The server reads rates, but counts each value once.
         false
     }
 }

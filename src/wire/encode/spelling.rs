@@ -1,4 +1,4 @@
-//! How names and tags are spelled on the wire, of all the agents of a client: what makes two contexts one line.
+//! The text of names and tags on the wire, for all agents of a client. It decides which contexts share a line.
 
 use super::clean::{self, MAX_NAME, MAX_TAG, MAX_TAG_PART};
 use super::{Encoder, Format, Globals, Weights};
@@ -9,36 +9,36 @@ use std::hash::BuildHasher;
 
 type Pairs = Vec<(String, String)>;
 
-/// The encoders of a client, asked for the text of names and tags alone.
+/// A client's encoders, used only for the text of names and tags.
 ///
-/// Names and tags that every agent gets in the same words are one context. The words that it is known by are those of
-/// the agent whose dialect changes least, so that they are read as they are written.
+/// Names and tags that have the same text for every agent are one context. A context is identified by the text for the
+/// agent whose dialect changes least, which stays readable.
 #[derive(Debug)]
 pub(crate) struct Spelling {
     encoders: Vec<Encoder>,
 }
 
-/// The words that a context is known by, in the place of those that were passed.
+/// The text that identifies a context, in place of what the caller passed.
 #[derive(Debug)]
 pub(crate) struct Spelled {
     pub(crate) name: String,
     pub(crate) tags: Pairs,
-    /// Tags that no agent gets.
+    /// The number of tags that no agent receives.
     pub(crate) left_out: u64,
 }
 
 impl Spelling {
-    /// Of agents, each with its format and what stands on each of its lines.
+    /// Makes it for agents, each with its format and the text on each of its lines.
     pub(crate) fn new<'a>(agents: impl Iterator<Item = (Format, Globals<'a>)>) -> Self {
         Self { encoders: agents.map(|(format, globals)| Encoder::new(format, globals)).collect() }
     }
 
-    /// Whether a name and tags are surely written as they are, for every agent. Nothing is allocated for the answer.
+    /// Whether a name and tags are certainly written unchanged, for every agent. Allocates nothing.
     pub(crate) fn leaves(&self, name: &str, tags: &DistinctTags<'_, '_>) -> bool {
         self.encoders.iter().all(|encoder| encoder.leaves_name(name) && encoder.leaves_tags(tags))
     }
 
-    /// The words for a name and tags, unless they are these already.
+    /// The identifying text of a name and tags, or `None` if it is the same.
     pub(crate) fn spell(&self, name: &str, tags: &DistinctTags<'_, '_>, kind: Kind) -> Option<Spelled> {
         let spelled_name = self.spell_name(name, kind, tags.without_task_id());
         let spelled_tags = self.spell_tags(tags);
@@ -52,12 +52,13 @@ impl Spelling {
         Some(Spelled { name, tags, left_out })
     }
 
-    /// The word for a name, unless it is this already. It is as long as a line's name at most, however long `raw` is.
+    /// The identifying text of a name, or `None` if it is the same. It has at most a line's length, however long `raw`
+    /// is.
     pub(crate) fn spell_name(&self, raw: &str, kind: Kind, without_task_id: bool) -> Option<String> {
         if self.encoders.iter().all(|encoder| encoder.leaves_name(raw)) {
             return None;
         }
-        // Whatever an agent puts before it.
+        // Whatever prefix an agent adds.
         let start = clean::name(clean::start(raw, MAX_NAME));
         let fronts: Vec<_> = self
             .encoders
@@ -70,7 +71,7 @@ impl Spelling {
         let wanted = written(&start);
         let mut own =
             fronts.iter().zip(&wanted).map(|((encoder, front), full)| encoder.own_name(full, *front));
-        // What is written of it has to be what is written of `raw`, for every agent.
+        // Cleaning the result must give the same text as cleaning `raw`, for every agent.
         let spelled = own.find(|name| written(name) == wanted).unwrap_or(&start);
         (spelled != raw).then(|| spelled.to_owned())
     }
@@ -88,15 +89,15 @@ impl Spelling {
         (!raw.sorted().into_iter().eq(pairs(&tags))).then_some((tags, left_out))
     }
 
-    /// Whether an agent may get the same line of two contexts: one has another dialect than the others, or no tags, or lines
-    /// that have no task id in any case.
+    /// Whether an agent may write the same line for two contexts: its dialect differs from the others', or it has no
+    /// tags, or some lines never have a task id.
     pub(crate) fn may_clash(&self) -> bool {
         let is_unclear =
             |encoder: &Encoder| !encoder.writes_tags() || encoder.task_id_on != TaskIdOn::AllKinds;
         self.encoders.len() > 1 || self.encoders.iter().any(is_unclear)
     }
 
-    /// A hash of what every agent gets of a name and tags: equal for those that are one line to it.
+    /// Hashes of each agent's text of a name and tags. They are equal if the agent writes one line for both.
     pub(crate) fn lines(&self, name: &str, tags: &Tags, kind: Kind, hasher: &impl BuildHasher) -> Vec<u64> {
         let lines = self.encoders.iter().map(|encoder| {
             let (suffix, kind) = encoder.shortest_name_of(kind);
@@ -105,7 +106,7 @@ impl Spelling {
         lines.collect()
     }
 
-    /// As [`lines`](Self::lines), of the main agent and one of a context's lines, which has a kind of its own.
+    /// Like [`lines`](Self::lines), for the main agent and one of a context's lines, which has a kind of its own.
     pub(crate) fn main_line(
         &self,
         name: &str,
@@ -118,7 +119,7 @@ impl Spelling {
     }
 }
 
-/// As much of tags as may be written of them.
+/// The part of the tags that can be written.
 fn starts(tags: &DistinctTags<'_, '_>) -> Pairs {
     let start = |text| clean::start(text, MAX_TAG_PART).to_owned();
     let mut starts: Pairs = tags.iter().map(|(key, value)| (start(key), start(value))).collect();
@@ -133,7 +134,7 @@ fn pairs(tags: &Pairs) -> impl Iterator<Item = (&str, &str)> {
 
 impl Encoder {
     fn leaves_name(&self, name: &str) -> bool {
-        // Another two bytes if it has to start with a letter. The task id is not in front of all that a context writes.
+        // Two more bytes if it has to start with a letter. Not all of a context's lines have the task id in front.
         let is_led = self.own_prefix_len > 0 || name.starts_with(|c: char| c.is_ascii_alphabetic());
         is_led
             && self.prefix.len() + name.len() <= MAX_NAME - "m_".len()
@@ -145,7 +146,7 @@ impl Encoder {
     }
 
     fn leaves_tag(&self, key: &str, value: &str) -> bool {
-        // In bytes, of which there are at least as many as characters.
+        // Counted in bytes, of which there are at least as many as characters.
         let fits =
             key.len() <= MAX_TAG_PART && value.len() <= MAX_TAG_PART && key.len() + value.len() < MAX_TAG;
         let is_plain = || {
@@ -154,14 +155,14 @@ impl Encoder {
                 && !key.is_empty()
                 && !value.is_empty()
         };
-        // Global tags have the task id among them.
+        // The global tags include the task id.
         fits && is_plain()
             && !key.eq_ignore_ascii_case(&self.task_id_key)
             && !self.grammar.renames(key)
             && !self.globals.iter().any(|(global, _)| global == key)
     }
 
-    /// Whether the task id stands before the name in lines of a kind: in some, in all or in none.
+    /// Whether the task id precedes the name in some, all or none of the lines of a kind.
     fn fronts(&self, kind: Kind, without_task_id: bool) -> impl Iterator<Item = bool> + use<> {
         let is_in_front = |kind| self.format.task_id_in_names && self.carries_task_id(kind, without_task_id);
         let (first, second) = if self.writes_summaries(kind) {
@@ -176,7 +177,7 @@ impl Encoder {
         kind.is_spread() && self.weights() == Weights::Summaries
     }
 
-    /// Of a context's lines, the one whose name is cut first: what stands behind the name, and the line's kind.
+    /// The line of a context whose name is cut first: the suffix after the name, and the line's kind.
     fn shortest_name_of(&self, kind: Kind) -> (&'static str, Kind) {
         if kind == Kind::Occupancy {
             return (".utilization", Kind::Gauge);
@@ -184,7 +185,7 @@ impl Encoder {
         if self.writes_summaries(kind) { (".count", Kind::Counter) } else { ("", kind) }
     }
 
-    /// What is written of a name behind the prefix.
+    /// The text of a name after the prefix.
     fn own_name<'a>(&self, full: &'a str, with_task_id: bool) -> &'a str {
         let mut front = self.prefix.clone();
         if !with_task_id {
@@ -196,8 +197,8 @@ impl Encoder {
         full.get(front.len()..).unwrap_or_default()
     }
 
-    /// What is written of a context's tags, sorted, and how many are left out. One that says what a global tag says is
-    /// the global one.
+    /// The sorted text of a context's tags, and how many are left out. A tag that equals a global tag is the global
+    /// one.
     fn spelled_tags<'a>(&self, tags: impl Iterator<Item = (&'a str, &'a str)>) -> (Pairs, u64) {
         let (mut own, left_out) = self.clean_tags(tags);
         own.sort_unstable();
@@ -222,7 +223,7 @@ impl Encoder {
         let own = self.clean_tags(tags.iter()).0;
         let mut all = if self.writes_tags() { self.with_globals(&own, with_task_id) } else { Vec::new() };
         all.sort_unstable();
-        // A counter may stand beside them.
+        // A counter may share the name.
         hasher.hash_one((self.full_name(name, suffix, with_task_id), all, kind.is_spread()))
     }
 }
@@ -248,7 +249,7 @@ mod tests {
     ];
 
     impl Spelling {
-        /// Of a client with these agents.
+        /// Makes it for a client with these agents.
         fn of(dialects: &[Dialect], prefix: &str) -> Self {
             Self::with_task_id_on(TaskIdOn::AllKinds, dialects, prefix)
         }
@@ -314,7 +315,7 @@ mod tests {
         then(&list.distinct())
     }
 
-    /// What a context is known by.
+    /// The text that identifies a context.
     fn known_by(spelling: &Spelling, name: &str, tags: &Pairs) -> (String, Tags) {
         with_list(tags, |list| match spelling.spell(name, list, Kind::Gauge) {
             Some(spelled) => (spelled.name, Tags::new(spelled.tags)),

@@ -1,6 +1,6 @@
-//! Plain StatsD: etsy's dialect, and what has grown around it.
+//! Plain StatsD: etsy's dialect, and its common extensions.
 //!
-//! Kinds and the rule of signed gauges: <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>.
+//! Kinds and the rule for signed gauges: <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>.
 
 use super::clean;
 use super::dogstatsd;
@@ -8,10 +8,10 @@ use super::grammar::Grammar;
 use super::weights::Weights;
 use crate::vocabulary::kind::Kind;
 
-/// Datadog's own names are for its own dialect.
+/// Datadog's own names are used only in its own dialect.
 pub(super) const TELEMETRY_PREFIX: &str = "tasktag.client.";
 
-/// Etsy's server takes the unknown kinds `d` and `h` for counters. Many of the others know `h`.
+/// Etsy's server takes the unknown kinds `d` and `h` for counters. Many other servers support `h`.
 pub(super) const SPREAD_KINDS: &[Kind] = &[Kind::Timing, Kind::Histogram];
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Grammar for Statsd {
     }
 
     fn weights(&self) -> Weights {
-        // Etsy's server weights a timing's count but not its mean and quantiles; collectd divides the value itself.
+        // Etsy's server weights a timing's count, but not its mean and quantiles. collectd divides the value itself.
         Weights::Repeats
     }
 
@@ -46,7 +46,7 @@ impl Grammar for Statsd {
     }
 
     fn takes_negative_values(&self) -> bool {
-        // A negative `ms` is a bad line there.
+        // Etsy's server takes a negative `ms` for a bad line.
         false
     }
 
@@ -61,13 +61,13 @@ impl Grammar for Statsd {
     }
 }
 
-/// Names that Prometheus' data model keeps for itself: the labels of a histogram's buckets and of a summary's quantiles.
-/// Names that begin with `__` are another such kind.
+/// Names that Prometheus' data model reserves: the labels of a histogram's buckets and of a summary's quantiles. Names
+/// that begin with `__` are reserved too.
 ///
 /// Source: <https://prometheus.io/docs/concepts/data_model/>.
 const RESERVED_LABELS: [&str; 2] = ["le", "quantile"];
 
-/// A tag's key where it may become the name of a label in Prometheus, in which every mark is a `_`.
+/// Changes a tag's key that may become the name of a Prometheus label, in which every separator is a `_`.
 pub(super) fn label(raw: &str) -> String {
     let mut key = clean::tag(raw, stays_in_tag);
     let marks = leading_marks(&key);
@@ -78,7 +78,7 @@ pub(super) fn label(raw: &str) -> String {
     key
 }
 
-/// Whether [`label`] changes a key all of whose characters may stay.
+/// Whether [`label`] changes a key although all of its characters may stay.
 pub(super) fn renames_label(key: &str) -> bool {
     leading_marks(key) > 1 || RESERVED_LABELS.contains(&key)
 }
@@ -88,6 +88,6 @@ fn leading_marks(key: &str) -> usize {
 }
 
 pub(super) fn stays_in_tag(c: char) -> bool {
-    // Etsy's server deletes the others from its keys.
+    // Etsy's server deletes all other characters from its keys.
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 }

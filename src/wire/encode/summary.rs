@@ -1,15 +1,15 @@
-//! A distribution in a few numbers, for servers that can't be told how often a value was seen.
+//! A distribution as a few numbers, for servers that don't accept a value's count.
 
-/// What is reported beside the count, as `<name>.<suffix>`.
+/// The suffixes of what is reported besides the count, as `<name>.<suffix>`.
 pub(crate) const SUFFIXES: [&str; 6] = [".min", ".max", ".avg", ".p50", ".p95", ".p99"];
 
-/// The number of values, and their minimum, maximum, mean and three quantiles in the order of [`SUFFIXES`]. `None` of
-/// no values.
+/// The number of values, and their minimum, maximum, mean and three quantiles, in the order of [`SUFFIXES`]. Returns
+/// `None` if there are no values.
 pub(crate) fn summary(values: &mut [(f64, u64)]) -> Option<(u64, [f64; SUFFIXES.len()])> {
     values.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
     let (min, max) = (values.first()?.0, values.last()?.0);
     let total: u128 = values.iter().map(|(_, n)| u128::from(*n)).sum();
-    // A running mean: a sum of values near the greatest float would be infinite.
+    // A running mean, because a sum of values near the greatest float would be infinite.
     let mut seen = 0.0;
     let mut mean = 0.0;
     for &(value, n) in &*values {
@@ -18,12 +18,12 @@ pub(crate) fn summary(values: &mut [(f64, u64)]) -> Option<(u64, [f64; SUFFIXES.
         mean = mean * (1.0 - share) + value * share;
     }
     let at = |percent: u128| at_rank(values, (total * percent).div_ceil(100));
-    // Twice 2^63 counts in a flush are out of reach.
+    // A flush can't have twice 2^63 counts.
     let count = u64::try_from(total).unwrap_or(u64::MAX);
     Some((count, [min, max, mean.clamp(min, max), at(50), at(95), at(99)]))
 }
 
-/// The least value that `rank` values do not exceed.
+/// The least value that at least `rank` values do not exceed.
 fn at_rank(values: &[(f64, u64)], rank: u128) -> f64 {
     let mut seen = 0;
     let reached = values.iter().find(|(_, n)| {

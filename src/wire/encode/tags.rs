@@ -1,10 +1,10 @@
-//! The tags of a line: a context's own, cleaned, and those that stand on each line.
+//! The tags of a line: a context's own, cleaned, and those of every line.
 
 use super::{Encoder, clean};
 use crate::vocabulary::tag::Tags;
 use std::collections::HashSet;
 
-/// A context's own tags as they are written, and whether the task id may stand behind them.
+/// A context's own tags as they are written, and whether the task id may follow them.
 #[derive(Debug)]
 pub(crate) struct OwnTags {
     pub(super) pairs: Vec<(String, String)>,
@@ -17,7 +17,7 @@ impl Encoder {
         OwnTags { pairs: self.counted_tags(tags.iter()), without_task_id: tags.without_task_id }
     }
 
-    /// The tags as they are written, each once. What is left out is counted.
+    /// The tags as they are written, each once. The ones left out are counted.
     pub(super) fn counted_tags<'a>(
         &mut self,
         tags: impl Iterator<Item = (&'a str, &'a str)>,
@@ -37,7 +37,7 @@ impl Encoder {
             let mut key = self.grammar.tag_key(key);
             let is_reserved = clean::becomes(&key, &self.task_id_key);
             if is_reserved {
-                // Somebody else's, who means another task by it: it stays apart from the others under another key.
+                // A tag that means another task's id stays apart from the client's under another key.
                 key = self.grammar.tag_key(&format!("{}_", self.task_id_key));
             }
             if key.is_empty() || is_reserved && value == self.task_id {
@@ -54,7 +54,7 @@ impl Encoder {
         (cleaned, left_out)
     }
 
-    /// A context's own tags, then the global ones whose key is not among them, the task id last if it is wanted.
+    /// A context's own tags, then the global ones with other keys, and the task id last if it is wanted.
     pub(super) fn with_globals<'a>(
         &'a self,
         own: &'a [(String, String)],

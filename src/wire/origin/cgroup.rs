@@ -1,21 +1,21 @@
-//! The lines of `/proc/self/cgroup`: `4:memory:/docker/<id>`, and in version 2 the one line `0::/…`.
+//! The lines of `/proc/self/cgroup`: `4:memory:/docker/<id>`, and the single line `0::/…` in version 2.
 
 use super::id;
 use std::path::{Path, PathBuf};
 
-/// Whose directory stands for the container: that of the memory controller in version 1, the only one in version 2.
+/// The controller whose directory identifies the container: memory in version 1, the only one in version 2.
 const CONTROLLERS: [&str; 2] = ["memory", ""];
 
-/// The first id that a path ends with.
+/// The first id at the end of a path.
 pub(super) fn container_id(text: &str) -> Option<&str> {
     text.lines().filter_map(entry).find_map(|(_, path)| id::at_end(path))
 }
 
-/// Where the cgroup's directory can be, below `/sys/fs/cgroup`, the likeliest first.
+/// Possible directories of the cgroup below `/sys/fs/cgroup`, the likeliest first.
 pub(super) fn directories(text: &str) -> impl Iterator<Item = PathBuf> {
     CONTROLLERS.into_iter().filter_map(|controller| {
         let (_, path) = text.lines().filter_map(entry).rfind(|(found, _)| *found == controller)?;
-        // A path that climbs is out of what the namespace shows.
+        // A path that climbs up is outside of what the namespace shows.
         let climbs = path.split('/').any(|part| part == "..");
         (!climbs).then(|| Path::new(controller).join(path.trim_start_matches('/')))
     })

@@ -1,17 +1,17 @@
-//! Which container this process is in.
+//! Finds the container that this process runs in.
 //!
-//! The steps are those of the official clients, in their order: an id in the process's cgroup, an id in the mount of
-//! its `/etc/hostname`, and the inode of its cgroup's directory where a private namespace hides the id.
+//! The steps and their order are those of the official clients: an id in the process's cgroup, an id in the mount of
+//! its `/etc/hostname`, and the inode of its cgroup's directory if a private namespace hides the id.
 
 use crate::vocabulary::protocol::Protocol;
 use std::io::Write;
 use std::path::Path;
 
-/// What an agent recognises a container by.
+/// How an agent identifies a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has files that tell"))]
 pub(super) enum Container {
-    /// What the program says, marked or not, perhaps a list.
+    /// Given by the program, with or without a mark, perhaps as a list.
     Given(String),
     /// Its id.
     Id(String),
@@ -20,7 +20,7 @@ pub(super) enum Container {
 }
 
 impl Container {
-    /// Appends the field, if an agent of this protocol, at least 1.2, can use it.
+    /// Appends the field if an agent with this protocol, at least 1.2, can use it.
     pub(super) fn write_field(&self, protocol: Protocol, out: &mut Vec<u8>) {
         // Writing to a `Vec` can't fail.
         let _ = match (self, protocol >= Protocol::V1_4) {
@@ -44,7 +44,7 @@ impl Container {
     }
 }
 
-/// The first id of a list, without its mark: before 1.4 there were neither.
+/// The first id of a list, without its mark: versions before 1.4 had neither lists nor marks.
 fn bare(given: &str) -> Option<&str> {
     let id = given.split(',').find(|item| !item.starts_with("in-"))?;
     Some(id.strip_prefix("ci-").unwrap_or(id))
@@ -59,15 +59,15 @@ mod linux {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    /// Bytes that are read of a file: many times what a cgroup's and a container's mounts take.
+    /// The number of bytes read from a file: many times the size of a cgroup's and a container's mounts.
     const MAX_CGROUP: u64 = 1 << 16;
     const MAX_MOUNTINFO: u64 = 1 << 20;
-    /// The kernel's name of the cgroup namespace that every host starts with (`PROC_CGROUP_INIT_INO`).
+    /// The kernel's name of the initial cgroup namespace of every host (`PROC_CGROUP_INIT_INO`).
     const HOST_NAMESPACE: &str = "cgroup:[4026531835]";
     /// Inode 0 is none, 1 holds bad blocks or is a whole hierarchy's, 2 is a file system's root.
     const MAX_COMMON_INODE: u64 = 2;
 
-    /// Some runtimes write a uuid with `_`, which Agent Data Plane takes for no part of an id, and refuses the line.
+    /// Some runtimes write a uuid with `_`. Agent Data Plane does not accept it in an id, and refuses the line.
     fn without_underscores(id: &str) -> String {
         id.replace('_', "-")
     }
@@ -81,7 +81,7 @@ mod linux {
         if let Some(id) = mountinfo::container_id(&mountinfo) {
             return Some(Container::Id(without_underscores(id)));
         }
-        // There the cgroup has the whole path: a container would have been found.
+        // In the initial namespace, the cgroup has the whole path: a container would have been found.
         if is_in_host_namespace(root) {
             return None;
         }
@@ -94,7 +94,7 @@ mod linux {
         let mut bytes = Vec::new();
         File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
         if bytes.len() as u64 == limit {
-            // The last line may be cut, and half a line is another line.
+            // The last line may be cut, and half a line may look like another one.
             let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
             bytes.truncate(end);
         }

@@ -1,10 +1,10 @@
-//! What the id of a container looks like.
+//! The form of a container's id.
 
-/// Digits at the end of a Fargate container's id. It has 10.
+/// The maximum number of digits at the end of a Fargate container's id. Real ones have 10.
 const MAX_TASK_DIGITS: usize = 20;
 
-/// The id that a cgroup's path ends with: 64 hexadecimal digits, a uuid, or a task's 32 digits with a number behind.
-/// Runtimes put their name in front of it, and systemd `.scope` behind.
+/// The id at the end of a cgroup's path: 64 hexadecimal digits, a uuid, or a task's 32 digits followed by a number.
+/// Runtimes put their name before it, and systemd `.scope` after it.
 pub(super) fn at_end(path: &str) -> Option<&str> {
     let path = path.strip_suffix(".scope").unwrap_or(path);
     let of_task = || {
@@ -17,7 +17,7 @@ pub(super) fn at_end(path: &str) -> Option<&str> {
         .or_else(of_task)
 }
 
-/// Whether a part of a mount's path is an id. No uuid is one here: in a pod's paths it is the pod's.
+/// Whether a part of a mount's path is an id. A uuid does not count here: in a pod's paths it is the pod's.
 pub(super) fn is_whole(part: &str) -> bool {
     // The last is Cloud Foundry's.
     (part.len() == 64 && is_hex(part)) || is_of_task(part) || is_grouped(part, ['-', '-'], [8, 4, 4, 4, 4])
@@ -39,7 +39,7 @@ fn is_grouped(text: &str, separators: [char; 2], lengths: [usize; 5]) -> bool {
     groups.clone().map(str::len).eq(lengths) && groups.clone().all(is_hex)
 }
 
-/// Lower case alone, as every runtime writes it.
+/// Lower case only, as every runtime writes it.
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -2,7 +2,7 @@
 
 use super::id;
 
-/// Here containerd keeps what a pod's containers share: the id is that of the pod's sandbox.
+/// containerd keeps the files that a pod's containers share here. The id is that of the pod's sandbox.
 const OF_A_POD: &str = "sandboxes";
 
 /// The first line's id.
@@ -10,14 +10,14 @@ pub(super) fn container_id(text: &str) -> Option<&str> {
     text.lines().find_map(of_line)
 }
 
-/// The rightmost id of a line, the one closest to the file. Where that is a sandbox's, one further left is no
+/// The rightmost id of a line, the one closest to the file. If that is a sandbox's, an id further left is no
 /// container's either, but that of a volume around it.
 fn of_line(line: &str) -> Option<&str> {
     let (directory, id) = line.split_ascii_whitespace().rev().find_map(of_field)?;
     (directory != OF_A_POD).then_some(id)
 }
 
-/// From `…/containers/<id>/hostname` the directory and the id.
+/// Reads the directory and the id from `…/containers/<id>/hostname`.
 fn of_field(field: &str) -> Option<(&str, &str)> {
     let (above_file, _) = field.rsplit_once("hostname")?;
     // Upwards. The first part is the beginning of the file's name.
