@@ -165,3 +165,19 @@ fn a_module_with_a_folder_has_its_file_beside_it() {
     let source = Source::of_folder(&sources());
     assert!(source.modules().all(|module| !module.ends_with("::mod")), "no mod.rs");
 }
+
+#[test]
+fn the_ways_that_are_listed_lead_through_files_of_that_length() {
+    let (_, rest) = ARCHITECTURE.split_once("## Two ways, file by file").expect("there is a section of ways");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    assert!((8..=12).contains(&rows.len()), "at most six files each: {rows:?}");
+    for row in rows {
+        let mut cells = row.split('|').map(str::trim);
+        let (file, listed) = (cells.next().unwrap().trim_matches('`'), cells.next().unwrap());
+        let text = std::fs::read_to_string(sources().join(file)).unwrap();
+        let lines = text.lines().take_while(|line| !line.starts_with("mod tests {")).count();
+        let listed: usize = listed.parse().unwrap();
+        assert!(lines.abs_diff(listed) * 10 <= lines, "{file} has {lines} lines");
+    }
+}
