@@ -1,45 +1,45 @@
-//! What can be wrong with a set-up. Nothing after start-up returns an error at a call site.
+//! Errors of the set-up. After start-up no call site returns an error.
 
 use crate::vocabulary::kind::Kind;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a client could not be built.
+/// The reason why a client could not be built.
 ///
-/// Every variant says which setting or environment variable is meant and which value it had.
+/// Every variant that concerns a setting or an environment variable names it and gives its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A value given to a setter is unusable.
+    /// A setter was given an unusable value.
     Setting {
         /// The setter's name.
         setting: &'static str,
-        /// The value as given.
+        /// The value that was given.
         value: String,
-        /// What would be usable.
+        /// What is wrong, or what would be usable.
         reason: String,
     },
-    /// The value of an environment variable is unusable.
+    /// An environment variable has an unusable value.
     Variable {
         /// The variable's name.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What would be usable.
+        /// What is wrong, or what would be usable.
         reason: String,
     },
-    /// The process drew its task id from a pool of another size before this client was built.
+    /// The process decided on its task id before this client was built, from a pool of another size.
     TaskIdDecided {
-        /// Size of the pool that the id came from.
+        /// The size of the pool that the id came from.
         decided: u32,
-        /// Size of the pool that was asked for.
+        /// The size of the pool that was asked for.
         wanted: u32,
     },
     /// The operating system's random generator failed.
     Random(String),
     /// The worker's thread could not be started.
     Thread(String),
-    /// Another client is the process-wide one already.
+    /// Another client is already installed as the process-wide one.
     AlreadyInstalled,
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Why a metric got a handle that reports nothing.
+/// The reason why a metric got a handle that reports nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -85,14 +85,14 @@ pub enum RegisterError {
     KindMismatch {
         /// The metric's name.
         name: String,
-        /// The kind that the name has.
+        /// The kind of the metric that has the name.
         registered: Kind,
         /// The kind that was asked for.
         wanted: Kind,
     },
     /// The name is empty.
     EmptyName,
-    /// The client has as many contexts as it may have.
+    /// The client has reached its limit of contexts.
     ContextLimit {
         /// The metric's name.
         name: String,
@@ -117,22 +117,24 @@ impl fmt::Display for RegisterError {
 
 impl std::error::Error for RegisterError {}
 
-/// Why a flush or a shutdown was not acknowledged.
+/// The reason why a flush or a shutdown was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The worker did not finish in time, and goes on with what it is doing; or the agent did not take everything in time,
-    /// and what it did not take is dropped.
+    /// The flush did not finish within this time.
+    ///
+    /// Either the worker did not finish, and continues, or the agent did not take everything, and the rest is dropped.
     TimedOut(Duration),
-    /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
+    /// There is no worker. It was shut down before, or it runs in the process from which this one was forked.
     Stopped,
-    /// Called on a thread of the client's own, in a watched closure or the one of
-    /// [`on_loss`](crate::ClientBuilder::on_loss): it can't wait for itself. A shutdown takes effect all the same.
+    /// The call was made on one of the client's own threads, in a watched closure or in the
+    /// [`on_loss`](crate::ClientBuilder::on_loss) closure. Such a thread can't wait for itself. A shutdown still takes
+    /// effect.
     OnWorker,
 }
 
 impl FlushError {
-    /// The same where the caller gave all of `timeout`, of which a part was left for the worker.
+    /// Returns the same error with the caller's whole `timeout`, of which the worker was given a part.
     pub(crate) fn after(self, timeout: Duration) -> Self {
         if let Self::TimedOut(_) = self { Self::TimedOut(timeout) } else { self }
     }
