@@ -94,7 +94,7 @@
 //! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In a build with
 //! optimization for x86-64 an increment is one instruction, which no signal divides, and both are counted. In a build without
 //! optimization, and on other processors, it is a load, an addition and a store, and one of the two may be lost: so it is on
-//! AArch64 and on 32-bit x86. The compiler makes one instruction of the three by its own choice (Rust 1.95, `opt-level` 1
+//! `AArch64` and on 32-bit x86. The compiler makes one instruction of the three by its own choice (Rust 1.95, `opt-level` 1
 //! to 3 and `z`), and no rule of the language makes it. For exact counts everywhere, give the handler a counter of its own.
 //!
 //! # Two versions in one program
