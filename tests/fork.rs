@@ -281,6 +281,39 @@ fn a_child_uses_the_capture_that_its_parents_worker_was_filling() {
 }
 
 #[test]
+fn a_child_reports_nothing_that_its_parent_was_recording_or_taking() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let client = guard.client();
+    let sizes: Vec<_> = (0..50).map(|number| client.timing(&format!("size.{number}")).register()).collect();
+    let record = || {
+        for size in &sizes {
+            size.record(1.0);
+        }
+    };
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = StopAtEnd(&ended);
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                record();
+                client.flush(PATIENCE).unwrap();
+                drop(capture.take_packets());
+            }
+        });
+        for _ in 0..300 {
+            assert_done(fork(|| {
+                drop(capture.take_packets());
+                record();
+                client.flush(PATIENCE).unwrap();
+                let lines = capture.take_lines();
+                lines.len() == sizes.len() && lines.iter().all(|line| line.ends_with(":1|ms|#task_id:0042"))
+            }));
+        }
+    });
+}
+
+#[test]
 fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     let agent = Agent::new();
     let guard = agent.builder().context_limit(100_000).install().unwrap();

@@ -112,6 +112,12 @@ impl Buckets {
         }
     }
 
+    /// In a forked child: what is in the tables is its parent's.
+    pub(crate) fn start_over(&self) {
+        self.first.start_over();
+        self.further.iter().map_while(OnceLock::get).for_each(Table::start_over);
+    }
+
     /// Doubles the tables, up to the limit.
     #[cold]
     fn widen(&self) {
