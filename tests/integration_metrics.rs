@@ -201,7 +201,7 @@ fn the_process_has_one_recorder() {
     counter!("jobs").increment(1);
     thread::scope(|scope| scope.spawn(|| counter!("jobs").increment(2)).join().unwrap());
     assert_eq!(setup.recorder.clone().install(), Err(InstallError));
-    assert!(InstallError.to_string().contains("installed in this process already"));
+    assert!(InstallError.to_string().contains("already installed in this process"));
     counter!("jobs").increment(4);
     assert_eq!(setup.flush(), ["jobs:7|c"]);
 }
