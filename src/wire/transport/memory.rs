@@ -1,4 +1,4 @@
-//! Packets kept in memory, and every fault that a real way to the agent can have.
+//! Packets kept in memory, and every fault that a real transport can have.
 
 use super::{Delivery, Failure, Packets, Transport};
 use std::io;
@@ -50,7 +50,7 @@ impl Memory {
         self.changed.notify_all();
     }
 
-    /// Waits for as long as whoever sends is to be held.
+    /// Waits for as long as the sender is to be held.
     fn wait_while_stuck(&self) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stuck = |state: &mut State| matches!(state.fault, Some(Fault::Stuck));
