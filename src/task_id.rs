@@ -208,7 +208,7 @@ impl TaskId {
         if let (Some(before), Some(wanted)) = (&decided.source, source)
             && before != wanted
         {
-            let reason = format_args!("this process's task id was decided before, from: {before}");
+            let reason = format_args!("this process's task id was already decided, from {before}");
             return Err(ConfigError::setting(source::SETTING, wanted, reason));
         }
         Ok(Arc::clone(&decided.claim))

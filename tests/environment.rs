@@ -544,7 +544,7 @@ fn assert_unusable(variable: &str, value: &str) {
         if *named == variable && held == value);
     assert!(named, "{variable}={value}: {error:?}");
     let text = error.to_string();
-    assert!(text.starts_with(&format!("environment variable {variable} is {value:?}: ")), "{text}");
+    assert!(text.starts_with(&format!("the environment variable {variable} can't be {value:?}: ")), "{text}");
 }
 
 #[test]
@@ -592,7 +592,7 @@ fn assert_names(error: &ConfigError, setting: &str, value: &str) {
         if *named == setting && held == value);
     assert!(named, "{setting} {value}: {error:?}");
     let text = error.to_string();
-    assert!(text.starts_with(&format!("setting {setting} is {value:?}: ")), "{text}");
+    assert!(text.starts_with(&format!("the setting {setting} can't be {value:?}: ")), "{text}");
 }
 
 #[test]

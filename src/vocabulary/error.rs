@@ -1,4 +1,4 @@
-//! What can be wrong with a set-up. Nothing after start-up returns an error at a call site.
+//! The errors of set-up, registration and flushes. After start-up, no call site returns an error.
 
 use crate::vocabulary::kind::Kind;
 use std::fmt;
@@ -6,40 +6,40 @@ use std::time::Duration;
 
 /// Why a client could not be built.
 ///
-/// Every variant says which setting or environment variable is meant and which value it had.
+/// Messages name the setting or the environment variable, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A value given to a setter is unusable.
+    /// The value given to a setter is invalid.
     Setting {
         /// The setter's name.
         setting: &'static str,
         /// The value as given.
         value: String,
-        /// What would be usable.
+        /// Why the value is invalid.
         reason: String,
     },
-    /// The value of an environment variable is unusable.
+    /// The value of an environment variable is invalid.
     Variable {
         /// The variable's name.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What would be usable.
+        /// Why the value is invalid.
         reason: String,
     },
-    /// The process drew its task id from a pool of another size before this client was built.
+    /// Before this client was built, the process had already drawn its task id from a pool of another size.
     TaskIdDecided {
-        /// Size of the pool that the id came from.
+        /// The size of the pool that the id came from.
         decided: u32,
-        /// Size of the pool that was asked for.
+        /// The size of the requested pool.
         wanted: u32,
     },
     /// The operating system's random generator failed.
     Random(String),
     /// The worker's thread could not be started.
     Thread(String),
-    /// Another client is the process-wide one already.
+    /// Another client is already installed for the whole process.
     AlreadyInstalled,
 }
 
@@ -60,24 +60,28 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Setting { setting, value, reason } => write!(f, "setting {setting} is {value:?}: {reason}"),
+            Self::Setting { setting, value, reason } => {
+                write!(f, "the setting {setting} can't be {value:?}: {reason}")
+            }
             Self::Variable { variable, value, reason } => {
-                write!(f, "environment variable {variable} is {value:?}: {reason}")
+                write!(f, "the environment variable {variable} can't be {value:?}: {reason}")
             }
             Self::TaskIdDecided { decided, wanted } => write!(
                 f,
-                "setting task_id_pool is {wanted}: this process drew its task id from a pool of {decided} before"
+                "the setting task_id_pool can't be {wanted}: this process already drew its task id from a pool of {decided}"
             ),
-            Self::Random(error) => write!(f, "no task id: the operating system's generator failed: {error}"),
+            Self::Random(error) => {
+                write!(f, "there is no task id, because the operating system's generator failed: {error}")
+            }
             Self::Thread(error) => write!(f, "the worker's thread could not be started: {error}"),
-            Self::AlreadyInstalled => write!(f, "another client is installed in this process already"),
+            Self::AlreadyInstalled => write!(f, "another client is already installed in this process"),
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// Why a metric got a handle that reports nothing.
+/// Why a registration returned a handle that reports nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -85,14 +89,14 @@ pub enum RegisterError {
     KindMismatch {
         /// The metric's name.
         name: String,
-        /// The kind that the name has.
+        /// The kind of the existing metric.
         registered: Kind,
-        /// The kind that was asked for.
+        /// The requested kind.
         wanted: Kind,
     },
     /// The name is empty.
     EmptyName,
-    /// The client has as many contexts as it may have.
+    /// The client has reached its context limit.
     ContextLimit {
         /// The metric's name.
         name: String,
@@ -109,7 +113,7 @@ impl fmt::Display for RegisterError {
             }
             Self::EmptyName => write!(f, "a metric has no name"),
             Self::ContextLimit { name, limit } => {
-                write!(f, "metric {name:?} needs a context more than the limit of {limit}")
+                write!(f, "metric {name:?} would exceed the limit of {limit} contexts")
             }
         }
     }
@@ -121,18 +125,18 @@ impl std::error::Error for RegisterError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The worker did not finish in time, and goes on with what it is doing; or the agent did not take everything in time,
-    /// and what it did not take is dropped.
+    /// The worker did not finish in time, and continues its work; or the agent did not accept everything in time, and
+    /// the rest is dropped.
     TimedOut(Duration),
-    /// There is no worker: it was shut down before, or it is in the process that this one was forked from.
+    /// There is no worker: it was already shut down, or it runs in the parent from which this process was forked.
     Stopped,
-    /// Called on a thread of the client's own, in a watched closure or the one of
-    /// [`on_loss`](crate::ClientBuilder::on_loss): it can't wait for itself. A shutdown takes effect all the same.
+    /// The call came from one of the client's own threads, in a watched closure or the closure of
+    /// [`on_loss`](crate::ClientBuilder::on_loss), which can't wait for itself. A shutdown takes effect all the same.
     OnWorker,
 }
 
 impl FlushError {
-    /// The same where the caller gave all of `timeout`, of which a part was left for the worker.
+    /// The same error for a caller that allowed all of `timeout`, of which only a part was left for the worker.
     pub(crate) fn after(self, timeout: Duration) -> Self {
         if let Self::TimedOut(_) = self { Self::TimedOut(timeout) } else { self }
     }
@@ -143,7 +147,7 @@ impl fmt::Display for FlushError {
         match self {
             Self::TimedOut(after) => write!(f, "the worker did not finish within {after:?}"),
             Self::OnWorker => write!(f, "a thread of the client can't wait for itself"),
-            Self::Stopped => write!(f, "there is no worker any more"),
+            Self::Stopped => write!(f, "the worker has stopped, or runs in the parent process"),
         }
     }
 }
