@@ -3,6 +3,7 @@
 pub(crate) mod cardinality;
 pub(crate) mod client;
 pub(crate) mod dimension;
+mod disabled;
 pub(crate) mod handle;
 pub(crate) mod macros;
 pub(crate) mod watch;

@@ -1,5 +1,6 @@
 //! The handle to a client, and the guard that ends it.
 
+use crate::api::disabled::disabled;
 use crate::ledger::Stats;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
@@ -66,6 +67,35 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that does nothing: for a test, a tool or a library that takes a client and is to report nothing.
+    ///
+    /// It has no thread and no socket, and decides no task id: its own is `0000`, which no process has. All methods work. What
+    /// it is given is dropped and in no count: its [`stats`](Self::stats) are those of a client that nobody used. What it is to
+    /// watch is never asked, and dropped at once; `flush` is `Ok`. All such clients are one.
+    ///
+    /// A program that may be switched off needs a guard in both cases:
+    /// [`ClientBuilder::disabled`](crate::ClientBuilder::disabled) gives it one.
+    ///
+    /// ```
+    /// use tasktag::Client;
+    ///
+    /// let client = Client::disabled();
+    /// client.counter("jobs.done").increment(1);
+    /// assert!(client.is_disabled());
+    /// assert_eq!(client.stats().accepted.values, 0);
+    /// ```
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self { shared: Arc::clone(&disabled().shared) }
+    }
+
+    /// Whether this is a client that does [nothing](Self::disabled).
+    #[must_use]
+    #[inline]
+    pub fn is_disabled(&self) -> bool {
+        self.shared.is_disabled
+    }
+
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
@@ -83,7 +113,9 @@ impl Client {
 
     /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
     pub fn event(&self, title: &str, text: &str) {
-        self.send_event(Event::of(title, text));
+        if !self.is_disabled() {
+            self.send_event(Event::of(title, text));
+        }
     }
 
     /// Sends an event. The global tags are added to its own.
@@ -94,7 +126,9 @@ impl Client {
 
     /// Sends a service check. [`send_service_check`](Self::send_service_check) takes one with more to say.
     pub fn service_check(&self, name: &str, status: Status) {
-        self.send_service_check(ServiceCheck::new(name, status));
+        if !self.is_disabled() {
+            self.send_service_check(ServiceCheck::new(name, status));
+        }
     }
 
     /// Sends a service check. The global tags are added to its own.
@@ -117,6 +151,9 @@ impl Client {
     /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
     /// by the worker.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_disabled() {
+            return Ok(());
+        }
         if fork::check() || !self.shared.has_worker(false) {
             return Err(FlushError::Stopped);
         }
@@ -178,7 +215,7 @@ impl Guard {
     }
 
     fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
-        if std::mem::replace(&mut self.stopped, true) {
+        if std::mem::replace(&mut self.stopped, true) || self.client.is_disabled() {
             return Ok(());
         }
         // The worker is the parent's, and in this process there was nothing to report.

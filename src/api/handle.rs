@@ -21,4 +21,5 @@ pub use self::set::Set;
 
 pub(crate) use self::member::MemberCall;
 pub(crate) use self::metric::Metric;
+pub(crate) use self::options::Options;
 pub(crate) use self::pattern::Pattern;

@@ -75,6 +75,7 @@ pub struct ClientBuilder {
     on_loss: Option<Listener>,
     origin: OriginSettings,
     environment: Option<Environment>,
+    disabled: Option<bool>,
     // Whether it is the process-wide one, whose task id is the process's.
     installed: bool,
     #[cfg(feature = "testing")]
@@ -103,6 +104,7 @@ impl ClientBuilder {
     /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
     /// | `tcp://host:port` | TCP, a line behind the other |
     /// | `stdout:` | this process's standard output; nothing else ever writes there |
+    /// | `null:` | nothing: the client is [disabled](Self::disabled) |
     ///
     /// The port may be left out; it is 8125 then. A name is resolved by a thread of its own, again when sends fail, and
     /// every minute. A connection that breaks is made again, by TCP on a thread of its own: after 25 ms, then twice
@@ -345,6 +347,26 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether the client is switched off: it does nothing, as [`Client::disabled`](crate::Client::disabled), and its guard
+    /// neither. Settings and variables are checked all the same; what they name, as a directory of leases, is left alone.
+    /// `false` goes before the variables `TASKTAG_DISABLED` and `DD_DOGSTATSD_DISABLE`. A client whose agent's address is `null:` is
+    /// disabled in any case, and with it what it would send to [others](Self::also), unless it has a [writer](Self::writer).
+    /// Defaults to what the variables say, if they are [read](Self::from_env), else to `false`.
+    ///
+    /// ```
+    /// use tasktag::Client;
+    ///
+    /// let is_wanted = std::env::args().any(|arg| arg == "--metrics");
+    /// let guard = Client::builder().disabled(!is_wanted).build()?;
+    /// guard.client().counter("jobs.done").increment(1); // nothing, in a test
+    /// # assert!(guard.client().is_disabled());
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
     /// Reads the environment for what is not set here. An empty variable counts as absent.
     ///
     /// The agent's address comes from the first of these that is set:
@@ -363,6 +385,13 @@ impl ClientBuilder {
     /// A port variable that holds a URL is ignored: Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod
     /// beside a Service named `statsd`. An IPv6 address may name its interface: `fe80::1%eth0`, or with a port
     /// `[fe80::1%eth0]:8125`.
+    ///
+    /// `TASKTAG_DIALECT` names the [dialect](crate::Dialect) of that agent, if the program sets neither a dialect nor a
+    /// protocol: `dogstatsd`, `taggedstatsd`, `graphite`, `influx`, `librato`, `signalfx`, `statsd` or `datadogserverless`.
+    ///
+    /// `TASKTAG_DISABLED` switches the client [off](Self::disabled) by `true` or `1`; `false` and `0` leave it on.
+    /// If it is not set, `DD_DOGSTATSD_DISABLE` switches it off by `True`, `true`, `yes` or `1`, as it does Datadog's client for
+    /// Python, and whatever else leaves it on.
     ///
     /// Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`, `DD_VERSION`, and in
     /// DogStatsD `DD_ENTITY_ID`. A tag that is set here takes precedence over one of the same key.

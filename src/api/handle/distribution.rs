@@ -3,6 +3,7 @@
 use super::builder::MetricBuilder;
 use super::metric::Metric;
 use super::options::Options;
+use crate::api::disabled::disabled;
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
@@ -255,12 +256,23 @@ impl MetricBuilder<'_, Distribution> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Distribution {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Distribution {
     type Cell = Buckets;
     const IS_LARGE: bool = true;
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::clone(&disabled().distribution)
     }
 
     fn wrap(cell: Arc<Buckets>) -> Cell {

@@ -212,6 +212,13 @@ impl MetricBuilder<'_, Gauge> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Gauge {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Gauge {
     type Cell = GaugeCell;
 
@@ -219,6 +226,10 @@ impl Metric for Gauge {
         let cell = GaugeCell::new();
         Self::adjust(&cell, options);
         Arc::new(cell)
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::new(GaugeCell::new())
     }
 
     fn wrap(cell: Arc<GaugeCell>) -> Cell {

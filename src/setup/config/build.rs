@@ -21,7 +21,7 @@ use crate::process::clock::Driven;
 use crate::process::clock::{Clock, nanos};
 use crate::process::fork::{self, Resident};
 use crate::setup::agent::Agent;
-use crate::setup::env;
+use crate::setup::env::{self, Environment};
 use crate::task_id::{TaskId, TaskIdClaim};
 use crate::vocabulary::error::ConfigError;
 use crate::wire::encode::{Dialect, Spelling};
@@ -58,6 +58,9 @@ impl ClientBuilder {
         crate::setup::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.check()?;
+        if self.is_disabled()? {
+            return Ok(Guard::new(Client::disabled(), timeout));
+        }
         let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
         // The last that can fail: no id is decided, and no lease held, by what is refused.
         let claim = self.claimed_task_id(None)?;
@@ -94,7 +97,7 @@ impl ClientBuilder {
         self.intervals()?;
         self.checked_idle_gauges()?;
         let address = self.address()?;
-        let main = self.main_agent(&address);
+        let main = self.main_agent(&address)?;
         self.resolved_origin(&main)?;
         self.check_agent(&main, &address)?;
         for agent in &self.others {
@@ -124,7 +127,7 @@ impl ClientBuilder {
         registry: Registry,
     ) -> Result<Worker, ConfigError> {
         let address = self.address()?;
-        let agent = self.main_agent(&address);
+        let agent = self.main_agent(&address)?;
         let origin = self.resolved_origin(&agent)?;
         let intervals = self.intervals()?;
         let idle_gauges = self.checked_idle_gauges()?;
@@ -207,8 +210,8 @@ impl ClientBuilder {
             return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
         }
         if let Some(environment) = &self.environment {
-            let socket =
-                || self.files_root().filter(|_| self.agent.is_dogstatsd()).and_then(env::agent_socket);
+            let is_dogstatsd = self.told_agent()?.is_dogstatsd();
+            let socket = || self.files_root().filter(|_| is_dogstatsd).and_then(env::agent_socket);
             if let Some(address) = environment.address()?.or_else(socket) {
                 return Ok(address);
             }
@@ -230,15 +233,34 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    /// The main agent, with the dialect that the environment knows of if none is set.
-    fn main_agent(&self, address: &Address) -> Agent {
-        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+    /// Whether the client is to do nothing.
+    fn is_disabled(&self) -> Result<bool, ConfigError> {
+        if self.sends_to_address() && self.address()? == Address::Null {
+            return Ok(true);
+        }
+        match (self.disabled, &self.environment) {
+            (Some(disabled), _) => Ok(disabled),
+            (None, Some(environment)) => environment.is_disabled(),
+            (None, None) => Ok(false),
+        }
+    }
+
+    /// The main agent, with the dialect that the environment names if none is set.
+    fn told_agent(&self) -> Result<Agent, ConfigError> {
         let agent = self.agent.clone();
-        if self.environment.as_ref().is_some_and(serverless) {
+        let named = self.environment.as_ref().map(Environment::dialect).transpose()?.flatten();
+        Ok(named.into_iter().fold(agent, Agent::presume))
+    }
+
+    /// The same, with the dialect that is found in the environment if none is named.
+    fn main_agent(&self, address: &Address) -> Result<Agent, ConfigError> {
+        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+        let agent = self.told_agent()?;
+        Ok(if self.environment.as_ref().is_some_and(serverless) {
             agent.presume(Dialect::DatadogServerless)
         } else {
             agent
-        }
+        })
     }
 
     fn resolved_origin(&self, main: &Agent) -> Result<Origin, ConfigError> {
