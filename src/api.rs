@@ -5,5 +5,6 @@ pub(crate) mod client;
 pub(crate) mod dimension;
 mod disabled;
 pub(crate) mod handle;
+pub(crate) mod installed;
 pub(crate) mod macros;
 pub(crate) mod watch;

@@ -159,7 +159,7 @@ pub mod testing;
 pub mod integrations;
 
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
-pub use crate::api::client::{Client, Guard, client};
+pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
@@ -167,6 +167,7 @@ pub use crate::api::dimension::{
 pub use crate::api::handle::{
     Counter, Distribution, Gauge, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set, Timer,
 };
+pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

@@ -9,6 +9,7 @@ use support::fork::{assert_done, fork, holds_in_child};
 use tasktag::testing::Capture;
 use tasktag::{Client, ConfigError, TaskId};
 
+/// Whether a client can be installed, and no other beside it.
 fn installs() -> bool {
     let Ok(guard) = Client::builder().capture(&Capture::new()).install() else { return false };
     let again = Client::builder().capture(&Capture::new()).install();
@@ -17,7 +18,7 @@ fn installs() -> bool {
         && guard.client().task_id() == TaskId::current()
 }
 
-// One test: a process installs one client.
+// One test: a process has one place for a client.
 #[test]
 fn a_child_forked_while_another_thread_installs_can_install_its_own() {
     let done = AtomicBool::new(false);
@@ -36,5 +37,6 @@ fn a_child_forked_while_another_thread_installs_can_install_its_own() {
         failed.into_iter().for_each(assert_done);
     });
     assert!(installs());
+    let _guard = Client::builder().capture(&Capture::new()).install().unwrap();
     assert!(holds_in_child(|| !installs()), "a child of a process with a client has it");
 }

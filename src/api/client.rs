@@ -6,58 +6,14 @@ use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
 use crate::process::fork;
 use crate::task_id::TaskId;
-use crate::vocabulary::error::{ConfigError, FlushError};
+use crate::vocabulary::error::FlushError;
 use crate::vocabulary::event::{Event, ServiceCheck, Status};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-static INSTALLED: OnceLock<Client> = OnceLock::new();
-/// The process that a thread installs one in at the moment, or 0.
-static INSTALLING: AtomicU32 = AtomicU32::new(0);
-
-/// The process-wide client that the macros use, once one is [installed](crate::ClientBuilder::install).
-#[must_use]
-pub fn client() -> Option<&'static Client> {
-    INSTALLED.get()
-}
-
-pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
-    let _turn = Turn::wait();
-    if INSTALLED.get().is_some() {
-        return Err(ConfigError::AlreadyInstalled);
-    }
-    let guard = build()?;
-    let _whole = fork::make_whole();
-    match INSTALLED.set(guard.client().clone()) {
-        Ok(()) => Ok(guard),
-        Err(_) => Err(ConfigError::AlreadyInstalled),
-    }
-}
-
-/// The right to install a client: one thread at a time, so that no second client is built in vain.
-///
-/// No lock of the library's: a child that is forked while another thread has one would wait for it, for ever.
-struct Turn;
-
-impl Turn {
-    fn wait() -> Self {
-        let this = std::process::id();
-        let take = |installing| (installing != this).then_some(this);
-        while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        INSTALLING.store(0, Ordering::Release);
-    }
-}
-
 /// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
+///
+/// [`Client::builder`] sets one up; [`Client::disabled`] is one that does nothing.
 ///
 /// Metrics are registered once and used through handles, or called by name with tags known at run time; see
 /// [`MetricBuilder`](crate::MetricBuilder). Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
@@ -104,7 +60,7 @@ impl Client {
         &self.shared
     }
 
-    /// The task id that everything this client sends is tagged with.
+    /// The task id that everything this client sends is tagged with; `0000` of a [disabled](Self::disabled) one.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
         fork::check();
@@ -187,11 +143,20 @@ pub struct Guard {
     client: Client,
     timeout: Duration,
     stopped: bool,
+    // Somebody to be told.
+    when_ended: Option<fn()>,
 }
 
 impl Guard {
     pub(crate) fn new(client: Client, timeout: Duration) -> Self {
-        Self { client, timeout, stopped: false }
+        Self { client, timeout, stopped: false, when_ended: None }
+    }
+
+    /// Has `act` called once the worker has ended, or was given up.
+    pub(crate) fn when_ended(self, act: fn()) -> Self {
+        let mut guard = self;
+        guard.when_ended = Some(act);
+        guard
     }
 
     /// The client; clone it freely.
@@ -215,7 +180,16 @@ impl Guard {
     }
 
     fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
-        if std::mem::replace(&mut self.stopped, true) || self.client.is_disabled() {
+        if std::mem::replace(&mut self.stopped, true) {
+            return Ok(());
+        }
+        let ended = self.end_worker(timeout);
+        self.when_ended.into_iter().for_each(|act| act());
+        ended
+    }
+
+    fn end_worker(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.client.is_disabled() {
             return Ok(());
         }
         // The worker is the parent's, and in this process there was nothing to report.

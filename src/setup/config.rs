@@ -104,7 +104,7 @@ impl ClientBuilder {
     /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
     /// | `tcp://host:port` | TCP, a line behind the other |
     /// | `stdout:` | this process's standard output; nothing else ever writes there |
-    /// | `null:` | nothing: the client is [disabled](Self::disabled) |
+    /// | `null:` | nobody: the client is [disabled](Self::disabled). Another agent, by [`also`](Self::also), takes everything and sends nothing |
     ///
     /// The port may be left out; it is 8125 then. A name is resolved by a thread of its own, again when sends fail, and
     /// every minute. A connection that breaks is made again, by TCP on a thread of its own: after 25 ms, then twice

@@ -39,7 +39,7 @@ pub enum ConfigError {
     Random(String),
     /// The worker's thread could not be started.
     Thread(String),
-    /// Another client is the process-wide one already.
+    /// Another client is the process-wide one, and has not ended.
     AlreadyInstalled,
 }
 
@@ -70,7 +70,9 @@ impl fmt::Display for ConfigError {
             ),
             Self::Random(error) => write!(f, "no task id: the operating system's generator failed: {error}"),
             Self::Thread(error) => write!(f, "the worker's thread could not be started: {error}"),
-            Self::AlreadyInstalled => write!(f, "another client is installed in this process already"),
+            Self::AlreadyInstalled => {
+                write!(f, "another client is installed in this process, and has not ended")
+            }
         }
     }
 }

@@ -52,6 +52,12 @@ impl Distribution {
         record(&self.cell, &self.shared, value, 1);
     }
 
+    /// As [`record`](Self::record), where the process is known to have what it needs of its own.
+    #[inline]
+    pub(crate) fn record_here(&self, value: f64) {
+        record_here(&self.cell, &self.shared, value, 1);
+    }
+
     /// Records a value `n` times at once.
     #[inline]
     pub fn record_many(&self, value: f64, n: u64) {
@@ -135,6 +141,11 @@ impl Start {
 #[inline]
 fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     fork::check();
+    record_here(cell, shared, value, n)
+}
+
+#[inline]
+fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     if !is_countable(value) {
         record_with_care(cell, shared, value, n)
     } else if cell.add_at_once(value, n) {

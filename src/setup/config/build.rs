@@ -191,15 +191,25 @@ impl ClientBuilder {
         Err(ConfigError::setting("prefix", &self.prefix, reason))
     }
 
-    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
-    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
+    /// Starts the worker, and makes the client the process-wide one that the macros use. In tests use [`build`](Self::build),
+    /// and pass the client or have the macros use it by [`with_local_client`](crate::with_local_client).
+    ///
+    /// As soon as the guard of an installed client was dropped or [shut down](crate::Guard::shutdown), another may be
+    /// installed in its place, at another address or with other settings, and the macros use that. Handles and clones of the
+    /// one before stay with it, and report nothing. The task id that was decided with the first stays that of the process.
+    /// A lease in Redis, which is given back when the last client ends, is not taken again: the later clients share a bucket, and
+    /// count that, unless [`TaskId::decide`] was called before, which keeps the lease.
+    ///
+    /// Call sites of macros keep handles of the first client that is installed, and so its memory is kept to the end of the
+    /// process. Of the later ones, however many, the last is kept, and by each thread the one that it used last. What a macro
+    /// does with one of these is a call by name, which costs a few times as much.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and when a client was installed before.
+    /// As [`build`](Self::build), and when a client is installed that has not ended.
     pub fn install(mut self) -> Result<Guard, ConfigError> {
         self.installed = true;
-        crate::api::client::install(|| self.build())
+        crate::api::installed::install(|| self.build())
     }
 
     fn address(&self) -> Result<Address, ConfigError> {
