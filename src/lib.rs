@@ -166,7 +166,7 @@ pub mod integrations;
 pub mod guide;
 
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
-pub use crate::api::client::{Client, Guard, client};
+pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
@@ -175,6 +175,7 @@ pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
     Timer,
 };
+pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

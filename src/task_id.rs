@@ -224,6 +224,14 @@ impl TaskId {
         }
     }
 
+    /// What a client that does nothing has: no process is number 0.
+    pub(crate) const NOBODYS: Self = Self {
+        number: 0,
+        pool: TaskIdPool::DEFAULT,
+        source: TaskIdSourceKind::Shared,
+        text: *b"task_id:0000\0\0\0",
+    };
+
     fn new(number: u32, pool: TaskIdPool, source: TaskIdSourceKind) -> Self {
         // The last digit first, and without a heap allocation: each use of a leased id makes the id anew.
         let mut text = [0; TEXT_LEN];

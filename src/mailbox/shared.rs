@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     workforce: Arc<dyn Workforce<Self>>,
     channel_capacity: usize,
     pub(crate) series: SeriesRules,
+    /// It is that of clients that do nothing. Nobody looks at what its ledger has.
+    pub(crate) is_disabled: bool,
 }
 
 impl Shared {
@@ -81,6 +83,7 @@ impl Shared {
             workforce,
             channel_capacity: sizes.channel_capacity,
             series,
+            is_disabled: false,
         }
     }
 
@@ -128,6 +131,9 @@ impl Shared {
     /// refused and counted. After the end it is dropped: nobody would ask it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
         fork::check();
+        if self.is_disabled {
+            return Arc::default();
+        }
         let (watched, watching) = Watched::new(probe);
         let refused = if self.post().take_watch_name(name, &watching) {
             self.post().probes.watch(watched)
@@ -142,6 +148,9 @@ impl Shared {
 
     /// Has the worker ask a probe of the client's own, and a forked child's worker too.
     pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
+        if self.is_disabled {
+            return Arc::default();
+        }
         let watching = probes(false).map(|probe| {
             fork::check();
             let (watched, watching) = Watched::new(probe);
@@ -158,6 +167,9 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> Stats {
         fork::check();
+        if self.is_disabled {
+            return Stats::default();
+        }
         let post = self.post();
         // No worker will ever take these, so whoever asks does: a call site need not check for the end.
         let late_values = post.take_late_values(&self.index);
@@ -299,7 +311,7 @@ impl Shared {
     }
 
     /// There is no worker.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.post().channel.close();
         self.post().probes.close(self.clock.now());
         self.post().leave(self.workforce.remains(self));

@@ -4,6 +4,7 @@
 //! at once. The first use of a metric then gives it what it needs of its own: a task id, a channel, a worker, empty
 //! books. Elsewhere, and after a fork past the C library, [`after_fork`] does.
 
+pub(crate) mod detour;
 mod hook;
 mod resident;
 
@@ -131,6 +132,11 @@ pub(crate) fn is_growing() -> bool {
     STAGE.load(Ordering::Acquire) != GROWN
 }
 
+/// Whether this thread holds the locks of a fork, or gives the process what it needs: what it would wait for, it has itself.
+pub(crate) fn is_busy() -> bool {
+    BUSY.get()
+}
+
 /// Tells the units that this process acquired from those that it was born with.
 #[inline]
 pub(crate) fn generation() -> u32 {
@@ -210,6 +216,7 @@ fn note_birth() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     STAGE.store(NEWBORN, Ordering::Relaxed);
+    detour::set_growing(true);
 }
 
 /// Gives a child what it needs, unless this thread is at it. Answers whether it is.
@@ -253,6 +260,7 @@ fn start_over(clients: &[Arc<dyn Resident>], act: impl Fn(Arc<dyn Resident>) -> 
 fn finish(mut list: MutexGuard<'_, Clients>, all_started: bool) {
     list.retry_at = (!all_started).then(|| Instant::now() + RETRY);
     STAGE.store(if all_started { GROWN } else { SHORT }, Ordering::Release);
+    detour::set_growing(!all_started);
 }
 
 /// Marks the calling thread as busy for as long as it lives.

@@ -208,8 +208,7 @@ impl TaskIdSource {
     /// counts the loss. Even a packet that was begun before is not sent after that time: it is dropped as
     /// [`LeaseLost`](crate::DropReason::LeaseLost). There is one exception: if the agent does not read, and a caller of
     /// [`flush`](crate::Client::flush) waits for it for longer than 10 s, up to 32 packets that were being handed over may
-    /// be sent late. When Redis answers again, the process asks once for its old bucket
-    /// or any other.
+    /// be sent late. When Redis answers again, the process asks once for its old bucket or any other.
     ///
     /// The lease is given back when a [`TaskIdClaim`] is dropped, and when the last client that uses it has stopped,
     /// unless [`TaskId::decide`](crate::TaskId::decide) took it. The lease of a killed process expires. A forked child

@@ -39,7 +39,7 @@ pub enum ConfigError {
     Random(String),
     /// The worker's thread could not be started.
     Thread(String),
-    /// Another client is already installed for the whole process.
+    /// Another client is installed for the whole process, and has not stopped.
     AlreadyInstalled,
 }
 
@@ -74,7 +74,9 @@ impl fmt::Display for ConfigError {
                 write!(f, "there is no task id, because the operating system's generator failed: {error}")
             }
             Self::Thread(error) => write!(f, "the worker's thread could not be started: {error}"),
-            Self::AlreadyInstalled => write!(f, "another client is already installed in this process"),
+            Self::AlreadyInstalled => {
+                write!(f, "another client is installed in this process, and has not stopped")
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ const PIPE_PACKET_SIZE: usize = 4096;
 
 /// The syntax of an address.
 const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, unix:@name, \
-                      tcp://host:port or stdout:";
+                      tcp://host:port, stdout: or null:";
 
 /// The agent's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +43,17 @@ pub(crate) enum Address {
     #[cfg(unix)]
     UnixStream(SocketName),
     Stdout,
+    /// Nowhere.
+    Null,
 }
 
 impl Address {
     /// Reads an address in the [`SYNTAX`]. `Err` holds what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "stdout:" {
-            return Ok(Self::Stdout);
+        match text {
+            "stdout:" => return Ok(Self::Stdout),
+            "null:" => return Ok(Self::Null),
+            _ => {}
         }
         // `unix:@name` has no authority, so it needs no slashes; with slashes it means the same.
         let (scheme, rest) = match text.split_once(":@") {
@@ -116,7 +120,7 @@ impl Address {
             Self::Unix(_) => UNIX_PACKET_SIZE,
             #[cfg(unix)]
             Self::UnixStream(_) => MAX_FRAME_SIZE,
-            Self::Stdout => PIPE_PACKET_SIZE,
+            Self::Stdout | Self::Null => PIPE_PACKET_SIZE,
         }
     }
 
@@ -129,7 +133,7 @@ impl Address {
             Self::UnixStream(_) => MAX_BYTES,
             #[cfg(unix)]
             Self::Unix(_) => UNIX_PACKET_SIZE,
-            Self::Stdout => PIPE_PACKET_SIZE,
+            Self::Stdout | Self::Null => PIPE_PACKET_SIZE,
         }
     }
 
@@ -159,6 +163,7 @@ impl fmt::Display for Address {
             #[cfg(unix)]
             Self::UnixStream(name) => write!(f, "unixstream://{name}"),
             Self::Stdout => f.write_str("stdout:"),
+            Self::Null => f.write_str("null:"),
         }
     }
 }
@@ -198,6 +203,7 @@ mod tests {
             assert_eq!(Address::parse(&text.replace("udp", "tcp")), Ok(Address::Tcp { host, port }));
         }
         assert_eq!(Address::parse("stdout:"), Ok(Address::Stdout));
+        assert_eq!(Address::parse("null:"), Ok(Address::Null));
         assert_eq!(Address::udp("[::1]", 8125), Address::udp("::1", 8125));
         for bad in [
             "",
