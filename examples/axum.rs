@@ -1,4 +1,4 @@
-//! An axum server whose requests are measured, a few requests to it, and what arrived of them at the agent.
+//! An axum server whose requests are measured. The example sends a few requests and shows what arrives at the agent.
 //!
 //! `cargo run --example axum --features tower,testing`
 
@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Asks for a path as a proxy does that let the request wait for 20 ms, and returns the status.
+/// Requests a path like a proxy that kept the request waiting for 20 ms, and returns the status.
 async fn request(address: SocketAddr, path: &str) -> Result<String, Box<dyn Error>> {
     let start = SystemTime::now().duration_since(UNIX_EPOCH)?.saturating_sub(Duration::from_millis(20));
     let mut stream = TcpStream::connect(address).await?;

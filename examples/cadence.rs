@@ -1,4 +1,4 @@
-//! A service that is instrumented with cadence: the same call sites, before and with tasktag behind them.
+//! A service that is instrumented with cadence, before and after it moves to tasktag. The call sites stay the same.
 //!
 //! `cargo run --example cadence --features cadence,testing`
 
@@ -10,7 +10,7 @@ use tasktag::Client;
 use tasktag::integrations::cadence::{CadenceSink, TaskIdExt};
 use tasktag::testing::Capture;
 
-/// What there is already, and what stays.
+/// The existing call sites, which stay.
 fn serve(statsd: &StatsdClient) {
     for request in 0..1000_u64 {
         statsd.count_with_tags("requests", 1).with_tag("route", "cart").send();
@@ -21,7 +21,7 @@ fn serve(statsd: &StatsdClient) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A sink of cadence's own: a line a call. The extension adds the task id.
+    // One of cadence's own sinks, which writes a line per call. The extension adds the task id.
     let (lines, sink) = SpyMetricSink::new();
     let statsd = StatsdClient::builder("shop", sink).with_task_id().build();
     serve(&statsd);
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {}", String::from_utf8_lossy(line));
     }
 
-    // The sink is the one thing that changes. A service leaves `capture` out and says where its agent is.
+    // Only the sink changes. A real service leaves `capture` out and sets its agent's address.
     let capture = Capture::new();
     let guard = Client::builder().capture(&capture).telemetry(false).from_env().build()?;
     let statsd = StatsdClient::from_sink("shop", CadenceSink::new(guard.client()));

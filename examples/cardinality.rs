@@ -1,4 +1,4 @@
-//! How many time series a program makes: by metric, for a fleet, and against a tag with the pod's name.
+//! Shows how many time series a program makes: by metric, for a fleet, and compared with a tag of the pod's name.
 //!
 //! `cargo run --example cardinality --features testing -- --tasks 50 --deploys 60`
 
@@ -10,7 +10,7 @@ use tasktag::{CardinalityReport, Client, Kind, MetricCardinality, TaskIdPool};
 
 const USAGE: &str = "cardinality [--tasks N] [--deploys N]";
 
-/// What is assumed about the month, and of Datadog's two price lists as far as they are public.
+/// Assumptions about the month, and about Datadog's two price lists as far as they are public.
 const HOURS: f64 = 730.0;
 const CUSTOM_METRICS_A_HOST: f64 = 100.0;
 const DOLLARS_A_HUNDRED: f64 = 5.0;
@@ -21,9 +21,9 @@ const LARGEST: usize = 3;
 /// A fleet over a month.
 struct Fleet {
     tasks: u32,
-    /// Each replaces all tasks.
+    /// Each deploy replaces all tasks.
     deploys: u32,
-    /// What each task draws its id from.
+    /// The pool from which each task draws its id.
     pool: TaskIdPool,
 }
 
@@ -42,7 +42,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// The pods of a month: those that were up when it began, and those of each deploy.
+    /// The pods of a month: those that ran when it began, and those of each deploy.
     fn pods(&self) -> u32 {
         self.tasks.saturating_mul(self.deploys.saturating_add(1))
     }
@@ -55,14 +55,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     guard.client().flush(Duration::from_secs(5))?;
 
     match print(&mut stdout(), &guard.client().cardinality(), &fleet) {
-        // Whoever reads has read enough, as `head` does.
+        // A reader like `head` may stop early.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
     }
 }
 
 /// The metrics of a service with two pools, three queues and ten routes. No handle is kept: the report has all contexts
-/// that the client knows, and it forgets one only after many flushes without a call.
+/// that the client knows, and the client forgets a context only after many flushes without a call.
 fn use_metrics(client: &Client) {
     for pool in ["primary", "replica"] {
         client.gauge("pool.in_use").tag("pool", pool).peak().set(7.0);
@@ -112,7 +112,7 @@ fn print_fleet(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) 
     let (now, month) = (pool.expected_distinct(*tasks), pool.expected_distinct(pods));
     writeln!(
         out,
-        "{tasks} tasks, {deploys} deploys a month, each task draws an id from 1 to {}:",
+        "{tasks} tasks and {deploys} deploys a month; each task draws an id from 1 to {}:",
         pool.size()
     )?;
     let mut line =
@@ -121,17 +121,17 @@ fn print_fleet(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) 
     line("", f64::from(*tasks) * series, &format!("of {tasks} pods' names"))?;
     line("in a month", month * series, &format!("of {month:.0} ids"))?;
     line("", f64::from(pods) * series, &format!("of {pods} pods' names"))?;
-    line("for ever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()))?;
+    line("forever", f64::from(pool.size()) * series, &format!("of {} ids at most", pool.size()))?;
     writeln!(out, "  {:<12}{:>12} to pods' names: each deploy adds its own", "", "no limit")?;
     let shared = 100.0 * pool.collision_probability(*tasks);
     writeln!(
         out,
-        "The odds that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n"
+        "Probability that two live tasks share an id and overwrite each other's gauges: {shared:.1} %\n"
     )
 }
 
 fn print_custom_metrics(out: &mut impl Write, report: &CardinalityReport, fleet: &Fleet) -> io::Result<()> {
-    // In the hour of a deploy there are the old tasks and the new ones.
+    // In the hour of a deploy, both the old and the new tasks run.
     let share = (f64::from(fleet.deploys) / HOURS).min(1.0);
     let (alone, both) = (fleet.tasks, fleet.tasks.saturating_mul(2));
     let average = |distinct: &dyn Fn(u32) -> f64| {
@@ -139,9 +139,9 @@ fn print_custom_metrics(out: &mut impl Write, report: &CardinalityReport, fleet:
     };
     let ids = average(&|tasks| fleet.pool.expected_distinct(tasks));
     writeln!(out, "By custom metrics: the distinct series of an hour, averaged over the month. Assumed:")?;
-    writeln!(out, "  {CUSTOM_METRICS_A_HOST} are included a host, and each task has a host of its own;")?;
+    writeln!(out, "  {CUSTOM_METRICS_A_HOST} are included per host, and each task has its own host;")?;
     writeln!(out, "  each further 100 cost {DOLLARS_A_HUNDRED} dollars a month;")?;
-    writeln!(out, "  the host is no tag (where it is one, an id counts once for each of its hosts).")?;
+    writeln!(out, "  the host is not a tag (if it is, an id counts once for each of its hosts).")?;
     for (tag, average) in [("task ids", ids), ("pods' names", average(&f64::from))] {
         let paid = (average - CUSTOM_METRICS_A_HOST * f64::from(fleet.tasks)).max(0.0);
         let dollars = paid / 100.0 * DOLLARS_A_HUNDRED;
@@ -154,7 +154,7 @@ fn print_metric_names(out: &mut impl Write, report: &CardinalityReport, fleet: &
     let (ids, pods) = (fleet.pool.expected_distinct(fleet.tasks), f64::from(fleet.tasks));
     let included = POINTS_A_NAME / 1e6;
     writeln!(out, "By metric names: the indexed points of a name in a month, in millions. Assumed:")?;
-    writeln!(out, "  {included} are included a name; each series has a point every {SECONDS_A_POINT} s.")?;
+    writeln!(out, "  {included} are included per name; each series has a point every {SECONDS_A_POINT} s.")?;
     writeln!(
         out,
         "  {:<20}{:>8}{:>16}{:>16}",
@@ -171,7 +171,8 @@ fn print_metric_names(out: &mut impl Write, report: &CardinalityReport, fleet: &
     Ok(())
 }
 
-/// A distribution's five points have one name, what the others make has a name each: `pool.wait.avg`, `pool.in_use.max`.
+/// The five points of a distribution share one name. Other kinds have a name per line: `pool.wait.avg`,
+/// `pool.in_use.max`.
 fn names(metric: &MetricCardinality) -> u64 {
     if metric.kind() == Kind::Distribution { 1 } else { metric.series() / metric.contexts() as u64 }
 }

@@ -1,4 +1,4 @@
-//! A service moves from metrics-exporter-statsd to tasktag in two steps, with the same call sites: what arrives then.
+//! A service that moves from metrics-exporter-statsd to tasktag in two steps. The call sites stay the same.
 //!
 //! `cargo run --example from_metrics_exporter_statsd --features metrics,metrics-exporter-statsd`
 
@@ -10,7 +10,7 @@ use tasktag::Client;
 use tasktag::integrations::metrics::{HistogramKind, Recorder};
 use tasktag::integrations::metrics_exporter_statsd::StatsdBuilderExt;
 
-/// What there is already, and what stays.
+/// The existing call sites, which stay.
 fn serve() {
     let busy = metrics::gauge!("pool.busy");
     for request in 0..60 {
@@ -21,7 +21,7 @@ fn serve() {
     busy.increment(5.0);
 }
 
-/// Stands for the agent: what came within the last moments.
+/// Plays the agent: returns what arrived within the last moments.
 fn show(title: &str, agent: &UdpSocket) {
     let (mut buffer, mut lines) = ([0; 8192], Vec::new());
     while let Ok(len) = agent.recv(&mut buffer) {
@@ -36,12 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     agent.set_read_timeout(Some(Duration::from_millis(200)))?;
     let address = agent.local_addr()?;
 
-    // Before: a line a call, and the last ones wait for others that fill their packet.
+    // Before: one line per call, and the last lines wait until their packet is full.
     let recorder = StatsdBuilder::from("127.0.0.1", address.port()).build(Some("shop"))?;
     metrics::with_local_recorder(&recorder, serve);
     show("before", &agent);
 
-    // Step one: one call more in the set-up.
+    // Step one: one more call in the set-up.
     let client = || Client::builder().agent(format!("udp://{address}")).telemetry(false);
     let guard = client().build()?;
     let recorder = StatsdBuilder::from("", 0).with_client(guard.client()).build(Some("shop"))?;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(guard); // the end of the service flushes, and so does the timer
     show("step one", &agent);
 
-    // Step two: no metrics-exporter-statsd any more, which lost what was added to the gauge. The client has the prefix.
+    // Step two: without metrics-exporter-statsd, which lost increments of the gauge. The client has the prefix.
     let guard = client().prefix("shop").build()?;
     let recorder = Recorder::new(guard.client()).histograms_as(HistogramKind::Histogram); // as they were
     metrics::with_local_recorder(&recorder, serve); // in a service: `recorder.install()?`

@@ -1,4 +1,4 @@
-//! A program that is instrumented with the `metrics` facade, with tasktag behind it.
+//! A program that is instrumented with the `metrics` facade and reports through tasktag.
 //!
 //! `cargo run --example metrics --features metrics,testing`
 
@@ -10,14 +10,14 @@ use tasktag::integrations::metrics::Recorder;
 use tasktag::testing::Capture;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // An agent in memory; a real program leaves this out, or says `.agent("udp://127.0.0.1:8125")`.
+    // An agent in memory. A real program leaves this out, or calls `.agent("udp://127.0.0.1:8125")`.
     let agent = Capture::new();
 
-    // The set-up, which is all that changes.
+    // The set-up, which is the only change.
     let guard = Client::builder().prefix("shop").capture(&agent).metric_context_limit(3).build()?;
     Recorder::new(guard.client()).install()?;
 
-    // Call sites, as they are.
+    // The existing call sites.
     thread::scope(|scope| {
         for queue in ["mail", "billing"] {
             scope.spawn(move || {
@@ -31,11 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             });
         }
     });
-    // As the system counts them: what it grew by is sent.
+    // Set to the system's own count: the growth is sent.
     for bytes in [5_000_000, 5_001_500, 5_004_000] {
         counter!("bytes.received").absolute(bytes);
     }
-    // Somebody made a tag of user ids: past the limit they are folded, and nothing is lost.
+    // A tag of user ids: values beyond the limit are folded, and nothing is lost.
     for user in 0..100 {
         counter!("logins", "user" => user.to_string()).increment(1);
     }

@@ -1,4 +1,4 @@
-//! What a program's log says when the agent goes away and comes back, in no time: the clock is moved by hand.
+//! Shows what a program's log contains when the agent goes away and comes back. A manual clock makes time pass at once.
 //!
 //! `cargo run --example notices --features log,testing`
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tasktag::Client;
 use tasktag::testing::{Capture, ManualClock};
 
-/// In its place a program has `env_logger` or what else it likes.
+/// Stands in for `env_logger` or any other logger.
 struct Logger;
 
 impl Log for Logger {
@@ -37,7 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for minute in 0..6 {
         let is_away = (1..4).contains(&minute);
         agent.set_away(is_away);
-        writeln!(stdout(), "minute {minute}: the agent is {}", if is_away { "away" } else { "there" })?;
+        writeln!(
+            stdout(),
+            "minute {minute}: the agent is {}",
+            if is_away { "unreachable" } else { "reachable" }
+        )?;
         for _ in 0..30 {
             jobs.increment(1);
             clock.advance(Duration::from_secs(2));

@@ -1,5 +1,6 @@
-//! A tokio runtime, a channel and a semaphore, watched while a task blocks one of two workers:
-//! `cargo run --example tokio_runtime --features tokio,testing`.
+//! Watches a tokio runtime, a channel and a semaphore while a task blocks one of two workers.
+//!
+//! `cargo run --example tokio_runtime --features tokio,testing`
 
 use std::error::Error;
 use std::sync::Arc;
@@ -40,14 +41,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     runtime.block_on(blocking)?;
     let _blocking: Vec<_> =
         (0..2).map(|_| runtime.spawn(async { thread::sleep(Duration::from_millis(1_200)) })).collect();
-    flush(client, &agent, "two tasks block all workers: the delay is the age of who waits")?;
+    flush(client, &agent, "two tasks block all workers: the delay is the age of the waiting task")?;
 
     drop(held);
     drop((mail, uploads, runtime));
-    flush(client, &agent, "all are gone; this was collected before")
+    flush(client, &agent, "all have ended; this was collected before")
 }
 
-/// Half a second of it: two collections.
+/// Runs for half a second, which has two collections.
 fn flush(client: &Client, agent: &Capture, title: &str) -> Result<(), Box<dyn Error>> {
     thread::sleep(Duration::from_millis(600));
     client.flush(Duration::from_secs(5))?;

@@ -3,6 +3,8 @@
 pub(crate) mod cardinality;
 pub(crate) mod client;
 pub(crate) mod dimension;
+mod disabled;
 pub(crate) mod handle;
+pub(crate) mod installed;
 pub(crate) mod macros;
 pub(crate) mod watch;

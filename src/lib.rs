@@ -121,7 +121,7 @@
 //!
 //! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In an optimized
 //! build for x86-64 an increment is one instruction, which no signal divides, and both increments are counted. In an
-//! unoptimized build, and on other processors such as AArch64 and 32-bit x86, it is a load, an addition and a store,
+//! unoptimized build, and on other processors such as `AArch64` and 32-bit x86, it is a load, an addition and a store,
 //! and one of the two increments may be lost. The compiler merges the three into one instruction by its own choice
 //! (Rust 1.95, `opt-level` 1 to 3 and `z`), and no rule of the language requires it. For exact counts everywhere, give
 //! the handler a counter of its own.
@@ -198,7 +198,7 @@ pub mod integrations;
 pub mod guide;
 
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
-pub use crate::api::client::{Client, Guard, client};
+pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
@@ -207,6 +207,7 @@ pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
     Timer,
 };
+pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

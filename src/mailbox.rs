@@ -2,6 +2,7 @@
 
 pub(crate) mod channel;
 pub(crate) mod control;
+mod disabled;
 pub(crate) mod post;
 pub(crate) mod record;
 pub(crate) mod shared;

@@ -208,7 +208,7 @@ impl TaskId {
         if let (Some(before), Some(wanted)) = (&decided.source, source)
             && before != wanted
         {
-            let reason = format_args!("this process's task id was decided before, from: {before}");
+            let reason = format_args!("this process's task id was already decided, from {before}");
             return Err(ConfigError::setting(source::SETTING, wanted, reason));
         }
         Ok(Arc::clone(&decided.claim))
@@ -223,6 +223,14 @@ impl TaskId {
             Err(VarError::NotUnicode(text)) => Err(pool.unusable(&text.to_string_lossy())),
         }
     }
+
+    /// What a client that does nothing has: no process is number 0.
+    pub(crate) const NOBODYS: Self = Self {
+        number: 0,
+        pool: TaskIdPool::DEFAULT,
+        source: TaskIdSourceKind::Shared,
+        text: *b"task_id:0000\0\0\0",
+    };
 
     fn new(number: u32, pool: TaskIdPool, source: TaskIdSourceKind) -> Self {
         // The last digit first, and without a heap allocation: each use of a leased id makes the id anew.

@@ -21,8 +21,11 @@ const README: &str = include_str!("../README.md");
 const SERVERS: &str = include_str!("../SERVERS.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
-const CONFIG: &str =
-    concat!(include_str!("../src/setup/config.rs"), include_str!("../src/setup/config/agent.rs"));
+const CONFIG: &str = concat!(
+    include_str!("../src/setup/config.rs"),
+    include_str!("../src/setup/config/agent.rs"),
+    include_str!("../src/setup/config/environment.rs"),
+);
 const CRATE_ROOT: &str = include_str!("../src/lib.rs");
 const ENVIRONMENT: &str = include_str!("../src/guide/environment.rs");
 const LIMITS: &str = include_str!("../src/guide/limits.rs");

@@ -544,7 +544,7 @@ fn assert_unusable(variable: &str, value: &str) {
         if *named == variable && held == value);
     assert!(named, "{variable}={value}: {error:?}");
     let text = error.to_string();
-    assert!(text.starts_with(&format!("environment variable {variable} is {value:?}: ")), "{text}");
+    assert!(text.starts_with(&format!("the environment variable {variable} can't be {value:?}: ")), "{text}");
 }
 
 #[test]
@@ -592,7 +592,7 @@ fn assert_names(error: &ConfigError, setting: &str, value: &str) {
         if *named == setting && held == value);
     assert!(named, "{setting} {value}: {error:?}");
     let text = error.to_string();
-    assert!(text.starts_with(&format!("setting {setting} is {value:?}: ")), "{text}");
+    assert!(text.starts_with(&format!("the setting {setting} can't be {value:?}: ")), "{text}");
 }
 
 #[test]
@@ -676,4 +676,93 @@ fn from_env_reads_the_environment_of_the_process() -> Result<(), Box<dyn Error>>
         [format!("set:1|c|#team:web,service:shop,version:42,{pod},env:here,task_id:0007{origin}")]
     );
     Ok(())
+}
+
+/// Whether a client with these variables is switched off.
+fn is_disabled(vars: Vars<'_>) -> bool {
+    let guard = builder().agent("udp://127.0.0.1:9").from_vars(vars.iter().copied()).build().unwrap();
+    guard.client().is_disabled()
+}
+
+#[test]
+fn a_variable_switches_the_client_off() {
+    for value in ["true", "1"] {
+        assert!(is_disabled(&[("TASKTAG_DISABLED", value)]), "{value}");
+        assert!(is_disabled(&[("TASKTAG_DISABLED", value), ("DD_DOGSTATSD_DISABLE", "false")]), "{value}");
+    }
+    for value in ["false", "0"] {
+        assert!(!is_disabled(&[("TASKTAG_DISABLED", value), ("DD_DOGSTATSD_DISABLE", "true")]), "{value}");
+    }
+    for value in ["True", "true", "yes", "1"] {
+        assert!(is_disabled(&[("DD_DOGSTATSD_DISABLE", value), ("TASKTAG_DISABLED", "")]), "{value}");
+    }
+    for value in ["False", "false", "no", "0", "TRUE", ""] {
+        assert!(!is_disabled(&[("DD_DOGSTATSD_DISABLE", value)]), "{value}");
+    }
+}
+
+#[test]
+fn the_program_decides_before_the_variables_whether_the_client_is_off() {
+    let off = [("TASKTAG_DISABLED", "true"), ("DD_DOGSTATSD_DISABLE", "true")];
+    let on = builder().agent("udp://127.0.0.1:9").from_vars(off).disabled(false).build().unwrap();
+    assert!(!on.client().is_disabled());
+    assert!(
+        builder()
+            .disabled(true)
+            .from_vars([("TASKTAG_DISABLED", "0")])
+            .build()
+            .unwrap()
+            .client()
+            .is_disabled()
+    );
+}
+
+#[test]
+fn an_address_that_is_nowhere_switches_the_client_off_in_each_variable() {
+    for variable in ["DD_DOGSTATSD_URL", "DD_AGENT_HOST", "DD_DOGSTATSD_SOCKET", "STATSD_ADDR", "STATSD_HOST"]
+    {
+        let guard = builder().from_vars([(variable, "null:")]).build().unwrap();
+        assert!(guard.client().is_disabled(), "{variable}");
+    }
+}
+
+#[test]
+fn what_a_switch_or_a_dialect_may_not_say_is_an_error_that_names_it() {
+    for (variable, value) in [
+        ("TASKTAG_DISABLED", "yes"),
+        ("TASKTAG_DISABLED", "True"),
+        ("TASKTAG_DISABLED", " 1"),
+        ("TASKTAG_DIALECT", "DogStatsd"),
+        ("TASKTAG_DIALECT", "statsd2"),
+    ] {
+        let refused =
+            builder().agent("udp://127.0.0.1:9").from_vars([(variable, value)]).build().unwrap_err();
+        let ConfigError::Variable { variable: named, value: said, .. } = &refused else {
+            panic!("{refused}")
+        };
+        assert_eq!((*named, said.as_str()), (variable, value));
+    }
+}
+
+#[test]
+fn a_variable_names_the_dialect() {
+    let line = |builder: ClientBuilder| {
+        let agent = Agent::new();
+        send(builder.agent(agent.url()));
+        agent.receive()
+    };
+    for (name, expected) in [
+        ("dogstatsd", "jobs:1|c|#task_id:0042"),
+        ("tagged_statsd", "jobs:1|c|#task_id:0042"),
+        ("graphite", "jobs;task_id=0042:1|c"),
+        ("influx", "jobs,task_id=0042:1|c"),
+        ("librato", "jobs#task_id=0042:1|c"),
+        ("signalfx", "jobs[task_id=0042]:1|c"),
+        ("statsd", "jobs:1|c"),
+        ("datadog_serverless", "jobs:1|c|#task_id:0042"),
+    ] {
+        assert_eq!(line(builder().from_vars([("TASKTAG_DIALECT", name)])), [expected], "{name}");
+    }
+    let told = builder().dialect(Dialect::Influx).from_vars([("TASKTAG_DIALECT", "statsd")]);
+    assert_eq!(line(told), ["jobs,task_id=0042:1|c"], "the program decides before");
 }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
 use support::fork::{assert_done, fork};
-use tasktag::__macros::Site;
+use tasktag::__macros::{Called, Site};
 use tasktag::testing::{Capture, ManualClock, Parsed, ParsedMetric, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
@@ -281,12 +281,46 @@ fn a_child_uses_the_capture_that_its_parents_worker_was_filling() {
 }
 
 #[test]
+fn a_child_reports_nothing_that_its_parent_was_recording_or_taking() {
+    let capture = Capture::new();
+    let guard = support::builder().capture(&capture).build().unwrap();
+    let client = guard.client();
+    let sizes: Vec<_> = (0..50).map(|number| client.timing(&format!("size.{number}")).register()).collect();
+    let record = || {
+        for size in &sizes {
+            size.record(1.0);
+        }
+    };
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _end = StopAtEnd(&ended);
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                record();
+                client.flush(PATIENCE).unwrap();
+                drop(capture.take_packets());
+            }
+        });
+        for _ in 0..300 {
+            assert_done(fork(|| {
+                drop(capture.take_packets());
+                record();
+                client.flush(PATIENCE).unwrap();
+                let lines = capture.take_lines();
+                lines.len() == sizes.len() && lines.iter().all(|line| line.ends_with(":1|ms|#task_id:0042"))
+            }));
+        }
+    });
+}
+
+#[test]
 fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     let agent = Agent::new();
     let guard = agent.builder().context_limit(100_000).install().unwrap();
     let client = guard.client();
     let family = client.counter("requests").bounded("route", 60_000).register();
-    let sites: &'static [Site<Counter>] = (0..60_000).map(|_| Site::new()).collect::<Vec<_>>().leak();
+    let sites = (0..60_000).map(|_| Site::<Counter>::counter("site", &[]));
+    let sites: &'static [Site<Counter>] = sites.collect::<Vec<_>>().leak();
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -297,14 +331,15 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
         });
         scope.spawn(|| {
             for site in sites {
-                site.get(|client| client.counter("site").register()).unwrap().increment(1);
+                Called(site).increment(1);
             }
             done.fetch_add(1, Ordering::Relaxed);
         });
         while done.load(Ordering::Relaxed) < 2 {
             assert_done(fork(|| {
                 family.at("a child's").increment(1);
-                sites.iter().all(|site| site.get(|client| client.counter("site").register()).is_some())
+                sites.iter().for_each(|site| Called(site).increment(1));
+                true
             }));
         }
     });

@@ -203,7 +203,7 @@ fn the_process_has_one_recorder() {
     counter!("jobs").increment(1);
     thread::scope(|scope| scope.spawn(|| counter!("jobs").increment(2)).join().unwrap());
     let refused: InstallError = setup.recorder.clone().install().unwrap_err();
-    assert!(refused.to_string().contains("installed in this process already"));
+    assert!(refused.to_string().contains("already installed in this process"));
     counter!("jobs").increment(4);
     assert_eq!(setup.flush(), ["jobs:7|c"]);
 }

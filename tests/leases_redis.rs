@@ -439,7 +439,10 @@ fn a_password_is_in_no_error_and_in_no_debug_output() {
             Client::builder().task_id_from(source.clone())
         );
         assert!(!text.contains(PASSWORD), "{text}");
-        assert!(text.contains("setting task_id_from is \"leased_in_redis(") && text.contains(KEY), "{text}");
+        assert!(
+            text.contains("the setting task_id_from can't be \"leased_in_redis(") && text.contains(KEY),
+            "{text}"
+        );
         assert!(text.contains(reason), "{text}");
     }
     let claim = redis.claim(10, LONG);
@@ -496,7 +499,9 @@ fn what_is_no_redis_is_an_error_that_says_so() {
     });
     let error = TaskIdSource::leased_in_redis(&url, KEY).claim(TaskIdPool::DEFAULT).unwrap_err().to_string();
     assert!(
-        error.starts_with(&format!("setting task_id_from is \"leased_in_redis({url}, key {KEY})\": ")),
+        error.starts_with(&format!(
+            "the setting task_id_from can't be \"leased_in_redis({url}, key {KEY})\": "
+        )),
         "{error}"
     );
 }
@@ -506,7 +511,7 @@ fn a_lease_of_less_than_a_second_is_an_error() {
     let source =
         TaskIdSource::leased_in_redis("redis://127.0.0.1:1", KEY).lease_time(Duration::from_millis(999));
     let error = source.claim(TaskIdPool::DEFAULT).unwrap_err().to_string();
-    assert!(error.starts_with("setting lease_time is \"999ms\": "), "{error}");
+    assert!(error.starts_with("the setting lease_time can't be \"999ms\": "), "{error}");
 }
 
 // Many processes, killed at random.

@@ -216,7 +216,7 @@ fn an_unusable_variable_fails_the_build_and_leaves_a_constant_stand_in() -> Resu
     for task_id in ["0", "1001", "abc", "-1", "+7", " 7", "7.0", "4294967297"] {
         let answers = child("stand-in", Some(task_id))?;
         let expected = format!(
-            "variable: environment variable TASKTAG_TASK_ID is {task_id:?}: a task id is a number from 1 to 1000"
+            "variable: the environment variable TASKTAG_TASK_ID can't be {task_id:?}: a task id is a number from 1 to 1000"
         );
         assert_eq!(answers[0], expected);
         assert!((1..=1000).contains(&answers[1].parse::<u32>()?), "{answers:?}");
@@ -228,7 +228,9 @@ fn an_unusable_variable_fails_the_build_and_leaves_a_constant_stand_in() -> Resu
 #[test]
 fn the_builder_chooses_the_pool_of_the_first_id() -> Result<(), Box<dyn Error>> {
     let decided = |wanted| {
-        format!("setting task_id_pool is {wanted}: this process drew its task id from a pool of 50 before")
+        format!(
+            "the setting task_id_pool can't be {wanted}: this process already drew its task id from a pool of 50"
+        )
     };
     let answers = child("small pool", None)?;
     let id = answers[0].as_str();
@@ -245,7 +247,8 @@ fn the_builder_chooses_the_pool_of_the_first_id() -> Result<(), Box<dyn Error>> 
 fn a_pool_that_comes_too_late_is_an_error() -> Result<(), Box<dyn Error>> {
     let answers = child("decided", None)?;
     let id = answers[0].as_str();
-    let refused = "setting task_id_pool is 50: this process drew its task id from a pool of 1000 before";
+    let refused =
+        "the setting task_id_pool can't be 50: this process already drew its task id from a pool of 1000";
     assert_eq!(answers, [id, refused, id]);
 
     let error = client().task_id_pool(pool(TaskId::current().pool().size() + 1)).build().unwrap_err();

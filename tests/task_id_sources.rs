@@ -124,7 +124,11 @@ fn what_only_looks_like_an_ordinal_is_none() {
     ];
     for vars in table {
         let error = try_id(TaskIdSource::platform(), vars).unwrap_err().to_string();
-        assert_eq!(error, r#"setting task_id_from is "platform": no variable gives an ordinal"#, "{vars:?}");
+        assert_eq!(
+            error,
+            r#"the setting task_id_from can't be "platform": no environment variable gives an ordinal"#,
+            "{vars:?}"
+        );
         assert_ne!(id(TaskIdSource::detect(), vars).1, TaskIdSourceKind::Platform, "{vars:?}");
     }
 }
@@ -171,8 +175,8 @@ fn processes_that_share_a_container_have_ids_of_their_own() {
 
     for (index, of) in [(4, 4), (0, 0), (u32::MAX, 1)] {
         let error = try_id(TaskIdSource::platform().process(index, of), vars).unwrap_err().to_string();
-        let reason = format!("there is no process {index} of {of}: they are counted from 0");
-        assert_eq!(error, format!(r#"setting task_id_from is "platform": {reason}"#));
+        let reason = format!("process {index} of {of} does not exist, because processes are counted from 0");
+        assert_eq!(error, format!(r#"the setting task_id_from can't be "platform": {reason}"#));
     }
 }
 
@@ -253,8 +257,9 @@ fn ids_are_equal_wherever_they_came_from() {
 fn a_fixed_number_outside_the_pool_is_an_error() {
     for number in [0, 1001] {
         let error = try_id(TaskIdSource::fixed(number), &[]).unwrap_err().to_string();
-        let expected =
-            format!(r#"setting task_id_from is "fixed({number})": a task id is a number from 1 to 1000"#);
+        let expected = format!(
+            r#"the setting task_id_from can't be "fixed({number})": a task id is a number from 1 to 1000"#
+        );
         assert_eq!(error, expected);
     }
     assert_eq!(id(TaskIdSource::fixed(1000), &[]).0, 1000);
@@ -292,7 +297,7 @@ fn another_source_stands_in_for_one_that_is_not_there() {
     // The last one's error, where none is there.
     let none = TaskIdSource::leased("/nobody/has/this").or(TaskIdSource::platform());
     let error = try_id(none, &[]).unwrap_err().to_string();
-    assert!(error.ends_with(r#""platform": no variable gives an ordinal"#), "{error}");
+    assert!(error.ends_with(r#""platform": no environment variable gives an ordinal"#), "{error}");
     let process = TaskIdSource::hashed().or(TaskIdSource::platform().process(1, 2));
     assert_eq!(
         id(process, &[("DYNO", "web.1")]),
@@ -335,8 +340,8 @@ fn a_directory_that_can_not_lease_is_an_error_that_names_it() -> Result<(), Box<
             let error = try_id(TaskIdSource::leased(&path), &[]).unwrap_err();
             let text = error.to_string();
             let start = format!(
-                "setting task_id_from is \"leased({0})\": a lease needs a directory that exists, can be written \
-                 and locks files: {0}",
+                "the setting task_id_from can't be \"leased({0})\": a lease needs a directory that exists, is writable \
+                 and supports file locks: {0}",
                 path.display()
             );
             assert!(text.starts_with(&start), "{text}");
@@ -351,7 +356,7 @@ fn an_empty_name_is_no_directory_to_lease_from() {
     let error = try_id(TaskIdSource::leased(""), &[]).unwrap_err().to_string();
     assert_eq!(
         error,
-        r#"setting task_id_from is "leased()": a lease needs a directory, and this names none"#
+        r#"the setting task_id_from can't be "leased()": a lease needs a directory, but the path is empty"#
     );
     // Nor is what stands before a colon with nothing before it.
     assert_eq!(
@@ -600,16 +605,16 @@ fn a_process_decides_once() -> Result<(), Box<dyn Error>> {
     let answers = child("decided", &[])?;
     let other = |wanted: &str| {
         format!(
-            "setting task_id_from is {wanted:?}: this process's task id was decided before, from: fixed(7)"
+            "the setting task_id_from can't be {wanted:?}: this process's task id was already decided, from fixed(7)"
         )
     };
     assert_eq!(answers[..3], ["fixed 07", "fixed 07", &other("random")]);
-    assert!(answers[3].starts_with("setting task_id_pool is 60: "), "{}", answers[3]);
-    assert!(answers[4].starts_with("setting task_id_from is \"leased("), "{}", answers[4]);
+    assert!(answers[3].starts_with("the setting task_id_pool can't be 60: "), "{}", answers[3]);
+    assert!(answers[4].starts_with("the setting task_id_from can't be \"leased("), "{}", answers[4]);
     assert_eq!(answers[5..], ["fixed 0009", "fixed 07"]);
 
     let late = child("late", &[])?;
-    assert!(late[0].ends_with("this process's task id was decided before, from: random"), "{late:?}");
+    assert!(late[0].ends_with("this process's task id was already decided, from random"), "{late:?}");
     Ok(())
 }
 

@@ -76,7 +76,7 @@ fn a_frame_holds_8192_bytes_at_most_and_a_setting_beyond_is_an_error() {
     let agent = StreamAgent::unix(&directory.join("agent"));
     let builder = || support::builder().agent(agent.address());
     let error = builder().max_packet_size(8193).build().unwrap_err();
-    let expected = "setting max_packet_size is \"8193\": it must be from 64 to 8192";
+    let expected = "the setting max_packet_size can't be \"8193\": it must be from 64 to 8192";
     assert_eq!(error.to_string(), expected);
     let guard = builder().max_packet_size(8192).build().unwrap();
     for number in 0..1000 {

@@ -303,14 +303,14 @@ fn netdata_repeats_no_value_more_than_100_times() {
     let rates = || in_dialect(Dialect::Statsd).weights(Weights::Rates);
     assert_exact(rates, &(1..=100).collect::<Vec<_>>(), server::netdata);
     assert_eq!(counted_by(rates(), &[101, 5000], server::netdata), [100; 2]);
-    assert!(DOCS.contains("netdata repeats no value more than 100 times"));
+    assert!(DOCS.contains("netdata repeats a value at most 100 times"));
 }
 
 #[test]
 fn etsys_server_takes_every_value_for_one_whatever_its_rate() {
     let rates = || in_dialect(Dialect::Statsd).weights(Weights::Rates);
     assert_eq!(counted_by(rates(), &[1, 2, 1_000_000], server::etsy), [1; 3]);
-    assert!(DOCS.contains("etsy's server weights no value"));
+    assert!(DOCS.contains("Etsy's server applies a rate only to a timing's"));
 }
 
 #[test]

@@ -152,7 +152,16 @@ fn calls() -> [Vec<(&'static str, Call)>; 3] {
     let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
     let counters: [(_, Call); 11] = calls!(counter, _value, increment(1));
     let timings: [(_, Call); 11] = calls!(timing, value, record(value));
-    let [mut gauges, mut counters, timings] = [gauges, counters, timings].map(Vec::from);
+    let [mut gauges, mut counters, mut timings] = [gauges, counters, timings].map(Vec::from);
+    gauges.push(("gauge, macro", |_, value, _, _, _, _, _| {
+        tasktag::gauge!("gauge.macro", "pool" => "primary").set(value);
+    }));
+    counters.push(("counter, macro", |_, _, _, _, _, _, _| {
+        tasktag::counter!("counter.macro", "pool" => "primary").increment(1);
+    }));
+    timings.push(("timing, macro", |_, value, _, _, _, _, _| {
+        tasktag::timing!("timing.macro", "pool" => "primary").record(value);
+    }));
     // Timings can't be so many.
     gauges.push(("gauge, family of three with 300 members", |all, value, _, b, c, _, zone| {
         all.many_gauges.at((Area(zone), b, c)).set(value);
@@ -172,7 +181,8 @@ impl Handles {
             .context_limit(10_000)
             .flush_interval(never)
             .collect_interval(never);
-        let guard = builder.build().expect("the settings are good");
+        // The macros find it.
+        let guard = builder.install().expect("the settings are good");
         let client = guard.client();
         let many_gauges = client.gauge("gauge.many").register_family();
         let many_counters = client.counter("counter.many").register_family();

@@ -1,4 +1,4 @@
-//! A fleet of tasks over a month: they are deployed, they crash, they are more by day than by night.
+//! A fleet of tasks over a month, with deploys, crashes, and fewer tasks by night than by day.
 
 use crate::generator::Generator;
 use crate::source::{Id, Ids, Name, Names, Source};
@@ -6,9 +6,10 @@ use tasktag::{ConfigError, TaskIdPool};
 
 pub(crate) const DAYS: u32 = 30;
 pub(crate) const CRASHES_A_TASK_A_DAY: f64 = 0.1;
-/// How many parts of the fleet a deploy replaces one after the other, each started before as many are stopped.
+/// The number of parts of the fleet that a deploy replaces in turn. The new tasks of a part start before its old ones
+/// stop.
 pub(crate) const DEPLOY_PARTS: usize = 10;
-/// What happens in a day, and how many hours after what was before it.
+/// The events of a day, each with the hours since the previous one.
 const DAY: [(f64, Event); 5] = [
     (12.0, Event::ScaleUp),
     (2.0, Event::Deploy),
@@ -25,20 +26,20 @@ enum Event {
     Measure,
 }
 
-/// What is simulated.
+/// The parameters of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) source: Source,
     pub(crate) pool: TaskIdPool,
-    /// Of the day; at night it is half of them.
+    /// The number of tasks by day; by night it is half of them.
     pub(crate) tasks: u32,
     pub(crate) months: u32,
     pub(crate) seed: u64,
-    /// Whether random ids, too, come from the seed.
+    /// Whether random ids come from the seed too.
     pub(crate) repeatable: bool,
 }
 
-/// An average, and how far off it may be.
+/// An average and its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Average {
     count: u32,
@@ -69,22 +70,22 @@ impl Average {
     }
 }
 
-/// What was found: the first three at noon of each day, the others of each month.
+/// The results: the first three at noon of each day, the others for each month.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Found {
     /// Whether any two tasks had one id: 0 or 1.
     pub(crate) any: Average,
-    /// The share of the tasks whose id another had too.
+    /// The share of the tasks whose id another task had too.
     pub(crate) sharing: Average,
-    /// The share of the tasks whose gauges were overwritten by another's before each flush of the agent.
+    /// The share of the tasks whose gauges another task overwrote before each flush of the agent.
     pub(crate) lost: Average,
-    /// Processes that were started.
+    /// The number of processes started.
     pub(crate) starts: Average,
-    /// Names of pods, each a value of a tag if that is what gauges are tagged with.
+    /// The number of pods' names, each of which would be a tag's value if gauges were tagged with it.
     pub(crate) names: Average,
-    /// Ids that were ever used.
+    /// The number of ids ever used.
     pub(crate) buckets: Average,
-    /// The number of these that is to be expected of that many draws.
+    /// The expected number of those for that many draws.
     pub(crate) buckets_drawn: Average,
 }
 
@@ -105,7 +106,7 @@ struct Fleet {
     named: u32,
 }
 
-/// Simulates the months one by one, each a new fleet.
+/// Simulates the months one by one, each with a new fleet.
 pub(crate) fn simulate(plan: Plan) -> Result<Found, ConfigError> {
     let mut found = Found::default();
     let mut seeds = Generator::new(plan.seed);
@@ -179,7 +180,7 @@ impl Fleet {
         self.start_new(tasks - self.live.len())
     }
 
-    /// A process that crashes is started again where it was: the name stays, what it had leased is free.
+    /// Restarts a crashed process in its pod: the name stays, and its lease is free.
     fn crash(&mut self, hours: f64) -> Result<(), ConfigError> {
         let expected = self.live.len() as f64 * CRASHES_A_TASK_A_DAY * hours / 24.0;
         for _ in 0..self.generator.round(expected) {
@@ -212,7 +213,7 @@ impl Fleet {
         let distinct = tasks_of.iter().filter(|tasks| **tasks > 0).count();
         found.any.add(f64::from(u8::from(sharing > 0)));
         found.sharing.add(f64::from(sharing) / live);
-        // Of all that report under one id, the last one's value stays.
+        // Of all tasks that report under one id, the last value is kept.
         found.lost.add(1.0 - distinct as f64 / live);
     }
 

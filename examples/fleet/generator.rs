@@ -1,4 +1,4 @@
-//! Random numbers that can be had again: the same seed gives the same fleet.
+//! Reproducible random numbers: the same seed gives the same fleet.
 
 /// `SplitMix64`: <https://doi.org/10.1145/2714064.2660195>.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ impl Generator {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to `end`, without it. Of 2^64 draws a number has at most one more than another.
+    /// A number from 0 up to and excluding `end`. Of 2^64 draws, a number occurs at most once more often than another.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
         let wide = u128::from(self.next()) * u128::from(end);
         u32::try_from(wide >> 64).unwrap_or(0)

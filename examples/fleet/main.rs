@@ -1,9 +1,10 @@
-//! A simulated fleet of 10 to 100,000 tasks over a month: how many share a task id, what that costs their gauges, and how
-//! many time series come of it, for each source of ids, beside what `TaskIdPool` says and beside a tag with the pod's name.
+//! Simulates a fleet of 10 to 100,000 tasks over a month, for each source of ids. Shows how many tasks share a task id,
+//! how many of their gauges that costs, and how many time series there are, compared with what `TaskIdPool` computes
+//! and with a tag of the pod's name.
 //!
-//! `cargo run --release --example fleet --features testing` takes half a minute. `-- --seed N` gives the
-//! same figures each time and sooner, `-- --pool N` another pool, `-- --series N` other series a task, `-- --csv FILE`
-//! writes what `chart.py` reads.
+//! `cargo run --release --example fleet --features testing` takes half a minute. `-- --seed N` gives the same figures each time and is
+//! faster, `-- --pool N` sets another pool, `-- --series N` another number of series per task, and `-- --csv FILE`
+//! writes the file that `chart.py` reads.
 
 mod fleet;
 mod generator;
@@ -23,7 +24,7 @@ use tasktag::{Client, TaskIdPool, TaskIdSource, TaskIdSourceKind};
 
 const USAGE: &str = "fleet [--seed N] [--pool N] [--series N] [--csv FILE]";
 const SIZES: [u32; 10] = [10, 30, 100, 300, 900, 1000, 3000, 10_000, 30_000, 100_000];
-/// Small fleets are simulated for more months than large ones, so that there are about as many tasks of each.
+/// Small fleets are simulated for more months than large ones, so that each size has about the same number of tasks.
 const TASK_MONTHS: u32 = 30_000;
 const MAX_MONTHS: u32 = 300;
 const NAMES_CHECKED: u32 = 100;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::read(std::env::args().skip(1))?;
     match simulate(&mut stdout(), &options) {
-        // Whoever reads has read enough, as `head` does; a file would be missing.
+        // A reader like `head` may stop early; a file must be complete.
         Err(error) if is_closed_pipe(&*error) && options.csv.is_none() => Ok(()),
         done => done,
     }
@@ -100,7 +101,7 @@ fn simulate(out: &mut impl Write, options: &Options) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-/// Is the hash of the simulation the one that a pod would get?
+/// Checks that the simulation's hash is the one that a pod would get.
 fn check_hash(pool: TaskIdPool, seed: u64) -> Result<(), Box<dyn Error>> {
     let (mut names, mut generator) = (Names::default(), Generator::new(seed));
     for _ in 0..NAMES_CHECKED {

@@ -1,4 +1,4 @@
-//! What is printed, and the same as CSV.
+//! The printed report, and the same as CSV.
 
 use crate::Options;
 use crate::fleet::{Average, CRASHES_A_TASK_A_DAY, DAYS, DEPLOY_PARTS, Found, Plan};
@@ -19,25 +19,25 @@ pub(crate) fn print_model(out: &mut impl Write, options: &Options) -> io::Result
     );
     writeln!(
         out,
-        "A fleet over {DAYS} days, in a pool of {} ids, {} series a task.",
+        "A fleet over {DAYS} days, with a pool of {} ids and {} series per task.",
         options.pool.size(),
         options.series
     )?;
     writeln!(
         out,
-        "By night (20:00 to 8:00) half of the tasks are up: autoscaling stops any and starts new ones."
+        "By night (20:00 to 8:00) half of the tasks run: autoscaling stops random tasks and starts new ones."
     )?;
     writeln!(
         out,
-        "Deploys at 10:00 and 16:00 replace all, {DEPLOY_PARTS} parts in turn, each part's new tasks before its old"
+        "Deploys at 10:00 and 16:00 replace all tasks in {DEPLOY_PARTS} parts. A part's new tasks start before its old"
     )?;
     writeln!(
         out,
-        "ones stop. {CRASHES_A_TASK_A_DAY} crashes a task a day: the process starts anew, its pod keeps its name."
+        "ones stop. {CRASHES_A_TASK_A_DAY} crashes per task and day: the process restarts, and its pod keeps its name."
     )?;
     writeln!(
         out,
-        "hashed: the pod's name, by the crate's hash. leased: a set of slots, one pool for the whole fleet,"
+        "hashed: the crate's hash of the pod's name. leased: a set of slots, one pool for the whole fleet,"
     )?;
     writeln!(
         out,
@@ -46,7 +46,7 @@ pub(crate) fn print_model(out: &mut impl Write, options: &Options) -> io::Result
     writeln!(out, "{ids}")?;
     writeln!(
         out,
-        "Tasks are compared at noon, when all are up. Right of each figure stands what TaskIdPool expects."
+        "Tasks are compared at noon, when all run. To the right of each figure is the value that TaskIdPool computes."
     )
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn print_head(out: &mut impl Write, source: Source) -> io::Result<()>
     )
 }
 
-/// What the arithmetic says, which knows draws and no leases.
+/// The computed figures, which cover random draws and no leases.
 struct Formula {
     any: f64,
     sharing: f64,
@@ -113,7 +113,11 @@ pub(crate) fn print_foot(out: &mut impl Write, pool: TaskIdPool) -> io::Result<(
         out,
         "\nLeases keep all apart while there are slots for the tasks and for those that a deploy starts ahead:"
     )?;
-    writeln!(out, "up to {} tasks here. Beyond, a task without a slot shares until it ends.", apart(pool))
+    writeln!(
+        out,
+        "up to {} tasks here. Above that, a task without a slot shares an id until it ends.",
+        apart(pool)
+    )
 }
 
 /// The largest fleet whose deploys find a free slot for every new task.

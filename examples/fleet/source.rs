@@ -1,10 +1,10 @@
-//! Where a simulated task's id comes from.
+//! The source of a simulated task's id.
 
 use crate::generator::Generator;
 use std::collections::HashSet;
 use tasktag::{ConfigError, TaskIdPool};
 
-/// Kubernetes ends the names of pods and replica sets with these.
+/// The characters with which Kubernetes ends the names of pods and replica sets.
 const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LEN: u32 = 5;
 
@@ -27,7 +27,7 @@ impl Source {
     }
 }
 
-/// A pod's name. One that is deployed anew has another, one that crashes keeps it.
+/// A pod's name. A new deploy changes it; a crash does not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Name {
     release: u64,
@@ -53,7 +53,7 @@ fn letters(text: &mut [u8], mut number: u64) {
     }
 }
 
-/// Names of a release's pods: at random, none twice.
+/// The names of a release's pods: random, and all different.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     release: u64,
@@ -76,8 +76,9 @@ impl Names {
     }
 }
 
-/// What the crate's `TaskIdSource::hashed()` makes of a name. The crate reads it from the environment, and a process has
-/// only one of these: hence the same function here, held against the crate's own before every simulation.
+/// Computes what the crate's `TaskIdSource::hashed()` makes of a name. The crate reads the name from the environment,
+/// of which a process has only one. Hence this copy of the function, which is compared with the crate's own before
+/// every simulation.
 pub(crate) fn hash(name: &[u8], pool: TaskIdPool) -> u32 {
     // FNV-1a of 128 bits, folded to 64: <https://www.rfc-editor.org/rfc/rfc9923>.
     let fnv = name.iter().fold(0x6C62_272E_07BB_0142_62B8_2175_6295_C58D_u128, |hash, byte| {
@@ -87,7 +88,7 @@ pub(crate) fn hash(name: &[u8], pool: TaskIdPool) -> u32 {
     u32::try_from(folded % u128::from(pool.size())).unwrap_or(0) + 1
 }
 
-/// An id, and whether it is this task's alone to give back.
+/// An id, and whether this task alone may give it back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Id {
     pub(crate) number: u32,
@@ -106,7 +107,7 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// `repeatable` ids come from the generator, where others are drawn as a program's are: by the operating system.
+    /// `repeatable` ids come from the generator. Otherwise the operating system draws them, as for a real program.
     pub(crate) fn new(source: Source, pool: TaskIdPool, repeatable: bool) -> Self {
         Self { source, pool, repeatable, held: vec![false; pool.size() as usize], free: pool.size() }
     }
@@ -123,8 +124,8 @@ impl Ids {
         }
     }
 
-    /// Of 100,000 real leases on one host's pool, 99,000 would wait for nothing: a set of slots stands for the locked files.
-    /// As with those, the free slot that comes next is taken, and where there is none the drawn one is shared.
+    /// Of 100,000 real leases on one host's pool, 99,000 would wait for nothing, so a set of slots stands in for the
+    /// locked files. As with the files, the next free slot is taken; if there is none, the drawn one is shared.
     fn lease(&mut self, start: u32) -> Option<Id> {
         if self.free == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! Tasks side by side: a column for each task id that is seen on the wire.
+//! Tasks side by side: one column for each task id seen on the wire.
 
 use crate::PREFIX;
 use crate::receiver::{Metric, Received};
@@ -27,7 +27,7 @@ impl Columns {
         columns
     }
 
-    /// Whether chance kept the tasks apart, and how likely it was to.
+    /// Whether chance kept the tasks apart, and how probable that was.
     pub(crate) fn sharing(&self, tasks: u32) -> String {
         let pool = TaskIdPool::DEFAULT;
         let odds = pool.collision_probability(tasks) * 100.0;
@@ -59,7 +59,7 @@ impl Columns {
         format!("{titles}\n{below}")
     }
 
-    /// The gauges that matter most, of all tasks in one line.
+    /// The most important gauges of all tasks in one line.
     pub(crate) fn progress(&self, at: Duration, received: &Received) -> String {
         self.across(format!("{:>6}", elapsed(at)), |id| {
             let gauge = |name| received.tasks.get(id).and_then(|task| task.number(name));
@@ -95,7 +95,7 @@ impl Columns {
         table
     }
 
-    /// For each task id, what its pool counted beside what arrived under it.
+    /// For each task id, what its pool counted and what arrived under it.
     pub(crate) fn pairs(&self, books: &[Totals], received: &Received) -> Vec<Pair> {
         let pair = |(id, tasks): &(String, Vec<usize>)| Pair {
             what: format!("files, task_id:{id}"),

@@ -1,4 +1,4 @@
-//! The work: files that are read and hashed for real.
+//! The work: files are really read and hashed.
 
 use crate::units::whole;
 use std::collections::hash_map::DefaultHasher;
@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
-/// Files that are looked for, and those of them that are hashed: few enough for each to have its turn.
+/// The number of files searched for, and the number hashed: few enough that each is hashed repeatedly.
 const MAX_FOUND: usize = 5_000;
 const MAX_FILES: usize = 200;
-/// A longer file would hold a worker for long, and the end of the run with it.
+/// A longer file would occupy a worker for long, and delay the end of the run.
 const MAX_FILE_BYTES: u64 = 16_000_000;
 const CHUNK: usize = 64 * 1024;
-/// What hashing a file should take on average: small files are hashed in as many passes as that takes.
+/// The average time to hash a file. Small files are hashed in as many passes as that takes.
 const JOB: Duration = Duration::from_millis(8);
 const MAX_PASSES: u32 = 100_000;
-/// What a round over all files should take at least, so that it tells how long a job will.
+/// The minimum time of a round over all files, so that it predicts the length of a job.
 const ROUND: Duration = Duration::from_millis(60);
 
 /// The files of a folder.
@@ -29,19 +29,19 @@ pub(crate) struct Files {
     pub(crate) bytes: u64,
     /// How often a job hashes its file.
     pub(crate) passes: u32,
-    /// What a job takes on average, where nothing else runs.
+    /// The average time of a job if nothing else runs.
     pub(crate) job: Duration,
 }
 
 impl Files {
-    /// Finds the files, or says why there are none to hash.
+    /// Finds the files, or returns why there are none to hash.
     pub(crate) fn find(folder: &Path) -> Result<Self, String> {
         let mut found = Vec::new();
         look_into(folder, &mut found).map_err(|error| error.to_string())?;
         if found.is_empty() {
             return Err(format!("there is no file of 1 to {MAX_FILE_BYTES} bytes in it"));
         }
-        // In no order of names or sizes, but the same one every time.
+        // Sorted neither by name nor by size, but always in the same order.
         found.sort_by_cached_key(|(path, _)| {
             let mut hasher = DefaultHasher::new();
             path.hash(&mut hasher);
@@ -53,7 +53,7 @@ impl Files {
         Ok(Self { paths, bytes, passes: 1, job: JOB })
     }
 
-    /// Finds out how many passes make a job that can be seen in a graph.
+    /// Determines how many passes make a job long enough to be visible in a graph.
     pub(crate) fn calibrate(&mut self) {
         while self.round() < ROUND && self.passes < MAX_PASSES {
             self.passes *= 2;
@@ -66,7 +66,7 @@ impl Files {
         self.job = Duration::from_secs_f64(f64::from(self.passes) * pass);
     }
 
-    /// How long it takes to hash all files, or would, as far as can be told in the time of some rounds.
+    /// The time to hash all files, extrapolated from the time of some rounds if necessary.
     fn round(&self) -> Duration {
         let begun = Instant::now();
         let mut hashed = 0;
@@ -81,7 +81,7 @@ impl Files {
         self.paths.len()
     }
 
-    /// The path of a file. Numbers start anew behind the last file.
+    /// The path of a file. Numbers start again after the last file.
     fn path(&self, number: usize) -> &Path {
         &self.paths[number % self.paths.len()]
     }
@@ -90,7 +90,7 @@ impl Files {
         self.path(number).extension().and_then(OsStr::to_str).unwrap_or("none")
     }
 
-    /// Hashes a file in all its passes, and says how many bytes that were.
+    /// Hashes a file in all its passes, and returns the number of bytes.
     pub(crate) fn hash(&self, number: usize) -> io::Result<u64> {
         let mut file = File::open(self.path(number))?;
         let mut chunk = vec![0; CHUNK];
@@ -114,7 +114,7 @@ impl Files {
 
 fn look_into(folder: &Path, found: &mut Vec<(PathBuf, u64)>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        // What comes and goes, or may not be read, is no file of ours; neither is one behind a link.
+        // Skips anything that disappears or is unreadable, and anything behind a link.
         let Ok(entry) = entry else { continue };
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_dir() && !LEFT_OUT.iter().any(|name| entry.file_name() == *name) {

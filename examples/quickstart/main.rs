@@ -1,20 +1,19 @@
-//! The whole of it with nothing installed: a worker pool under a load that rises and falls, watched, and what an agent
-//! receives of it.
+//! A complete program with nothing to install: a worker pool under a changing load, and what an agent receives from it.
 //!
-//! `cargo run --release --example quickstart --features testing` shows it, `-- --help` says what else there is.
-//! The modules come in the order that the data takes; what a program does with the library is in `workload.rs`.
+//! Run it with `cargo run --release --example quickstart --features testing`; `-- --help` lists the options. The modules come in the order
+//! in which the data passes through them. `workload.rs` shows how a program uses the library.
 
-// What is asked for.
+// The command line.
 mod options;
 
 // A program under load.
 mod files;
 mod workload;
 
-// The agent that it sends to.
+// The agent to which it sends.
 mod receiver;
 
-// What is shown of both.
+// The display of both.
 mod report;
 mod totals;
 mod units;
@@ -36,16 +35,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tasktag::{Client, ConfigError, Guard};
 
-/// What every metric's name starts with.
+/// The prefix of every metric's name.
 const PREFIX: &str = "quickstart";
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the example ends early.
 enum Failure {
-    /// An argument is unusable.
+    /// An argument is invalid.
     Argument(String),
-    /// Something went wrong on the way.
+    /// Something failed during the run.
     Run(String),
     /// Nobody reads the output any more.
     Output(io::Error),
@@ -60,7 +59,7 @@ impl From<io::Error> for Failure {
 fn main() -> ExitCode {
     let (text, code) = match Options::read(std::env::args_os().skip(1)).and_then(|options| run(&options)) {
         Ok(()) => return ExitCode::SUCCESS,
-        // `quickstart | head` has seen enough.
+        // A reader like `quickstart | head` may stop early.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         Err(Failure::Output(error)) => (format!("the output: {error}"), 1),
         Err(Failure::Run(text)) => (text, 1),
@@ -84,7 +83,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// Sets up the client. It is installed for the whole process, which is what the macros use.
+/// Sets up the client. It is installed for the whole process, because the macros use the installed client.
 fn start_client(agent: &str) -> Result<Guard, Failure> {
     let builder = Client::builder().agent(agent).prefix(PREFIX).flush_interval(FLUSH_INTERVAL);
     builder.install().map_err(|error| match error {
@@ -95,18 +94,18 @@ fn start_client(agent: &str) -> Result<Guard, Failure> {
     })
 }
 
-/// Ends load and client, in this order, and says what each of them counted.
+/// Stops the load and then the client, and returns what each of them counted.
 fn finish(mut workload: Workload, guard: Guard) -> Result<Totals, Failure> {
     let client = guard.client().clone();
     let hashed = workload.stop().map_err(|why| Failure::Run(why.to_owned()))?;
     let end = guard.shutdown(SHUTDOWN_TIMEOUT);
     end.map_err(|error| Failure::Run(format!("the last flush: {error}")))?;
-    // Only now: the handles and watches in it have reported how it ended.
+    // Dropped only now: its handles and watches have reported its last state.
     drop(workload);
     Ok(Totals::new(hashed, &client.stats()))
 }
 
-/// The default: the agent is a thread of this process, and everything that it receives is shown.
+/// The default mode: the agent is a thread of this process, and everything it receives is shown.
 fn receive_here(options: &Options, mut files: Files) -> Result<(), Failure> {
     let begun = Instant::now();
     files.calibrate();
@@ -131,7 +130,7 @@ fn receive_here(options: &Options, mut files: Files) -> Result<(), Failure> {
         let at = packets.at.duration_since(load);
         received.take(packets);
         screen.flush(at, &received)?;
-        // A load of a second has no flush before its end.
+        // A load of one second ends before the first flush.
         if !screen.has_table() {
             screen.table(at, &received)?;
         }
@@ -143,7 +142,7 @@ fn receive_here(options: &Options, mut files: Files) -> Result<(), Failure> {
     totals.check(&pairs, &received)
 }
 
-/// `--agent`: nothing of what arrives there can be seen here.
+/// The mode `--agent`: what arrives at a real agent can't be shown here.
 fn send_to(agent: &str, options: &Options, mut files: Files) -> Result<(), Failure> {
     let begun = Instant::now();
     files.calibrate();

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The command line.
 
 use crate::Failure;
 use std::ffi::{OsStr, OsString};
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
 A pool of workers hashes the files of a folder, under a load that rises and falls.
-The pool and its queue are watched, and what an agent receives of it is shown.
+The example watches the pool and its queue, and shows what an agent receives.
 
 cargo run --release --example quickstart --features testing -- [options]
 
-  --seconds N      how long the load lasts, 1 to 3600; 10 by default
-  --folder PATH    whose files are hashed; this crate's own by default
+  --seconds N      duration of the load in seconds, 1 to 3600; 10 by default
+  --folder PATH    folder whose files are hashed; this crate's own by default
   --agent ADDRESS  send to a real agent: udp://host:port or unix:///path/to/socket
-  --tasks N        run as N processes, 2 to 8, that send to one agent, told apart
-                   by their task id alone
-  --help           this text
+  --tasks N        run as N processes, 2 to 8, that send to one agent and differ
+                   only in their task id
+  --help           show this text
 ";
 
 const MAX_SECONDS: u32 = 3600;
@@ -33,8 +33,8 @@ pub(crate) struct Options {
     pub(crate) part: Option<Part>,
 }
 
-/// `--part 2/3/5000`, which `--tasks 3` gives to each process that it starts: which of them it is, and how many passes
-/// make a job.
+/// The option `--part 2/3/5000`, which `--tasks 3` passes to each process that it starts: the number of the process,
+/// and how many passes make a job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) number: u32,

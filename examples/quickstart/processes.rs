@@ -1,4 +1,4 @@
-//! Several processes of this example, and how they end: none outlives the one that started it.
+//! Several processes of this example. None of them outlives the process that started it.
 
 use crate::Failure;
 use crate::options::Options;
@@ -6,22 +6,22 @@ use crate::totals::Totals;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// All of them. Dropping this ends those that still run.
+/// All of them. Dropping this kills those that still run.
 pub(crate) struct Processes(Vec<Process>);
 
 struct Process {
     child: Child,
-    // Its end tells a process that this one is gone, however that happened.
+    // Its end shows a process that this one is gone, however that happened.
     _alive: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// As it stands in messages: `task 2 of 3 (process 4711)`.
+    /// The name in messages: `task 2 of 3 (process 4711)`.
     name: String,
     id: String,
     ended: bool,
 }
 
 impl Processes {
-    /// Starts them, and waits until each has said its task id.
+    /// Starts them, and waits until each has reported its task id.
     pub(crate) fn start(options: &Options, number: u32, passes: u32, agent: &str) -> Result<Self, Failure> {
         let mut all = Self(Vec::new());
         for part in 1..=number {
@@ -33,12 +33,12 @@ impl Processes {
         Ok(all)
     }
 
-    /// Their task ids, in the order they were started.
+    /// Their task ids, in the order in which they were started.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|process| process.id.as_str())
     }
 
-    /// Whether all have ended; an error where one ended badly, or still runs when it is `late`.
+    /// Whether all have ended. It is an error if one failed, or still runs when it is `late`.
     pub(crate) fn have_ended(&mut self, late: bool) -> Result<bool, Failure> {
         for process in &mut self.0 {
             process.look()?;

@@ -1,4 +1,4 @@
-//! An agent of one thread: datagrams are read, parsed, and put together by task.
+//! An agent in one thread. It reads datagrams, parses them, and groups them by task.
 
 use crate::PREFIX;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tasktag::testing::{Parsed, ParsedMetric, Value, parse};
 
-/// A flush's packets come one right after another: what follows this much silence belongs to the next one.
+/// The packets of a flush follow one another directly. Anything after this much silence belongs to the next flush.
 const SILENCE: Duration = Duration::from_millis(80);
 const MAX_DATAGRAM: usize = 65_536;
 
@@ -22,7 +22,7 @@ pub(crate) struct Packets {
     bytes: u64,
     lines: u64,
     parsed: Vec<Parsed>,
-    /// When the last of them came.
+    /// When the last of them arrived.
     pub(crate) at: Instant,
 }
 
@@ -57,14 +57,14 @@ impl Receiver {
         let told = Arc::clone(&ending);
         let thread = thread::spawn(move || {
             if let Err(why) = receive(&socket, &told, &sender) {
-                // Whoever asks for packets gets this instead; if nobody does, nobody misses them.
+                // The next reader of packets gets the error instead. Without a reader, nobody misses the packets.
                 let _ = sender.send(Err(why));
             }
         });
         Ok(Self { address, packets, ending, thread })
     }
 
-    /// Where clients send to.
+    /// The address to which clients send.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -78,7 +78,7 @@ impl Receiver {
         }
     }
 
-    /// Ends the agent when it has read what was sent, and gives what nobody asked for yet.
+    /// Stops the agent once it has read what was sent, and returns the flushes that were not read yet.
     pub(crate) fn finish(self) -> Result<Vec<Packets>, String> {
         self.ending.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "the agent panicked".to_owned())?;
@@ -95,7 +95,7 @@ fn receive(socket: &UdpSocket, ending: &AtomicBool, flushes: &Flushes) -> Result
                 packets.at = Instant::now();
                 packets.count += 1;
                 packets.bytes += n as u64;
-                // A line may hold several values, each of which is parsed for itself.
+                // A line may hold several values, which are parsed one by one.
                 packets.lines += datagram[..n].split_inclusive(|byte| *byte == b'\n').count() as u64;
                 packets.parsed.extend(
                     parse(&datagram[..n])
@@ -103,7 +103,7 @@ fn receive(socket: &UdpSocket, ending: &AtomicBool, flushes: &Flushes) -> Result
                 );
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                // On loopback a packet that was sent is there: silence after the end is the end.
+                // On loopback, a sent packet has arrived already: silence after the last one means that all were read.
                 let over = ending.load(Ordering::Relaxed) && packets.count == 0;
                 let unheard = packets.count > 0
                     && flushes.send(Ok(mem::replace(&mut packets, Packets::new()))).is_err();
@@ -141,7 +141,7 @@ pub(crate) struct Task {
 #[derive(Default)]
 pub(crate) struct Metric {
     pub(crate) code: String,
-    /// A gauge's level, or what a counter added since the flush before.
+    /// A gauge's level, or a counter's growth since the previous flush.
     pub(crate) number: Option<f64>,
     /// The highest level since the flush before.
     pub(crate) peak: Option<f64>,
@@ -154,7 +154,7 @@ pub(crate) struct Metric {
 }
 
 impl Received {
-    /// Takes a flush's packets: what they say replaces what their tasks said before.
+    /// Takes a flush's packets, which replace what their tasks sent before.
     pub(crate) fn take(&mut self, packets: Packets) {
         self.packets += packets.count;
         self.bytes += packets.bytes;
@@ -194,14 +194,14 @@ impl Received {
 }
 
 impl Task {
-    /// `false` for what is not of this example.
+    /// Returns `false` for a name that is not from this example.
     fn take(&mut self, line: ParsedMetric) -> bool {
         let Some(name) = line.name.strip_prefix(PREFIX).and_then(|name| name.strip_prefix('.')) else {
             return false;
         };
         let own = line.tags.iter().filter(|(key, _)| key != "task_id");
         let tags = own.map(|(key, value)| format!("{key}:{value}")).collect::<Vec<_>>().join(",");
-        // A peak comes behind its gauge. There is no gauge `pool`, so `pool.max` is one for itself.
+        // A peak follows its gauge. There is no gauge `pool`, so `pool.max` is a gauge of its own.
         let gauge = name.strip_suffix(".max").map(|gauge| (gauge.to_owned(), tags.clone()));
         if let Some(gauge) = gauge.and_then(|gauge| self.metrics.get_mut(&gauge)) {
             gauge.peak = line.value.number();

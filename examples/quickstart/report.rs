@@ -1,4 +1,4 @@
-//! What is shown: a line for each flush, the table of the last one, and the books at the end.
+//! The output: a line for each flush, the table of the last one, and the final counts.
 
 use crate::files::Files;
 use crate::options::{HELP, Options};
@@ -20,13 +20,13 @@ pub(crate) fn help() -> Shown {
     Ok(io::stdout().write_all(HELP.as_bytes())?)
 }
 
-/// Standard output. On a terminal the table stands below the lines and is drawn anew with each of them; elsewhere it
-/// is written once, at the end.
+/// Standard output. On a terminal, the table is below the lines and is redrawn with each of them. Otherwise it is
+/// written once, after the last line.
 pub(crate) struct Screen {
     out: Stdout,
     live: bool,
     table: Vec<String>,
-    // Lines of the table that stand on the terminal.
+    // The number of the table's lines on the terminal.
     drawn: usize,
     headed: bool,
 }
@@ -35,7 +35,7 @@ impl Screen {
     pub(crate) fn new() -> Self {
         let out = io::stdout();
         let known = |variable| std::env::var(variable).is_ok_and(|value| value != "dumb");
-        // An old Windows console does not know what moves the cursor, and has neither variable.
+        // An old Windows console has no cursor control, and neither variable.
         let live = out.is_terminal() && (known("TERM") || known("WT_SESSION"));
         Self { out, live, table: Vec::new(), drawn: 0, headed: false }
     }
@@ -52,7 +52,7 @@ impl Screen {
         self.line(&format!("{} s of load; a flush every {every} s to {agent}", options.seconds))
     }
 
-    /// A line that stays.
+    /// Writes a line that stays.
     pub(crate) fn line(&mut self, text: &str) -> Shown {
         self.erase()?;
         writeln!(self.out, "{text}")?;
@@ -63,7 +63,7 @@ impl Screen {
         !self.table.is_empty()
     }
 
-    /// What is shown below the lines from now on.
+    /// Sets what is shown below the lines from now on.
     pub(crate) fn set_table(&mut self, table: Vec<String>) -> Shown {
         self.erase()?;
         self.table = table;
@@ -87,7 +87,7 @@ impl Screen {
         Ok(self.out.flush()?)
     }
 
-    /// What stands above the lines, once.
+    /// Writes the heading above the lines, once.
     pub(crate) fn head(&mut self, titles: &str) -> Shown {
         if !self.headed {
             self.headed = true;
@@ -97,7 +97,7 @@ impl Screen {
         Ok(())
     }
 
-    /// What was received in a flush, in one line.
+    /// Writes what was received in a flush, in one line.
     pub(crate) fn flush(&mut self, at: Duration, received: &Received) -> Shown {
         self.head("  time  wanted  busy workers    queue          oldest  files     p50     p99")?;
         let Some(task) = received.tasks.values().next() else { return Ok(()) };
@@ -115,7 +115,7 @@ impl Screen {
         self.line(&format!("{line} {tail}"))
     }
 
-    /// The same where nothing that is sent can be seen: what the pool says now, and the client.
+    /// Writes the current state of the pool and the client, if nothing of what is sent can be seen.
     pub(crate) fn sent(&mut self, at: Duration, workload: &Workload, stats: &Stats) -> Shown {
         self.head("  time  wanted  busy workers    queue          oldest  files    sent dropped")?;
         let (pool, queue, hashed) = workload.status();
@@ -132,7 +132,7 @@ impl Screen {
         self.line(&format!("{line}  {files:>5}  {sent:>6}  {dropped:>6}"))
     }
 
-    /// What was received in the last flush, in full.
+    /// Shows what was received in the last flush, in full.
     pub(crate) fn table(&mut self, at: Duration, received: &Received) -> Shown {
         let Some((id, task)) = received.tasks.iter().next() else { return Ok(()) };
         let mut table = vec![
@@ -147,7 +147,7 @@ impl Screen {
         self.set_table(table)
     }
 
-    /// The end of the lines. The table, which a terminal shows all the time, is written elsewhere now.
+    /// Ends the lines. The table, which a terminal has shown all the time, is now written to other outputs.
     pub(crate) fn settle(&mut self, received: &Received) -> Shown {
         let table = std::mem::take(&mut self.table);
         if !self.live {
@@ -161,7 +161,7 @@ impl Screen {
         Ok(())
     }
 
-    /// What was counted beside what was received.
+    /// Writes what was counted and what was received.
     pub(crate) fn comparison(&mut self, pairs: &[Pair]) -> Shown {
         self.line(&format!("\n{:<20} {:>18} {:>18}", "", "counted", "received"))?;
         for pair in pairs {
@@ -172,7 +172,7 @@ impl Screen {
         Ok(())
     }
 
-    /// The books of the client.
+    /// Writes the statistics of the client.
     pub(crate) fn summary(&mut self, tag: &str, totals: &Totals, took: Duration) -> Shown {
         if totals.unreadable > 0 {
             self.line(&format!("\n{} files could not be read", count(totals.unreadable)))?;
@@ -221,7 +221,7 @@ fn timing(metric: &Metric) -> String {
     format!("{:>7}  p50 {}  p99 {}", count(metric.count()), quantile(0.5), quantile(0.99))
 }
 
-/// A number, and a bar where it is a share.
+/// A number, with a bar if it is a share.
 fn reading(name: &str, metric: &Metric) -> String {
     let Some(value) = metric.number else { return format!("{:>7}", "–") };
     let bar = if name.ends_with("utilization") { bar(value, BAR) } else { String::new() };

@@ -1,4 +1,4 @@
-//! Several processes that send to one agent, as the copies of a service do: `task_id` alone keeps their gauges apart.
+//! Several processes that send to one agent, like the copies of a service. Only `task_id` keeps their gauges apart.
 
 use crate::columns::Columns;
 use crate::files::Files;
@@ -16,18 +16,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tasktag::TaskId;
 
-/// What a process may take beyond the load to begin and to end.
+/// The time that a process may take to start and to end, in addition to the load.
 const GRACE: Duration = Duration::from_secs(10);
-/// When each has flushed once. From then on each flushes once between two ticks.
+/// When each process has flushed once. From then on, each flushes once between two ticks.
 const FIRST_TICK: Duration = Duration::from_millis(1_200);
 const POLL: Duration = Duration::from_millis(100);
 
-/// `--part`: one of the processes. It says its task id at once and its books at the end, and ends early when the
-/// process that started it is gone.
+/// The mode `--part`: one of the processes. It reports its task id at once and its statistics when it ends. It ends
+/// early if the process that started it is gone.
 pub(crate) fn run_one(options: &Options, part: Part, mut files: Files, agent: &str) -> Result<(), Failure> {
     let (sender, orphaned) = mpsc::channel();
     thread::spawn(move || {
-        // Nothing is ever written there: the end of the input is the end of the process at its other side.
+        // Nothing is ever written there: the end of the input means that the other process has ended.
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = sender.send(());
     });
@@ -43,13 +43,13 @@ pub(crate) fn run_one(options: &Options, part: Part, mut files: Files, agent: &s
     Ok(writeln!(io::stdout(), "{}", totals.to_line())?)
 }
 
-/// `--tasks`: starts the processes, and shows what they send.
+/// The mode `--tasks`: starts the processes, and shows what they send.
 pub(crate) fn run_all(options: &Options, mut files: Files, tasks: u32) -> Result<(), Failure> {
     let begun = Instant::now();
     let agent = Receiver::open().map_err(Failure::Run)?;
-    // A variable that is unusable for all of them is better said once.
+    // A variable that is invalid for all of them is better reported once.
     TaskId::try_current().map_err(|error| Failure::Run(error.to_string()))?;
-    // Once for all: they would be in each other's way.
+    // Measured once for all: they would slow each other down.
     files.calibrate();
     let mut processes = Processes::start(options, tasks, files.passes, agent.address())?;
     let columns = Columns::new(processes.ids());

@@ -1,4 +1,4 @@
-//! What the sending side counted, to be held against what was received.
+//! The counts of the sending side, to be compared with what was received.
 
 use crate::Failure;
 use crate::receiver::Received;
@@ -7,7 +7,7 @@ use crate::workload::Hashed;
 use std::fmt;
 use tasktag::{DropReason, Stats};
 
-/// The books of one process.
+/// The counts of one process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) files: u64,
@@ -57,7 +57,7 @@ impl Totals {
         ]
     }
 
-    /// One line, by which a process tells the one that started it.
+    /// One line in which a process reports them to the one that started it.
     pub(crate) fn to_line(&self) -> String {
         let numbers = self.clone().numbers().map(|number| number.to_string()).join(" ");
         format!("{numbers} {}", self.reasons)
@@ -73,7 +73,7 @@ impl Totals {
         Some(totals)
     }
 
-    /// The books of several processes in one.
+    /// The sum of the counts of several processes.
     pub(crate) fn sum<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
         all.fold(Self::default(), |mut sum, totals| {
             let mut totals = totals.clone();
@@ -84,8 +84,8 @@ impl Totals {
         })
     }
 
-    /// What was counted beside what was received. Files and their bytes are counted by the pool itself; what was
-    /// received went through the library, over a socket and through a parser.
+    /// What was counted and what was received. The pool itself counts files and their bytes. What was received went
+    /// through the library, a socket and a parser.
     pub(crate) fn pairs(&self, received: &Received) -> Vec<Pair> {
         let pairs = [
             ("files queued", self.files + self.unreadable, received.total("files.queued")),
@@ -99,7 +99,7 @@ impl Totals {
         pairs.map(|(what, counted, received)| Pair { what: what.to_owned(), counted, received }).into()
     }
 
-    /// Whether all that was counted arrived.
+    /// Checks that everything counted has arrived.
     pub(crate) fn check(&self, pairs: &[Pair], received: &Received) -> Result<(), Failure> {
         self.check_loss()?;
         if let Some(Pair { what, counted, received }) = pairs.iter().find(|pair| !pair.agrees()) {

@@ -1,4 +1,4 @@
-//! Numbers as they are read.
+//! Numbers in readable form.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A bounded queue, the pool of workers that empties it, and producers that fill it in waves: a program that is watched.
+//! The watched program: a bounded queue, the pool of workers that empties it, and producers that fill it in waves.
 
 use crate::files::Files;
 use crate::options::Part;
@@ -18,11 +18,11 @@ pub(crate) const WORKERS: u32 = 4;
 pub(crate) const QUEUE_CAPACITY: usize = 64;
 const PRODUCERS: u32 = 2;
 const WAVE_SECONDS: f64 = 4.0;
-/// How high a wave rises over what the pool can do.
+/// How far the peak of a wave exceeds the capacity of the pool.
 const CREST: f64 = 1.25;
 const PRODUCERS_PAUSE: Duration = Duration::from_millis(5);
 
-/// What is recorded: each handle is registered once, and used by all threads.
+/// The metrics. Each handle is registered once and used by all threads.
 struct Metrics {
     busy: Occupancy,
     hash_time: Distribution,
@@ -45,7 +45,7 @@ impl Metrics {
     }
 }
 
-/// What the pool itself counts, to be held against what the agent received.
+/// The pool's own counts, to be compared with what the agent received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hashed {
     pub(crate) files: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Hashed {
 pub(crate) struct Workload {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    // Pool and queue are watched for as long as these live.
+    // The pool and the queue are watched for as long as these exist.
     _watches: [Watch; 2],
 }
 
@@ -104,7 +104,7 @@ impl Workload {
         Self { shared, threads, _watches: watches }
     }
 
-    /// Ends the producers, has the workers empty the queue, and says what they did.
+    /// Stops the producers, lets the workers empty the queue, and returns what they did.
     pub(crate) fn stop(&mut self) -> Result<Hashed, &'static str> {
         self.shared.ended.store(true, Ordering::Relaxed);
         self.shared.queue.close();
@@ -115,13 +115,13 @@ impl Workload {
         Ok(hashed)
     }
 
-    /// What the pool would say if it were asked now.
+    /// The current state of the pool.
     pub(crate) fn status(&self) -> (PoolStatus, QueueStatus, Hashed) {
         let hashed = *self.shared.hashed.lock().unwrap();
         (self.shared.status(), self.shared.queue.status(), hashed)
     }
 
-    /// Files a second that the producers want hashed now.
+    /// The files per second that the producers want hashed now.
     pub(crate) fn rate(&self) -> f64 {
         self.shared.wave.rate()
     }
@@ -165,11 +165,11 @@ impl Shared {
             self.metrics.rate.set(rate);
             owed += rate * last.elapsed().as_secs_f64() / f64::from(PRODUCERS);
             while owed >= 1.0 && self.queue.push(|| self.next_file()) {
-                // A name and tags that are literal need no handle of their own.
+                // A literal name with literal tags needs no handle.
                 tasktag::counter!("files.queued", "by" => "producer").increment(1);
                 owed -= 1.0;
             }
-            // The time that a full queue held this producer is not made up for.
+            // Time that this producer spent waiting for a full queue is not made up for.
             last = Instant::now();
         }
         self.metrics.rate.set(0.0);
@@ -183,9 +183,9 @@ impl Shared {
 /// The load, as it rises and falls.
 struct Wave {
     begun: Instant,
-    /// Files a second that the pool can hash.
+    /// The files per second that the pool can hash.
     capacity: f64,
-    /// Waves that went by before the first: 0 begins in the trough.
+    /// The number of waves before the first one: 0 begins in the trough.
     shift: f64,
 }
 
@@ -205,7 +205,7 @@ impl Wave {
     }
 }
 
-/// A bounded queue that can tell how long its oldest job has waited.
+/// A bounded queue that knows how long its oldest job has waited.
 #[derive(Default)]
 struct Queue {
     jobs: Mutex<Jobs>,
@@ -219,7 +219,7 @@ struct Jobs {
 }
 
 impl Queue {
-    /// Waits for room. `false` once the queue is closed.
+    /// Waits for room. Returns `false` once the queue is closed.
     fn push(&self, job: impl FnOnce() -> usize) -> bool {
         let jobs = self.jobs.lock().unwrap();
         let full = |jobs: &mut Jobs| jobs.waiting.len() >= QUEUE_CAPACITY && !jobs.closed;
@@ -231,7 +231,7 @@ impl Queue {
         !jobs.closed
     }
 
-    /// Waits for a job. `None` once the queue is closed and empty.
+    /// Waits for a job. Returns `None` once the queue is closed and empty.
     fn pop(&self) -> Option<usize> {
         let jobs = self.jobs.lock().unwrap();
         let empty = |jobs: &mut Jobs| jobs.waiting.is_empty() && !jobs.closed;

@@ -1,66 +1,19 @@
 //! The handle to a client, and the guard that ends it.
 
+use crate::api::disabled::disabled;
 use crate::ledger::Stats;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
 use crate::process::fork;
-use crate::process::sync::wide::AtomicU64;
-use crate::task_id::{self, TaskId};
-use crate::vocabulary::error::{ConfigError, FlushError};
+use crate::task_id::TaskId;
+use crate::vocabulary::error::FlushError;
 use crate::vocabulary::event::{Event, ServiceCheck, Status};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-static INSTALLED: OnceLock<Client> = OnceLock::new();
-/// The process that a thread installs one in at the moment, or 0.
-static INSTALLING: AtomicU64 = AtomicU64::new(0);
-
-/// The process-wide client that the macros use, once one is [installed](crate::ClientBuilder::install).
-#[must_use]
-pub fn client() -> Option<&'static Client> {
-    INSTALLED.get()
-}
-
-pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
-    let _turn = Turn::wait();
-    if INSTALLED.get().is_some() {
-        return Err(ConfigError::AlreadyInstalled);
-    }
-    let guard = build()?;
-    let _whole = fork::make_whole();
-    match INSTALLED.set(guard.client().clone()) {
-        Ok(()) => Ok(guard),
-        Err(_) => Err(ConfigError::AlreadyInstalled),
-    }
-}
-
-/// The right to install a client: one thread at a time, so that no second client is built in vain.
-///
-/// No lock of the library's: a child that is forked while another thread has one would wait for it, for ever.
-struct Turn;
-
-impl Turn {
-    fn wait() -> Self {
-        // A child is told from its parent, whatever its number.
-        fork::expect_forks(&task_id::AT_FORK);
-        // In a process namespace of its own a forked child may have its parent's number.
-        let this = u64::from(fork::generation()) << u32::BITS | u64::from(std::process::id());
-        let take = |installing| (installing != this).then_some(this);
-        while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        INSTALLING.store(0, Ordering::Release);
-    }
-}
-
 /// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
+///
+/// [`Client::builder`] sets one up; [`Client::disabled`] is one that does nothing.
 ///
 /// Metrics are registered once and used through handles, or called by name with tags known at run time; see
 /// [`MetricBuilder`](crate::MetricBuilder). Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
@@ -70,6 +23,35 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that does nothing: for a test, a tool or a library that takes a client and is to report nothing.
+    ///
+    /// It has no thread and no socket, and decides no task id: its own is `0000`, which no process has. All methods work. What
+    /// it is given is dropped and in no count: its [`stats`](Self::stats) are those of a client that nobody used. What it is to
+    /// watch is never asked, and dropped at once; `flush` is `Ok`. All such clients are one.
+    ///
+    /// A program that may be switched off needs a guard in both cases:
+    /// [`ClientBuilder::disabled`](crate::ClientBuilder::disabled) gives it one.
+    ///
+    /// ```
+    /// use tasktag::Client;
+    ///
+    /// let client = Client::disabled();
+    /// client.counter("jobs.done").increment(1);
+    /// assert!(client.is_disabled());
+    /// assert_eq!(client.stats().accepted.values, 0);
+    /// ```
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self { shared: Arc::clone(&disabled().shared) }
+    }
+
+    /// Whether this is a client that does [nothing](Self::disabled).
+    #[must_use]
+    #[inline]
+    pub fn is_disabled(&self) -> bool {
+        self.shared.is_disabled
+    }
+
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
@@ -78,7 +60,7 @@ impl Client {
         &self.shared
     }
 
-    /// The task id that everything this client sends is tagged with.
+    /// The task id that everything this client sends is tagged with; `0000` of a [disabled](Self::disabled) one.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
         fork::check();
@@ -87,7 +69,9 @@ impl Client {
 
     /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
     pub fn event(&self, title: &str, text: &str) {
-        self.send_event(Event::of(title, text));
+        if !self.is_disabled() {
+            self.send_event(Event::of(title, text));
+        }
     }
 
     /// Sends an event. The global tags are added to its own.
@@ -98,7 +82,9 @@ impl Client {
 
     /// Sends a service check. [`send_service_check`](Self::send_service_check) takes one with more to say.
     pub fn service_check(&self, name: &str, status: Status) {
-        self.send_service_check(ServiceCheck::new(name, status));
+        if !self.is_disabled() {
+            self.send_service_check(ServiceCheck::new(name, status));
+        }
     }
 
     /// Sends a service check. The global tags are added to its own.
@@ -121,6 +107,9 @@ impl Client {
     /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
     /// by the worker.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.is_disabled() {
+            return Ok(());
+        }
         if fork::check() || !self.shared.has_worker(false) {
             return Err(FlushError::Stopped);
         }
@@ -154,11 +143,20 @@ pub struct Guard {
     client: Client,
     timeout: Duration,
     stopped: bool,
+    // Somebody to be told.
+    when_ended: Option<fn()>,
 }
 
 impl Guard {
     pub(crate) fn new(client: Client, timeout: Duration) -> Self {
-        Self { client, timeout, stopped: false }
+        Self { client, timeout, stopped: false, when_ended: None }
+    }
+
+    /// Has `act` called once the worker has ended, or was given up.
+    pub(crate) fn when_ended(self, act: fn()) -> Self {
+        let mut guard = self;
+        guard.when_ended = Some(act);
+        guard
     }
 
     /// The client; clone it freely.
@@ -183,6 +181,15 @@ impl Guard {
 
     fn stop(&mut self, timeout: Duration) -> Result<(), FlushError> {
         if std::mem::replace(&mut self.stopped, true) {
+            return Ok(());
+        }
+        let ended = self.end_worker(timeout);
+        self.when_ended.into_iter().for_each(|act| act());
+        ended
+    }
+
+    fn end_worker(&self, timeout: Duration) -> Result<(), FlushError> {
+        if self.client.is_disabled() {
             return Ok(());
         }
         // The worker is the parent's, and in this process there was nothing to report.

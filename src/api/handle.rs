@@ -23,4 +23,5 @@ pub use self::set::Set;
 pub(crate) use self::member::MemberCall;
 #[cfg(feature = "metrics")]
 pub(crate) use self::metric::CellHandle;
+pub(crate) use self::options::Options;
 pub(crate) use self::pattern::Pattern;

@@ -1,75 +1,139 @@
 //! Metrics with constant names and tags, registered once per call site.
 
-use crate::api::client::{Client, client};
-use crate::api::handle::{Counter, Distribution, Gauge};
-use crate::process::fork::make_whole;
+use crate::api::client::Client;
+use crate::api::handle::{Counter, Distribution, Gauge, Metric, MetricBuilder, Options, OwnedTimer, Timer};
+use crate::api::installed::{Current, current};
+use crate::process::fork::{self, detour};
+use crate::vocabulary::kind::Kind;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-/// A call site's handle, once there is a client.
+/// A call site: what it names, and the handle that it keeps once a client is installed.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Site<M>(OnceLock<M>);
+pub struct Site<M> {
+    kept: OnceLock<M>,
+    kind: Kind,
+    name: &'static str,
+    tags: &'static [(&'static str, &'static str)],
+}
+
+/// Where a call goes.
+enum Target<'a, M: 'static> {
+    /// To the handle that the call site keeps.
+    Kept(&'static M),
+    /// By name, to a client of which it keeps none.
+    Named(MetricBuilder<'a, M>),
+}
 
 impl<M> Site<M> {
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(OnceLock::new())
+    const fn of(kind: Kind, name: &'static str, tags: &'static [(&'static str, &'static str)]) -> Self {
+        Self { kept: OnceLock::new(), kind, name, tags }
     }
 
-    /// The handle; `None` until a client is installed.
-    #[doc(hidden)]
+    /// The handle that is kept, if it is the one to be used, as it nearly always is.
     #[inline]
-    pub fn get(&'static self, register: impl FnOnce(&'static Client) -> M) -> Option<&'static M> {
-        match self.0.get() {
-            Some(handle) => Some(handle),
-            None => self.register(register),
-        }
-    }
-
-    #[cold]
-    fn register(&'static self, register: impl FnOnce(&'static Client) -> M) -> Option<&'static M> {
-        let client = client()?;
-        // A thread that is at it when another one forks would be waited for in the child, for ever.
-        let _whole = make_whole();
-        Some(self.0.get_or_init(|| register(client)))
+    fn kept(&'static self) -> Option<&'static M> {
+        if detour::is_straight() { self.kept.get() } else { None }
     }
 }
 
-impl<M> Default for Site<M> {
-    fn default() -> Self {
-        Self::new()
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: Metric + 'static> Site<M> {
+    /// Looks where the call is to go, if anywhere.
+    fn aim<T>(&'static self, act: impl FnOnce(Target<'_, M>) -> T) -> Option<T> {
+        match current() {
+            Current::Nobody => None,
+            Current::First(client) => self.register(client).map(|kept| act(Target::Kept(kept))),
+            Current::Other(client) => Some(act(Target::Named(self.named(&client)))),
+        }
     }
+
+    fn named<'a>(&self, client: &'a Client) -> MetricBuilder<'a, M> {
+        MetricBuilder::new(client, self.name, self.kind, Options::default()).tags(self.tags)
+    }
+
+    /// The handle that is kept from now on.
+    fn register(&'static self, client: &'static Client) -> Option<&'static M> {
+        if let Some(kept) = self.kept.get() {
+            return Some(kept);
+        }
+        // It would wait for itself.
+        if fork::is_busy() {
+            return None;
+        }
+        // A thread that is at it when another one forks would be waited for in the child, for ever.
+        let _whole = fork::make_whole();
+        Some(self.kept.get_or_init(|| self.named(client).register()))
+    }
+}
+
+macro_rules! sites {
+    ($($handle:ty: $($kind:ident $of:ident)+;)+) => {$(
+        impl Site<$handle> {$(
+            #[doc(hidden)]
+            #[must_use]
+            pub const fn $kind(name: &'static str, tags: &'static [(&'static str, &'static str)]) -> Self {
+                Self::of(Kind::$of, name, tags)
+            }
+        )+}
+    )+};
+}
+
+sites! {
+    Gauge: gauge Gauge;
+    Counter: counter Counter;
+    Distribution: distribution Distribution timing Timing;
 }
 
 /// What a call site's macro gives: the verbs of the handle, which do nothing until a client is installed.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Called<M: 'static>(pub Option<&'static M>);
+pub struct Called<M: 'static>(pub &'static Site<M>);
+
+// What is not nearly always done is out of line.
 
 impl Called<Gauge> {
     /// As [`Gauge::set`].
     #[inline]
     pub fn set(self, value: f64) {
-        if let Some(gauge) = self.0 {
-            gauge.set(value);
+        match self.0.kept() {
+            Some(gauge) => gauge.set_here(value),
+            None => self.set_elsewhere(value),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_elsewhere(self, value: f64) {
+        self.0.aim(|target| match target {
+            Target::Kept(gauge) => gauge.set(value),
+            Target::Named(gauge) => gauge.set(value),
+        });
     }
 
     /// As [`Gauge::add`].
     #[inline]
     pub fn add(self, delta: f64) {
-        if let Some(gauge) = self.0 {
-            gauge.add(delta);
+        match self.0.kept() {
+            Some(gauge) => gauge.add_here(delta),
+            None => self.add_elsewhere(delta),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_elsewhere(self, delta: f64) {
+        self.0.aim(|target| match target {
+            Target::Kept(gauge) => gauge.add(delta),
+            Target::Named(gauge) => gauge.add(delta),
+        });
     }
 
     /// As [`Gauge::sub`].
     #[inline]
     pub fn sub(self, delta: f64) {
-        if let Some(gauge) = self.0 {
-            gauge.sub(delta);
-        }
+        self.add(-delta);
     }
 }
 
@@ -77,9 +141,19 @@ impl Called<Counter> {
     /// As [`Counter::increment`].
     #[inline]
     pub fn increment(self, n: u64) {
-        if let Some(counter) = self.0 {
-            counter.increment(n);
+        match self.0.kept() {
+            Some(counter) => counter.increment(n),
+            None => self.increment_elsewhere(n),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn increment_elsewhere(self, n: u64) {
+        self.0.aim(|target| match target {
+            Target::Kept(counter) => counter.increment(n),
+            Target::Named(counter) => counter.increment(n),
+        });
     }
 }
 
@@ -87,30 +161,96 @@ impl Called<Distribution> {
     /// As [`Distribution::record`].
     #[inline]
     pub fn record(self, value: f64) {
-        if let Some(distribution) = self.0 {
-            distribution.record(value);
+        match self.0.kept() {
+            Some(distribution) => distribution.record_here(value),
+            None => self.record_elsewhere(value),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_elsewhere(self, value: f64) {
+        self.0.aim(|target| match target {
+            Target::Kept(distribution) => distribution.record(value),
+            Target::Named(distribution) => distribution.record(value),
+        });
     }
 
     /// As [`Distribution::record_duration`].
     #[inline]
-    pub fn record_duration(self, duration: std::time::Duration) {
-        if let Some(distribution) = self.0 {
-            distribution.record_duration(duration);
+    pub fn record_duration(self, duration: Duration) {
+        match self.0.kept() {
+            Some(distribution) => distribution.record_duration(duration),
+            None => self.record_duration_elsewhere(duration),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_duration_elsewhere(self, duration: Duration) {
+        self.0.aim(|target| match target {
+            Target::Kept(distribution) => distribution.record_duration(duration),
+            Target::Named(distribution) => distribution.record_duration(duration),
+        });
     }
 
     /// As [`Distribution::start`].
     #[inline]
     #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
-    pub fn start(self) -> Option<crate::api::handle::Timer<'static>> {
-        self.0.map(Distribution::start)
+    pub fn start(self) -> Option<CalledTimer> {
+        match self.0.kept() {
+            Some(distribution) => Some(CalledTimer(Running::Kept(distribution.start()))),
+            None => self.start_elsewhere(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_elsewhere(self) -> Option<CalledTimer> {
+        self.0.aim(|target| {
+            CalledTimer(match target {
+                Target::Kept(distribution) => Running::Kept(distribution.start()),
+                Target::Named(distribution) => Running::Named(distribution.register().start_owned()),
+            })
+        })
+    }
+}
+
+/// What a macro's `start` gives: a [`Timer`].
+#[doc(hidden)]
+#[derive(Debug)]
+#[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
+pub struct CalledTimer(Running);
+
+#[derive(Debug)]
+enum Running {
+    Kept(Timer<'static>),
+    Named(OwnedTimer),
+}
+
+impl CalledTimer {
+    /// As [`Timer::stop`].
+    #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
+    pub fn stop(self) -> Duration {
+        match self.0 {
+            Running::Kept(timer) => timer.stop(),
+            Running::Named(timer) => timer.stop(),
+        }
+    }
+
+    /// As [`Timer::discard`].
+    pub fn discard(self) {
+        match self.0 {
+            Running::Kept(timer) => timer.discard(),
+            Running::Named(timer) => timer.discard(),
+        }
     }
 }
 
 /// A gauge with a constant name and constant tags, registered once per call site with the
 /// [installed](crate::ClientBuilder::install) client, and kept for the rest of the process. Does nothing until there
-/// is one. Verbs: `set`, `add`, `sub`.
+/// is one. A client that is installed after the first has ended, or one of the [thread's own](crate::with_local_client), is
+/// called by name instead. Verbs: `set`, `add`, `sub`.
 ///
 /// ```
 /// const CACHE: &str = "sessions";
@@ -177,7 +317,8 @@ macro_rules! __call_site {
         // A constant, so that a name or a tag that differs from call to call is a compile error.
         const NAME: &str = $name;
         const TAGS: &[(&str, &str)] = &[$(($key, $value)),*];
-        static SITE: $crate::__macros::Site<$crate::$handle> = $crate::__macros::Site::new();
-        $crate::__macros::Called(SITE.get(|client| client.$kind(NAME).tags(TAGS).register()))
+        static SITE: $crate::__macros::Site<$crate::$handle> =
+            $crate::__macros::Site::<$crate::$handle>::$kind(NAME, TAGS);
+        $crate::__macros::Called(&SITE)
     }};
 }

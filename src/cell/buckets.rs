@@ -19,6 +19,10 @@ const _: () = assert!((MAX_FURTHER + 1).is_power_of_two());
 
 type Further = Table<FURTHER_SLOTS>;
 
+/// The spread of buckets that nobody reads. No lane is in this mask, and it is not 0: what is recorded goes the longer way,
+/// and is dropped there.
+const UNREAD: usize = 1 << (usize::BITS - 1);
+
 /// The buckets of a distribution, in one table or several.
 ///
 /// Threads that record at once take the table's cache lines from each other, and then a record takes several times as
@@ -43,6 +47,11 @@ impl Buckets {
         }
     }
 
+    /// Buckets that nobody reads: they take everything and keep nothing.
+    pub(crate) fn unread() -> Self {
+        Self { spread: AtomicUsize::new(UNREAD), ..Self::new() }
+    }
+
     /// Counts a countable value `n` times if it is a matter of a few instructions. Where it is not,
     /// [`add_apart`](Self::add_apart) and [`add`](Self::add) are to be asked next.
     #[inline]
@@ -58,9 +67,10 @@ impl Buckets {
 
     #[inline]
     fn add_at_once_from(&self, lane: usize, value: f64, n: u64) -> bool {
-        match self.further_of(lane & self.spread()) {
+        let spread = self.spread();
+        match self.further_of(lane & spread) {
             Some(table) => table.add_at_once(value, n),
-            None => self.first.add_at_once(value, n),
+            None => spread == UNREAD || self.first.add_at_once(value, n),
         }
     }
 
@@ -72,6 +82,9 @@ impl Buckets {
 
     fn add_from(&self, lane: impl FnOnce() -> usize, value: f64, n: u64) -> bool {
         let spread = self.spread();
+        if spread == UNREAD {
+            return true;
+        }
         // Lanes are few: where there is one table they are left to others.
         let own = if spread == 0 { None } else { self.further_of(lane() & spread) };
         // What finds no room in a further table does in the first.
@@ -110,6 +123,12 @@ impl Buckets {
         for (value, n) in found {
             each(value, n);
         }
+    }
+
+    /// In a forked child: what is in the tables is its parent's.
+    pub(crate) fn start_over(&self) {
+        self.first.start_over();
+        self.further.iter().map_while(OnceLock::get).for_each(Table::start_over);
     }
 
     /// Doubles the tables, up to the limit.

@@ -59,25 +59,29 @@ impl CounterCell {
     /// As [`add`](Self::add), and says what the thread's lane had before: its threads count it up.
     #[inline]
     pub(crate) fn add_to_lane(&self, n: u64) -> u64 {
-        let lane = lane::current();
-        // Every lane has a word; `get` only avoids an index that could panic.
-        let Some(word) = self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS)) else {
-            return 0;
-        };
-        if lane == lane::SHARED {
-            return word.fetch_add(n, Ordering::Relaxed);
-        }
-        // Nobody else writes it, so nothing is lost between the two.
-        let before = word.load(Ordering::Relaxed);
-        word.store(before.wrapping_add(n), Ordering::Relaxed);
-        before
+        self.add_at_once(n).unwrap_or_else(|| self.add_slowly(n))
+    }
+
+    /// For a thread that has no lane of its own, or does not know it yet.
+    #[inline(never)]
+    fn add_slowly(&self, n: u64) -> u64 {
+        lane::current();
+        let shared = || self.word(self.lanes.len() - 1).map(|word| word.fetch_add(n, Ordering::Relaxed));
+        self.add_at_once(n).or_else(shared).unwrap_or(0)
+    }
+
+    /// The lanes are the owned ones, and the shared one behind them. There is none beyond, so that a thread without a lane of
+    /// its own is told by the same check as any index.
+    #[inline]
+    fn word(&self, lane: usize) -> Option<&AtomicU64> {
+        self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS))
     }
 
     /// As [`add_to_lane`](Self::add_to_lane), where the thread has a lane of its own already: a matter of a few instructions.
     #[inline]
     pub(crate) fn add_at_once(&self, n: u64) -> Option<u64> {
-        let lane = lane::known().filter(|lane| *lane != lane::SHARED)?;
-        let word = self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS))?;
+        let word = self.word(lane::own())?;
+        // Nobody else writes it, so nothing is lost between the two.
         let before = word.load(Ordering::Relaxed);
         word.store(before.wrapping_add(n), Ordering::Relaxed);
         Some(before)

@@ -189,6 +189,16 @@ impl<const SLOTS: usize> Table<SLOTS> {
         let marks = self.marks.swap(0, Ordering::SeqCst);
         #[cfg(tasktag_loom)]
         in_one_order();
+        self.sweep(marks, found);
+    }
+
+    /// Empties every slot. Where the process forked within a record or a sweep, slots that are not marked have counts too.
+    pub(super) fn start_over(&self) {
+        self.marks.store(0, Ordering::SeqCst);
+        self.sweep(u64::MAX, &mut Vec::new());
+    }
+
+    fn sweep(&self, marks: u64, found: &mut Vec<(f64, u64)>) {
         found.reserve(marks.count_ones() as usize * Self::GROUP);
         let mut ahead = marks.rotate_right(Self::FIRST_GROUP);
         while ahead != 0 {

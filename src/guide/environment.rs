@@ -5,7 +5,7 @@
 //!
 //! * Settings made in code take precedence over the environment, regardless of the order of the calls.
 //! * An empty variable counts as absent.
-//! * An unusable address, port or task id is an error of [`build`](crate::ClientBuilder::build), which names the variable
+//! * An unusable address, port, switch, dialect or task id is an error of [`build`](crate::ClientBuilder::build), which names the variable
 //!   and its value. Variables that are not used, because another one takes precedence, are not checked.
 //! * If no variable gives an address, and the Datadog Agent's own socket `/var/run/datadog/dsd.socket` exists, that socket
 //!   is used. Otherwise the address is [`DEFAULT_AGENT`](crate::DEFAULT_AGENT).
@@ -16,7 +16,7 @@
 //!
 //! | variable | value |
 //! |---|---|
-//! | `DD_DOGSTATSD_URL` | `udp://host:port`, `unix:///path`, `unix:@name` for an abstract socket, `unixstream:///path`, `tcp://host:port` or `stdout:` |
+//! | `DD_DOGSTATSD_URL` | `udp://host:port`, `unix:///path`, `unix:@name` for an abstract socket, `unixstream:///path`, `tcp://host:port`, `stdout:`, or `null:`, which disables the client |
 //! | `DD_AGENT_HOST` | a host, a host and port, or one of the addresses above |
 //! | `DD_DOGSTATSD_SOCKET` | the path of the agent's socket |
 //! | `STATSD_ADDR` | a host and port |
@@ -28,6 +28,14 @@
 //! |---|---|
 //! | `DD_DOGSTATSD_PORT` | the port that goes with `DD_AGENT_HOST`; 8125 if it is not set. If no variable gives a host, the port of this host. A URL, which Kubernetes sets for some Services, is ignored |
 //! | `STATSD_PORT` | the same for `STATSD_ADDR` and `STATSD_HOST` |
+//!
+//! # Switches
+//!
+//! | variable | value |
+//! |---|---|
+//! | `TASKTAG_DISABLED` | `true` or `1` disables the client: it has no thread, no socket and no task id. `false` or `0` enables it, even if `DD_DOGSTATSD_DISABLE` disables it. Any other value is an error |
+//! | `DD_DOGSTATSD_DISABLE` | `True`, `true`, `yes` or `1` disables the client |
+//! | `TASKTAG_DIALECT` | the agent's dialect, if the program sets none: `dogstatsd`, `tagged_statsd`, `graphite`, `influx`, `librato`, `signalfx`, `statsd` or `datadog_serverless` |
 //!
 //! # Tags and identity
 //!

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`random`] | by chance: 2 % with 7 tasks, 50 % with 38. [`TaskIdPool`] computes the probability |
 //! | [`fixed`] | if you give two tasks the same number |
-//! | [`platform`] | never among the tasks that the platform numbers: a StatefulSet, a process type, a task group |
+//! | [`platform`] | never among the tasks that the platform numbers: a `StatefulSet`, a process type, a task group |
 //! | [`hashed`] | by chance, but a task keeps its id when it restarts |
 //! | [`leased`] | never on one host. Each id is a locked file, which the kernel unlocks when the process ends in whatever way |
 //! | `leased_in_redis` | never, on any number of hosts, as long as Redis keeps its data. A lease lasts 30 s, a thread renews it, and it is given up after 20 s without an answer. Needs the feature `redis` |
@@ -44,7 +44,7 @@
 //!
 //! | platform | ordinal, for [`platform`] | name, for [`hashed`] |
 //! |---|---|---|
-//! | Kubernetes | `JOB_COMPLETION_INDEX`, `POD_INDEX`, or `POD_NAME` or `HOSTNAME` of a StatefulSet | `POD_NAME`, `HOSTNAME` |
+//! | Kubernetes | `JOB_COMPLETION_INDEX`, `POD_INDEX`, or `POD_NAME` or `HOSTNAME` of a `StatefulSet` | `POD_NAME`, `HOSTNAME` |
 //! | Nomad | `NOMAD_ALLOC_INDEX` | `NOMAD_ALLOC_ID` |
 //! | Cloud Foundry | `CF_INSTANCE_INDEX` | `CF_INSTANCE_GUID` |
 //! | Heroku | `DYNO` | `DYNO` |

@@ -232,7 +232,7 @@ pub struct InstallError;
 
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another recorder of the metrics facade is installed in this process already")
+        f.write_str("another recorder of the metrics facade is already installed in this process")
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     workforce: Arc<dyn Workforce<Self>>,
     channel_capacity: usize,
     pub(crate) series: SeriesRules,
+    /// It is that of clients that do nothing. Nobody looks at what its ledger has.
+    pub(crate) is_disabled: bool,
 }
 
 impl Shared {
@@ -82,6 +84,7 @@ impl Shared {
             workforce,
             channel_capacity: sizes.channel_capacity,
             series,
+            is_disabled: false,
         }
     }
 
@@ -129,6 +132,9 @@ impl Shared {
     /// After the shutdown it is dropped, because nothing would poll it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
         fork::check();
+        if self.is_disabled {
+            return Arc::default();
+        }
         let (watched, watching) = Watched::new(probe);
         let refused = if self.post().take_watch_name(name, &watching) {
             self.post().probes.watch(watched)
@@ -143,6 +149,9 @@ impl Shared {
 
     /// Makes the worker poll one of the client's own probes, and likewise the worker of a forked child.
     pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
+        if self.is_disabled {
+            return Arc::default();
+        }
         let watching = probes(false).map(|probe| {
             fork::check();
             let (watched, watching) = Watched::new(probe);
@@ -159,6 +168,9 @@ impl Shared {
 
     pub(crate) fn stats(&self) -> Stats {
         fork::check();
+        if self.is_disabled {
+            return Stats::default();
+        }
         let post = self.post();
         // No worker will take these values, so reading the statistics does. In this way a call site need not check for
         // the shutdown.
@@ -301,7 +313,7 @@ impl Shared {
     }
 
     /// There is no worker any more.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.post().channel.close();
         self.post().probes.close(self.clock.now());
         self.post().leave(self.workforce.remains(self));

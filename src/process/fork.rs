@@ -4,6 +4,7 @@
 //! program at once. The first use of a metric then gives the child its own task id, channel and worker, and statistics
 //! at 0. On other systems, and after a fork that bypasses the C library, [`after_fork`] does so.
 
+pub(crate) mod detour;
 mod hook;
 mod resident;
 
@@ -150,6 +151,12 @@ pub(crate) fn is_growing() -> bool {
     STAGE.load(Ordering::Acquire) != GROWN
 }
 
+/// Returns whether this thread holds the locks of a fork, or is setting up the process. Waiting for either would then
+/// be waiting for itself.
+pub(crate) fn is_busy() -> bool {
+    BUSY.get()
+}
+
 /// Tells units that this process acquired from inherited ones.
 #[inline]
 pub(crate) fn generation() -> u32 {
@@ -231,6 +238,7 @@ fn note_birth() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     STAGE.store(NEWBORN, Ordering::Relaxed);
+    detour::set_growing(true);
 }
 
 /// Sets up a child, unless this thread is already doing so. Returns `true` in that case.
@@ -275,6 +283,7 @@ fn start_over(clients: &[Arc<dyn Resident>], act: impl Fn(Arc<dyn Resident>) -> 
 fn finish(mut list: MutexGuard<'_, Clients>, all_started: bool) {
     list.retry_at = (!all_started).then(|| Instant::now() + RETRY);
     STAGE.store(if all_started { GROWN } else { SHORT }, Ordering::Release);
+    detour::set_growing(!all_started);
 }
 
 /// Marks the calling thread as busy until it is dropped.

@@ -211,7 +211,7 @@ impl Agent {
     /// Checks that the agent can be spoken to there.
     pub(crate) fn check_address(&self, address: &Address) -> Result<(), ConfigError> {
         if self.spoken() == Dialect::DatadogServerless
-            && !matches!(address, Address::Udp { .. } | Address::Stdout)
+            && !matches!(address, Address::Udp { .. } | Address::Stdout | Address::Null)
         {
             let reason = "its server listens on UDP alone, and the agent's address is another";
             return Err(ConfigError::setting("dialect", "DatadogServerless", reason));

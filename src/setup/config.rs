@@ -2,6 +2,7 @@
 
 mod agent;
 mod build;
+mod environment;
 mod origin;
 mod serverless;
 
@@ -9,7 +10,7 @@ use self::origin::OriginSettings;
 use crate::callback::notice::{Listener, LossNotice};
 use crate::setup::agent::Agent;
 use crate::setup::env::Environment;
-use crate::task_id::{TASK_ID_VARIABLE, TaskId, TaskIdOn, TaskIdPool, TaskIdSource};
+use crate::task_id::{TaskId, TaskIdOn, TaskIdPool, TaskIdSource};
 #[cfg(feature = "testing")]
 use crate::wire::transport;
 use crate::wire::transport::SharedWriter;
@@ -74,6 +75,7 @@ pub struct ClientBuilder {
     on_loss: Option<Listener>,
     origin: OriginSettings,
     environment: Option<Environment>,
+    disabled: Option<bool>,
     // Whether it is the process-wide one, whose task id is the process's.
     installed: bool,
     #[cfg(feature = "testing")]
@@ -95,6 +97,7 @@ impl ClientBuilder {
     /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
     /// | `tcp://host:port` | TCP, a line behind the other |
     /// | `stdout:` | this process's standard output; nothing else ever writes there |
+    /// | `null:` | nobody: the client is [disabled](Self::disabled). Another agent, by [`also`](Self::also), takes everything and sends nothing |
     ///
     /// The port may be left out; it is 8125 then. A name is resolved by a thread of its own, again when sends fail, and
     /// every minute. A connection that breaks is made again, by TCP on a thread of its own: after 25 ms, then twice
@@ -340,58 +343,6 @@ impl ClientBuilder {
     /// ```
     pub fn on_loss(mut self, act: impl FnMut(&LossNotice) + Send + 'static) -> Self {
         self.on_loss = Some(Listener::new(act));
-        self
-    }
-
-    /// Reads the environment for what is not set here. An empty variable counts as absent.
-    ///
-    /// The agent's address comes from the first of these that is set:
-    ///
-    /// | variable | what it may say |
-    /// |---|---|
-    /// | `DD_DOGSTATSD_URL` | an address, as in [`agent`](Self::agent) |
-    /// | `DD_AGENT_HOST` | a host, a host with its port, or an address; the port is `DD_DOGSTATSD_PORT` unless it says one |
-    /// | `DD_DOGSTATSD_SOCKET` | the path of a Unix datagram socket, or an address |
-    /// | `STATSD_ADDR`, then `STATSD_HOST` | as `DD_AGENT_HOST`, with `STATSD_PORT` |
-    /// | `DD_DOGSTATSD_PORT`, then `STATSD_PORT` | a port on this host |
-    ///
-    /// If none of them is set and the dialect is DogStatsD, the Agent's own socket, `/var/run/datadog/dsd.socket`, is
-    /// used if it is there. Otherwise the address is [`DEFAULT_AGENT`].
-    ///
-    /// A port variable that holds a URL is ignored: Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod
-    /// beside a Service named `statsd`. An IPv6 address may name its interface: `fe80::1%eth0`, or with a port
-    /// `[fe80::1%eth0]:8125`.
-    ///
-    /// Global tags: `DD_TAGS` (`key:value`, separated by commas or spaces), `DD_ENV`, `DD_SERVICE`, `DD_VERSION`, and in
-    /// DogStatsD `DD_ENTITY_ID`. A tag that is set here takes precedence over one of the same key.
-    ///
-    /// In DogStatsD also: `DD_ORIGIN_DETECTION_ENABLED`, off by `0`, `f` or `false` and on by whatever else;
-    /// `DD_EXTERNAL_ENV`, which the Agent's admission controller sets, and of which lower case ASCII letters, digits, `-` and `,`
-    /// are sent, unless it has more than 512 bytes; `DD_CARDINALITY`, else `DATADOG_CARDINALITY`: `none`, `low`,
-    /// `orchestrator` or `high`.
-    ///
-    /// In AWS Lambda with Datadog's extension, that is if `AWS_LAMBDA_FUNCTION_NAME` is set and there is a file
-    /// `/opt/extensions/datadog-agent`, as which Datadog's Lambda libraries know it too, the dialect is
-    /// [`DatadogServerless`](crate::Dialect::DatadogServerless). Not if the program sets a dialect or a protocol, or if the agent's address is
-    /// another than UDP on this host.
-    ///
-    /// `TASKTAG_TASK_ID` is read with or without this call.
-    pub fn from_env(self) -> Self {
-        let vars = std::env::vars_os().filter_map(|(key, value)| {
-            // What is not Unicode in a value leaves its mark, and is found unusable where it matters.
-            Some((key.into_string().ok()?, value.to_string_lossy().into_owned()))
-        });
-        // The task id is the process's, decided once.
-        self.from_vars(vars.filter(|(key, _)| key != TASK_ID_VARIABLE))
-    }
-
-    /// As [`from_env`](Self::from_env), with variables from elsewhere: a file, a secret store, a test. A
-    /// `TASKTAG_TASK_ID` among them is this client's alone.
-    pub fn from_vars<K: Into<String>, V: Into<String>>(
-        mut self,
-        vars: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        self.environment = Some(Environment::new(vars.into_iter().map(|(k, v)| (k.into(), v.into()))));
         self
     }
 }

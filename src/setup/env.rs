@@ -6,10 +6,16 @@ pub(crate) use self::address::agent_socket;
 
 use crate::task_id::TASK_ID_VARIABLE;
 use crate::vocabulary::error::ConfigError;
+use crate::vocabulary::name::UnknownName;
+use crate::wire::encode::Dialect;
 use crate::wire::origin::TagCardinality;
 use std::collections::HashMap;
 use std::fmt;
 
+/// It goes before Datadog's own.
+const TASKTAG_DISABLED: &str = "TASKTAG_DISABLED";
+const DD_DOGSTATSD_DISABLE: &str = "DD_DOGSTATSD_DISABLE";
+const TASKTAG_DIALECT: &str = "TASKTAG_DIALECT";
 const DD_TAGS: &str = "DD_TAGS";
 const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
@@ -41,6 +47,23 @@ impl Environment {
     /// The task id of a client that is set up from a list of variables.
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.get(TASK_ID_VARIABLE)
+    }
+
+    /// Whether the client is switched off.
+    pub(crate) fn is_disabled(&self) -> Result<bool, ConfigError> {
+        match self.get(TASKTAG_DISABLED) {
+            Some(text) => usable(TASKTAG_DISABLED, text, switch(text)),
+            // Source: `DogStatsd.__init__` of datadogpy, which has the variable.
+            None => Ok(matches!(self.get(DD_DOGSTATSD_DISABLE), Some("True" | "true" | "yes" | "1"))),
+        }
+    }
+
+    pub(crate) fn dialect(&self) -> Result<Option<Dialect>, ConfigError> {
+        self.get(TASKTAG_DIALECT)
+            .map(|text| {
+                usable(TASKTAG_DIALECT, text, text.parse().map_err(|unknown: UnknownName| unknown.reason()))
+            })
+            .transpose()
     }
 
     /// Whether this process is a function of AWS Lambda.
@@ -93,6 +116,14 @@ impl Environment {
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").field("len", &self.vars.len()).finish_non_exhaustive()
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("it must be true, 1, false or 0".to_owned()),
     }
 }
 

@@ -88,7 +88,7 @@ impl FileLease {
     ) -> Result<Self, String> {
         // An empty path joined with a file's name would be a path in the current directory.
         if path.as_os_str().is_empty() {
-            return Err("a lease needs a directory, and this names none".to_owned());
+            return Err("a lease needs a directory, but the path is empty".to_owned());
         }
         let directory = Directory { path: path.to_owned(), pool };
         let term = Arc::new(Term::new(start, Instant::now()));
@@ -288,7 +288,7 @@ impl Directory {
 /// Describes what is wrong with a directory.
 fn unfit(path: &Path, error: &io::Error) -> String {
     format!(
-        "a lease needs a directory that exists, can be written and locks files: {}: {error}",
+        "a lease needs a directory that exists, is writable and supports file locks: {}: {error}",
         path.display()
     )
 }

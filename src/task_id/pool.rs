@@ -46,7 +46,7 @@ impl TaskIdPool {
             Err(ConfigError::setting(
                 "task_id_pool",
                 size,
-                format_args!("a pool has 1 to {} buckets", Self::MAX_SIZE),
+                format_args!("a pool must have 1 to {} buckets", Self::MAX_SIZE),
             ))
         }
     }

@@ -153,8 +153,6 @@ impl TaskIdSource {
     ///
     /// A relative path is resolved against the current directory when this is called. An empty path is an error.
     ///
-    /// # The search for a slot
-    ///
     /// A start tries the slot whose holder has not been seen for longest, and then the free slots, each at most once.
     /// If all are taken, it neither waits nor retries: it shares a bucket and reports
     /// [`Shared`](TaskIdSourceKind::Shared). A slot counts as taken if its holder was seen in the last 25 s. A
@@ -175,14 +173,10 @@ impl TaskIdSource {
     /// change of the id. For up to 10 s, two tasks may have the same id. A start takes no slot whose holder was seen
     /// recently, even if its file is missing.
     ///
-    /// # Permissions
-    ///
     /// Files get the permissions that the directory's writers need: mode 0600, 0660 or 0666, and the directory's group.
     /// A file that is read-only for this process is locked as well. Symbolic links are not followed. A slot that can't
     /// be opened counts as taken. If no file can be made, the existing ones are leased. It is an error if nothing can
     /// be locked at all.
-    ///
-    /// # Forks
     ///
     /// A forked child inherits its parent's lock: the slot stays taken until both have ended or executed another
     /// program. The child does not own the slot, and frees nothing that the parent holds.
@@ -214,14 +208,11 @@ impl TaskIdSource {
     /// counts the loss. Even a packet that was begun before is not sent after that time: it is dropped as
     /// [`LeaseLost`](crate::DropReason::LeaseLost). There is one exception: if the agent does not read, and a caller of
     /// [`flush`](crate::Client::flush) waits for it for longer than 10 s, up to 32 packets that were being handed over may
-    /// be sent late. When Redis answers again, the process asks once for its old bucket
-    /// or any other.
+    /// be sent late. When Redis answers again, the process asks once for its old bucket or any other.
     ///
     /// The lease is given back when a [`TaskIdClaim`] is dropped, and when the last client that uses it has stopped,
     /// unless [`TaskId::decide`](crate::TaskId::decide) took it. The lease of a killed process expires. A forked child
     /// takes a lease of its own, and shares a bucket until it has one.
-    ///
-    /// # Limits
     ///
     /// The promise is as good as the server's memory. A server may forget leases that have not expired: by a restart
     /// without persistence, a fail-over to a replica that lagged behind, an eviction, or a jump of its wall clock. It
@@ -250,13 +241,9 @@ impl TaskIdSource {
         self
     }
 
-    /// Uses the strongest available source:
-    ///
-    /// 1. the ordinal of a [`platform`](Self::platform);
-    /// 2. a [lease](Self::leased) in the directory that systemd made for the service (`RUNTIME_DIRECTORY`);
-    /// 3. the [hash](Self::hashed) of a name that the platform gave;
-    /// 4. a [random](Self::random) bucket.
-    ///
+    /// Uses the strongest available source: the ordinal of a [`platform`](Self::platform), else a
+    /// [lease](Self::leased) in the directory that systemd made for the service (`RUNTIME_DIRECTORY`), else the
+    /// [hash](Self::hashed) of a name that the platform gave, else a [random](Self::random) bucket.
     /// [`TaskId::source`](crate::TaskId::source) reports which one was used. The host's name alone is not hashed,
     /// because several processes may have it. An unavailable source is not an error; only a failure of the operating
     /// system's generator is.
@@ -311,10 +298,11 @@ impl TaskIdSource {
     ) -> Result<TaskIdClaim, ConfigError> {
         let Process { index, of } = self.process;
         if index >= of {
-            let reason = format_args!("there is no process {index} of {of}: they are counted from 0");
+            let reason =
+                format_args!("process {index} of {of} does not exist, because processes are counted from 0");
             return Err(ConfigError::setting(SETTING, self, reason));
         }
-        let mut claim = Err(ConfigError::setting(SETTING, "", "it has no source"));
+        let mut claim = Err(ConfigError::setting(SETTING, "", "it names no source"));
         let mut is_parents = false;
         for choice in &self.choices {
             let next = choice.claim(pool, self.process, variables, parents.map(TaskId::number));
@@ -357,13 +345,13 @@ impl Choice {
                 .ok_or_else(|| refused(&format_args!("a task id is a number from 1 to {}", pool.size()))),
             Self::Platform => {
                 let ordinal = platform::ordinal(variables);
-                let ordinal = ordinal.ok_or_else(|| refused(&"no variable gives an ordinal"))?;
+                let ordinal = ordinal.ok_or_else(|| refused(&"no environment variable gives an ordinal"))?;
                 Ok(TaskIdClaim::new(platform::id_of_ordinal(ordinal, process, pool)))
             }
             Self::Hashed | Self::HashedByPlatform => {
                 let host = || if *self == Self::Hashed { platform::host_name(variables) } else { None };
                 let identity = platform::identity(variables).or_else(host);
-                let identity = identity.ok_or_else(|| refused(&"nothing gives the task a name"))?;
+                let identity = identity.ok_or_else(|| refused(&"the platform gives the task no name"))?;
                 Ok(TaskIdClaim::new(platform::id_of_identity(&identity, process, pool)))
             }
             Self::Leased(directory) => {

@@ -1,45 +1,45 @@
-//! Errors of the set-up. After start-up no call site returns an error.
+//! The errors of set-up, registration and flushes. After start-up, no call site returns an error.
 
 use crate::vocabulary::kind::Kind;
 use std::fmt;
 use std::time::Duration;
 
-/// The reason why a client could not be built.
+/// Why a client could not be built.
 ///
-/// Every variant that concerns a setting or an environment variable names it and gives its value.
+/// Messages name the setting or the environment variable, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A setter was given an unusable value.
+    /// The value given to a setter is invalid.
     Setting {
         /// The setter's name.
         setting: &'static str,
-        /// The value that was given.
+        /// The value as given.
         value: String,
-        /// What is wrong, or what would be usable.
+        /// Why the value is invalid.
         reason: String,
     },
-    /// An environment variable has an unusable value.
+    /// The value of an environment variable is invalid.
     Variable {
         /// The variable's name.
         variable: &'static str,
         /// Its value.
         value: String,
-        /// What is wrong, or what would be usable.
+        /// Why the value is invalid.
         reason: String,
     },
-    /// The process decided on its task id before this client was built, from a pool of another size.
+    /// Before this client was built, the process had already drawn its task id from a pool of another size.
     TaskIdDecided {
         /// The size of the pool that the id came from.
         decided: u32,
-        /// The size of the pool that was asked for.
+        /// The size of the requested pool.
         wanted: u32,
     },
     /// The operating system's random generator failed.
     Random(String),
     /// The worker's thread could not be started.
     Thread(String),
-    /// Another client is already installed as the process-wide one.
+    /// Another client is installed for the whole process, and has not stopped.
     AlreadyInstalled,
 }
 
@@ -60,24 +60,30 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Setting { setting, value, reason } => write!(f, "setting {setting} is {value:?}: {reason}"),
+            Self::Setting { setting, value, reason } => {
+                write!(f, "the setting {setting} can't be {value:?}: {reason}")
+            }
             Self::Variable { variable, value, reason } => {
-                write!(f, "environment variable {variable} is {value:?}: {reason}")
+                write!(f, "the environment variable {variable} can't be {value:?}: {reason}")
             }
             Self::TaskIdDecided { decided, wanted } => write!(
                 f,
-                "setting task_id_pool is {wanted}: this process drew its task id from a pool of {decided} before"
+                "the setting task_id_pool can't be {wanted}: this process already drew its task id from a pool of {decided}"
             ),
-            Self::Random(error) => write!(f, "no task id: the operating system's generator failed: {error}"),
+            Self::Random(error) => {
+                write!(f, "there is no task id, because the operating system's generator failed: {error}")
+            }
             Self::Thread(error) => write!(f, "the worker's thread could not be started: {error}"),
-            Self::AlreadyInstalled => write!(f, "another client is installed in this process already"),
+            Self::AlreadyInstalled => {
+                write!(f, "another client is installed in this process, and has not stopped")
+            }
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// The reason why a metric got a handle that reports nothing.
+/// Why a registration returned a handle that reports nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -85,14 +91,14 @@ pub enum RegisterError {
     KindMismatch {
         /// The metric's name.
         name: String,
-        /// The kind of the metric that has the name.
+        /// The kind of the existing metric.
         registered: Kind,
-        /// The kind that was asked for.
+        /// The requested kind.
         wanted: Kind,
     },
     /// The name is empty.
     EmptyName,
-    /// The client has reached its limit of contexts.
+    /// The client has reached its context limit.
     ContextLimit {
         /// The metric's name.
         name: String,
@@ -109,7 +115,7 @@ impl fmt::Display for RegisterError {
             }
             Self::EmptyName => write!(f, "a metric has no name"),
             Self::ContextLimit { name, limit } => {
-                write!(f, "metric {name:?} needs a context more than the limit of {limit}")
+                write!(f, "metric {name:?} would exceed the limit of {limit} contexts")
             }
         }
     }
@@ -117,24 +123,22 @@ impl fmt::Display for RegisterError {
 
 impl std::error::Error for RegisterError {}
 
-/// The reason why a flush or a shutdown was not acknowledged.
+/// Why a flush or a shutdown was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// The flush did not finish within this time.
-    ///
-    /// Either the worker did not finish, and continues, or the agent did not take everything, and the rest is dropped.
+    /// The worker did not finish in time, and continues its work; or the agent did not accept everything in time, and
+    /// the rest is dropped.
     TimedOut(Duration),
-    /// There is no worker. It was shut down before, or it runs in the process from which this one was forked.
+    /// There is no worker: it was already shut down, or it runs in the parent from which this process was forked.
     Stopped,
-    /// The call was made on one of the client's own threads, in a watched closure or in the
-    /// [`on_loss`](crate::ClientBuilder::on_loss) closure. Such a thread can't wait for itself. A shutdown still takes
-    /// effect.
+    /// The call came from one of the client's own threads, in a watched closure or the closure of
+    /// [`on_loss`](crate::ClientBuilder::on_loss), which can't wait for itself. A shutdown takes effect all the same.
     OnWorker,
 }
 
 impl FlushError {
-    /// Returns the same error with the caller's whole `timeout`, of which the worker was given a part.
+    /// The same error for a caller that allowed all of `timeout`, of which only a part was left for the worker.
     pub(crate) fn after(self, timeout: Duration) -> Self {
         if let Self::TimedOut(_) = self { Self::TimedOut(timeout) } else { self }
     }
@@ -145,7 +149,7 @@ impl fmt::Display for FlushError {
         match self {
             Self::TimedOut(after) => write!(f, "the worker did not finish within {after:?}"),
             Self::OnWorker => write!(f, "a thread of the client can't wait for itself"),
-            Self::Stopped => write!(f, "there is no worker any more"),
+            Self::Stopped => write!(f, "the worker has stopped, or runs in the parent process"),
         }
     }
 }

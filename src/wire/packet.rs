@@ -1,4 +1,4 @@
-//! Lines gathered into packets that fit, and what became of each packet.
+//! Packs lines into packets, and counts what becomes of each packet.
 
 use crate::ledger::{DropReason, Ledger, Tally};
 use crate::task_id::{Identity, TaskId};
@@ -8,21 +8,21 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-/// Bytes of numbers for which a line is begun in what is left of a packet.
+/// The minimum room for numbers, in bytes, to begin a line in the rest of a packet.
 const MIN_VALUES: usize = 64;
 
-/// Bytes of packets that are gathered before they leave, unless a single packet has more.
+/// Bytes of packets that are gathered before they are sent, unless a single packet is larger.
 const MAX_GATHERED: usize = 256 * 1024;
 
-/// Packets one behind the other in one buffer that is used again and again; the last one is open.
+/// Packets in sequence in one reused buffer. The last one is open.
 #[derive(Debug)]
 struct Gathered {
     bytes: Vec<u8>,
-    // Where each full packet ends, and what is in it.
+    // Where each full packet ends, and what it contains.
     ends: Vec<usize>,
     tallies: Vec<Tally>,
     open: Tally,
-    // How many of the full ones the transport has dealt with.
+    // The number of full packets that the transport has dealt with.
     done: usize,
 }
 
@@ -46,7 +46,7 @@ impl Gathered {
         self.open += tally;
     }
 
-    /// The open packet is as full as it gets.
+    /// Closes the open packet.
     fn close(&mut self) {
         if self.open_len() > 0 {
             self.ends.push(self.bytes.len());
@@ -54,20 +54,20 @@ impl Gathered {
         }
     }
 
-    /// The full packets that were not dealt with.
+    /// The full packets that are still to be dealt with.
     fn left(&self) -> Packets<'_> {
         let (done, left) = self.ends.split_at(self.done.min(self.ends.len()));
         Packets::new(&self.bytes, done.last().copied().unwrap_or_default(), left)
     }
 
-    /// The next one of them is dealt with.
+    /// Marks the next one of them as dealt with.
     fn next(&mut self) -> Option<Tally> {
         let tally = self.tallies.get(self.done).copied();
         self.done += usize::from(tally.is_some());
         tally
     }
 
-    /// Throws everything away, and says what of it was not dealt with.
+    /// Discards everything, and returns what was still to be dealt with.
     fn clear(&mut self) -> Tally {
         let mut lost = mem::take(&mut self.open);
         while let Some(tally) = self.next() {
@@ -81,46 +81,46 @@ impl Gathered {
     }
 }
 
-/// Fills packets and sends them, and books every line.
+/// Fills packets, sends them, and counts every line.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     gathered: Gathered,
     max_packet_size: usize,
-    // Bytes of a packet of one event or service check.
+    // The maximum size of a packet for one event or service check.
     max_text_size: usize,
     transport: Box<dyn Transport>,
-    // As users know it.
+    // The address as users know it.
     address: String,
-    // Packets that leave together.
+    // Packets that are sent together.
     most_packets: usize,
     ledger: Arc<Ledger>,
-    // Accepted since the books were last written: a few additions a packet instead of a few a line.
+    // Accepted since the ledger was last written: a few additions per packet instead of a few per line.
     accepted: Tally,
-    // Handed to the kernel, which may yet report that it was refused.
+    // Given to the kernel, which may still report a refusal.
     in_doubt: Option<Tally>,
-    // The last packets that were taken, of which the transport may yet report that they were lost with a connection.
+    // The last packets sent, which the transport may still report as lost with a connection.
     held: VecDeque<Tally>,
-    // Values that are out of their cells and in no packet yet.
+    // Values that have left their cells and are in no packet yet.
     on_desk: u64,
-    // Whether what is gathered is in the transport's hands right now.
+    // Whether the transport is sending the gathered packets right now.
     in_hand: bool,
-    // Whether the transport knows of the flush under way.
+    // Whether the transport knows of the current flush.
     begun: bool,
     turn: Turn,
     outcome: Outcome,
     sender: Sender,
 }
 
-/// What happened in the flush under way.
+/// What happened in the current flush.
 #[derive(Debug, Default)]
 struct Outcome {
     sent: bool,
     lost: bool,
-    /// Something was lost because the flush's time was over.
+    /// Something was lost because the flush ran out of time.
     late: bool,
 }
 
-/// Under which task id lines are rendered, and what tells whether it is still this process's.
+/// The task id of rendered lines, and the source that shows whether it is still this process's.
 #[derive(Debug)]
 pub(crate) struct Sender {
     pub(crate) identity: Identity,
@@ -155,56 +155,56 @@ impl Outbox {
         }
     }
 
-    /// Gives an event or a service check that is larger than the other packets one of its own, of up to `bytes`.
+    /// Allows an event or a service check that is larger than the other packets a packet of its own, of up to `bytes`.
     pub(crate) fn with_texts_of(mut self, bytes: usize) -> Self {
         self.max_text_size = self.max_text_size.max(bytes);
         self
     }
 
-    /// The same, to an agent that errors call by its address.
+    /// The same, for an agent that errors name by its address.
     pub(crate) fn at(mut self, address: &Address) -> Self {
         self.address = address.to_string();
         self
     }
 
-    /// What is put from now on is rendered under another task id.
+    /// Renders lines under another task id from now on.
     pub(crate) fn rename(&mut self, task_id: TaskId) {
         self.sender.task_id = task_id;
     }
 
-    /// Accepts values that have no line yet. From here on they are counted as lost if the worker panics, until
-    /// [`put`](Self::put) or [`refuse`](Self::refuse) takes them off the desk.
+    /// Accepts values that have no line yet. They count as lost if the worker panics before [`put`](Self::put) or
+    /// [`refuse`](Self::refuse) takes them.
     pub(crate) fn take_in(&mut self, values: u64) {
         self.accepted += Tally::values(values);
         self.on_desk = self.on_desk.wrapping_add(values);
     }
 
-    /// Bytes that a line may have to go with those before it, or what a whole packet holds where little is left: room
-    /// for one value and what stands around it, `frame` bytes.
+    /// The maximum length of a line that goes into the open packet, or that of a whole packet if little room is left:
+    /// room for one value and the `frame` bytes around it.
     pub(crate) fn room(&self, frame: usize) -> usize {
         let left = self.max_packet_size.saturating_sub(self.gathered.open_len());
         if left >= frame + MIN_VALUES { left } else { self.max_packet_size }
     }
 
-    /// Whether so many bytes fit into no packet.
+    /// Whether this many bytes fit into no packet.
     #[cfg_attr(not(feature = "cadence"), allow(dead_code, reason = "for a bridge that is optional"))]
     pub(crate) fn is_too_large(&self, bytes: usize) -> bool {
         bytes > self.max_packet_size
     }
 
-    /// Bytes that the line of an event or a service check may have.
+    /// The maximum length of the line of an event or a service check.
     pub(crate) fn text_room(&self) -> usize {
         self.max_text_size
     }
 
-    /// Puts lines that stand for `values` on the desk into a packet, and sends the packet that they don't fit into.
+    /// Puts lines that stand for the accepted `values` into a packet. Sends the open packet if they don't fit.
     pub(crate) fn put(&mut self, lines: Lines<'_>, values: u64) {
         self.put_up_to(self.max_packet_size, lines, values);
     }
 
-    /// As [`put`](Self::put), for an event or a service check.
+    /// Like [`put`](Self::put), for an event or a service check.
     pub(crate) fn put_text(&mut self, line: Lines<'_>, values: u64) {
-        // One that is larger than a packet is alone in one: whatever is put next does not fit into it.
+        // A line larger than a packet is alone in one: the next line does not fit into that packet.
         self.put_up_to(self.max_text_size, line, values);
     }
 
@@ -221,7 +221,7 @@ impl Outbox {
         self.accepted += on_wire;
         self.on_desk = self.on_desk.wrapping_sub(values);
         if too_large {
-            // What is dropped was accepted, and the books say so at any moment.
+            // Dropped values were accepted first, and the ledger shows that at any moment.
             self.ledger.book_accepted(mem::take(&mut self.accepted));
             self.ledger.book_dropped(DropReason::TooLarge, tally);
         } else {
@@ -229,20 +229,20 @@ impl Outbox {
         }
     }
 
-    /// [Takes in](Self::take_in) and [puts](Self::put) at once.
+    /// [Takes in](Self::take_in) and [puts](Self::put) in one step.
     pub(crate) fn report(&mut self, lines: Lines<'_>, values: u64) {
         self.take_in(values);
         self.put(lines, values);
     }
 
-    /// Books values on the desk that get no line.
+    /// Counts accepted values that get no line.
     pub(crate) fn refuse(&mut self, reason: DropReason, values: u64) {
         self.on_desk = self.on_desk.wrapping_sub(values);
         self.ledger.book_accepted(mem::take(&mut self.accepted));
         self.ledger.book_dropped(reason, Tally::values(values));
     }
 
-    /// Sends all packets, the open one too.
+    /// Sends all packets, including the open one.
     fn send(&mut self) {
         self.gathered.close();
         let packets = self.gathered.left().len() as u64;
@@ -252,12 +252,12 @@ impl Outbox {
         if !mem::replace(&mut self.begun, true) {
             self.transport.begin(self.turn);
         }
-        // The state changes before each send, so that a transport that panics can't have a packet sent twice.
+        // The state changes before each send, so that a panicking transport can't cause a packet to be sent twice.
         self.in_hand = true;
         self.accepted.packets += packets;
         self.ledger.book_accepted(mem::take(&mut self.accepted));
         while self.gathered.left().len() > 0 {
-            // A flush may have been stopped half-way, for longer than its lease lasts.
+            // The process may have been suspended during a flush, for longer than its lease lasts.
             if self.sender.identity.task_id() != self.sender.task_id {
                 let lost = self.gathered.clear();
                 self.ledger.book_dropped(DropReason::LeaseLost, lost);
@@ -276,7 +276,7 @@ impl Outbox {
                 *self.in_doubt.get_or_insert_default() += tally;
                 self.hold(tally);
             }
-            // A packet that the transport says nothing of is lost as well: it is not offered for ever.
+            // A packet that the transport does not report on counts as lost: otherwise it would be offered forever.
             for _ in 0..delivery.lost.max(usize::from(delivery.taken == 0)) {
                 let Some(tally) = self.gathered.next() else { break };
                 self.lose(tally);
@@ -303,14 +303,14 @@ impl Outbox {
         self.outcome.late |= matches!(self.transport.failure(), Some(Failure::Late(_)));
     }
 
-    /// A packet was taken that may yet turn out to be lost.
+    /// Remembers a sent packet that may still turn out to be lost.
     fn hold(&mut self, tally: Tally) {
         self.held.push_back(tally);
         let gone = self.held.len().saturating_sub(self.transport.most_held());
         self.held.drain(..gone);
     }
 
-    /// So many of the last packets that were taken are lost.
+    /// Counts this many of the last packets sent as lost.
     fn lose_held(&mut self, packets: usize) {
         if packets == 0 {
             return;
@@ -322,19 +322,19 @@ impl Outbox {
         self.outcome.lost = true;
     }
 
-    /// A flush ends: the last packet leaves, and the books are written.
+    /// Ends a flush: sends the last packet and writes the ledger.
     pub(crate) fn finish(&mut self) {
         self.write_books();
         self.end_turn();
     }
 
-    /// What leaves from now on is of a flush that has so much time.
+    /// Starts a flush with this much time.
     pub(crate) fn begin_turn(&mut self, turn: Turn) {
         self.turn = turn;
         self.outcome.late = false;
     }
 
-    /// What leaves from now on is of another flush to the transport: it looks after its connection, and may wait again.
+    /// Starts another flush for the transport: it checks its connection, and may wait again.
     pub(crate) fn end_turn(&mut self) {
         self.begun = false;
         self.turn = Turn::default();
@@ -345,12 +345,12 @@ impl Outbox {
         self.ledger.reach().note(mem::take(&mut self.outcome.sent), error);
     }
 
-    /// Whether something was lost since the flush began because its time was over.
+    /// Whether something was lost since the flush began because it ran out of time.
     pub(crate) fn take_late(&mut self) -> bool {
         mem::take(&mut self.outcome.late)
     }
 
-    /// What was put so far leaves, and the books are written.
+    /// Sends everything put so far and writes the ledger.
     pub(crate) fn write_books(&mut self) {
         self.send();
         let refused = self.in_doubt.is_some() && self.transport.last_was_refused();
@@ -358,7 +358,7 @@ impl Outbox {
         self.ledger.book_accepted(mem::take(&mut self.accepted));
     }
 
-    /// The worker died: what it had in hand is lost.
+    /// Counts what the worker was handling as lost, after it panicked.
     pub(crate) fn write_off(&mut self) {
         self.ledger.book_accepted(mem::take(&mut self.accepted));
         let mut lost = Tally::values(mem::take(&mut self.on_desk));
@@ -368,7 +368,7 @@ impl Outbox {
         self.ledger.book_dropped(DropReason::WorkerPanic, lost);
     }
 
-    /// The worker died too often while it ended: what was put and did not leave is lost as well.
+    /// Counts everything that was put and not sent as lost, after the worker panicked too often during shutdown.
     pub(crate) fn abandon(&mut self) {
         self.settle(false);
         // None of it was accepted as a packet.

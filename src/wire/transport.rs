@@ -1,4 +1,4 @@
-//! How packets reach the agent.
+//! Sends packets to the agent.
 
 mod address;
 mod backoff;
@@ -9,6 +9,7 @@ mod held;
 mod inherited;
 #[cfg(feature = "testing")]
 mod memory;
+mod null;
 mod packets;
 mod patience;
 mod resolve;
@@ -37,26 +38,26 @@ pub(crate) use self::writer::{SharedWriter, WriterTransport};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// The longest that a flush which nobody waits for may hold the worker for its agent, whatever that does: after it, or
-/// after half of it without a packet that was taken, the flush's other packets are offered without waiting.
+/// The longest that a flush without a waiting caller may hold the worker for its agent. After this time, or after half
+/// of it without a packet sent, the other packets of the flush are offered without waiting.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The most packets that are offered to a transport at a time.
+/// The maximum number of packets that are offered to a transport at a time.
 pub(crate) const MAX_PACKETS: usize = 32;
 
-/// What became of the first of the packets that were offered. The others are offered again.
+/// What became of the first of the offered packets. The others are offered again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
-    /// So many of them were taken.
+    /// The number of packets that were sent.
     pub(crate) taken: usize,
-    /// So many behind those are lost.
+    /// The number of packets after those that are lost.
     pub(crate) lost: usize,
-    /// The last packet before them, which the kernel had taken, was refused by the agent's host.
+    /// The agent's host refused the last packet before them, which the kernel had accepted.
     pub(crate) refused_before: bool,
-    /// What was taken before them is as much in doubt as they are.
+    /// The packets sent before them are as much in doubt as they are.
     pub(crate) doubtful: bool,
-    /// So many of the last packets that were taken by earlier calls are lost: their connection broke before they left
-    /// this host.
+    /// The number of the last packets from earlier calls that are lost: their connection broke before they left this
+    /// host.
     pub(crate) lost_before: usize,
 }
 
@@ -70,32 +71,32 @@ impl Delivery {
     }
 }
 
-/// What a transport is told of a flush that begins.
+/// What a transport needs to know about a flush that begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Turn {
-    /// When whoever waits for the flush stops to wait. `None` where nobody waits.
+    /// When the waiting caller gives up. `None` if nobody waits.
     pub(crate) until: Option<Instant>,
-    /// How many agents share that time, this one among them; 0 counts as 1.
+    /// The number of agents that share this time, including this one; 0 counts as 1.
     pub(crate) agents: u32,
-    /// No flush follows: what is tried again after a while otherwise is tried again now.
+    /// Whether this is the last flush: attempts that would otherwise wait for a retry interval are made now.
     pub(crate) is_last: bool,
 }
 
 impl Turn {
-    /// This agent's part of the time that is left.
+    /// This agent's share of the remaining time.
     fn time(self) -> Duration {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         left.unwrap_or_default() / self.agents.max(1)
     }
 }
 
-/// A way to the agent. Used by the worker alone.
+/// A connection to the agent. Only the worker uses it.
 pub(crate) trait Transport: fmt::Debug + Send {
-    /// A flush begins: time to look after the connection.
+    /// Starts a flush, so that the transport checks its connection.
     fn begin(&mut self, _: Turn) {}
 
-    /// Sends the first of the packets, or more of them. Waits for at most [`WRITE_TIMEOUT`] a flush, or for as long as
-    /// the [`Turn`] allows if that is more.
+    /// Sends the first of the packets, or more of them. Waits for at most [`WRITE_TIMEOUT`] per flush, or for as long
+    /// as the [`Turn`] allows if that is more.
     fn send(&mut self, packets: Packets<'_>) -> Delivery;
 
     /// Whether the last packet, or all that are in doubt, turned out to be lost.
@@ -103,20 +104,20 @@ pub(crate) trait Transport: fmt::Debug + Send {
         false
     }
 
-    /// The packets that it likes to be offered at a time, at most [`MAX_PACKETS`].
+    /// The preferred number of packets at a time, at most [`MAX_PACKETS`].
     fn most_packets(&self) -> usize {
         1
     }
 
-    /// Why a packet was lost, of the last one that was.
+    /// Why the last lost packet was lost.
     fn failure(&self) -> Option<&Failure>;
 
-    /// How many of the packets that it took it may yet report as lost, by [`Delivery::lost_before`].
+    /// How many of the sent packets may still be reported as lost by [`Delivery::lost_before`].
     fn most_held(&self) -> usize {
         0
     }
 
-    /// As it stands in telemetry.
+    /// The name used in telemetry.
     fn name(&self) -> &'static str;
 }
 
@@ -130,5 +131,6 @@ pub(crate) fn connect(address: Address) -> Box<dyn Transport> {
         #[cfg(unix)]
         Address::UnixStream(path) => Box::new(stream::Stream::new(unix_stream::UnixPeer::new(path))),
         Address::Stdout => Box::new(WriterTransport::stdout()),
+        Address::Null => Box::new(null::Null),
     }
 }

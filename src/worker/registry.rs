@@ -139,7 +139,8 @@ impl Tracked {
                 tracked.reported = None;
             }
             Cell::Occupancy(cell) => tracked.occupied = cell.start_over(clock.now()),
-            Cell::Counter(_) | Cell::Distribution(_) | Cell::Set(_) => {}
+            Cell::Distribution(cell) => cell.start_over(),
+            Cell::Counter(_) | Cell::Set(_) => {}
         }
         tracked
     }

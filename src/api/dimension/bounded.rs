@@ -1,9 +1,11 @@
 //! Tags with run-time values and a limit, in which the first values get the slots.
 
 use super::places::Places;
-use crate::api::handle::{Metric, MetricBuilder, Pattern};
+use crate::api::client::Client;
+use crate::api::handle::{Metric, MetricBuilder, Options, Pattern};
 use crate::ledger::Share;
 use crate::vocabulary::error::RegisterError;
+use crate::vocabulary::kind::Kind;
 use std::fmt;
 use std::sync::Arc;
 
@@ -159,6 +161,15 @@ impl<M: Metric> Shared<M> {
         }
         self.folded.add_one();
         &self.other
+    }
+}
+
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: Metric> Default for BoundedFamily<M> {
+    fn default() -> Self {
+        // Of whatever kind: a disabled client does not look at it.
+        MetricBuilder::new(&Client::disabled(), "", Kind::Gauge, Options::default()).bounded("", 0).register()
     }
 }
 

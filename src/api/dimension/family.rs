@@ -157,6 +157,15 @@ impl<M: Metric> MetricBuilder<'_, M> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: Metric, T> Default for Family<M, T> {
+    fn default() -> Self {
+        let handle = M::disabled();
+        Self { members: Arc::new(std::array::from_fn(|_| handle.clone())), tags: PhantomData }
+    }
+}
+
 impl<M: Clone, T> Clone for Family<M, T> {
     fn clone(&self) -> Self {
         Self { members: Arc::clone(&self.members), tags: PhantomData }

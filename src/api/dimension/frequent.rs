@@ -4,11 +4,15 @@ use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
 use super::places::{CALLS_PER_TRY, clip_and_hash};
 use super::ranking::Ranking;
-use crate::api::handle::{Counter, Distribution, Gauge, MemberCall, Metric, MetricBuilder, Pattern, Set};
+use crate::api::client::Client;
+use crate::api::handle::{
+    Counter, Distribution, Gauge, MemberCall, Metric, MetricBuilder, Options, Pattern, Set,
+};
 use crate::callback::probe::{Collect, Watch};
 use crate::ledger::Share;
 use crate::process::clock::nanos;
 use crate::process::fork;
+use crate::vocabulary::kind::Kind;
 use crate::vocabulary::text::Seed;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -254,6 +258,16 @@ impl<M: ByName> Shared<M> {
     fn note<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
         self.board.candidates.note(hash);
         target
+    }
+}
+
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+#[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
+impl<M: ByName> Default for FrequentFamily<M> {
+    fn default() -> Self {
+        let client = Client::disabled();
+        let metric = MetricBuilder::new(&client, "", Kind::Gauge, Options::default());
+        metric.bounded("", 0).most_frequent(MIN_HALF_LIFE).register()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
+use crate::api::disabled::disabled;
 use crate::cell::{Cell, CounterBlock, CounterCell};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
@@ -100,6 +101,13 @@ impl MetricBuilder<'_, Counter> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Counter {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Counter {}
 
 impl CellHandle for Counter {
@@ -107,6 +115,10 @@ impl CellHandle for Counter {
 
     fn new_cell(_: Options, counters: &mut CounterBlock, _: &Clock) -> Arc<CounterCell> {
         Arc::new(counters.cell())
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::clone(&disabled().counter)
     }
 
     fn wrap(cell: Arc<CounterCell>) -> Cell {

@@ -3,6 +3,7 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
+use crate::api::disabled::disabled;
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
@@ -54,6 +55,12 @@ impl Distribution {
     #[inline]
     pub fn record(&self, value: f64) {
         record(&self.cell, &self.shared, value, 1);
+    }
+
+    /// Does the same as [`record`](Self::record), if the process is known to be set up.
+    #[inline]
+    pub(crate) fn record_here(&self, value: f64) {
+        record_here(&self.cell, &self.shared, value, 1);
     }
 
     /// Records a value `n` times.
@@ -139,6 +146,11 @@ impl Start {
 #[inline]
 fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     fork::check();
+    record_here(cell, shared, value, n)
+}
+
+#[inline]
+fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
     if !is_countable(value) {
         record_with_care(cell, shared, value, n)
     } else if cell.add_at_once(value, n) {
@@ -260,6 +272,13 @@ impl MetricBuilder<'_, Distribution> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Distribution {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Distribution {}
 
 impl CellHandle for Distribution {
@@ -270,6 +289,10 @@ impl CellHandle for Distribution {
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::clone(&disabled().distribution)
     }
 
     fn wrap(cell: Arc<Buckets>) -> Cell {

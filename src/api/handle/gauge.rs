@@ -27,7 +27,7 @@ use std::time::SystemTime;
 /// | what set it | it is sent at every flush |
 /// |---|---|
 /// | a registered handle, or a clone of it | while a handle is alive; a value that was set before the last one was dropped is sent once |
-/// | `tasktag::gauge!` | as long as the process lives, because the call site keeps its handle |
+/// | `tasktag::gauge!` | as long as the process lives, because the call site keeps its handle. With a client that was installed after another one, or with a [local](crate::with_local_client) one, as with a call by name |
 /// | a call by name, such as `client.gauge("limit").set(8.0)` | as long as there is room for its context |
 /// | `metrics::gauge!`, or a handle that the facade returned | as long as there is room for its context, and while the handle is alive |
 /// | a line of cadence | as long as there is room for its context |
@@ -70,10 +70,22 @@ impl Gauge {
         set(&self.cell, &self.shared, value);
     }
 
+    /// As [`set`](Self::set), where the process is known to have what it needs of its own.
+    #[inline]
+    pub(crate) fn set_here(&self, value: f64) {
+        set_here(&self.cell, &self.shared, value);
+    }
+
     /// Raises the level by `delta`. A gauge that was never set starts at 0.
     #[inline]
     pub fn add(&self, delta: f64) {
         add(&self.cell, &self.shared, 0.0, delta);
+    }
+
+    /// Does the same as [`add`](Self::add), if the process is known to be set up.
+    #[inline]
+    pub(crate) fn add_here(&self, delta: f64) {
+        add_here(&self.cell, &self.shared, 0.0, delta);
     }
 
     /// Raises the level by `delta`, from `start` if there is no level.
@@ -128,6 +140,11 @@ impl Gauge {
 #[inline]
 fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
     fork::check();
+    set_here(cell, shared, value);
+}
+
+#[inline]
+fn set_here(cell: &GaugeCell, shared: &Shared, value: f64) {
     if value.is_finite() {
         cell.set(value);
     } else {
@@ -138,6 +155,11 @@ fn set(cell: &GaugeCell, shared: &Shared, value: f64) {
 #[inline]
 fn add(cell: &GaugeCell, shared: &Shared, start: f64, delta: f64) {
     fork::check();
+    add_here(cell, shared, start, delta);
+}
+
+#[inline]
+fn add_here(cell: &GaugeCell, shared: &Shared, start: f64, delta: f64) {
     if cell.add_from(start, delta) {
         note_unset(shared);
     }
@@ -219,6 +241,13 @@ impl MetricBuilder<'_, Gauge> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Gauge {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Gauge {}
 
 impl CellHandle for Gauge {
@@ -228,6 +257,10 @@ impl CellHandle for Gauge {
         let cell = GaugeCell::new();
         Self::adjust(&cell, options);
         Arc::new(cell)
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::new(GaugeCell::new())
     }
 
     fn wrap(cell: Arc<GaugeCell>) -> Cell {

@@ -1,6 +1,7 @@
 //! What all kinds of handles have in common.
 
 use super::options::Options;
+use crate::api::disabled::disabled;
 use crate::cell::{Cell, CounterBlock};
 use crate::mailbox::shared::Shared;
 use crate::process::clock::Clock;
@@ -40,9 +41,16 @@ pub(crate) trait CellHandle: Clone + Sized {
     const MAX_MEMBERS: usize = 1024;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
+    /// One that nobody reads.
+    fn unread_cell() -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
     fn adjust(_cell: &Self::Cell, _options: Options) {}
     fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
     fn cell(&self) -> &Arc<Self::Cell>;
+
+    /// A handle that reports nothing.
+    fn disabled() -> Self {
+        Self::handle(Self::unread_cell(), &disabled().shared)
+    }
 }

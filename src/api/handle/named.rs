@@ -55,7 +55,7 @@ impl<'a, M: Metric> Named<'a, M> {
         let shared = self.client.shared();
         let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
             shared.ledger.refused_registrations.add(1);
-            (M::new_cell(self.options, &mut CounterBlock::default(), &shared.clock), false)
+            (M::unread_cell(), false)
         });
         M::adjust(&cell, self.options);
         M::handle(cell, shared)
@@ -73,6 +73,9 @@ impl<'a, M: Metric> Named<'a, M> {
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
         let shared = self.client.shared();
+        if self.client.is_disabled() {
+            return Err(DropReason::AfterShutdown);
+        }
         match self.cell_or_overflow() {
             Ok((cell, is_overflow)) => {
                 M::adjust(&cell, self.options);
@@ -126,6 +129,9 @@ impl<'a, M: Metric> Named<'a, M> {
     /// Returns the context's cell, which is created if the context is new. The second value says whether it is the
     /// metric's overflow context, requested by its tag.
     fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
+        if self.client.is_disabled() {
+            return Ok((M::unread_cell(), false));
+        }
         let index = &self.client.shared().index;
         let make = |counters: &mut CounterBlock| self.make(counters);
         let cell = index.with_new(self.name, &self.tags, self.wanted(), make, |context| {
@@ -189,6 +195,9 @@ impl<'a, M: Metric> Named<'a, M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
+        if self.client.is_disabled() {
+            return None;
+        }
         let index = &self.client.shared().index;
         recent::let_go(self.name, &self.tags, self.kind);
         self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
@@ -204,6 +213,9 @@ impl<'a, M: Metric> Named<'a, M> {
         // This runs before anything that could be locked when a forked child is set up. Recalling a context takes no
         // lock, and every verb runs its own check.
         fork::check();
+        if self.client.is_disabled() {
+            return None;
+        }
         let index = &self.client.shared().index;
         let act = |context: &Context| self.act(context, &verb);
         let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();

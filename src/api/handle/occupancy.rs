@@ -111,6 +111,13 @@ impl Drop for OwnedOccupied {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Occupancy {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Occupancy {}
 
 impl CellHandle for Occupancy {
@@ -120,6 +127,11 @@ impl CellHandle for Occupancy {
 
     fn new_cell(options: Options, _: &mut CounterBlock, clock: &Clock) -> Arc<OccupancyCell> {
         Arc::new(OccupancyCell::new(options.capacity.unwrap_or(0), clock.now(), clock.clone()))
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        let clock = Clock::monotonic();
+        Arc::new(OccupancyCell::new(0, clock.now(), clock))
     }
 
     fn wrap(cell: Arc<OccupancyCell>) -> Cell {

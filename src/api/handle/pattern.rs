@@ -143,6 +143,9 @@ impl<M: Metric> Pattern<M> {
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
+        if self.client.is_disabled() {
+            return None;
+        }
         recent::let_go_of_member(hash, M::IS_LARGE);
         let remember =
             |known: &Arc<Context>| recent::remember_member(self.family, hash, &self.key, value, known);

@@ -3,6 +3,7 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
+use crate::api::disabled::disabled;
 use crate::cell::{Cell, CounterBlock, SetCell};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
@@ -55,6 +56,13 @@ impl MetricBuilder<'_, Set> {
     }
 }
 
+/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+impl Default for Set {
+    fn default() -> Self {
+        Self::disabled()
+    }
+}
+
 impl Metric for Set {}
 
 impl CellHandle for Set {
@@ -62,6 +70,10 @@ impl CellHandle for Set {
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<SetCell> {
         Arc::default()
+    }
+
+    fn unread_cell() -> Arc<Self::Cell> {
+        Arc::clone(&disabled().set)
     }
 
     fn wrap(cell: Arc<SetCell>) -> Cell {

@@ -6,8 +6,9 @@ use crate::vocabulary::protocol::Protocol;
 use crate::wire::encode::{Dialect, Weights};
 
 impl ClientBuilder {
-    /// What the agent understands. Defaults to [`Dialect::DogStatsd`], and to [`Dialect::DatadogServerless`] where
-    /// [`from_env`](Self::from_env) finds Datadog's extension of AWS Lambda.
+    /// What the agent understands. Defaults to what `TASKTAG_DIALECT` says, if it is [read](Self::from_env), else to
+    /// [`Dialect::DogStatsd`], and to [`Dialect::DatadogServerless`] where [`from_env`](Self::from_env) finds Datadog's extension
+    /// of AWS Lambda.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.agent = self.agent.dialect(dialect);
         self

@@ -3,6 +3,7 @@
 mod routes;
 mod spelling;
 mod task_id;
+mod workforce;
 
 use super::serverless;
 use super::{
@@ -13,16 +14,15 @@ use crate::api::client::{Client, Guard};
 use crate::callback::notice::Notices;
 use crate::context::index::Limits;
 use crate::context::keeper::IdleGauges;
-use crate::mailbox::post::Remains;
 use crate::mailbox::shared::{SeriesRules, Shared, Sizes};
-use crate::mailbox::workforce::{Unstarted, Workforce};
+use crate::mailbox::workforce::Workforce;
 #[cfg(feature = "testing")]
 use crate::process::clock::Driven;
 use crate::process::clock::{Clock, nanos};
 use crate::process::fork::{self, Resident};
 use crate::setup::agent::Agent;
-use crate::setup::env;
-use crate::task_id::{TaskId, TaskIdClaim};
+use crate::setup::env::{self, Environment};
+use crate::task_id::TaskIdClaim;
 use crate::vocabulary::error::ConfigError;
 use crate::wire::encode::{Dialect, Spelling};
 use crate::wire::origin::Origin;
@@ -65,6 +65,9 @@ impl ClientBuilder {
         crate::setup::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.check()?;
+        if self.is_disabled()? {
+            return Ok(Guard::new(Client::disabled(), timeout));
+        }
         let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
         // The last that can fail: no id is decided, and no lease held, by what is refused.
         let claim = self.claimed_task_id(None)?;
@@ -101,7 +104,7 @@ impl ClientBuilder {
         self.intervals()?;
         self.checked_idle_gauges()?;
         let address = self.address()?;
-        let main = self.main_agent(&address);
+        let main = self.main_agent(&address)?;
         self.resolved_origin(&main)?;
         self.check_agent(&main, &address)?;
         for agent in &self.others {
@@ -131,7 +134,7 @@ impl ClientBuilder {
         registry: Registry,
     ) -> Result<Worker, ConfigError> {
         let address = self.address()?;
-        let agent = self.main_agent(&address);
+        let agent = self.main_agent(&address)?;
         let origin = self.resolved_origin(&agent)?;
         let intervals = self.intervals()?;
         let idle_gauges = self.checked_idle_gauges()?;
@@ -195,15 +198,25 @@ impl ClientBuilder {
         Err(ConfigError::setting("prefix", &self.prefix, reason))
     }
 
-    /// Starts the worker, and makes the client the process-wide one that the macros use. That can be done once a
-    /// process, whatever becomes of the guard: in tests use [`build`](Self::build) and pass the client.
+    /// Starts the worker, and makes the client the process-wide one that the macros use. In tests use [`build`](Self::build),
+    /// and pass the client or have the macros use it by [`with_local_client`](crate::with_local_client).
+    ///
+    /// As soon as the guard of an installed client was dropped or [shut down](crate::Guard::shutdown), another may be
+    /// installed in its place, at another address or with other settings, and the macros use that. Handles and clones of the
+    /// one before stay with it, and report nothing. The task id that was decided with the first stays that of the process.
+    /// A lease in Redis, which is given back when the last client ends, is not taken again: the later clients share a bucket, and
+    /// count that, unless [`TaskId::decide`] was called before, which keeps the lease.
+    ///
+    /// Call sites of macros keep handles of the first client that is installed, and so its memory is kept to the end of the
+    /// process. Of the later ones, however many, the last is kept, and by each thread the one that it used last. What a macro
+    /// does with one of these is a call by name, which costs a few times as much.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and when a client was installed before.
+    /// As [`build`](Self::build), and when a client is installed that has not ended.
     pub fn install(mut self) -> Result<Guard, ConfigError> {
         self.installed = true;
-        crate::api::client::install(|| self.build())
+        crate::api::installed::install(|| self.build())
     }
 
     fn address(&self) -> Result<Address, ConfigError> {
@@ -214,8 +227,8 @@ impl ClientBuilder {
             return Address::parse(agent).map_err(|reason| ConfigError::setting("agent", agent, reason));
         }
         if let Some(environment) = &self.environment {
-            let socket =
-                || self.files_root().filter(|_| self.agent.is_dogstatsd()).and_then(env::agent_socket);
+            let is_dogstatsd = self.told_agent()?.is_dogstatsd();
+            let socket = || self.files_root().filter(|_| is_dogstatsd).and_then(env::agent_socket);
             if let Some(address) = environment.address()?.or_else(socket) {
                 return Ok(address);
             }
@@ -237,15 +250,34 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    /// The main agent, with the dialect that the environment knows of if none is set.
-    fn main_agent(&self, address: &Address) -> Agent {
-        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+    /// Whether the client is to do nothing.
+    fn is_disabled(&self) -> Result<bool, ConfigError> {
+        if self.sends_to_address() && self.address()? == Address::Null {
+            return Ok(true);
+        }
+        match (self.disabled, &self.environment) {
+            (Some(disabled), _) => Ok(disabled),
+            (None, Some(environment)) => environment.is_disabled(),
+            (None, None) => Ok(false),
+        }
+    }
+
+    /// The main agent, with the dialect that the environment names if none is set.
+    fn told_agent(&self) -> Result<Agent, ConfigError> {
         let agent = self.agent.clone();
-        if self.environment.as_ref().is_some_and(serverless) {
+        let named = self.environment.as_ref().map(Environment::dialect).transpose()?.flatten();
+        Ok(named.into_iter().fold(agent, Agent::presume))
+    }
+
+    /// The same, with the dialect that is found in the environment if none is named.
+    fn main_agent(&self, address: &Address) -> Result<Agent, ConfigError> {
+        let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
+        let agent = self.told_agent()?;
+        Ok(if self.environment.as_ref().is_some_and(serverless) {
             agent.presume(Dialect::DatadogServerless)
         } else {
             agent
-        }
+        })
     }
 
     fn resolved_origin(&self, main: &Agent) -> Result<Origin, ConfigError> {
@@ -319,21 +351,6 @@ impl ClientBuilder {
             Some(writer) => Box::new(WriterTransport::new(writer)),
             None => transport::connect(address),
         }
-    }
-}
-
-impl Workforce<Shared> for ClientBuilder {
-    fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
-        self.childs_task_id(parents)
-    }
-
-    fn worker(&self, shared: &Arc<Shared>, claim: Arc<TaskIdClaim>) -> Option<Box<dyn Unstarted>> {
-        let registry = Registry::inherited(shared.index.take_over(), &shared.clock);
-        Some(Box::new(self.worker(shared, claim, registry).ok()?))
-    }
-
-    fn remains(&self, shared: &Shared) -> Box<dyn Remains> {
-        Box::new(Registry::inherited(shared.index.take_over(), &shared.clock))
     }
 }
 

@@ -52,7 +52,7 @@ impl Environment {
         text: &str,
         port_variable: &'static str,
     ) -> Result<Address, ConfigError> {
-        let is_address = text.contains("://") || text.starts_with("unix:");
+        let is_address = text.contains("://") || text.starts_with("unix:") || text == "null:";
         if is_address {
             return usable(variable, text, Address::parse(text));
         }

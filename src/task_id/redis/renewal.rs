@@ -118,7 +118,7 @@ impl Progress {
         match &*stage {
             Stage::Starting => {
                 *stage = Stage::Leaving;
-                Err(format!("no answer within {START_TIMEOUT:?}"))
+                Err(format!("Redis did not answer within {START_TIMEOUT:?}"))
             }
             Stage::Failed(reason) => Err(reason.clone()),
             _ => Ok(()),

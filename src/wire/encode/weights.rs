@@ -25,8 +25,7 @@ pub enum Weights {
     /// Don't use rates with servers that interpret them differently. Etsy's server applies a rate only to a timing's
     /// count, and to no value. netdata repeats a value at most 100 times. collectd divides the value itself by the
     /// rate. Send [`Repeats`](Self::Repeats) to these, or [`Summaries`](Self::Summaries) if there are more values than
-    /// `Repeats` sends. [`Repeats`](Self::Repeats), or take [`Summaries`](Self::Summaries) where there are more values
-    /// than that.
+    /// `Repeats` sends.
     Rates,
     /// Writes each value as often as it occurred, up to 1000 values of a context in a flush. If there are more, exactly
     /// 1000 of them are sent, and the others are counted as [`DropReason::Sampled`](crate::DropReason::Sampled):

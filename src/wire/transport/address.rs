@@ -1,4 +1,4 @@
-//! Where the agent is: one syntax for every transport.
+//! The agent's address: one syntax for every transport.
 
 #[cfg(unix)]
 use super::socket_name::SocketName;
@@ -6,28 +6,28 @@ use crate::vocabulary::event::MAX_BYTES;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// The port that agents listen on.
+/// The default port of agents.
 pub(crate) const DEFAULT_PORT: u16 = 8125;
 
-/// A packet fits into an Ethernet frame of 1500 bytes, with room for IPv6 and tunnels.
+/// A packet of this size fits into an Ethernet frame of 1500 bytes, with room for IPv6 and tunnels.
 const UDP_PACKET_SIZE: usize = 1432;
-/// The Agent's own buffer; where a system sets a lower limit by default, as macOS and the BSDs do, that.
+/// The Agent's buffer size, or the default limit of systems that have a lower one, as macOS and the BSDs do.
 #[cfg(unix)]
 const UNIX_PACKET_SIZE: usize =
     if cfg!(any(target_os = "linux", target_os = "android")) { 8192 } else { 2048 };
 /// The Agent closes a connection that announces more.
 #[cfg(unix)]
 const MAX_FRAME_SIZE: usize = 8192;
-/// On a stream of lines a packet is but what is booked together.
+/// On a stream of lines, a packet is only a unit of accounting.
 const STREAM_PACKET_SIZE: usize = 8192;
-/// What a pipe takes in one piece, however many write to it.
+/// A pipe accepts this much in one piece, however many processes write to it.
 const PIPE_PACKET_SIZE: usize = 4096;
 
-/// What an address may be.
+/// The syntax of an address.
 const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, unix:@name, \
-                      tcp://host:port or stdout:";
+                      tcp://host:port, stdout: or null:";
 
-/// Where the agent is.
+/// The agent's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Udp {
@@ -43,15 +43,19 @@ pub(crate) enum Address {
     #[cfg(unix)]
     UnixStream(SocketName),
     Stdout,
+    /// Nowhere.
+    Null,
 }
 
 impl Address {
-    /// Reads an address in the [`SYNTAX`]; else says what is wrong.
+    /// Reads an address in the [`SYNTAX`]. `Err` holds what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if text == "stdout:" {
-            return Ok(Self::Stdout);
+        match text {
+            "stdout:" => return Ok(Self::Stdout),
+            "null:" => return Ok(Self::Null),
+            _ => {}
         }
-        // `unix:@name` has no authority, and so no slashes; with them it means the same.
+        // `unix:@name` has no authority, so it needs no slashes; with slashes it means the same.
         let (scheme, rest) = match text.split_once(":@") {
             Some((scheme @ ("unix" | "unixgram" | "unixstream"), _)) => {
                 (scheme, text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')))
@@ -95,7 +99,7 @@ impl Address {
     }
 
     pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
-        // `u16::from_str` takes a leading `+`, which is no part of a number here.
+        // `u16::from_str` accepts a leading `+`, which a port can't have.
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse()
             .ok()
@@ -107,7 +111,7 @@ impl Address {
         Ok(Self::Udp { host: usable_host(host)?, port })
     }
 
-    /// The most bytes that one packet should have there.
+    /// The default size of a packet.
     pub(crate) fn default_packet_size(&self) -> usize {
         match self {
             Self::Udp { .. } => UDP_PACKET_SIZE,
@@ -116,35 +120,35 @@ impl Address {
             Self::Unix(_) => UNIX_PACKET_SIZE,
             #[cfg(unix)]
             Self::UnixStream(_) => MAX_FRAME_SIZE,
-            Self::Stdout => PIPE_PACKET_SIZE,
+            Self::Stdout | Self::Null => PIPE_PACKET_SIZE,
         }
     }
 
-    /// The most bytes that a packet of one event or service check should have there, where packets of metrics are smaller.
+    /// The default size of a packet for one event or service check, if packets of metrics are smaller.
     pub(crate) fn text_packet_size(&self) -> usize {
         match self {
-            // The Agent's buffer, whatever the way there.
+            // The Agent's buffer, whatever the transport.
             Self::Udp { .. } | Self::Tcp { .. } => MAX_BYTES,
             #[cfg(unix)]
             Self::UnixStream(_) => MAX_BYTES,
             #[cfg(unix)]
             Self::Unix(_) => UNIX_PACKET_SIZE,
-            Self::Stdout => PIPE_PACKET_SIZE,
+            Self::Stdout | Self::Null => PIPE_PACKET_SIZE,
         }
     }
 
-    /// The most bytes that one packet may have there.
+    /// The maximum size of a packet.
     pub(crate) fn max_packet_size(&self) -> usize {
         match self {
             #[cfg(unix)]
             Self::UnixStream(_) => MAX_FRAME_SIZE,
-            // What an IPv4 datagram can carry.
+            // The most that an IPv4 datagram can carry.
             _ => 65_507,
         }
     }
 }
 
-/// As it is written in settings.
+/// Writes the address as in settings.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut authority = |scheme, host: &str, port| {
@@ -159,6 +163,7 @@ impl fmt::Display for Address {
             #[cfg(unix)]
             Self::UnixStream(name) => write!(f, "unixstream://{name}"),
             Self::Stdout => f.write_str("stdout:"),
+            Self::Null => f.write_str("null:"),
         }
     }
 }
@@ -173,7 +178,7 @@ fn usable_host(host: &str) -> Result<String, String> {
     Ok(host.to_owned())
 }
 
-/// Whether it is an IPv6 address, perhaps with the interface that it is meant on: `fe80::1%eth0`.
+/// Whether it is an IPv6 address, perhaps with its interface: `fe80::1%eth0`.
 fn is_ipv6(host: &str) -> bool {
     let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
     let is_zone = !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
@@ -198,6 +203,7 @@ mod tests {
             assert_eq!(Address::parse(&text.replace("udp", "tcp")), Ok(Address::Tcp { host, port }));
         }
         assert_eq!(Address::parse("stdout:"), Ok(Address::Stdout));
+        assert_eq!(Address::parse("null:"), Ok(Address::Null));
         assert_eq!(Address::udp("[::1]", 8125), Address::udp("::1", 8125));
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! When a connection may be tried again.
+//! Limits how often a connection is attempted.
 
 use crate::process::clock::nanos;
 use rand::TryRng;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 const SHORTEST: Duration = Duration::from_millis(25);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Time between two attempts to connect: 25 ms, doubled from one attempt to the next up to 5 s. Each is shortened by up
-/// to a half at random, so that tasks that lost their agent together don't come back together.
+/// The time between two connection attempts: 25 ms, doubled after each attempt up to 5 s. Each delay is shortened
+/// randomly by up to a half, so that tasks that lost their agent together don't come back together.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     delay: Duration,
@@ -17,7 +17,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Whether an attempt may be made now. If so, the next one may not before the time is over.
+    /// Whether an attempt may be made now. If so, the next one may not be made before the delay is over.
     pub(super) fn take_turn(&mut self) -> bool {
         self.take_turn_at(Instant::now())
     }
@@ -26,23 +26,23 @@ impl Backoff {
         if !self.is_over(now) {
             return false;
         }
-        // The state changes before the attempt, whatever becomes of that.
+        // The state changes before the attempt, whatever its result.
         self.delay = (self.delay * 2).clamp(SHORTEST, LONGEST);
         self.until = now.checked_add(jittered(self.delay));
         true
     }
 
-    /// Until the next attempt may be made.
+    /// The time until the next attempt may be made.
     pub(super) fn pause(&self) -> Duration {
         self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// A connection did what it is for. The time to the next attempt stays, but will not be doubled.
+    /// Notes that a connection worked. The current delay stays, but is not doubled.
     pub(super) fn succeed(&mut self) {
         self.delay = Duration::ZERO;
     }
 
-    /// The agent is another one than the one that failed.
+    /// Starts over, because the agent has changed.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }

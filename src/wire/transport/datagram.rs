@@ -1,4 +1,4 @@
-//! A connected socket that never waits longer than it may.
+//! A connected socket with a limited wait.
 
 use super::Packets;
 use super::patience::{Patience, TICK};
@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-/// `EMSGSIZE` and `ENOBUFS`, which std has no kinds for: Winsock's, Linux's, and those of macOS and the BSDs.
+/// `EMSGSIZE` and `ENOBUFS`, for which std has no kinds: Winsock's, Linux's, and those of macOS and the BSDs.
 const PACKET_ERRORS: [i32; 2] = if cfg!(windows) {
     [10_040, 10_055]
 } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -29,11 +29,11 @@ pub(super) enum Socket {
     Unix(UnixDatagram),
 }
 
-/// A connected socket that takes several packets in one system call where the system has one for that.
+/// A connected socket that sends several packets in one system call if the system supports it.
 #[derive(Debug)]
 pub(super) struct Datagram {
     socket: Socket,
-    // How long the socket waits for room; `None` where it does not.
+    // How long the socket waits for room; `None` if it does not.
     waits: Option<Duration>,
     cut_short: bool,
 }
@@ -45,16 +45,16 @@ impl Datagram {
         Ok(datagram)
     }
 
-    /// Sends the first of the packets, or more of them, and says how many were taken.
+    /// Sends the first of the packets, or more of them, and returns how many.
     pub(super) fn send(&mut self, packets: Packets<'_>, patience: &mut Patience) -> io::Result<usize> {
         #[cfg(target_os = "linux")]
         if packets.len() > 1 && system::knows_send_datagrams() {
             match system::send_datagrams(self.as_fd(), packets) {
-                // One call may wait for each of the packets, and that would add up: it waits for the first alone.
+                // One call may wait for each packet, and the waits would add up: it only waits for the first.
                 Err(error) if is_full(&error) && patience.left().is_some() => {}
                 Err(error) if system::may_be_forbidden(&error) => {
                     let sent = self.send_one(packets.first(), patience);
-                    // A firewall refuses the packet in either call, and a sandbox the call for many alone.
+                    // A firewall refuses the packet in either call; a sandbox only refuses the call for several.
                     if sent.as_ref().err().and_then(io::Error::raw_os_error) != error.raw_os_error() {
                         system::forget_send_datagrams();
                     }
@@ -79,9 +79,9 @@ impl Datagram {
                 Socket::Unix(socket) => socket.send(packet),
             });
             match sent {
-                // A signal: what is left of the patience bounds how often.
+                // A signal interrupted the call. The remaining patience limits how often this may happen.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // A datagram is taken whole or not at all.
+                // A datagram is sent whole or not at all.
                 sent => {
                     if sent.as_ref().is_err_and(is_full) {
                         patience.lose();
@@ -92,10 +92,10 @@ impl Datagram {
         }
     }
 
-    /// Has the socket wait for so long from now on.
+    /// Sets how long the socket waits from now on.
     fn wait_for(&mut self, time: Option<Duration>) -> io::Result<()> {
         match (self.waits, time) {
-            // Not for each microsecond that a send took.
+            // The timeout is not updated for each microsecond that a send took.
             (Some(waits), Some(time)) if waits >= time && waits.saturating_sub(time) < TICK => {
                 return Ok(());
             }
@@ -127,7 +127,7 @@ impl Datagram {
         matches!(&self.socket, Socket::Udp(socket) if system::has_room(socket.as_fd()))
     }
 
-    /// Whether the kernel stopped before the packet that is offered next, and not for want of room.
+    /// Whether the kernel stopped before the next packet for another reason than lack of room.
     pub(super) fn was_cut_short(&mut self) -> bool {
         mem::take(&mut self.cut_short)
     }
@@ -153,13 +153,13 @@ impl AsFd for Datagram {
     }
 }
 
-/// Whether there was no room for the packet in time. Elsewhere than on Windows `TimedOut` speaks of a peer that
+/// Whether there was no room for the packet in time. On systems other than Windows, `TimedOut` means that the peer
 /// vanished.
 pub(super) fn is_full(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock || cfg!(windows) && error.kind() == ErrorKind::TimedOut
 }
 
-/// Whether the packet is at fault, or the moment, and the connection is sound.
+/// Whether the packet or the moment is at fault, and the connection is sound.
 pub(super) fn spares_the_connection(error: &io::Error) -> bool {
     is_full(error) || error.raw_os_error().is_some_and(|code| PACKET_ERRORS.contains(&code))
 }

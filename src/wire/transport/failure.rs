@@ -1,15 +1,15 @@
-//! Why an agent did not take a packet.
+//! Why an agent did not accept a packet.
 
 use super::datagram::is_full;
 use std::fmt;
 use std::io;
 
-/// Shown to users behind the agent's address: `Permission denied (os error 13)`.
+/// Users see it after the agent's address: `Permission denied (os error 13)`.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The time was over, and with more of it all might have been well.
+    /// The time ran out; with more of it, sending might have succeeded.
     Late(&'static str),
-    /// The system, or the writer, said no.
+    /// The system or the writer refused.
     Refused(io::Error),
 }
 

@@ -1,11 +1,11 @@
-//! Packets that a connection took, and that may not have left this host.
+//! Packets that a connection accepted and that may not have left this host.
 
 use std::collections::VecDeque;
 
-/// The most that is remembered: more than the buffer of a socket holds, unless packets are tiny.
+/// The most packets remembered: more than a socket's buffer holds, unless packets are tiny.
 pub(super) const MOST_HELD: usize = 1024;
 
-/// The sizes of the last packets, as they were written.
+/// The sizes of the last packets, as written.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     sizes: VecDeque<usize>,
@@ -19,13 +19,13 @@ impl Held {
         }
     }
 
-    /// The kernel has at most so many bytes: forgets the packets that it can't have any more.
+    /// Forgets the packets that the kernel can't have any more, given the most bytes that it has.
     pub(super) fn keep(&mut self, queued: usize) {
         let gone = self.sizes.len() - self.count(queued);
         self.sizes.drain(..gone);
     }
 
-    /// How many packets have a part in the last so many bytes.
+    /// How many packets overlap with the last bytes, given their number.
     pub(super) fn count(&self, queued: usize) -> usize {
         let mut left = queued;
         let mut has_part = |size: &&usize| {

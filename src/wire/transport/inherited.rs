@@ -1,5 +1,5 @@
-//! Connections that a forked child is born with: they are its parent's, and an agent would keep them for as long as the
-//! child lives.
+//! Connections that a forked child inherits. They belong to its parent, and an agent would keep them open for as long
+//! as the child lives.
 
 use super::system;
 use crate::process::fork::{AtFork, Origin};
@@ -7,15 +7,15 @@ use crate::process::sync::wide::AtomicU64;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Connections that are noted at a time; a child keeps those beyond, which does no more harm than a late goodbye.
+/// The number of connections noted at a time. A child keeps any others, which only delays their end.
 const MOST: usize = 64;
 /// No descriptor.
 const NONE: RawFd = -1;
-/// A place that somebody is about to fill.
+/// A slot that a thread is about to fill.
 const TAKEN: RawFd = -2;
 
-/// No lock: a thread of the parent may have been in the midst of a change when the child was forked. A place that was
-/// half filled names a socket that nothing in the child is.
+/// There is no lock, because a thread of the parent may have been changing it when the child was forked. A half-filled
+/// slot names a socket that matches nothing in the child.
 static OPEN: [Place; MOST] = [const { Place::new() }; MOST];
 
 struct Place {
@@ -60,7 +60,7 @@ impl Drop for Noted {
     }
 }
 
-/// What is open is the process's.
+/// Each process has its own open connections.
 pub(crate) static AT_FORK: AtFork = AtFork {
     start_over: |origin| {
         if origin == Origin::Forked {
@@ -70,8 +70,8 @@ pub(crate) static AT_FORK: AtFork = AtFork {
     ..AtFork::NONE
 };
 
-/// In a forked child, before it has a connection of its own: closes its copies of its parent's. What the program opened
-/// under the same number meanwhile is another socket or file, and stays.
+/// Runs in a forked child, before it has a connection of its own: closes its copies of its parent's connections. A
+/// socket or file that the program opened under the same descriptor meanwhile stays open.
 fn close_inherited() {
     for place in &OPEN {
         let descriptor = place.descriptor.swap(NONE, Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! Packets kept in memory, and every fault that a real way to the agent can have.
+//! Packets kept in memory, and every fault that a real transport can have.
 
 use super::{Delivery, Failure, Packets, Transport};
 use crate::process::fork::making;
@@ -52,7 +52,7 @@ impl Memory {
         self.with(|state| state.fault = fault);
     }
 
-    /// Waits for as long as whoever sends is to be held.
+    /// Waits for as long as the sender is to be held.
     fn wait_while_stuck(&self) {
         while self.with(|state| matches!(state.fault, Some(Fault::Stuck))) {
             thread::sleep(PAUSE);

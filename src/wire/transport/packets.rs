@@ -1,6 +1,6 @@
-//! Packets on their way, one behind the other in one buffer.
+//! Packets in sequence in one buffer.
 
-/// Packets that a transport is offered, first to last.
+/// Packets that are offered to a transport, first to last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packets<'a> {
     bytes: &'a [u8],
@@ -9,7 +9,7 @@ pub(crate) struct Packets<'a> {
 }
 
 impl<'a> Packets<'a> {
-    /// The packets that end at `ends`; the first begins at `start`.
+    /// The packets that end at `ends`; the first one begins at `start`.
     pub(crate) fn new(bytes: &'a [u8], start: usize, ends: &'a [usize]) -> Self {
         Self { bytes, start, ends }
     }
@@ -22,7 +22,7 @@ impl<'a> Packets<'a> {
         self.iter().next().unwrap_or_default()
     }
 
-    /// The same without those behind the first.
+    /// The same, limited to the first ones.
     pub(crate) fn just_first(self) -> Self {
         Self { ends: self.ends.get(..1).unwrap_or(self.ends), ..self }
     }
@@ -36,7 +36,7 @@ impl<'a> Packets<'a> {
         })
     }
 
-    /// All of them, as they lie there.
+    /// The bytes of all of them.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.ends.last().and_then(|end| self.bytes.get(self.start..*end)).unwrap_or_default()
     }

@@ -3,20 +3,20 @@
 use super::{Turn, WRITE_TIMEOUT};
 use std::time::{Duration, Instant};
 
-/// The rest of [`WRITE_TIMEOUT`] is for the system: its timers are up to two ticks late, of 4 ms in most kernels.
+/// The rest of [`WRITE_TIMEOUT`] is for the system, whose timers are up to two ticks late, of 4 ms in most kernels.
 const PATIENCE: Duration = WRITE_TIMEOUT.saturating_sub(Duration::from_millis(10));
-/// An agent that took nothing for so long is not only slow.
+/// An agent that accepted nothing for this long is not just slow.
 const LONGEST_WAIT: Duration = Duration::from_millis(90);
-/// Less than this is not worth a wait.
+/// A shorter wait is not worth it.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
-/// What is left of the time that the worker may wait in the flush under way, for whatever it waits.
+/// The time that the worker may still wait in the current flush, for whatever reason.
 #[derive(Debug)]
 pub(super) struct Patience {
     left: Duration,
-    // Of one wait.
+    // The limit of one wait.
     longest: Duration,
-    // When somebody stops to wait for the flush, who gave more time than there is otherwise.
+    // When a caller stops waiting for the flush, if it allowed more time than usual.
     until: Option<Instant>,
 }
 
@@ -25,7 +25,7 @@ impl Patience {
         Self { left: PATIENCE, longest: LONGEST_WAIT, until: None }
     }
 
-    /// A flush begins: the agent gets another chance, and the time that somebody gives it.
+    /// Starts a flush: the agent gets another chance, and the time that the caller allows.
     pub(super) fn renew(&mut self, turn: Turn) {
         *self = Self::new();
         let time = turn.time();
@@ -34,7 +34,7 @@ impl Patience {
         }
     }
 
-    /// How long a wait may be; `None` when nothing more waits in this flush.
+    /// How long a wait may be; `None` if nothing may wait any more in this flush.
     pub(super) fn left(&self) -> Option<Duration> {
         let left = self.left.min(self.longest);
         let until = self.until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -42,17 +42,17 @@ impl Patience {
         (left >= TICK).then_some(left)
     }
 
-    /// Whether somebody waits for the flush, and gave more time than there is otherwise.
+    /// Whether a caller waits for the flush and allowed more time than usual.
     pub(super) fn is_given(&self) -> bool {
         self.until.is_some()
     }
 
-    /// A wait was in vain.
+    /// Notes a wait without success.
     pub(super) fn lose(&mut self) {
         self.left = Duration::ZERO;
     }
 
-    /// Does what may take a while. It is told how long that may be.
+    /// Runs an operation that may take a while, and passes it the time that it may take.
     pub(super) fn spend<T>(&mut self, wait: impl FnOnce(Duration) -> T) -> T {
         let start = Instant::now();
         let done = wait(self.left().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! From a host's name to its addresses, now and later.
+//! Resolves a host's name to its addresses, repeatedly.
 
 use super::Failure;
 use crate::process::clock::nanos;
@@ -7,32 +7,32 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-/// The name of the thread that looks names up.
+/// The name of the thread that resolves names.
 const RESOLVING: &str = "tasktag-resolve";
-/// How long an answer is good for while packets are taken.
+/// How long an answer is valid while packets are accepted.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The least time between two questions, however many packets fail.
+/// The minimum time between two look-ups, however many packets fail.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 type Answer = io::Result<Vec<SocketAddr>>;
 type LookUp = fn(&str, u16) -> Answer;
 
-/// What came of asking for the addresses.
+/// The result of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
-    /// There is no answer yet, or none that is due.
+    /// There is no answer yet, or none is due.
     None,
-    /// They are the same ones, in the same order, as they were an [`INTERVAL`] ago.
+    /// The addresses and their order are the same as an [`INTERVAL`] ago.
     Same,
-    /// They are others than before, or in another order.
+    /// The addresses or their order changed.
     Other,
 }
 
-/// Finds a host's addresses without holding the worker.
+/// Resolves a host's name without holding up the worker.
 ///
-/// The system's resolver takes as long as it likes, and nothing can hurry it. So a name is looked up on a thread of
-/// its own, one at a time, that ends with its answer. An IP address needs none, and is its own answer as often as a name is
-/// asked for.
+/// The system's resolver may take any time and can't be interrupted. Each look-up therefore has a thread of its own,
+/// one at a time, that ends with the answer. An IP address needs no thread: it is its own answer, as often as one is
+/// due.
 #[derive(Debug)]
 pub(super) struct Resolver {
     host: String,
@@ -66,19 +66,19 @@ impl Resolver {
         }
     }
 
-    /// Sends reached nobody: the answer may be out of date.
+    /// Notes that sends reached nobody: the answer may be out of date.
     pub(super) fn doubt(&mut self) {
         self.doubted = true;
     }
 
-    /// Where nothing is known yet, it may be asked for again at once.
+    /// Allows another look-up at once if nothing is known yet.
     pub(super) fn hurry(&mut self) {
         if self.known.is_empty() {
             self.asked = None;
         }
     }
 
-    /// Has the addresses as they are known now; waits for the very first answer for at most `patience`.
+    /// Updates the addresses. Waits only for the very first answer, for at most `patience`.
     pub(super) fn refresh(&mut self, patience: Duration) -> News {
         if !self.is_name {
             return if self.take_turn() { News::Same } else { News::None };
@@ -100,7 +100,7 @@ impl Resolver {
                 let before = std::mem::replace(&mut self.known, addresses);
                 if self.known == before { News::Same } else { News::Other }
             }
-            // The last good answer is the best there is.
+            // The last good answer is the best available.
             Err(error) => {
                 self.doubted = true;
                 self.error = Some(error);
@@ -120,15 +120,15 @@ impl Resolver {
         self.error.take().map(Failure::Refused).or(late)
     }
 
-    /// Begins to look a name up, if that is due.
+    /// Starts a look-up if one is due.
     pub(super) fn ask(&mut self) {
         if self.is_name {
             self.ask_and(RESOLVING, |_| ());
         }
     }
 
-    /// The same for whatever host, and has something done with the addresses, in the same thread: where there is nothing to
-    /// look up, in one of the name that is given. Says whether that will be.
+    /// The same for any host. The addresses are passed to an action in the same thread, or in a thread with the given
+    /// name if nothing needs a look-up. Returns whether that will happen.
     pub(super) fn ask_and(
         &mut self,
         thread: &'static str,
@@ -147,7 +147,7 @@ impl Resolver {
         let started = crate::process::thread::spawn(RESOLVING, move || {
             let answer = look_up(&host, port);
             let addresses = answer.as_ref().ok().cloned();
-            // Nobody listens any more when the worker ended meanwhile.
+            // Nobody receives the answer if the worker ended meanwhile.
             let _ = sender.send(answer);
             if let Some(addresses) = addresses.filter(|addresses| !addresses.is_empty()) {
                 act(&addresses);
@@ -157,7 +157,7 @@ impl Resolver {
         self.under_way.is_some()
     }
 
-    /// The last answer is as old as answers get.
+    /// Makes the last answer as old as answers get.
     #[cfg(test)]
     pub(super) fn grow_old(&mut self) {
         self.asked = Instant::now().checked_sub(INTERVAL);

@@ -1,4 +1,4 @@
-//! What a Unix socket is called: a file, or on Linux a name without one.
+//! The name of a Unix socket: a file, or an abstract name on Linux.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,8 @@ use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// Where `sun_path` ends: the shortest of the systems' limits, less the final 0 of a path or the first 0 of a name.
+/// The limit of `sun_path`: the shortest of all systems, minus the final 0 of a path or the first 0 of an abstract
+/// name.
 const MAX_LEN: usize = 103;
 
 /// A new file at the same path is another agent.
@@ -23,7 +24,7 @@ pub(crate) enum SocketName {
 }
 
 impl SocketName {
-    /// Reads a path or a name; else says what is wrong.
+    /// Reads a path or a name. `Err` holds what is wrong.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let name = text.strip_prefix('@');
         if name.is_none() && !text.starts_with('/') {
@@ -51,7 +52,7 @@ impl SocketName {
         Self::File(path.to_owned())
     }
 
-    /// As the system takes it.
+    /// The address in the system's form.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         match self {
             Self::File(path) => SocketAddr::from_pathname(path),
@@ -63,7 +64,7 @@ impl SocketName {
         }
     }
 
-    /// Which file is there now. A name without a file has always the same.
+    /// The file that exists now. An abstract name always has the same one.
     pub(super) fn file_id(&self) -> io::Result<FileId> {
         match self {
             Self::File(path) => path.metadata().map(|file| (file.dev(), file.ino())),

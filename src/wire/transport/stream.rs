@@ -1,4 +1,4 @@
-//! A connection that carries one packet behind the other.
+//! A connection that carries packets in sequence.
 
 use super::backoff::Backoff;
 use super::datagram::{is_full, spares_the_connection};
@@ -18,23 +18,23 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// What is written when it may wait: no system waits more than once for so little.
+/// The size of a write that may wait: no system waits more than once for so little.
 const WAITING_WRITE: usize = 8192;
 
-/// The agent's end: where it is, and how packets are told apart there.
+/// The agent's end of a stream: its address, and how packets are delimited.
 pub(super) trait Peer: fmt::Debug + Send {
-    /// Whether the length of a packet goes before it. Otherwise lines are what there is.
+    /// Whether each packet follows its length. Otherwise lines are the only units.
     const HAS_LENGTHS: bool;
     const NAME: &'static str;
 
-    /// A flush begins. Whether the agent is elsewhere now than where it was.
+    /// Starts a flush. Returns whether the agent has moved.
     fn has_moved(&mut self, patience: &mut Patience) -> bool;
 
-    /// The last flush begins: what was asked in vain lately may be asked again.
+    /// Starts the last flush: attempts that failed recently may be repeated.
     fn hurry(&mut self) {}
 
-    /// A new connection, if there is one by now and an attempt may be made. Otherwise why there is none, or nothing
-    /// where there was no attempt.
+    /// A new connection, if there is one by now and an attempt may be made. Otherwise the reason why there is none, or
+    /// nothing if no attempt was made.
     fn connect(
         &mut self,
         backoff: &mut Backoff,
@@ -49,10 +49,10 @@ pub(super) enum Socket {
     Unix(UnixStream),
 }
 
-/// A socket that doesn't wait, connected to the agent.
+/// A non-blocking socket, connected to the agent.
 #[derive(Debug)]
 pub(super) struct Connection {
-    // Goes first, so that what is noted is open.
+    // Dropped first, so that a noted socket is always open.
     #[cfg(target_os = "linux")]
     _noted: Noted,
     socket: Socket,
@@ -61,11 +61,11 @@ pub(super) struct Connection {
 /// How a connection ended.
 #[derive(Debug)]
 enum End {
-    /// The agent closed it, and had read what came until then.
+    /// The agent closed it after reading everything that had arrived.
     Closed,
-    /// The agent closed it with something unread, or its host does not answer.
+    /// The agent closed it with unread data, or its host does not answer.
     Broke(io::Error),
-    /// This side gave it up within a packet; what it took before goes on its way.
+    /// This side gave it up within a packet. Packets accepted before are still delivered.
     Abandoned,
 }
 
@@ -91,11 +91,11 @@ impl Connection {
         self.hear().is_some()
     }
 
-    /// How it ended, if it did. What the agent says is thrown away: bytes that nobody reads would turn the end of
-    /// the connection into a reset, which takes with it what is on its way to the agent.
+    /// How it ended, if it did. Data from the agent is discarded: unread bytes would turn the end of the connection
+    /// into a reset, which also discards what is on its way to the agent.
     fn hear(&self) -> Option<End> {
         let mut heard = [0; 1024];
-        // An agent that never stops talking is there.
+        // An agent that keeps sending is still there.
         for _ in 0..16 {
             let read = match &self.socket {
                 Socket::Tcp(stream) => (&mut &*stream).read(&mut heard),
@@ -113,7 +113,7 @@ impl Connection {
         None
     }
 
-    /// Bytes that it still has, at most; 0 where the system does not say.
+    /// The most bytes that it still holds; 0 if the system does not report it.
     #[cfg(target_os = "linux")]
     fn queued(&self) -> usize {
         system::queued(self.socket.as_fd()).unwrap_or_default()
@@ -125,12 +125,13 @@ impl Connection {
         0
     }
 
-    /// The last bytes that were lost with it, at most.
+    /// The most of the last bytes that were lost with it.
     fn lost_with_it(&self, end: &End) -> usize {
         match (end, &self.socket) {
             (End::Abandoned, _) => 0,
             (_, Socket::Tcp(_)) => self.queued(),
-            // The kernel threw it away, with how much it was. An agent that had read all of it is no reset.
+            // The kernel discarded the buffer, along with its size. If the agent had read everything, there is no
+            // reset.
             #[cfg(unix)]
             (End::Broke(error), Socket::Unix(stream)) => {
                 let is_reset = |error: &io::Error| error.kind() == ErrorKind::ConnectionReset;
@@ -165,7 +166,7 @@ impl Connection {
         written
     }
 
-    /// Writes what it can, and says how much that was and why it was not all.
+    /// Writes as much as possible, and returns how much that was and why it was not everything.
     fn write(&self, bytes: &[u8], patience: &mut Patience) -> (usize, io::Result<()>) {
         let mut rest = bytes;
         let result = loop {
@@ -192,7 +193,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // It is heard out.
+        // Unread data from the agent would turn the close into a reset.
         let _ = self.is_closed();
     }
 }
@@ -207,7 +208,7 @@ impl AsFd for Socket {
     }
 }
 
-/// Sends packets over a connection, which is made again when it broke.
+/// Sends packets over a connection, and reconnects after it broke.
 #[derive(Debug)]
 pub(super) struct Stream<P> {
     peer: P,
@@ -218,7 +219,7 @@ pub(super) struct Stream<P> {
     begins: bool,
     // Packets with their lengths, as they are written.
     framed: Vec<u8>,
-    // What the connection took, and how much of what broken ones took is lost.
+    // What the connection accepted, and how much of what broken ones accepted is lost.
     held: Held,
     lost_before: usize,
     failure: Option<Failure>,
@@ -240,14 +241,14 @@ impl<P: Peer> Stream<P> {
     }
 
     fn look_after_connection(&mut self) {
-        // One that the flush before left behind took all of it, whatever became of it since.
+        // A connection that the previous flush left behind accepted all of it, whatever became of it since.
         if std::mem::take(&mut self.begins) && self.connection.is_some() {
             self.backoff.succeed();
         }
         if let Some(connection) = &self.connection {
-            // Asked first: of a Unix stream that was closed meanwhile the kernel has nothing any more.
+            // Read first: once a Unix stream is closed, the kernel holds none of its data any more.
             let queued = connection.queued();
-            // Bytes that are written after the agent closed would be lost without a word.
+            // Bytes that are written after the agent closed would be lost silently.
             match connection.hear() {
                 None => self.held.keep(queued),
                 Some(end) => self.lost_before += self.give_up(end, 0),
@@ -262,8 +263,9 @@ impl<P: Peer> Stream<P> {
         }
     }
 
-    /// Whoever gives a flush more time than usual gives it to the pause between two connections too, where the agent was slow.
-    /// One that refuses is not waited for: every exit beside an agent that is away would take so long.
+    /// A caller may allow a flush more time than usual. If the agent was slow, that time also covers the pause between
+    /// two connections. An agent that refuses is not waited for: otherwise every shutdown without an agent would take
+    /// that long.
     fn wait_for_turn(&mut self) {
         let pause = self.backoff.pause();
         let was_slow = matches!(self.failure, Some(Failure::Late(_)));
@@ -273,8 +275,8 @@ impl<P: Peer> Stream<P> {
         }
     }
 
-    /// The connection has ended, within a packet of which it had taken so many bytes. Says how many of the packets that it
-    /// took before are lost.
+    /// Ends the connection within a packet, of which it had accepted this many bytes. Returns how many of the packets
+    /// accepted before are lost.
     fn give_up(&mut self, end: End, begun: usize) -> usize {
         let Some(connection) = self.connection.take() else { return 0 };
         let queued = connection.lost_with_it(&end);
@@ -296,7 +298,7 @@ impl<P: Peer> Stream<P> {
     }
 }
 
-/// How many of the packets, each with so many bytes before it, are in what was written, and how much of the next one.
+/// How many packets, each preceded by this many bytes, the written bytes contain, and how much of the next one.
 fn whole(packets: Packets<'_>, before: usize, written: usize) -> (usize, usize) {
     let (mut count, mut left) = (0, written);
     for packet in packets.iter() {
@@ -327,7 +329,7 @@ impl<P: Peer> Transport for Stream<P> {
 
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
         let before = if P::HAS_LENGTHS { size_of::<u32>() } else { 0 };
-        // A second try where a connection broke before it took anything: the agent may be back.
+        // If a connection broke before it accepted anything, a second attempt follows: the agent may be back.
         for _ in 0..2 {
             self.look_after_connection();
             let Some(connection) = &self.connection else { break };
@@ -344,7 +346,7 @@ impl<P: Peer> Transport for Stream<P> {
                 self.failure = Some(error.into());
                 return self.deliver(whole, 1);
             }
-            // A packet that was begun can't be ended: the next connection begins with a whole one.
+            // A partly written packet can't be finished: the next connection begins with a whole one.
             let end = if spares_the_connection(&error) { End::Abandoned } else { End::Broke(error) };
             let lost = self.give_up(end, begun);
             let lost_here = lost.min(whole);
@@ -373,11 +375,11 @@ impl<P: Peer> Transport for Stream<P> {
     }
 }
 
-/// Writes each packet behind its length, in four bytes of which the least comes first.
+/// Writes each packet after its length, which has four bytes in little-endian order.
 fn frame(packets: Packets<'_>, framed: &mut Vec<u8>) {
     framed.clear();
     for packet in packets.iter() {
-        // The settings know no packet that would be too long.
+        // The settings allow no packet that would be too long.
         let len = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         framed.extend_from_slice(&len.to_le_bytes());
         framed.extend_from_slice(packet);

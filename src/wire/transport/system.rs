@@ -15,7 +15,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Whether the call for several datagrams was refused where the call for one was not: a sandbox stays as it is.
+/// Whether the call for several datagrams was refused when the call for one was not. A sandbox does not change.
 static ONE_BY_ONE: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn knows_send_datagrams() -> bool {
@@ -26,13 +26,13 @@ pub(super) fn forget_send_datagrams() {
     ONE_BY_ONE.store(true, Ordering::Relaxed);
 }
 
-/// Whether the error is one by which sandboxes refuse a system call that they don't know.
+/// Whether sandboxes use this error to refuse an unknown system call.
 pub(super) fn may_be_forbidden(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
 }
 
-/// Sends as many of the packets as the connected socket takes without waiting, in one call, and says how many those
-/// were: at least one, or it is an error.
+/// Sends as many of the packets as the connected socket accepts without waiting, in one call. Returns how many: at
+/// least one, or it is an error.
 pub(super) fn send_datagrams(socket: BorrowedFd<'_>, packets: Packets<'_>) -> io::Result<usize> {
     // SAFETY: both are C structs of integers and pointers, for which all bits 0 is a value.
     let (mut parts, mut messages): ([libc::iovec; MAX_PACKETS], [libc::mmsghdr; MAX_PACKETS]) =
@@ -46,7 +46,7 @@ pub(super) fn send_datagrams(socket: BorrowedFd<'_>, packets: Packets<'_>) -> io
         count += 1;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // Some C libraries have the flags without a sign.
+    // Some C libraries have unsigned flags.
     #[cfg(any(target_env = "musl", target_env = "ohos"))]
     let flags = flags.cast_unsigned();
     // SAFETY: the first `count` messages each point to one part, which points to a packet; all of them live until the
@@ -55,7 +55,7 @@ pub(super) fn send_datagrams(socket: BorrowedFd<'_>, packets: Packets<'_>) -> io
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Sends what fits of a stream's bytes, without the signal that a program is killed by when its peer is gone. The
+/// Sends as many of a stream's bytes as fit, without the signal that kills a program when its peer is gone. The
 /// standard library does the same, for Unix streams from Rust 1.90 on.
 pub(super) fn send_stream(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one slice, which the kernel only reads.
@@ -64,7 +64,7 @@ pub(super) fn send_stream(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<us
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether less than half of what the socket may keep waits to leave it: then nothing was refused for want of room.
+/// Whether less than half of the socket's send buffer is in use: then no packet was refused for lack of room.
 pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
     let mut most: c_int = 0;
     let mut size = 4;
@@ -84,8 +84,8 @@ pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
     known && waiting.is_some_and(|waiting| waiting < most / 2)
 }
 
-/// Bytes that the socket keeps: of a TCP connection those that the other host did not acknowledge, of a Unix stream at
-/// least those that nobody has read.
+/// The bytes that the socket holds: for a TCP connection those that the other host has not acknowledged, for a Unix
+/// stream at least those that nobody has read.
 pub(super) fn queued(socket: BorrowedFd<'_>) -> Option<usize> {
     let mut queued: c_int = 0;
     // SAFETY: the kernel writes one `int`, for which there is room.
@@ -93,7 +93,7 @@ pub(super) fn queued(socket: BorrowedFd<'_>) -> Option<usize> {
     usize::try_from(queued).ok().filter(|_| asked)
 }
 
-/// Has the kernel give up a TCP connection when the other host has acknowledged nothing for so long.
+/// Makes the kernel give up a TCP connection when the other host has acknowledged nothing for this long.
 pub(super) fn set_user_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
     let millis = libc::c_uint::try_from(timeout.as_millis()).unwrap_or(libc::c_uint::MAX);
     let size = libc::socklen_t::try_from(size_of_val(&millis)).unwrap_or_default();
@@ -105,7 +105,7 @@ pub(super) fn set_user_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> io:
     if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Device and inode of what is open under a number, which may be anything or nothing.
+/// The device and inode of what is open under a descriptor, which may be anything or nothing.
 pub(super) fn identify(descriptor: RawFd) -> Option<(u64, u64)> {
     // SAFETY: a C struct of integers, for which all bits 0 is a value.
     let mut found: libc::stat = unsafe { mem::zeroed() };
@@ -119,13 +119,14 @@ pub(super) fn identify(descriptor: RawFd) -> Option<(u64, u64)> {
     known.then_some((found.st_dev as u64, found.st_ino as u64))
 }
 
-/// Closes a descriptor that nothing in this process will close or use.
+/// Closes a descriptor that nothing else in this process will close or use.
 pub(super) fn close(descriptor: RawFd) {
-    // SAFETY: the caller has found that it is the parent's connection, of which no value in this process is ever dropped.
+    // SAFETY: the caller has found that it is the parent's connection, of which no value in this process is ever
+    // dropped.
     unsafe { libc::close(descriptor) };
 }
 
-/// Connects to a socket file without waiting: where the agent's queue of connections is full, that is an error.
+/// Connects to a socket file without waiting. If the agent's queue of connections is full, that is an error.
 pub(super) fn connect_unix(name: &SocketName) -> io::Result<UnixStream> {
     // SAFETY: no pointers are passed.
     let socket = unsafe {
@@ -199,9 +200,8 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let name = SocketName::file(&path);
-        // Else whoever listens takes thousands without being asked: more than the other tests leave a process that may have
-        // 1024 files, or than they can do without.
-        // SAFETY: It touches no memory.
+        // Else whoever listens takes thousands without being asked: more than the other tests leave a process that may
+        // have 1024 files, or than they can do without. SAFETY: It touches no memory.
         assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 3) }, 0);
         let connections: Vec<_> = (0..100).map_while(|_| connect_unix(&name).ok()).collect();
         assert!((3..100).contains(&connections.len()), "{}", connections.len());

@@ -1,4 +1,4 @@
-//! TCP: lines, one behind the other.
+//! TCP: lines in sequence.
 
 use super::Failure;
 use super::backoff::Backoff;
@@ -17,8 +17,8 @@ const THREAD_NAME: &str = "tasktag-connect";
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the agent's host may acknowledge nothing before the connection is over. The kernel's own limit is a quarter
-/// of an hour.
+/// How long the agent's host may acknowledge nothing before the connection ends. The kernel's own limit is a quarter of
+/// an hour.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -26,14 +26,14 @@ type Dialed = io::Result<(Connection, SocketAddr)>;
 
 /// A host and its port.
 ///
-/// An agent may be farther away than the worker may wait. So a connection is made by a thread of its own, one at a
-/// time, that ends with it or with an error, and that has tried all of the host's addresses by then. The first one is begun
+/// Connecting may take longer than the worker may wait. Each connection is therefore made by a thread of its own, one
+/// at a time, that tries all of the host's addresses and ends with a connection or an error. The first one starts
 /// before there is anything to send.
 #[derive(Debug)]
 pub(super) struct Tcp {
     resolver: Resolver,
     under_way: Option<Receiver<Dialed>>,
-    // Nothing was sent over what is under way, or could have been: it was begun when the client was built.
+    // Nothing could be sent over the connection being made: it was started when the client was built.
     is_early: bool,
     connected: Option<SocketAddr>,
 }
@@ -49,7 +49,7 @@ impl Tcp {
         Self { resolver, under_way: started.then_some(receiver), is_early: true, connected: None }
     }
 
-    /// Begins a connection, unless there is one under way.
+    /// Starts a connection, unless one is being made.
     fn start(&mut self, backoff: &mut Backoff) {
         let addresses = self.resolver.addresses();
         if self.under_way.is_some() || addresses.is_empty() || !backoff.take_turn() {
@@ -57,13 +57,13 @@ impl Tcp {
         }
         let (addresses, (sender, receiver)) = (addresses.to_vec(), bounded(1));
         let started = crate::process::thread::spawn(THREAD_NAME, move || {
-            // Nobody listens any more when the worker ended meanwhile.
+            // Nobody receives the connection if the worker ended meanwhile.
             let _ = sender.send(dial(&addresses));
         });
         self.under_way = started.is_ok().then_some(receiver);
     }
 
-    /// What became of the one under way.
+    /// The result of the connection being made.
     fn finish(&mut self, patience: &mut Patience) -> Result<Connection, Option<Failure>> {
         let Some(receiver) = &self.under_way else { return Err(self.resolver.failure()) };
         let dialed = match patience.spend(|left| receiver.recv_timeout(left)) {
@@ -104,9 +104,9 @@ fn dial(addresses: &[SocketAddr]) -> Dialed {
 
 fn ready(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nonblocking(true)?;
-    // What is written at a time is all there is: to wait for more would but delay the end of each flush.
+    // Each write is complete: waiting for more would only delay the end of each flush.
     stream.set_nodelay(true)?;
-    // A system that has no such limit has a longer one.
+    // A system without this limit has a longer one.
     #[cfg(target_os = "linux")]
     let _ = super::system::set_user_timeout(stream.as_fd(), USER_TIMEOUT);
     Ok(Connection::new(Socket::Tcp(stream)))
@@ -118,7 +118,7 @@ impl Peer for Tcp {
 
     fn has_moved(&mut self, patience: &mut Patience) -> bool {
         let news = patience.spend(|left| self.resolver.refresh(left));
-        // Other addresses, or their order, are no reason to leave one that still is the host's.
+        // New addresses, or another order, are no reason to leave an address that still belongs to the host.
         news == News::Other
             && !self.connected.is_some_and(|address| self.resolver.addresses().contains(&address))
     }
@@ -135,7 +135,7 @@ impl Peer for Tcp {
         self.start(backoff);
         let connected = self.finish(patience);
         let is_of_use = connected.as_ref().is_ok_and(|connection| !connection.is_closed());
-        // What was begun early may be long over, and says nothing of the agent as it is now.
+        // A connection started early may have ended long ago, which says nothing about the agent now.
         if self.is_early && self.under_way.is_none() {
             self.is_early = false;
             if !is_of_use {

@@ -8,24 +8,24 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::thread;
 
-/// A connected UDP socket. Connected, because only then does the kernel report that nobody listens.
+/// A connected UDP socket. It is connected, because only then does the kernel report that nobody listens.
 ///
-/// The socket is made anew after a refusal and with each answer of the resolver, an IP address too: on the way to an agent
-/// there may be a translation or a balancer that remembers the port which packets come from, and the agent that they went
-/// to, for as long as they go on coming.
+/// A new socket is made after a refusal and with each answer of the resolver, for an IP address too. A translation or a
+/// balancer on the way may remember a packet's source port and the agent that it chose, for as long as packets
+/// continue.
 #[derive(Debug)]
 pub(super) struct Udp {
     resolver: Resolver,
     socket: Option<Datagram>,
-    // Which of the host's addresses is in use, and whether another one should be: sends to a wrong address succeed
-    // for the most part, and only an answer of its host says that nobody listens.
+    // The host's address in use, and whether another one should be used. Sends to a wrong address mostly succeed, and
+    // only an answer from its host shows that nobody listens.
     address: Option<SocketAddr>,
     try_next: bool,
-    // The last address that took a packet and did not refuse it.
+    // The last address that accepted a packet and did not refuse it.
     proven: Option<SocketAddr>,
     // All addresses were tried in this flush.
     was_tried: bool,
-    // No socket could be had in this flush.
+    // No socket could be made in this flush.
     away: bool,
     patience: Patience,
     failure: Option<Failure>,
@@ -51,12 +51,12 @@ impl Udp {
         }
     }
 
-    /// Where the address in use stands among the host's.
+    /// The index of the address in use among the host's.
     fn place(&self) -> Option<usize> {
         self.resolver.addresses().iter().position(|known| Some(*known) == self.address)
     }
 
-    /// The next socket is for the address that follows.
+    /// Uses the following address for the next socket.
     fn move_on(&mut self) {
         let next = self.place().map_or(0, |place| place + 1);
         let address = self.resolver.addresses().get(next).or(self.resolver.addresses().first()).copied();
@@ -68,7 +68,7 @@ impl Udp {
         self.socket = None;
     }
 
-    /// A socket for the address in use, or for the first one behind it for which there is any.
+    /// A socket for the address in use, or for the first later one for which a socket can be made.
     fn open(&mut self) {
         for _ in 0..self.resolver.addresses().len() {
             let opened = self.address.ok_or_else(|| ErrorKind::NotFound.into()).and_then(connect);
@@ -84,7 +84,7 @@ impl Udp {
         self.away = true;
     }
 
-    /// Sends on the socket there is, or on a new one. `None` where there is none.
+    /// Sends on the existing socket, or on a new one. `None` if there is none.
     fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.socket.is_none() && !self.away {
             self.open();
@@ -92,13 +92,13 @@ impl Udp {
         Some(self.socket.as_mut()?.send(packets, &mut self.patience))
     }
 
-    /// Nobody is known to listen: one packet alone is sent and asked about, at each of the host's addresses until one does
-    /// not refuse it. A host that answers at once, as this one does, has answered by then; another one's answer is heard
-    /// later, and costs what was sent meanwhile.
+    /// Runs while nobody is known to listen. One packet is sent to each of the host's addresses in turn, until one does
+    /// not refuse it. This host's own refusal arrives at once; another host's is seen later, and costs what was sent
+    /// meanwhile.
     fn try_out(&mut self, packets: Packets<'_>) -> Delivery {
         self.was_tried = true;
         let packet = packets.just_first();
-        // Once without any, to say why there is none.
+        // Once even without an address, to report why there is none.
         let addresses = self.resolver.addresses().len().max(1);
         for number in 1..=addresses {
             let sent = self.try_send(packet);
@@ -119,11 +119,11 @@ impl Udp {
                 self.move_on();
             }
         }
-        // The others are not spared the attempt: the agent may be back.
+        // The others are tried all the same: the agent may be back.
         Delivery::lost(1)
     }
 
-    /// What the agent's host said of the packet that it was just sent.
+    /// The answer of the agent's host to the packet that was just sent.
     fn answer(&self) -> Option<io::Error> {
         let noted = || self.socket.as_ref().and_then(Datagram::noted_error);
         noted().or_else(|| {
@@ -134,7 +134,7 @@ impl Udp {
         })
     }
 
-    /// The connection is of no use: the next flush makes another, perhaps to another address.
+    /// Gives the connection up: the next flush makes another one, perhaps to another address.
     fn give_up(&mut self, packets: Packets<'_>) -> Delivery {
         self.socket = None;
         self.away = true;
@@ -142,7 +142,8 @@ impl Udp {
         Delivery::lost(packets.len())
     }
 
-    /// Nobody listens there: the next flush tries the host's next address from a new port, and asks for others.
+    /// Notes that nobody listens there: the next flush tries the host's next address from a new port, and looks it up
+    /// again.
     fn doubt(&mut self) {
         self.try_next = true;
         self.proven = None;
@@ -150,7 +151,8 @@ impl Udp {
     }
 }
 
-/// The agent's host, or a router before it, answered an earlier packet with "unreachable". Windows calls that a reset.
+/// Whether the agent's host, or a router before it, answered an earlier packet with "unreachable". Windows reports a
+/// reset.
 fn speaks_of_the_packet_before(error: &io::Error) -> bool {
     use ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
     matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable)
@@ -181,15 +183,15 @@ impl Transport for Udp {
         } else if std::mem::take(&mut self.try_next) {
             self.move_on();
         } else if news != News::None {
-            // An address that still is the host's is kept, wherever it stands among the others.
+            // An address that still belongs to the host is kept, whatever its position among the others.
             self.use_address(self.address);
         }
         self.try_next = false;
     }
 
-    /// An error tells of this packet, or that the agent's host refused an earlier one: then this one was not tried yet.
-    /// A call that took several packets and not all has swallowed its error. If that spoke of the next packet, it will
-    /// be met again; if that is taken at once, the error spoke of an earlier one.
+    /// An error is about this packet, or shows that the agent's host refused an earlier one: then this packet was not
+    /// tried yet. A call that sent several packets but not all has swallowed its error. If the error was about the next
+    /// packet, it will occur again; if that packet is accepted at once, the error was about an earlier one.
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
         let is_proven = self.proven.is_some() && self.proven == self.address;
         if !is_proven && !self.was_tried {

@@ -7,12 +7,12 @@ use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 
-/// A connected Unix datagram socket, and which file it was connected to.
+/// A connected Unix datagram socket, and the file that it was connected to.
 #[derive(Debug)]
 pub(super) struct Unix {
     name: SocketName,
     connection: Option<(Datagram, FileId)>,
-    // The agent was away in this flush.
+    // The agent was unreachable in this flush.
     away: bool,
     patience: Patience,
     failure: Option<Failure>,
@@ -23,7 +23,7 @@ impl Unix {
         Self { name, connection: None, away: false, patience: Patience::new(), failure: None }
     }
 
-    /// Sends on the socket there is, or on a new one. `None` where there is no agent.
+    /// Sends on the existing socket, or on a new one. `None` if there is no agent.
     fn try_send(&mut self, packets: Packets<'_>) -> Option<io::Result<usize>> {
         if self.connection.is_none() && !self.away {
             match connect(&self.name) {
@@ -38,7 +38,7 @@ impl Unix {
 }
 
 fn connect(name: &SocketName) -> io::Result<(Datagram, FileId)> {
-    // Asked before: a file that is replaced in between is noticed at the next flush.
+    // Read before connecting: a file that is replaced in between is noticed at the next flush.
     let file = name.file_id()?;
     let socket = UnixDatagram::unbound()?;
     socket.connect_addr(&name.address()?)?;
@@ -54,7 +54,7 @@ impl Transport for Unix {
     }
 
     fn send(&mut self, packets: Packets<'_>) -> Delivery {
-        // A second try where the connection, not the packet, was at fault: the agent may be back behind a new file.
+        // If the connection and not the packet was at fault, a second attempt follows: the agent may have a new file.
         for _ in 0..2 {
             match self.try_send(packets) {
                 None => return Delivery::lost(packets.len()),

@@ -1,4 +1,4 @@
-//! Unix streams, in the Agent's framing: the length of a packet goes before it.
+//! Unix streams in the Agent's framing: each packet follows its length.
 
 use super::Failure;
 use super::backoff::Backoff;
@@ -8,7 +8,7 @@ use super::stream::{Connection, Peer, Socket};
 use std::io;
 use std::os::unix::net::UnixStream;
 
-/// A socket file, and which one was last seen there.
+/// A socket's path, and the file that was last seen there.
 #[derive(Debug)]
 pub(super) struct UnixPeer {
     name: SocketName,
@@ -24,7 +24,7 @@ impl UnixPeer {
 fn connect(name: &SocketName) -> io::Result<Connection> {
     #[cfg(target_os = "linux")]
     let stream = super::system::connect_unix(name)?;
-    // Where an agent's queue of connections is full, other systems refuse instead of waiting.
+    // If an agent's queue of connections is full, other systems refuse instead of waiting.
     #[cfg(not(target_os = "linux"))]
     let stream = UnixStream::connect_addr(&name.address()?)?;
     UnixStream::set_nonblocking(&stream, true)?;
@@ -36,9 +36,9 @@ impl Peer for UnixPeer {
     const NAME: &'static str = "uds-stream";
 
     fn has_moved(&mut self, _: &mut Patience) -> bool {
-        // Where there is no file any more, the old connection is the only one there is.
+        // If the file is gone, the old connection is the only one.
         let Ok(now) = self.name.file_id() else { return false };
-        // Seen before it is connected to: a file that is replaced in between is noticed at the next flush.
+        // Read before connecting: a file that is replaced in between is noticed at the next flush.
         self.seen.replace(now) != Some(now)
     }
 
@@ -46,7 +46,7 @@ impl Peer for UnixPeer {
         if !backoff.take_turn() {
             return Err(None);
         }
-        // Where an agent's queue of connections is full, there is no time that it is waited for.
+        // If an agent's queue of connections is full, no time is spent waiting for it.
         connect(&self.name).map_err(|error| Some(Failure::Refused(error)))
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever can be written to: standard output, a file, a pipe, a program's own [`Write`].
+//! Any writer: standard output, a file, a pipe, or a program's own [`Write`].
 
 use super::patience::Patience;
 use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn, WRITE_TIMEOUT};
@@ -13,19 +13,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-/// A writer in a client's settings. Clones are the same one, until [`release`](Self::release).
+/// A writer in a client's settings. Clones are the same writer, until [`release`](Self::release).
 #[derive(Clone)]
 pub(crate) struct SharedWriter {
     output: Weak<Mutex<Output>>,
-    // `None` in the settings of a running client: the worker keeps it there, for as long as it lives. What the writer holds
-    // may be the client itself, and that has the settings.
+    // `None` in the settings of a running client, whose worker keeps the writer for as long as it lives. The writer may
+    // hold the client itself, and the client holds the settings.
     kept: Option<Arc<Mutex<Output>>>,
 }
 
 pub(crate) struct Output {
-    // Gone only while this is dropped.
+    // `None` only while this is dropped.
     writer: Option<Box<dyn Write + Send>>,
-    // A packet was written in part: the next one begins on a new line.
+    // A packet was partly written: the next one begins on a new line.
     torn: bool,
 }
 
@@ -35,13 +35,13 @@ impl SharedWriter {
         Self { output: Arc::downgrade(&output), kept: Some(output) }
     }
 
-    /// From now on others keep the writer: until they have it, whoever has what this returns.
+    /// Hands the writer over: until the new owner has it, the returned value keeps it.
     pub(crate) fn release(&mut self) -> Option<impl Sized + use<>> {
         self.kept.take()
     }
 }
 
-/// Does something with the writer. One that panics is a writer that failed.
+/// Runs an operation on the writer. A writer that panics has failed.
 fn catch(output: &Mutex<Output>, act: impl FnOnce(&mut Output) -> io::Result<()>) -> io::Result<()> {
     let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
     let panicked = |_| Err(io::Error::other("the writer panicked"));
@@ -71,7 +71,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // What a writer holds may panic when it is dropped.
+        // A value that the writer holds may panic when it is dropped.
         let writer = self.writer.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(writer)));
     }
@@ -89,13 +89,13 @@ impl fmt::Debug for Output {
     }
 }
 
-/// Standard output, as it is under its number at that moment, without std's rule that one which is closed takes everything.
+/// Standard output under its current descriptor, without std's rule that a closed one accepts everything.
 struct Stdout;
 
 impl Write for Stdout {
     #[cfg(unix)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Locked, so that no line of the program's ends up within one.
+        // Locked, so that no line of the program's lands within a packet.
         let mut stdout = io::stdout().lock();
         stdout.flush()?;
         File::from(stdout.as_fd().try_clone_to_owned()?).write(bytes)
@@ -111,7 +111,7 @@ impl Write for Stdout {
     }
 }
 
-/// Packets, or nothing where the writer is to flush.
+/// Packets, or nothing if the writer is to flush.
 #[derive(Debug, Default)]
 struct Job {
     bytes: Vec<u8>,
@@ -119,7 +119,7 @@ struct Job {
 }
 
 impl Job {
-    /// Writes packets up to the first that fails, and says how many they were.
+    /// Writes packets up to the first that fails, and returns how many were written.
     fn act(&self, output: &Mutex<Output>) -> (usize, io::Result<()>) {
         let mut written = 0;
         let result = catch(output, |output| {
@@ -136,26 +136,26 @@ impl Job {
     }
 }
 
-/// What was handed over, how much of it was done, and why it was not all.
+/// What was passed to the thread, how much of it was done, and why it was not everything.
 type Answer = (Job, (usize, io::Result<()>));
 
-/// Hands packets to a thread of its own that writes them: a writer may take as long as it likes, and the worker may not.
-/// What it did not take in time counts as lost, though it may come out later.
+/// Passes packets to a thread of its own that writes them, because a writer may take any time and the worker may not.
+/// Packets that are not written in time count as lost, though they may be written later.
 #[derive(Debug)]
 pub(crate) struct WriterTransport {
     output: Option<Arc<Mutex<Output>>>,
     name: &'static str,
     thread: Option<(Sender<Job>, Receiver<Answer>)>,
-    // Used again and again.
+    // Reused for each write.
     spare: Job,
-    // The thread has something in hand that nobody waits for any more.
+    // The thread is busy with something that nobody waits for any more.
     is_behind: bool,
     patience: Patience,
     failure: Option<Failure>,
 }
 
 impl WriterTransport {
-    /// To a client's writer. One that is gone with an earlier worker takes nothing.
+    /// Makes it for a client's writer. A writer that is gone with an earlier worker accepts nothing.
     pub(crate) fn new(writer: &SharedWriter) -> Self {
         Self::named(writer.output.upgrade(), "custom")
     }
@@ -193,8 +193,8 @@ impl WriterTransport {
         }
     }
 
-    /// Has the thread do something, and says how much of it was done and whether that was all; `None` where it had no time
-    /// for it.
+    /// Passes a task to the thread. Returns how much of it was done and whether that was everything; `None` if there
+    /// was no time for it.
     fn ask(&mut self, fill: impl FnOnce(&mut Job)) -> Option<(usize, bool)> {
         if self.thread.is_none() {
             self.start();
@@ -206,7 +206,7 @@ impl WriterTransport {
             self.is_behind = false;
             self.spare = job;
         }
-        // Handed over without time to see what becomes of it, it would count as lost.
+        // A task passed on without time to see its result would count as lost.
         self.patience.left()?;
         let mut job = std::mem::take(&mut self.spare);
         job.bytes.clear();
@@ -241,11 +241,11 @@ impl Transport for WriterTransport {
             None => (0, packets.len()),
             Some((written, all)) => (written, usize::from(!all)),
         };
-        // What was written may still be in a buffer.
+        // Written data may still be in a buffer.
         Delivery { lost, doubtful: true, ..Delivery::taken(taken) }
     }
 
-    /// A flush that fails loses what is in doubt; one that is not over by now has all the time that it wants.
+    /// A flush that fails loses what is in doubt. One that is not over by now may take any time.
     fn last_was_refused(&mut self) -> bool {
         self.ask(|_| {}).is_some_and(|(_, all)| !all)
     }
@@ -264,7 +264,7 @@ impl Transport for WriterTransport {
 }
 
 impl Drop for WriterTransport {
-    /// The writer is gone when the client is, unless it takes too long.
+    /// The writer is dropped with the client, unless it takes too long.
     fn drop(&mut self) {
         let Some((jobs, answers)) = self.thread.take() else { return };
         drop((jobs, self.output.take()));

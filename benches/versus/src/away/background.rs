@@ -68,7 +68,7 @@ impl Background {
         if self == Self::Bare {
             return;
         }
-        let client = tasktag::client().expect("the contestant installed it");
+        let client = &tasktag::client().expect("the contestant installed it");
         keep_gauges(client);
         assert_several_packets(client);
         watch(client, self.hanging());

@@ -10,7 +10,7 @@ use crate::wire::origin::Origin;
 impl ClientBuilder {
     /// What is written of names and tags, for all agents.
     pub(super) fn spelling(&self, task_id: TaskId) -> Result<Spelling, ConfigError> {
-        let main = self.main_agent(&self.address()?);
+        let main = self.main_agent(&self.address()?)?;
         let agents = || [&main].into_iter().chain(&self.others);
         let formats = agents().map(Agent::format).collect::<Result<Vec<_>, _>>()?;
         let tags: Vec<_> = agents().map(|agent| self.global_tags(agent)).collect();
