@@ -6,8 +6,8 @@ use crate::mailbox::record::Record;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Both ends of the channel. Handles send, the worker receives, and after the worker has stopped, whoever reads the
-/// statistics receives the rest.
+/// Both ends of the channel. Handles send and the worker receives. After the worker has stopped, reading the statistics
+/// receives the rest.
 #[derive(Debug)]
 pub(crate) struct Channel {
     sender: Sender<Record>,

@@ -143,8 +143,7 @@ impl Post {
         lock(&self.arriving_probes).as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Called when the worker stops. Whoever reads the statistics later finds what is still put into cells and the
-    /// channel.
+    /// Called when the worker stops. Reading the statistics later finds what is still put into cells and the channel.
     pub(crate) fn leave(&self, remains: Box<dyn Remains>) {
         let probes = lock(&self.arriving_probes).take();
         drop(probes);

@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     workforce: Arc<dyn Workforce<Self>>,
     channel_capacity: usize,
     pub(crate) series: SeriesRules,
-    /// It is that of clients that do nothing. Nobody looks at what its ledger has.
+    /// Whether this belongs to a disabled client. Its ledger is never read.
     pub(crate) is_disabled: bool,
 }
 

@@ -101,7 +101,7 @@ impl MetricBuilder<'_, Counter> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Counter {
     fn default() -> Self {
         Self::disabled()

@@ -272,7 +272,7 @@ impl MetricBuilder<'_, Distribution> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Distribution {
     fn default() -> Self {
         Self::disabled()

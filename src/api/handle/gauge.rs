@@ -70,7 +70,7 @@ impl Gauge {
         set(&self.cell, &self.shared, value);
     }
 
-    /// As [`set`](Self::set), where the process is known to have what it needs of its own.
+    /// Does the same as [`set`](Self::set), if the process is known to be set up.
     #[inline]
     pub(crate) fn set_here(&self, value: f64) {
         set_here(&self.cell, &self.shared, value);
@@ -241,7 +241,7 @@ impl MetricBuilder<'_, Gauge> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Gauge {
     fn default() -> Self {
         Self::disabled()

@@ -41,7 +41,7 @@ pub(crate) trait CellHandle: Clone + Sized {
     const MAX_MEMBERS: usize = 1024;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
-    /// One that nobody reads.
+    /// Returns a cell that is never read.
     fn unread_cell() -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
@@ -49,7 +49,7 @@ pub(crate) trait CellHandle: Clone + Sized {
     fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
     fn cell(&self) -> &Arc<Self::Cell>;
 
-    /// A handle that reports nothing.
+    /// Returns a handle that reports nothing.
     fn disabled() -> Self {
         Self::handle(Self::unread_cell(), &disabled().shared)
     }

@@ -111,7 +111,7 @@ impl Drop for OwnedOccupied {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Occupancy {
     fn default() -> Self {
         Self::disabled()

@@ -56,7 +56,7 @@ impl MetricBuilder<'_, Set> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Set {
     fn default() -> Self {
         Self::disabled()
