@@ -1,5 +1,5 @@
-//! [log](https://docs.rs/log): a line when metrics start to be dropped, at most one a minute while that goes on, and one when
-//! it has ended. Nothing otherwise.
+//! [log](https://docs.rs/log) 0.4: a line when metrics start to be dropped, at most one a minute while that goes on, and one
+//! when it has ended. Nothing otherwise.
 //!
 //! ```
 //! use tasktag::Client;

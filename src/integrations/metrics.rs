@@ -1,4 +1,5 @@
-//! The `metrics` facade: its macros report through our client, and the task id goes in front of any recorder.
+//! The facade [metrics](https://docs.rs/metrics) 0.24.6: its macros report through our client, and the task id goes in
+//! front of any recorder.
 //!
 //! A program that is instrumented with [`metrics`] keeps its call sites and changes its set-up:
 //!

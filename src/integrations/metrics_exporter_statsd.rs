@@ -1,4 +1,5 @@
-//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd): its recorder with the task id, and over our client.
+//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd) 0.9: its recorder with the task
+//! id, and over our client.
 //!
 //! ```
 //! use metrics_exporter_statsd::StatsdBuilder;

@@ -1,4 +1,4 @@
-//! [tokio](https://docs.rs/tokio): runtimes, channels and semaphores, watched.
+//! [tokio](https://docs.rs/tokio) 1.46: runtimes, channels and semaphores, watched.
 //!
 //! ```
 //! use std::sync::Arc;

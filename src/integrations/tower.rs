@@ -1,4 +1,5 @@
-//! [tower](https://docs.rs/tower): a layer that measures HTTP services, of axum, tonic, hyper or one's own.
+//! [tower](https://docs.rs/tower): a layer that measures HTTP services, of axum, tonic, hyper or one's own. It is one of
+//! tower-layer 0.3 and tower-service 0.3, with the types of http 1 and http-body 1.
 //!
 //! ```no_run
 //! use axum::{Router, extract::MatchedPath, routing::get};

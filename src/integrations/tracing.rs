@@ -1,5 +1,5 @@
-//! [tracing](https://docs.rs/tracing): an event when metrics start to be dropped, at most one a minute while that goes on,
-//! and one when it has ended. Nothing otherwise.
+//! [tracing](https://docs.rs/tracing) 0.1: an event when metrics start to be dropped, at most one a minute while that
+//! goes on, and one when it has ended. Nothing otherwise.
 //!
 //! ```
 //! use tasktag::Client;
