@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
 use support::fork::{assert_done, fork};
-use tasktag::__macros::Site;
+use tasktag::__macros::{Called, Site};
 use tasktag::testing::{Capture, ManualClock, Parsed, ParsedMetric, parse};
 use tasktag::{
     Client, ClientBuilder, Counter, DropReason, FlushError, Guard, TaskId, TaskIdPool, TaskIdSource,
@@ -257,7 +257,8 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
     let guard = agent.builder().context_limit(100_000).install().unwrap();
     let client = guard.client();
     let family = client.counter("requests").bounded("route", 60_000).register();
-    let sites: &'static [Site<Counter>] = (0..60_000).map(|_| Site::new()).collect::<Vec<_>>().leak();
+    let sites = (0..60_000).map(|_| Site::<Counter>::counter("site", &[]));
+    let sites: &'static [Site<Counter>] = sites.collect::<Vec<_>>().leak();
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -268,14 +269,15 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
         });
         scope.spawn(|| {
             for site in sites {
-                site.get(|client| client.counter("site").register()).unwrap().increment(1);
+                Called(site).increment(1);
             }
             done.fetch_add(1, Ordering::Relaxed);
         });
         while done.load(Ordering::Relaxed) < 2 {
             assert_done(fork(|| {
                 family.at("a child's").increment(1);
-                sites.iter().all(|site| site.get(|client| client.counter("site").register()).is_some())
+                sites.iter().for_each(|site| Called(site).increment(1));
+                true
             }));
         }
     });
