@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let guard = Client::builder()
         .prefix("shop")
         .telemetry(false)
-        .flush_interval(Duration::from_secs(3600)) // here: when it is told to
+        .flush_interval(Duration::from_secs(3600)) // in this example, only explicit flushes
         .capture(&agent)
         .build()?;
     let client = guard.client();

@@ -1,4 +1,7 @@
 //! Adapters for other crates, one Cargo feature and one module each. The rest of the crate depends on none of them.
+//!
+//! Each module names the version of its crate: that one, or a later compatible one. Types of other crates occur in the
+//! signatures of these modules only.
 
 #[cfg(feature = "cadence")]
 pub mod cadence;

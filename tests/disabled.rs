@@ -6,13 +6,13 @@ mod allocations;
 use allocations::allocations;
 use std::error::Error;
 use std::net::UdpSocket;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tasktag::testing::Capture;
 use tasktag::{
-    Agent, BoundedFamily, Client, ClientBuilder, ConfigError, Counter, Distribution, Event, Family,
-    FrequentFamily, Gauge, Occupancy, Outcome, PoolStatus, ServiceCheck, Set, Stats, Status, TaskIdSource,
+    Agent, BoundedFamily, Client, ConfigError, Counter, Distribution, Event, Family, FrequentFamily, Gauge,
+    Occupancy, Outcome, PoolStatus, ServiceCheck, Set, Stats, Status,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,12 +101,6 @@ fn everything_works_and_nothing_is_counted() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn handles_by_default_report_nothing() {
-    Handles::default().use_all();
-    assert_eq!(Client::disabled().stats(), Stats::default());
-}
-
-#[test]
 fn a_timer_tells_the_time_all_the_same() {
     let started = std::time::Instant::now();
     let timer = Distribution::default().start_owned();
@@ -144,69 +138,8 @@ fn using_handles_or_names_allocates_nothing() {
     assert_eq!(allocations(|| counters.extend((0..1000).map(|_| client.counter("done").register()))), 0);
 }
 
-/// What fills the table of a distribution that nobody reads would cross the channel.
-#[test]
-fn values_beyond_a_table_cost_no_memory() {
-    let took = Distribution::default();
-    took.record(1.0);
-    let many = (0..100_000_u64).map(|step| f64::from_bits((0x200 << 52) + (step << 45)));
-    assert_eq!(allocations(|| many.for_each(|value| took.record(value))), 0);
-    assert_eq!(Client::disabled().stats(), Stats::default());
-}
-
-/// A builder whose address and lease would be noticed.
-fn builder(agent: &UdpSocket) -> ClientBuilder {
-    let address = format!("udp://{}", agent.local_addr().unwrap());
-    let lease = std::env::temp_dir().join(format!("tasktag-disabled-{}", std::process::id()));
-    Client::builder().agent(address).task_id_from(TaskIdSource::leased(lease))
-}
-
-/// The names of this process's threads.
-#[cfg(target_os = "linux")]
-fn own_threads() -> Vec<String> {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("tasktag")).collect()
-}
-
-fn assert_does_nothing(builder: ClientBuilder, agent: &UdpSocket) {
-    let guard = builder.build().unwrap();
-    assert!(guard.client().is_disabled());
-    uses(guard.client());
-    guard.client().flush(PATIENCE).unwrap();
-    assert_eq!(guard.client().stats(), Stats::default());
-    guard.shutdown(PATIENCE).unwrap();
-    agent.set_nonblocking(true).unwrap();
-    assert!(agent.recv(&mut [0; 8]).is_err());
-}
-
-/// Held by each test that has a client with a thread, and by the one that looks for threads: these are the process's.
-static THREADS: Mutex<()> = Mutex::new(());
-
-#[test]
-fn a_client_that_is_built_disabled_has_no_thread_no_lease_and_no_packet() {
-    let _alone = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-    // The system shows a thread for a moment after it was waited for.
-    #[cfg(target_os = "linux")]
-    while !own_threads().is_empty() {
-        std::thread::yield_now();
-    }
-    let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let lease = std::env::temp_dir().join(format!("tasktag-disabled-{}", std::process::id()));
-    assert_does_nothing(builder(&agent).disabled(true), &agent);
-    assert_does_nothing(builder(&agent).agent("null:"), &agent);
-    assert_does_nothing(builder(&agent).agent("null:").disabled(false), &agent);
-    let also = Agent::at(format!("udp://{}", agent.local_addr().unwrap()));
-    assert_does_nothing(builder(&agent).agent("null:").also(also), &agent);
-    assert_does_nothing(builder(&agent).from_vars([("TASKTAG_DISABLED", "1")]), &agent);
-    assert!(!lease.exists(), "the directory is not even made");
-    #[cfg(target_os = "linux")]
-    assert_eq!(own_threads(), [""; 0]);
-}
-
 #[test]
 fn an_agent_beside_the_main_one_may_be_nowhere() -> Result<(), Box<dyn Error>> {
-    let _thread = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     let agent = UdpSocket::bind("127.0.0.1:0")?;
     let main = format!("udp://{}", agent.local_addr()?);
     let id = tasktag::TaskIdPool::DEFAULT.id(7).ok_or("in the pool")?;
@@ -227,7 +160,6 @@ fn the_settings_are_checked_all_the_same() {
 
 #[test]
 fn a_writer_or_a_capture_takes_precedence_over_nowhere() {
-    let _threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     let capture = Capture::new();
     let captured = Client::builder().agent("null:").capture(&capture).build().unwrap();
     let written = Client::builder().agent("null:").writer(std::io::sink()).build().unwrap();

@@ -136,6 +136,35 @@ fn every_drop_reason_has_a_name_of_its_own() {
 }
 
 #[test]
+fn the_docs_of_each_neighbour_name_the_version_that_is_depended_on() {
+    let version = |name: &str| {
+        let (_, rest) = MANIFEST.split_once(&format!("\n{name} = {{ version = \"")).expect(name);
+        rest.split('"').next().unwrap()
+    };
+    let neighbours: &[(&str, &[&str])] = &[
+        (include_str!("../src/integrations/cadence.rs"), &["cadence"]),
+        (include_str!("../src/integrations/log.rs"), &["log"]),
+        (include_str!("../src/integrations/metrics.rs"), &["metrics"]),
+        (include_str!("../src/integrations/metrics_exporter_statsd.rs"), &["metrics-exporter-statsd"]),
+        (include_str!("../src/integrations/tokio.rs"), &["tokio"]),
+        (
+            include_str!("../src/integrations/tower.rs"),
+            &["tower-layer", "tower-service", "http", "http-body"],
+        ),
+        (include_str!("../src/integrations/tracing.rs"), &["tracing"]),
+    ];
+    let modules = include_str!("../src/integrations.rs").matches("pub mod ").count();
+    assert_eq!(neighbours.len(), modules, "the list above has every neighbour");
+    for (source, crates) in neighbours {
+        let summary = source.split("//!\n").next().unwrap().replace("\n//!", "");
+        for name in *crates {
+            let named = [format!("{name}) {}", version(name)), format!("{name} {}", version(name))];
+            assert!(named.iter().any(|named| summary.contains(named)), "{named:?} is not in {summary}");
+        }
+    }
+}
+
+#[test]
 fn every_kind_is_in_the_readme_with_its_code() {
     let kinds = [
         (Kind::Gauge, "`g`"),

@@ -338,7 +338,9 @@ fn a_child_never_waits_for_what_a_thread_of_its_parent_had_begun() {
         while done.load(Ordering::Relaxed) < 2 {
             assert_done(fork(|| {
                 family.at("a child's").increment(1);
-                sites.iter().for_each(|site| Called(site).increment(1));
+                for site in sites {
+                    Called(site).increment(1);
+                }
                 true
             }));
         }

@@ -29,14 +29,14 @@ fn count() {
 }
 
 /// How often the client was counted with, since the last call.
-fn counted(guard: &Guard, capture: &Capture) -> u64 {
+fn counted(guard: &Guard, capture: &Capture) -> f64 {
     guard.client().flush(PATIENCE).unwrap();
     let metrics = capture.take_metrics().unwrap();
     metrics
         .iter()
         .filter(|metric| metric.name == "jobs.done")
         .filter_map(|metric| metric.value.number())
-        .sum::<f64>() as u64
+        .sum()
 }
 
 /// All verbs of all macros.
@@ -82,14 +82,14 @@ fn the_local_client_goes_before_the_installed_one_and_leaves_nothing_at_call_sit
     use_all();
     assert_eq!(sorted(names(&installed, &installed_capture)), all);
     // A call site that keeps a handle of the installed one.
-    assert_eq!(counted(&own, &own_capture), 0);
+    assert_eq!(counted(&own, &own_capture), 0.0);
     with_local_client(own.client(), || {
         count();
         count();
     });
-    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (2, 0));
+    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (2.0, 0.0));
     count();
-    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (0, 1));
+    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (0.0, 1.0));
 
     // What `client` answers is what the macros use.
     let task_id = |client: Option<Client>| client.map(|client| client.is_disabled());
@@ -98,7 +98,7 @@ fn the_local_client_goes_before_the_installed_one_and_leaves_nothing_at_call_sit
         use_all();
         assert_eq!(task_id(tasktag::client()), Some(true));
     });
-    assert_eq!(counted(&installed, &installed_capture), 0);
+    assert_eq!(counted(&installed, &installed_capture), 0.0);
 
     // Another thread's is not this one's, and the installed one is used there.
     with_local_client(own.client(), || {
@@ -107,7 +107,7 @@ fn the_local_client_goes_before_the_installed_one_and_leaves_nothing_at_call_sit
             scope.spawn(|| with_local_client(own.client(), count));
         });
     });
-    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (1, 1));
+    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (1.0, 1.0));
 
     // A call site that is first met by another thread while this one has a client of its own.
     let first_met = || tasktag::counter!("jobs.done", "queue" => "first").increment(1);
@@ -116,7 +116,7 @@ fn the_local_client_goes_before_the_installed_one_and_leaves_nothing_at_call_sit
         first_met();
     });
     first_met();
-    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (1, 2));
+    assert_eq!((counted(&own, &own_capture), counted(&installed, &installed_capture)), (1.0, 2.0));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn the_innermost_client_counts_and_a_panic_ends_its_scope() {
         count();
         assert_eq!(with_local_client(inner.client(), || 7), 7);
     });
-    assert_eq!((counted(&outer, &outer_capture), counted(&inner, &inner_capture)), (2, 2));
+    assert_eq!((counted(&outer, &outer_capture), counted(&inner, &inner_capture)), (2.0, 2.0));
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn many_scopes_on_many_threads_each_have_what_was_counted_in_them() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                for turns in 1..=20 {
+                for turns in 1..=20_u32 {
                     let (guard, capture) = started();
                     with_local_client(guard.client(), || (0..turns).for_each(|_| count()));
-                    assert_eq!(counted(&guard, &capture), turns);
+                    assert_eq!(counted(&guard, &capture), f64::from(turns));
                 }
             });
         }
@@ -173,9 +173,9 @@ fn a_child_that_is_forked_inside_goes_on_with_the_client() {
         let held = holds_in_child(|| {
             count();
             count();
-            counted(&guard, &capture) == 2
+            counted(&guard, &capture) == 2.0
         });
         assert!(held, "the child reports what it counted itself");
     });
-    assert_eq!(counted(&guard, &capture), 1);
+    assert_eq!(counted(&guard, &capture), 1.0);
 }

@@ -19,6 +19,7 @@ pub struct Site<M> {
 }
 
 /// Where a call goes.
+#[allow(clippy::large_enum_variant, reason = "it lives for one call, and is stored nowhere")]
 enum Target<'a, M: 'static> {
     /// To the handle that the call site keeps.
     Kept(&'static M),

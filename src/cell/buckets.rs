@@ -293,6 +293,18 @@ mod tests {
     }
 
     #[test]
+    fn buckets_that_nobody_reads_take_everything_and_keep_nothing() {
+        let buckets = Buckets::unread();
+        let record =
+            |value| buckets.add_at_once(value, 1) || buckets.add_apart(value, 1) || buckets.add(value, 1);
+        // More of them than a table has room for, by a thread without a lane and by one with it.
+        assert!(dense().chain([-1.0, 0.0, f64::MAX]).all(record));
+        lane::current();
+        assert!(dense().chain([-1.0, 0.0, f64::MAX]).all(record));
+        assert_eq!(taken(&buckets), []);
+    }
+
+    #[test]
     fn the_zeroes_share_a_bucket() {
         let buckets = Buckets::new();
         assert!(buckets.add(countable(-0.0).unwrap(), 1) && buckets.add(countable(0.0).unwrap(), 2));

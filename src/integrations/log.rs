@@ -1,4 +1,4 @@
-//! [log](https://docs.rs/log): writes a line when metrics start to be dropped, at most one line a minute while the
+//! [log](https://docs.rs/log) 0.4: writes a line when metrics start to be dropped, at most one line a minute while the
 //! losses continue, and one line when they end. It writes nothing else.
 //!
 //! ```

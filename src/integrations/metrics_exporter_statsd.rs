@@ -1,4 +1,4 @@
-//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd): adds the task id to its recorder, and sends
+//! [metrics-exporter-statsd](https://docs.rs/metrics-exporter-statsd) 0.9: adds the task id to its recorder, and sends
 //! through a tasktag client.
 //!
 //! ```

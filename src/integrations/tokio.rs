@@ -1,4 +1,4 @@
-//! [tokio](https://docs.rs/tokio): watches runtimes, channels and semaphores.
+//! [tokio](https://docs.rs/tokio) 1.46: watches runtimes, channels and semaphores.
 //!
 //! ```
 //! use std::sync::Arc;

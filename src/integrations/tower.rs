@@ -1,5 +1,5 @@
 //! [tower](https://docs.rs/tower): a layer that measures HTTP services, for axum, tonic, hyper and any other tower
-//! stack.
+//! stack. It implements tower-layer 0.3 and tower-service 0.3, with the types of http 1 and http-body 1.
 //!
 //! ```no_run
 //! use axum::{Router, extract::MatchedPath, routing::get};

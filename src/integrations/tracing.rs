@@ -1,4 +1,4 @@
-//! [tracing](https://docs.rs/tracing): emits an event when metrics start to be dropped, at most one event a minute
+//! [tracing](https://docs.rs/tracing) 0.1: emits an event when metrics start to be dropped, at most one event a minute
 //! while the losses continue, and one event when they end. It emits nothing else.
 //!
 //! ```

@@ -153,7 +153,7 @@ impl TaskIdPool {
         -all_apart.exp_m1()
     }
 
-    /// The smallest number of tasks of which two share a bucket with at least this `probability`.
+    /// The smallest number of tasks for which two share a bucket with at least this `probability`.
     ///
     /// For a probability of 0 or less this is 0 tasks, and for 1 or more it is `size + 1`.
     #[must_use]

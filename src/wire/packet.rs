@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(stats.sent.values, 3);
     }
 
-    /// Takes packets several at a time, and does with each lot what it is told.
+    /// Takes several packets at a time, and treats each batch as the test says.
     #[derive(Debug)]
     struct Script {
         offers: Arc<Mutex<Vec<Vec<Vec<u8>>>>>,

@@ -38,7 +38,7 @@ impl ClientBuilder {
     /// | `DD_DOGSTATSD_PORT`, then `STATSD_PORT` | a port on this host |
     ///
     /// If none of them is set and the dialect is DogStatsD, the Agent's own socket, `/var/run/datadog/dsd.socket`, is
-    /// used if it is there. Otherwise the address is [`DEFAULT_AGENT`].
+    /// used if it is there. Otherwise the address is [`DEFAULT_AGENT`](crate::DEFAULT_AGENT).
     ///
     /// A port variable that holds a URL is ignored: Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod
     /// beside a Service named `statsd`. An IPv6 address may name its interface: `fe80::1%eth0`, or with a port

@@ -65,7 +65,7 @@ pub(super) fn fit(key: &str, value: &mut String) {
 }
 
 /// Whether a backend, which lower-cases keys, would read this key as a second task id.
-#[allow(dead_code, reason = "not every build has a neighbour that adds the id by itself")]
+#[allow(dead_code, reason = "not every build has an integration that adds the id by itself")]
 pub(crate) fn becomes_task_id(key: &str) -> bool {
     becomes(key, TASK_ID_KEY)
 }

@@ -24,7 +24,7 @@ const STREAM_PACKET_SIZE: usize = 8192;
 const PIPE_PACKET_SIZE: usize = 4096;
 
 /// The syntax of an address.
-const SYNTAX: &str = "it is udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, unix:@name, \
+const SYNTAX: &str = "it must be udp://host:port, unix:///path/to/socket, unixstream:///path/to/socket, unix:@name, \
                       tcp://host:port, stdout: or null:";
 
 /// The agent's address.
@@ -75,17 +75,17 @@ impl Address {
             Some(("unixstream", path)) => SocketName::parse(path).map(Self::UnixStream),
             #[cfg(not(unix))]
             Some((scheme @ ("unix" | "unixgram" | "unixstream"), _)) => {
-                Err(format!("there are no {scheme}:// sockets on this system"))
+                Err(format!("{scheme}:// sockets are not supported on this system"))
             }
-            Some((scheme, _)) => Err(format!("{scheme:?} is no transport; {SYNTAX}")),
-            None => Err(format!("{text:?} is no address; {SYNTAX}")),
+            Some((scheme, _)) => Err(format!("{scheme:?} is not a transport; {SYNTAX}")),
+            None => Err(format!("{text:?} is not an address; {SYNTAX}")),
         }
     }
 
     /// Reads a host with or without a port.
     pub(crate) fn parse_authority(authority: &str) -> Result<(String, u16), String> {
         let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-            let (host, port) = rest.split_once(']').ok_or("an IPv6 address ends with ]")?;
+            let (host, port) = rest.split_once(']').ok_or("an IPv6 address must end with ]")?;
             (host, port)
         } else {
             authority.split_at(authority.find(':').unwrap_or(authority.len()))
@@ -93,7 +93,7 @@ impl Address {
         let port = match port.strip_prefix(':') {
             Some(port) => Self::parse_port(port)?,
             None if port.is_empty() => DEFAULT_PORT,
-            None => return Err("a port is written :8125".to_owned()),
+            None => return Err("a port must follow a colon, as in :8125".to_owned()),
         };
         Ok((usable_host(host)?, port))
     }
@@ -104,7 +104,7 @@ impl Address {
         text.parse()
             .ok()
             .filter(|port| digits && *port != 0)
-            .ok_or_else(|| "a port is a number from 1 to 65535".to_owned())
+            .ok_or_else(|| "a port must be a number from 1 to 65535".to_owned())
     }
 
     pub(crate) fn udp(host: &str, port: u16) -> Result<Self, String> {
@@ -173,7 +173,7 @@ fn usable_host(host: &str) -> Result<String, String> {
     let ends_name = |c: char| c.is_whitespace() || c.is_control() || "/@?#:[]%".contains(c);
     let is_name = !host.is_empty() && !host.contains(ends_name);
     if !is_name && !is_ipv6(host) {
-        return Err("a host is a name or an IP address, without a scheme, a port or a path".to_owned());
+        return Err("a host must be a name or an IP address, without a scheme, a port or a path".to_owned());
     }
     Ok(host.to_owned())
 }

@@ -28,22 +28,24 @@ impl SocketName {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let name = text.strip_prefix('@');
         if name.is_none() && !text.starts_with('/') {
-            return Err("a socket's path is absolute: unix:///path/to/socket, or unix:@name without a file"
-                .to_owned());
+            return Err(
+                "a socket's path must be absolute: unix:///path/to/socket, or unix:@name without a file"
+                    .to_owned(),
+            );
         }
         if name.unwrap_or(text).len() > MAX_LEN {
-            return Err(format!("a socket's path has at most {MAX_LEN} bytes"));
+            return Err(format!("a socket's path must have at most {MAX_LEN} bytes"));
         }
         if text.contains('\0') {
-            return Err("no path has a zero byte in it".to_owned());
+            return Err("a path must not contain a zero byte".to_owned());
         }
         match name {
             None => Ok(Self::File(text.into())),
-            Some("") => Err("a socket without a file has a name: unix:@name".to_owned()),
+            Some("") => Err("a socket without a file must have a name: unix:@name".to_owned()),
             #[cfg(target_os = "linux")]
             Some(name) => Ok(Self::Abstract(name.to_owned())),
             #[cfg(not(target_os = "linux"))]
-            Some(_) => Err("only Linux has sockets without a file".to_owned()),
+            Some(_) => Err("only Linux supports sockets without a file".to_owned()),
         }
     }
 

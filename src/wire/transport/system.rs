@@ -200,7 +200,7 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         let name = SocketName::file(&path);
-        // Else whoever listens takes thousands without being asked: more than the other tests leave a process that may
+        // Otherwise a listener accepts thousands by itself: more than the other tests leave a process that may
         // have 1024 files, or than they can do without. SAFETY: It touches no memory.
         assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 3) }, 0);
         let connections: Vec<_> = (0..100).map_while(|_| connect_unix(&name).ok()).collect();
