@@ -45,9 +45,9 @@
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
-//! The [guide] has the full table, and says which tags to use. It also has pages on [environment
-//! variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day) and [task
-//! ids](guide::task_ids).
+//! The [guide] has the full table, and says which tags to use. It also has pages on
+//! [environment variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day) and
+//! [task ids](guide::task_ids).
 //!
 //! # Features
 //!
@@ -90,8 +90,8 @@
 //! * One thread, named `tasktag`, does everything else. No call site wakes it, except [`Client::flush`] and the
 //!   shutdown. A lease in Redis has one more thread, `tasktag-lease`. All transport sinks under cadence clients share
 //!   one, `tasktag-sinks`.
-//! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`]. [One
-//!   page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
+//! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
+//!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.
 //!
 //! # Forks

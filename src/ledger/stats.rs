@@ -83,8 +83,9 @@ pub struct Stats {
     /// The number of flushes that the worker completed.
     pub flushes: u64,
     /// The error of the last flush that sent or dropped anything, if it dropped something as
-    /// [`Transport`](DropReason::Transport). It names the agent's address, as in `unix:///var/run/datadog/dsd.socket:
-    /// Permission denied (os error 13)`. It is `None` if that flush dropped nothing for this reason.
+    /// [`Transport`](DropReason::Transport). It names the agent's address, as in
+    /// `unix:///var/run/datadog/dsd.socket: Permission denied (os error 13)`. It is `None` if that flush dropped
+    /// nothing for this reason.
     pub last_error: Option<Arc<str>>,
     /// The time of day at the end of the last flush that sent something. It is `None` if nothing was sent yet.
     pub last_sent_at: Option<SystemTime>,

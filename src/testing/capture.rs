@@ -80,8 +80,8 @@ impl ClientBuilder {
     /// Sends to a [`Capture`] instead of an agent.
     ///
     /// The container is not detected, so that the lines are the same on every machine, unless a
-    /// [`system_root`](Self::system_root) is set. The first flush is due after a whole [flush
-    /// interval](Self::flush_interval), not after a random part of it.
+    /// [`system_root`](Self::system_root) is set. The first flush is due after a whole
+    /// [flush interval](Self::flush_interval), not after a random part of it.
     pub fn capture(mut self, capture: &Capture) -> Self {
         self.memory = Some(Arc::clone(&capture.memory));
         self

@@ -50,8 +50,8 @@ use std::sync::Arc;
 /// # Size
 ///
 /// All members are registered at once, so that no call can be refused or allocate. A counter at 0 and a gauge or a set
-/// that was never used send nothing. Each of them still counts towards the client's [context
-/// limit](crate::ClientBuilder::context_limit).
+/// that was never used send nothing. Each of them still counts towards the client's
+/// [context limit](crate::ClientBuilder::context_limit).
 ///
 /// A family has at most 1,024 members. A family of distributions, which take 64 KiB each, or of occupancies, which
 /// report 0 while they are not used, has at most 256. More members are a compile error that names the family. As with

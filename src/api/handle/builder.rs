@@ -156,8 +156,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     ///
     /// The same name and tags with and without the task id are two contexts and two time series, in whatever order they
     /// are used. With families and bounded tags, call this method first. It applies to every line of the metric,
-    /// including those of a peak, a summary and an occupancy. In dialects that have the task id [in
-    /// names](crate::Agent::task_id_in_names), it leaves it out there.
+    /// including those of a peak, a summary and an occupancy. In dialects that have the task id
+    /// [in names](crate::Agent::task_id_in_names), it leaves it out there.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
