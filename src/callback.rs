@@ -1,4 +1,4 @@
-//! The code of users that is called, on a thread of its own: probes, and the closure that is told of losses.
+//! User code that the library calls on a separate thread: probes, and the loss notice closure.
 
 pub(crate) mod notice;
 pub(crate) mod probe;

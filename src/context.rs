@@ -1,4 +1,4 @@
-//! A metric with its tags: the unit of cardinality.
+//! A context is a metric with its tags, the unit of cardinality.
 
 pub(crate) mod crowd;
 pub(crate) mod index;
@@ -12,7 +12,7 @@ use crate::vocabulary::tag::{DistinctTags, Tags};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A name, its tags and the cell that they stand for.
+/// A name and tags, with the cell that belongs to them.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) name: String,
@@ -21,17 +21,18 @@ pub(crate) struct Context {
     pub(crate) cell: Cell,
     // Set by a call by name, which leaves no handle behind.
     called: AtomicBool,
-    // Set by a registration: somebody has a handle, or had one.
+    // Set by a registration: there is a handle, or there was one.
     registered: AtomicBool,
-    // It is out of the index: a thread that remembers it must look again.
+    // Whether it was removed from the index. A thread that remembers it must look again.
     retired: AtomicBool,
-    // How often something was folded into it, where it is the one for that.
+    // For an overflow context, how often something was folded into it.
     folded: Option<AtomicU64>,
-    /// Its tags are bounded otherwise: it takes no room from the metric's others.
+    /// Whether its tags have a limit of their own. It then takes no room from the metric's other contexts.
     pub(crate) is_bounded: bool,
-    // How many aliases there are, or were: each refers to the cell.
+    // The number of aliases that were ever created, each of which refers to the cell.
     aliases: AtomicUsize,
-    // Whose alias this is. It keeps that one from being forgotten while a thread remembers the alias.
+    // The context of which this is an alias. This reference keeps it from being forgotten while a thread remembers the
+    // alias.
     alias_of: Option<Arc<Context>>,
 }
 
@@ -53,14 +54,15 @@ impl Context {
         }
     }
 
-    /// Another name and other tags for a context, which are written as its own are. They stand for the same cell.
+    /// Creates an alias: another name and other tags that are written in the same way as the context's own. It has the
+    /// same cell.
     pub(crate) fn alias(name: String, tags: Tags, context: &Arc<Self>) -> Self {
         context.aliases.fetch_add(1, Ordering::Relaxed);
         let alias_of = Some(Arc::clone(context));
         Self { alias_of, ..Self::new(name, tags, context.kind, context.cell.clone()) }
     }
 
-    /// The context that stands for all of a metric for which there was no room.
+    /// Creates the context for all values of a metric for which there was no room.
     pub(crate) fn overflow(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
         let folded = Some(AtomicU64::new(0));
         Self { folded, is_bounded: true, ..Self::new(name, tags, kind, cell) }
@@ -77,33 +79,33 @@ impl Context {
         }
     }
 
-    /// How often something was folded into it since the last call.
+    /// Returns how often something was folded into it since the last call.
     pub(crate) fn take_folded(&self) -> u64 {
         self.folded.as_ref().map_or(0, |folded| folded.swap(0, Ordering::Relaxed))
     }
 
-    /// Whether it is the context of a name, a kind and tags, in whatever order these are.
+    /// Returns whether this is the context of a name, a kind and tags, in any order of the tags.
     #[inline]
     pub(crate) fn is(&self, name: &str, tags: &DistinctTags<'_, '_>, kind: Kind) -> bool {
         self.kind == kind && self.name == name && self.tags.are(tags)
     }
 
-    /// The context that this is, or of which it is an alias.
+    /// Returns the original of an alias, or the context itself.
     pub(crate) fn original(&self) -> &Self {
         self.alias_of.as_deref().unwrap_or(self)
     }
 
-    /// Whether anything but the context and its aliases holds the cell: a handle, a guard or a record.
+    /// Returns whether a handle, a guard or a record holds the cell, besides the context and its aliases.
     pub(crate) fn is_held(&self) -> bool {
         self.is_held_beside(0)
     }
 
-    /// As [`is_held`](Self::is_held), by anything but so many handles.
+    /// Does the same as [`is_held`](Self::is_held), but ignores this number of handles.
     pub(crate) fn is_held_beside(&self, handles: usize) -> bool {
         self.cell.is_held_by_more_than(1 + self.aliases.load(Ordering::Relaxed) + handles)
     }
 
-    /// Tells the context of this alias that it was called.
+    /// Marks the original of this alias as called, if the alias was.
     pub(crate) fn pass_on_call(&self) {
         if let Some(context) = self.alias_of.as_ref().filter(|_| self.take_called()) {
             context.call();
@@ -112,9 +114,9 @@ impl Context {
 
     /// Notes a call by name.
     ///
-    /// Relaxed, and written only once an interval, so that callers share no cache line. A call that runs while the worker
-    /// checks the flag may be missed. Its value is found all the same: a counter's sum differs, and so does a gauge's level, unless
-    /// it is the one reported last.
+    /// The store is relaxed, and happens only once per interval, so that callers share no cache line. The worker may
+    /// miss a call that runs while it checks the flag. It still finds the value, because a counter's sum differs, and
+    /// so does a gauge's level, unless it is the one reported last.
     #[inline]
     pub(crate) fn call(&self) {
         if !self.called.load(Ordering::Relaxed) {
@@ -122,27 +124,28 @@ impl Context {
         }
     }
 
-    /// Whether there was a call by name since the last look.
+    /// Returns whether there was a call by name since the last call of this.
     pub(crate) fn take_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether there was a call by name since the last time that the worker took notice of one.
+    /// Returns whether there was a call by name since the worker last took the flag.
     pub(crate) fn is_called(&self) -> bool {
         self.called.load(Ordering::Relaxed)
     }
 
-    /// Notes that somebody gets a handle.
+    /// Notes that a handle is created.
     pub(crate) fn register(&self) {
         self.registered.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody got a handle since the last time that the worker took notice of one.
+    /// Returns whether a handle was created since the worker last took the flag.
     pub(crate) fn is_registered(&self) -> bool {
         self.registered.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody got a handle since the last call. Of a cell that is not held, every such handle was dropped.
+    /// Returns whether a handle was created since the last call of this. If the cell is not held, every such handle was
+    /// dropped.
     pub(crate) fn take_registered(&self) -> bool {
         self.registered.load(Ordering::Relaxed) && self.registered.swap(false, Ordering::Relaxed)
     }
@@ -152,7 +155,7 @@ impl Context {
         self.retired.load(Ordering::Relaxed)
     }
 
-    /// Takes it out of use. Threads that remember it may still be at it: the worker looks after it until none does.
+    /// Retires the context. Threads that remember it may still be using it, so the worker keeps it until none does.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }

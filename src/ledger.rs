@@ -1,4 +1,4 @@
-//! What became of every value: accepted, sent, or dropped for a reason.
+//! Counts what became of every value: accepted, sent, or dropped for a reason.
 
 mod account;
 mod reach;
@@ -16,39 +16,39 @@ use crate::process::fork::PerProcess;
 use std::fmt;
 use std::ops::AddAssign;
 
-/// Why values were dropped.
+/// The reason why values were dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
     /// The channel to the worker was full.
     ChannelFull,
-    /// There was no room: a client had as many contexts as it may have and as many overflow contexts, or a set as many
-    /// members.
+    /// A limit was reached. Either the client already had the maximum number of contexts and the same number of
+    /// overflow contexts, or a set had the maximum number of members.
     ContextLimit,
-    /// A line did not fit into a packet. An event or a service check is cut before: see
+    /// A line did not fit into a packet. Events and service checks are truncated instead: see
     /// [`truncated_texts`](Stats::truncated_texts).
     TooLarge,
-    /// The value can't be reported: not finite, negative where a server forbids it, under the name of another kind,
-    /// or without a name.
+    /// The value can't be reported. It is not finite, it is negative and a server forbids that, its name belongs to a
+    /// metric of another kind, or it has no name.
     Invalid,
-    /// The agent has no such thing: an event, a service check or a time of its own in the StatsD dialects, a time in
-    /// DogStatsD before 1.3, or a time of what is no gauge and no counter.
+    /// The agent does not support it. The StatsD dialects have no events, no service checks and no explicit timestamps.
+    /// DogStatsD has timestamps since version 1.3, for gauges and counters only.
     Unsupported,
-    /// Each value of a distribution has a line of its own with [`Weights::Repeats`](crate::Weights::Repeats), the default
-    /// of some dialects; of more than 1000 in a flush, a sample of 1000 was sent.
+    /// A distribution had more than 1000 values in one flush, and a sample of 1000 was sent. This happens with
+    /// [`Weights::Repeats`](crate::Weights::Repeats), the default of some dialects, which writes one line per value.
     Sampled,
-    /// The lease of the task id was over while the packet was filled.
+    /// The lease of the task id expired while the packet was being filled.
     LeaseLost,
-    /// The agent was away, or did not take the packet in time.
+    /// The agent could not be reached, or did not take the packet in time.
     Transport,
-    /// The worker was gone.
+    /// The worker had stopped.
     AfterShutdown,
-    /// The worker died while it had them in hand.
+    /// The worker panicked while it was processing them.
     WorkerPanic,
 }
 
 impl DropReason {
-    /// All reasons, in the order of the way that data takes.
+    /// All reasons, in the order in which data can meet them.
     pub const ALL: &'static [Self] = &[
         Self::ChannelFull,
         Self::ContextLimit,
@@ -64,7 +64,7 @@ impl DropReason {
 
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// The reason as it stands in telemetry: `channel_full`.
+    /// The name of the reason in telemetry, for example `channel_full`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,8 +88,8 @@ impl fmt::Display for DropReason {
     }
 }
 
-/// An amount of data, in each of the units it takes on its way. More values are the greater amount; of as many, more lines
-/// are, then packets, then bytes.
+/// An amount of data, in values, lines, packets and bytes. Tallies are ordered by values first, then by lines, packets
+/// and bytes.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -100,14 +100,14 @@ impl fmt::Display for DropReason {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Tally {
-    /// What was reported: a gauge's reading, a counter's difference, each value of a distribution, each member of a
-    /// set, each event and each service check. The client's own telemetry is not among them.
+    /// The number of values: readings of gauges, differences of counters, values of distributions, members of sets,
+    /// events and service checks. The client's own telemetry is not included.
     pub values: u64,
-    /// Lines on the wire, telemetry included.
+    /// The number of lines on the wire, including the client's own telemetry.
     pub lines: u64,
-    /// Packets: what one send carries.
+    /// The number of packets. A packet is what one send carries.
     pub packets: u64,
-    /// Bytes of lines.
+    /// The number of bytes in the lines.
     pub bytes: u64,
 }
 
@@ -131,7 +131,8 @@ impl fmt::Display for Tally {
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        // Whoever records a value 2^64 times gets wrapped counts, on both sides of the books alike, and no panic.
+        // After 2^64 values the counts wrap around instead of panicking. The counts of accepted and of sent or dropped
+        // values wrap alike.
         self.values = self.values.wrapping_add(other.values);
         self.lines = self.lines.wrapping_add(other.lines);
         self.packets = self.packets.wrapping_add(other.packets);
@@ -139,7 +140,7 @@ impl AddAssign for Tally {
     }
 }
 
-/// The running count behind [`Stats`].
+/// The running counts behind [`Stats`].
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     reach: PerProcess<Reach>,
@@ -172,32 +173,32 @@ impl Ledger {
         self.sent.add(tally);
     }
 
-    /// What was booked as sent was lost after all.
+    /// Moves an amount from sent to lost.
     pub(crate) fn book_lost(&self, tally: Tally) {
-        // In this order, so that a snapshot never shows more than was accepted.
+        // This order ensures that a snapshot never shows more sent and dropped values than accepted ones.
         self.sent.take_back(tally);
         self.book_dropped(DropReason::Transport, tally);
     }
 
-    /// What the flushes to the agent came to, in this process.
+    /// The results of this process's flushes to the agent.
     pub(crate) fn reach(&self) -> &Reach {
         self.reach.get()
     }
 
-    /// Books what was accepted before as dropped.
+    /// Counts an amount as dropped that was accepted before.
     pub(crate) fn book_dropped(&self, reason: DropReason, tally: Tally) {
         if let Some(account) = self.dropped.get(reason as usize) {
             account.add(tally);
         }
     }
 
-    /// Books values that never came as far as a line.
+    /// Counts values as dropped that never became a line.
     pub(crate) fn refuse(&self, reason: DropReason, values: u64) {
         self.book_accepted(Tally::values(values));
         self.book_dropped(reason, Tally::values(values));
     }
 
-    /// In a forked child: starts from 0.
+    /// Resets the counts to 0 in a forked child.
     pub(crate) fn clear(&self) {
         self.reach.renew(Reach::default());
         let accounts = [&self.accepted, &self.sent].into_iter().chain(&self.dropped);
@@ -225,7 +226,8 @@ impl Ledger {
 
     pub(crate) fn stats(&self, contexts: usize) -> Stats {
         Stats {
-            // What left is read before what came in, so that a snapshot never shows more of it.
+            // Outgoing counts are read before incoming ones, so that a snapshot never shows more values leaving than
+            // arriving.
             sent: self.sent.get(),
             dropped: self.dropped.each_ref().map(Account::get),
             accepted: self.accepted.get(),
@@ -237,7 +239,7 @@ impl Ledger {
             unset_gauges: self.unset_gauges.get(),
             refused_watches: self.refused_watches.get(),
             contexts: contexts as u64,
-            // The index knows.
+            // The index fills this in.
             clashing_contexts: 0,
             probe_panics: self.probe_panics.get(),
             probes_removed: self.probes_removed.get(),

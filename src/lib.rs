@@ -1,8 +1,9 @@
 //! StatsD and Datadog metrics with a low-cardinality task id.
 //!
-//! A service runs as many copies: tasks, pods, dynos, forked workers. Without an instance tag the copies overwrite each
-//! other's gauges; with the pod's name as the tag every deploy mints new time series. tasktag gives each process one of
-//! 1000 buckets, `task_id:0042`, and carries its metrics to the agent without a call site ever waiting for it.
+//! A service runs as many copies: tasks, pods, dynos, forked workers. Without an instance tag, the copies overwrite
+//! each other's gauges. With the pod's name as the tag, every deploy creates new time series. tasktag gives each
+//! process one of 1000 buckets, for example `task_id:0042`, and sends its metrics to the agent without ever making a
+//! call site wait.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,96 +16,127 @@
 //!     .install()?;
 //! let client = guard.client();
 //!
-//! // A handle: an atomic store. shop.cache.fill:0.83|g|#cache:sessions,task_id:0042
+//! // A handle: setting it is an atomic store. Sends shop.cache.fill:0.83|g|#cache:sessions,task_id:0042
 //! let fill = client.gauge("cache.fill").tag("cache", "sessions").peak().register();
 //! fill.set(0.83);
 //!
-//! // A literal call site, registered once.
+//! // A call site with literals, which registers its metric once.
 //! tasktag::counter!("jobs.done", "queue" => "within_1_minute").increment(1);
 //!
-//! // Something to be asked at every collection: pool.in_use, pool.utilization, …
+//! // A pool, which is polled at every collection: pool.in_use, pool.utilization, …
 //! let _watch = client.watch_pool("primary", || PoolStatus::new().max(10).in_use(7));
 //!
 //! client.event("deploy", "v42 is live");
 //! client.flush(Duration::from_secs(1))?;
 //! println!("this process is {}", TaskId::current().tag());
 //! # Ok(())
-//! # } // The guard is dropped: the last values are sent, and the worker ends.
+//! # } // Dropping the guard sends the last values and stops the worker.
 //! ```
 //!
-//! # The way data takes
+//! # Which metric for which question
 //!
-//! ```text
-//! your code ── gauge, counter, distribution, occupancy ──▶ cell ─────────────┐
-//! pools, queues ── probe ──▶ gauge ──▶ cell ─────────────────────────────────┤
-//! your code ── event, service check, set member ──▶ bounded channel ──┐      │
-//!                                                                     ▼      ▼
-//!                                     one worker:   aggregate ▶ encode ▶ packet ▶ transport ▶ agent
-//! ```
+//! | you have | use |
+//! |---|---|
+//! | a level that changes | [`Client::gauge`] |
+//! | something that happens | [`Client::counter`] |
+//! | durations or sizes | [`Client::distribution`], or [`Client::timing`] for a StatsD server |
+//! | a capacity that is acquired and released | [`Client::occupancy`] |
+//! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`] |
+//! | distinct users, hosts or keys | [`Client::set`] |
+//! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
-//! * A handle holds an atomic cell. Using it takes a few atomic instructions; it can't block, allocate or fail, and a
-//!   full channel can't lose a gauge's latest value.
-//! * What has no place in a cell crosses a bounded channel. Full means dropped and counted.
-//! * One thread, named `tasktag`, does everything else. No call site wakes it but [`Client::flush`] and the end.
-//!   A lease in Redis has one more thread, `tasktag-lease`; all transport sinks under cadence clients share one,
-//!   `tasktag-sinks`.
-//! * Every value that was accepted is sent, or dropped and counted with its reason: see [`Client::stats`]. What each fault
-//!   does, and what you can do about it, is described [fault by fault](guide::on_a_bad_day).
-//! * After set-up nothing returns an error at a call site, nothing panics, and nothing is printed.
-//!
-//! # Task ids
-//!
-//! A random bucket does for a handful of tasks: [`TaskIdPool`] knows the odds that two share one. Where that is not
-//! enough, [`ClientBuilder::task_id_from`] takes a [`TaskIdSource`]: the ordinal that a platform gives, a lease among
-//! the processes of a host (or of all hosts, in Redis), a hash that stays the same over restarts, or the strongest that
-//! is there.
+//! The [guide] has the full table, and says which tags to use. It also has pages on
+//! [environment variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day) and
+//! [task ids](guide::task_ids).
 //!
 //! # Features
 //!
-//! | feature | what | extra dependencies |
+//! | feature | what it adds | extra dependencies |
 //! |---|---|---|
-//! | `cadence` | cadence's clients report through this one, or over its transports: `integrations::cadence` | `cadence` |
-//! | `log` | a line when metrics start to be dropped, and one when that has ended: `integrations::log` | `log` |
-//! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: `integrations::metrics` | `metrics` |
-//! | `metrics-exporter-statsd` | its recorder reports through this client, or gets the task id: `integrations::metrics_exporter_statsd` | `metrics-exporter-statsd`, `cadence` |
-//! | `redis` | task ids that are leased in Redis, unique on all hosts: `TaskIdSource::leased_in_redis` | `redis` |
+//! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
+//! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
+//! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |
+//! | `metrics-exporter-statsd` | its recorder reports through this client, or gets the task id: [`integrations::metrics_exporter_statsd`](integrations/metrics_exporter_statsd/index.html) | `metrics-exporter-statsd`, `cadence` |
+//! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
-//! | `testing` | an agent in memory, a parser of packets, a manual clock: the `testing` module | none |
-//! | `tokio` | runtimes, channels and semaphores, watched: `integrations::tokio` | `tokio` |
-//! | `tower` | a layer that measures HTTP services: `integrations::tower` | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
-//! | `tracing` | an event when metrics start to be dropped, and one when that has ended: `integrations::tracing` | `tracing` |
+//! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
+//! | `tokio` | watches runtimes, channels and semaphores: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
+//! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
+//! | `tracing` | emits an event when metrics start to be dropped, and one when that has ended: [`integrations::tracing`](integrations/tracing/index.html) | `tracing` |
+//!
+//! # Task ids
+//!
+//! A random bucket is enough for a handful of tasks: [`TaskIdPool`] computes the probability that two of them share
+//! one. If that is not enough, pass a [`TaskIdSource`] to [`ClientBuilder::task_id_from`]:
+//!
+//! * the ordinal that a platform assigns;
+//! * a lease among the processes of a host, or of all hosts with Redis;
+//! * a hash that stays the same over restarts;
+//! * the strongest source that is available.
+//!
+//! # How data reaches the agent
+//!
+//! ```text
+//! gauge, counter, distribution, occupancy ──▶ cell ─────────────┐
+//! pool, queue ── probe ──▶ gauge ──▶ cell ──────────────────────┤
+//! event, service check, set member ──▶ bounded channel ──┐      │
+//!                                                        ▼      ▼
+//!                     one worker: aggregate ▶ encode ▶ packet ▶ transport ▶ agent
+//! ```
+//!
+//! * A handle holds an atomic cell. Using it takes a few atomic instructions. It can't block, allocate or fail, and a
+//!   full channel can't lose a gauge's latest value.
+//! * Values that don't fit into a cell use a bounded channel. If the channel is full, they are dropped and counted.
+//! * One thread, named `tasktag`, does everything else. No call site wakes it, except [`Client::flush`] and the
+//!   shutdown. A lease in Redis has one more thread, `tasktag-lease`. All transport sinks under cadence clients share
+//!   one, `tasktag-sinks`.
+//! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
+//!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
+//! * After set-up no call site returns an error, and nothing panics or prints.
 //!
 //! # Forks
 //!
-//! A worker does not survive a `fork`. On Linux a forked child is given its own by its first use of a metric: a task id,
-//! a channel, a worker, and books at 0. It reports nothing of its parent's, and what its parent watches stays with the
-//! parent. [`after_fork`] does the same at once, and where it can't happen by itself. [`after_restore`] does it for a process
-//! that was restored from a snapshot of its memory.
+//! A worker does not survive a `fork`. On Linux, the first use of a metric in a forked child gives it its own task id,
+//! channel and worker, and statistics at 0. It reports none of its parent's data, and what the parent watches stays
+//! with the parent.
+//!
+//! [`after_fork`] does the same immediately, and on systems where it does not happen automatically. [`after_restore`]
+//! does it for a process that was restored from a snapshot of its memory.
 //!
 //! # Signal handlers
 //!
-//! On Linux a handle that was registered before may be used in a signal handler: an increment, a level, a recorded value that
-//! fits the table or an acquired unit takes no lock, allocates nothing and makes no system call, on any thread, the first time
-//! included. The exceptions are a newborn forked child, which starts its worker at its first use, values that cross the channel
-//! (sets, values with a time, distributions beyond their table), a target without 64-bit atomics, and a process with glibc that
-//! has made 32 keys of POSIX threads before its first client, in which threads share one lane. Calls by name, and a macro that registers at its first use,
-//! are not for signal handlers: they may allocate and wait for a lock, and what an interrupted call by name was changing on
-//! the same thread is not whole.
+//! On Linux, a handle that was registered earlier may be used in a signal handler. Incrementing, setting a level,
+//! recording a value that fits the table and acquiring a unit take no lock, allocate nothing and make no system call.
+//! This holds on any thread, also at its first use of a metric. The exceptions are
 //!
-//! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In a build with
-//! optimization for x86-64 an increment is one instruction, which no signal divides, and both are counted. In a build without
-//! optimization, and on other processors, it is a load, an addition and a store, and one of the two may be lost: so it is on
-//! `AArch64` and on 32-bit x86. The compiler makes one instruction of the three by its own choice (Rust 1.95, `opt-level` 1
-//! to 3 and `z`), and no rule of the language makes it. For exact counts everywhere, give the handler a counter of its own.
+//! * a newly forked child, which starts its worker at its first use of a metric;
+//! * values that use the channel: members of sets, values with a timestamp, and values of a distribution beyond its
+//!   table;
+//! * targets without 64-bit atomics;
+//! * a process with glibc that created 32 POSIX thread keys before its first client, in which threads share one lane.
+//!
+//! Don't call a metric by name in a signal handler, and don't use a macro there that registers at its first use. They
+//! may allocate and wait for a lock. They may also find the state of an interrupted call by name on the same thread
+//! half-changed.
+//!
+//! Counts are exact unless the handler interrupts an increment of the same counter on the same thread. In an optimized
+//! build for x86-64 an increment is one instruction, which no signal divides, and both increments are counted. In an
+//! unoptimized build, and on other processors such as `AArch64` and 32-bit x86, it is a load, an addition and a store,
+//! and one of the two increments may be lost. The compiler merges the three into one instruction by its own choice
+//! (Rust 1.95, `opt-level` 1 to 3 and `z`), and no rule of the language requires it. For exact counts everywhere, give
+//! the handler a counter of its own.
 //!
 //! # Two versions in one program
 //!
-//! Two versions of this crate in one program, as a library may bring its own, are two clients with a task id each, and
-//! `client()` of the one does not find what the other installed. Values that are counted through the other version's macros are
-//! dropped and counted nowhere while nothing is installed there. Nothing that two versions could share is both safe in a program
-//! with threads and known to a version that is older: setting a variable of the environment is not, and a symbol of one name in
-//! both does not link. Set `TASKTAG_TASK_ID` for the process to have one id, and use one version: `cargo tree -d` shows
-//! whether there are two.
+//! Two versions of this crate in one program, for example because a library brings its own, are two clients with a task
+//! id each. `client()` of one version does not find what the other installed. While nothing is installed through the
+//! other version, values that are counted with its macros are dropped and counted nowhere.
+//!
+//! The two versions can't share a client. Setting an environment variable is not safe in a program with threads, and a
+//! symbol of one name in both does not link. A version also can't know what a later one would share.
+//!
+//! Set `TASKTAG_TASK_ID` so that the process has one id, and use one version: `cargo tree -d` shows whether there are
+//! two.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -119,42 +151,42 @@
     )
 )]
 
-// The floors, from what programs use down to what everything stands on. Nothing imports from a floor above its own.
+// The floors, from what programs use down to what everything else uses. No floor imports from one above it.
 
-// From settings and variables to a running client.
+// From settings and environment variables to a running client.
 mod setup;
 
 // What programs call.
 mod api;
 
-// The one thread that carries everything to the agent.
+// The thread that sends everything to the agent.
 mod worker;
 
-// What callers hand to the worker.
+// What callers pass to the worker.
 mod mailbox;
 
-// The code of users that is called, and the thread that calls it.
+// User code that the library calls, and the thread that calls it.
 mod callback;
 
-// A name with its tags, and how it is found.
+// A metric's name with its tags, and how it is found.
 mod context;
 
 // From a value to a packet at the agent.
 mod wire;
 
-// What was accepted, sent and dropped.
+// The counts of accepted, sent and dropped values.
 mod ledger;
 
-// What a handle writes.
+// The atomics that a handle writes.
 mod cell;
 
-// Who this process is.
+// The identity of this process.
 mod task_id;
 
-// What everything speaks of.
+// The types that all other floors use.
 mod vocabulary;
 
-// What the platform gives.
+// The platform.
 mod process;
 
 #[cfg(feature = "testing")]
@@ -162,7 +194,7 @@ pub mod testing;
 
 pub mod integrations;
 
-// Pages of the documentation, without code.
+// Pages of documentation, without code.
 pub mod guide;
 
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
@@ -201,7 +233,7 @@ pub mod __macros {
     pub use crate::api::macros::{Called, Site};
 }
 
-/// The README's code is tested as the crate's own.
+/// Tests the README's code along with the crate's own.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}

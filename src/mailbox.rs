@@ -1,4 +1,4 @@
-//! What callers hand to the worker of their process, and how.
+//! What callers pass to the worker of their process, and how.
 
 pub(crate) mod channel;
 pub(crate) mod control;

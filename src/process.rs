@@ -1,4 +1,4 @@
-//! What the platform gives: time, threads, forks and atomics.
+//! The platform: time, threads, forks and atomics.
 
 pub(crate) mod clock;
 pub(crate) mod fork;

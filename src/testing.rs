@@ -1,4 +1,4 @@
-//! What a program needs to test its own instrumentation: no socket, no sleep, no second process.
+//! Tools for testing a program's own instrumentation, without a socket, a sleep or a second process.
 //!
 //! ```
 //! use std::time::Duration;

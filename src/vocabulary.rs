@@ -1,4 +1,4 @@
-//! What everything speaks of.
+//! The types and terms that all other modules use.
 
 pub(crate) mod error;
 pub(crate) mod event;

@@ -1,4 +1,4 @@
-//! The one thread that carries everything to the agent.
+//! The worker: the thread that sends everything to the agents.
 
 pub(crate) mod aggregate;
 pub(crate) mod registry;
@@ -29,51 +29,52 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-/// The thread's name, as it stands in `/proc/self/task/*/comm`.
+/// The thread's name in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag";
 
-/// How often the last flush is tried when it panics.
+/// How often the last flush is tried if it panics.
 const MAX_LAST_TRIES: u32 = 3;
 
-/// Nanoseconds between what the worker does by itself.
+/// The nanoseconds between the worker's periodic tasks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intervals {
     pub(crate) collect: u64,
     pub(crate) flush: u64,
 }
 
-/// Everything that the worker alone owns: nothing of it is shared or locked.
+/// Everything that only the worker owns. None of it is shared or locked.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    /// Where its orders and records come from, whatever its client has by now.
+    /// The source of its orders and records. It stays the same even if its client gets a new one.
     pub(crate) post: Arc<Post>,
-    /// Of which process it is: it ends where that is outlived.
+    /// The generation of its process. The worker stops once its process has a later one.
     pub(crate) generation: u32,
-    /// The agents; there is always one.
+    /// The agents. There is always at least one.
     pub(crate) routes: Vec<Route>,
     pub(crate) schedule: Schedule,
     pub(crate) idle_gauges: IdleGauges,
     pub(crate) registry: Registry,
     pub(crate) aggregate: Aggregate,
     pub(crate) probes: Vec<Watched>,
-    /// Held until the worker ends, and with it whatever is sent under the id.
+    /// Held until the worker has stopped and nothing more is sent under the id.
     pub(crate) claim: Arc<TaskIdClaim>,
     /// The task id that everything is reported under.
     pub(crate) task_id: TaskId,
-    /// How often the lease of one was lost, as far as that is counted.
+    /// How often the lease of a task id was lost, as far as it was counted.
     pub(crate) losses: u64,
-    /// How many task ids are leased, when that was last asked.
+    /// The number of leased task ids when it was last read.
     pub(crate) leased: Option<u32>,
 }
 
 /// How long a thread without a worker may take to end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// A thread that waits for its worker: to have none is an error that comes before anything is decided or taken.
+/// A thread that waits for its worker. It is started first, so that a failure is an error before anything is decided or
+/// acquired.
 #[derive(Debug)]
 pub(crate) struct WorkerThread {
-    // `None` once the worker was handed over, or nobody will hand one.
+    // `None` once the worker was handed over, or if there will be none.
     way: Option<SyncSender<Box<Worker>>>,
     thread: Option<Thread>,
 }
@@ -86,15 +87,15 @@ impl WorkerThread {
         Ok(Self { way: Some(way), thread: Some(thread) })
     }
 
-    /// The worker goes to work.
+    /// Hands the worker to the thread, which starts to work.
     pub(crate) fn hand(mut self, worker: Box<Worker>) -> Option<Thread> {
-        // The thread waits for it: there is room, and somebody who takes it.
+        // The thread is waiting, so the channel has room and a receiver.
         let _ = self.way.take().map(|way| way.send(worker));
         self.thread.take()
     }
 }
 
-/// Where there is no worker after all, no thread is left behind.
+/// If there is no worker after all, the thread ends too.
 impl Drop for WorkerThread {
     fn drop(&mut self) {
         drop(self.way.take());
@@ -105,12 +106,13 @@ impl Drop for WorkerThread {
 }
 
 impl Worker {
-    /// Works until it is told to stop, whatever happens on the way.
+    /// Works until it is stopped, and survives panics.
     fn live(mut self) {
         self.post.control.start();
         let mut last_tries = MAX_LAST_TRIES;
         while last_tries > 0 && catch_unwind(AssertUnwindSafe(|| self.work())).is_err() {
-            // What was in its hands is booked; cells, channel and connection are as they were, and it goes on.
+            // What the worker was processing is counted as dropped. Cells, channel and connection are unchanged, and
+            // the worker continues.
             self.routes.iter_mut().for_each(|route| route.outbox.write_off());
             self.shared.ledger.worker_restarts.add(1);
             self.post.control.died();
@@ -119,15 +121,15 @@ impl Worker {
         if self.is_outlived() { self.end_outlived() } else { self.end() }
     }
 
-    /// Whether its process was restored from a snapshot: what it has is the original's to send.
+    /// Returns whether its process was restored from a snapshot. The original then sends what this worker has.
     fn is_outlived(&self) -> bool {
         self.generation != fork::generation()
     }
 
-    /// It is not the last of its client: the next one asks what it asked.
+    /// This is not the client's last worker. The next one polls its probes.
     fn end_outlived(self) {
         self.post.return_probes(self.probes);
-        // What its transports let go of may panic.
+        // Dropping a transport may panic.
         let owned = (self.routes, self.aggregate, self.registry, self.claim);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.post.control.end();
@@ -138,7 +140,8 @@ impl Worker {
         self.shared.ledger.refuse(DropReason::WorkerPanic, self.aggregate.clear());
         self.post.leave(Box::new(self.registry));
         self.post.probes.close(self.shared.clock.now());
-        // Probes, transports and lease are gone before anyone is told of the end. One that panics on its way is gone too.
+        // Probes, transports and the lease are dropped before anything reports the shutdown, even if one of them
+        // panics.
         let owned = (self.probes, self.routes, self.aggregate);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
         self.claim.retire();
@@ -177,17 +180,17 @@ impl Worker {
         }
     }
 
-    /// Tells the agents how long somebody waits for the flush that follows.
+    /// Tells the agents how long a caller waits for the next flush.
     fn give_time(&mut self, order: Order) {
         let mut agents = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
         for route in &mut self.routes {
             route.outbox.begin_turn(Turn { until: order.until, agents, is_last: order.stop });
-            // Those behind share what is left then.
+            // The remaining agents share what is left then.
             agents = agents.saturating_sub(1);
         }
     }
 
-    /// Whether nothing was lost because somebody's time was over.
+    /// Returns whether nothing was lost because a caller's time had run out.
     fn was_in_time(&mut self) -> bool {
         let mut in_time = true;
         for route in &mut self.routes {
@@ -196,9 +199,9 @@ impl Worker {
         in_time
     }
 
-    /// Asks the client's own probes and empties the channel. Those of users are asked on a thread of their own.
+    /// Polls the client's own probes and empties the channel. Users' probes are polled on a separate thread.
     fn collect(&mut self, now: u64) {
-        // The schedule moves first, so that a collection that panics is not tried again at once.
+        // The schedule moves first, so that a collection that panics is not repeated immediately.
         self.schedule.collect.pass(now);
         if self.schedule.lease.is_due(now) {
             self.schedule.lease.pass(now);
@@ -236,17 +239,17 @@ impl Worker {
         }
     }
 
-    /// Reports one value to every agent, each of which has taken it in before the first is served.
+    /// Reports one value to all agents. All of them accept it before the first one processes it.
     fn report(&mut self, put: impl Fn(&mut Route)) {
         self.routes.iter_mut().for_each(|route| route.take_in(1));
         self.routes.iter_mut().for_each(put);
     }
 
-    /// Reports every context and sends what is left.
+    /// Reports every context, and sends what is left.
     fn flush(&mut self, now: u64, last: bool) {
         self.schedule.flush.pass(now);
         self.follow_task_id();
-        // After the channel was emptied: whatever came through it belongs to a context that is known now.
+        // This comes after the channel was emptied, so that the context of every received record is known.
         self.registry.welcome(self.shared.index.take_arrivals());
         self.registry.flush(&mut Flush {
             clock: &self.shared.clock,
@@ -263,7 +266,7 @@ impl Worker {
             self.schedule.telemetry.pass(now);
         }
         self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
-        // Of the last flush the end tells, with whatever else is lost there.
+        // The shutdown reports the last flush, along with whatever else is lost then.
         if !last {
             self.post.probes.flushed(now);
         }
@@ -287,7 +290,7 @@ impl Unstarted for Worker {
 
 /// The lease.
 impl Worker {
-    /// Goes on under the id that the process has now: all lines are rendered anew.
+    /// Continues under the id that the process has now. All lines are rendered again.
     fn follow_task_id(&mut self) {
         let identity = &self.post.identity;
         let lost = identity.losses() - std::mem::replace(&mut self.losses, identity.losses());

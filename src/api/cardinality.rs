@@ -1,4 +1,4 @@
-//! How many time series a program makes, and which tag makes them.
+//! Reports how many time series a program creates, and which tags create them.
 
 use crate::api::client::Client;
 use crate::cell::Cell;
@@ -10,12 +10,12 @@ use crate::vocabulary::kind::Kind;
 use crate::wire::encode::SUFFIXES;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Time series that the Datadog Agent makes of a histogram: maximum, median, average, count and 95th percentile.
+/// The time series that the Datadog Agent creates for a histogram: maximum, median, average, count and 95th percentile.
 const HISTOGRAM_SERIES: u64 = 5;
-/// Time series that Datadog makes of a distribution: count, sum, minimum, maximum and average.
+/// The time series that Datadog creates for a distribution: count, sum, minimum, maximum and average.
 const DISTRIBUTION_SERIES: u64 = 5;
 
-/// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) takes it.
+/// The contexts that a client knows, by metric. [`Client::cardinality`](crate::Client::cardinality) returns it.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -33,33 +33,34 @@ pub struct CardinalityReport {
     clashing: usize,
 }
 
-/// What it costs.
+/// Cardinality.
 impl Client {
-    /// The contexts that this client knows now: how many time series it makes, and which tags make them. Takes a copy
-    /// of all names and tags: for a start-up check, a debug page, a test.
+    /// Returns the contexts that this client knows now, with the number of their time series and the tags that create
+    /// them. It copies all names and tags, and is meant for start-up checks, debug pages and tests.
     #[must_use]
     pub fn cardinality(&self) -> CardinalityReport {
         CardinalityReport::of(&self.shared().index, self.shared().series)
     }
 }
 
-/// One metric's contexts.
+/// The contexts of one metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricCardinality {
     name: String,
     kind: Kind,
     contexts: usize,
     series: Series,
-    // By key: how many values, the most first.
+    // The number of values per key, in descending order.
     tags: Vec<(String, usize)>,
 }
 
 impl CardinalityReport {
-    /// Of a client whose kinds carry the task id so, and whose main agent gets distributions as summaries, or not.
+    /// `rules` say which kinds carry the task id, and whether the main agent gets distributions as summaries.
     pub(crate) fn of(index: &Index, rules: SeriesRules) -> Self {
         let SeriesRules { task_id_on, sends_summaries: summaries } = rules;
         let mut contexts = index.contexts();
-        // Of contexts that write the same line it is the first that has it: always the same one.
+        // If several contexts write the same line, the first one in this order has it. The order makes that the same
+        // one each time.
         contexts.sort_unstable_by(|a, b| {
             let names = a.name.cmp(&b.name).then_with(|| a.tags.iter().cmp(b.tags.iter()));
             let rest = |context: &Context| (context.kind as u8, context.tags.without_task_id);
@@ -86,34 +87,36 @@ impl CardinalityReport {
         Self { metrics, clashing: index.clashing(0) }
     }
 
-    /// The metrics, the one with the most time series first.
+    /// Returns the metrics, in descending order of their time series.
     #[must_use]
     pub fn metrics(&self) -> &[MetricCardinality] {
         &self.metrics
     }
 
-    /// The contexts of all metrics.
+    /// Returns the number of contexts of all metrics.
     #[must_use]
     pub fn contexts(&self) -> usize {
         self.metrics.iter().map(|metric| metric.contexts).sum()
     }
 
-    /// Contexts that the main agent can't tell from another, because their lines are the same: see
-    /// [`Stats::clashing_contexts`](crate::Stats::clashing_contexts).
+    /// Returns the number of contexts that the main agent can't tell apart from another one, because their lines are
+    /// the same. See [`Stats::clashing_contexts`](crate::Stats::clashing_contexts).
     #[must_use]
     pub fn clashing_contexts(&self) -> usize {
         self.clashing
     }
 
-    /// Time series that one task makes at the main agent. What several contexts write alike is one of them.
+    /// Returns the number of time series that one task creates at the main agent. Contexts that write the same line
+    /// create one together.
     #[must_use]
     pub fn series(&self) -> u64 {
         self.metrics.iter().map(MetricCardinality::series).sum()
     }
 
-    /// Time series that a fleet of `tasks` makes, whose ids are drawn from `pool`: the number of different ids is the
-    /// expected one, as several tasks may share an id. What is sent without the task id is counted once for all tasks,
-    /// if there are any.
+    /// Returns the number of time series that a fleet of `tasks` creates if their ids are drawn from `pool`.
+    ///
+    /// Several tasks may share an id, so the number of different ids is an expected value. Metrics without the task id
+    /// are counted once for all tasks, and not at all for 0 tasks.
     #[must_use]
     pub fn fleet_series(&self, tasks: u32, pool: TaskIdPool) -> f64 {
         let of_each = self.metrics.iter().map(|metric| metric.series.with_task_id).sum::<u64>();
@@ -123,27 +126,29 @@ impl CardinalityReport {
 }
 
 impl MetricCardinality {
-    /// The metric's name as it is written, without the prefix.
+    /// Returns the metric's name as it is written, without the prefix.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its kind.
+    /// Returns the metric's kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// How many combinations of tags it has.
+    /// Returns the number of different combinations of its tags.
     #[must_use]
     pub fn contexts(&self) -> usize {
         self.contexts
     }
 
-    /// Time series that one task makes of it at Datadog: a gauge with a peak makes two, an occupancy up to three, a
-    /// histogram or a timing five, and so does a distribution, without percentiles. With
-    /// [`Weights::Summaries`](crate::Weights::Summaries) for the main agent, each of the three makes seven.
+    /// Returns the number of time series that one task creates for this metric at Datadog.
+    ///
+    /// A gauge with a peak creates two, an occupancy up to three, and a histogram or a timing five. A distribution
+    /// without percentiles creates five, too. If the main agent has [`Weights::Summaries`](crate::Weights::Summaries),
+    /// each of the last three kinds creates seven.
     ///
     /// Source: <https://docs.datadoghq.com/account_management/billing/custom_metrics/>.
     #[must_use]
@@ -151,7 +156,7 @@ impl MetricCardinality {
         self.series.with_task_id + self.series.without
     }
 
-    /// Those of its [time series](Self::series) that carry the task id, so that each task makes its own.
+    /// Returns the number of its [time series](Self::series) that carry the task id. Each task creates its own ones.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -168,19 +173,19 @@ impl MetricCardinality {
         self.series.with_task_id
     }
 
-    /// The keys of its tags and how many values each has, the most first.
+    /// Iterates over the keys of its tags with the number of their values, in descending order of that number.
     pub fn tags(&self) -> impl Iterator<Item = (&str, usize)> {
         self.tags.iter().map(|(key, values)| (key.as_str(), *values))
     }
 
-    /// The tag that multiplies its contexts most, and how many values that has.
+    /// Returns the tag with the most values, and their number.
     #[must_use]
     pub fn widest_tag(&self) -> Option<(&str, usize)> {
         self.tags().next()
     }
 }
 
-/// Time series that a task makes.
+/// The time series that one task creates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Series {
     with_task_id: u64,
@@ -217,14 +222,14 @@ impl Counted {
 
 /// One of the lines that a context writes.
 struct Line {
-    // What stands behind the name.
+    // The suffix of the name.
     suffix: &'static str,
     kind: Kind,
-    // What a server makes of it.
+    // The number of time series that a server creates from the line.
     series: u64,
 }
 
-/// The lines of a context at an agent that gets distributions as summaries, or not.
+/// Returns the lines that a context writes. `summaries` says whether the agent gets distributions as summaries.
 fn lines(context: &Context, summaries: bool) -> Vec<Line> {
     let line = |suffix, kind, series| Line { suffix, kind, series };
     let gauge = |suffix| line(suffix, Kind::Gauge, 1);

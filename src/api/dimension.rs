@@ -1,4 +1,5 @@
-//! Tags that can't explode: closed ones, whose values are types, and bounded ones, whose values have a limit.
+//! Tags with a limited number of values: closed tags, whose values are types, and bounded tags, whose number of values
+//! has a limit.
 
 mod board;
 pub(crate) mod bounded;

@@ -1,4 +1,4 @@
-//! What a call site holds: one cell each. Using a handle can't fail, block or allocate.
+//! Handles, each of which holds one cell. Using a handle can't fail, block or allocate.
 
 mod builder;
 mod counter;

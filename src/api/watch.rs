@@ -1,4 +1,4 @@
-//! Pools and queues as they are watched: a status, and the gauges that report it.
+//! Watched pools and queues: a status, and the gauges that report it.
 
 mod pool;
 mod queue;
@@ -20,11 +20,11 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     /// Whether `<name>.max` is reported too. A configured limit has no peak.
     pub(crate) peak: bool,
-    /// `None` is reported as nothing.
+    /// `None` is not reported.
     pub(crate) value: Option<f64>,
 }
 
-/// Something that a status counted since the last one.
+/// A count that a status has added to since the last one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
     pub(crate) name: &'static str,
@@ -33,7 +33,7 @@ pub(crate) struct Count {
 
 /// A status that can be watched: [`PoolStatus`] or [`QueueStatus`].
 ///
-/// It bounds what works alike for both. The trait is sealed: no other type can implement it.
+/// Use it as a bound in functions that work for both. The trait is sealed: no other type can implement it.
 ///
 /// ```
 /// use tasktag::{PoolStatus, Watch, Watchable, WatchBuilder};
@@ -51,52 +51,60 @@ pub(crate) struct Count {
 #[allow(private_bounds, reason = "it is sealed")]
 pub trait Watchable: Reported {}
 
-/// How a status is reported.
+/// Defines how a status is reported.
 pub(crate) trait Reported: Send + 'static {
-    /// The default prefix of its gauges, and the key of the tag that names what is watched.
+    /// The default prefix of its gauges, which is also the key of the tag that names the pool or queue.
     const NOUN: &'static str;
     fn fields(&self) -> Vec<Field>;
-    /// As many at every time, in the same order.
+    /// Returns the same counts in the same order each time.
     fn counts(&self) -> Vec<Count> {
         Vec::new()
     }
 }
 
-/// What is watched.
+/// Watches.
 impl Client {
-    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool of the same name is refused and counted.
+    /// Watches a pool under the default names: see [`WatchBuilder`]. A second pool with the same name is refused and
+    /// counted.
     pub fn watch_pool(&self, name: &str, status: impl FnMut() -> PoolStatus + Send + 'static) -> Watch {
         self.pool(name).watch(status)
     }
 
-    /// A pool that is about to be watched.
+    /// Returns a builder for a watch of a pool.
     pub fn pool(&self, name: &str) -> WatchBuilder<'_, PoolStatus> {
         WatchBuilder::new(self, name)
     }
 
-    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue of the same name is refused and counted.
+    /// Watches a queue under the default names: see [`WatchBuilder`]. A second queue with the same name is refused and
+    /// counted.
     pub fn watch_queue(&self, name: &str, status: impl FnMut() -> QueueStatus + Send + 'static) -> Watch {
         self.queue(name).watch(status)
     }
 
-    /// A queue that is about to be watched.
+    /// Returns a builder for a watch of a queue.
     pub fn queue(&self, name: &str) -> WatchBuilder<'_, QueueStatus> {
         WatchBuilder::new(self, name)
     }
 }
 
-/// A pool or a queue that is about to be watched. [`Client::pool`] and [`Client::queue`] give one.
+/// A pool or a queue that is about to be watched. [`Client::pool`] and [`Client::queue`] return one.
 ///
-/// Gauges are named `<prefix>.<field>` with the client's own prefix before them, and tagged with what is watched:
-/// `shop.pool.in_use` with `pool:primary`. The peak since the last flush is `<prefix>.<field>.max`; the configured
-/// limits, `pool.max` and `queue.capacity`, have none.
+/// Its gauges are named `<prefix>.<field>`, after the client's own prefix, and have a tag with the name of the pool or
+/// queue: `shop.pool.in_use` with `pool:primary`. The peak since the last flush is `<prefix>.<field>.max`. The
+/// configured limits, `pool.max` and `queue.capacity`, have no peak.
 ///
-/// The prefix and the tags, in any order, are the name of what is watched, and only one thing is watched by a name: two
-/// would overwrite each other's gauges. While the first is watched, a second of the same name is refused. Its status is never
-/// asked, its [`Watch`] watches nothing, and it is counted in [`Stats::refused_watches`](crate::Stats::refused_watches). The
-/// name is free again as soon as the first [`Watch`] is dropped, its status is `None`, or it panicked three times in a row. A
-/// [detached](Watch::detach) watch keeps its name like any other. In a forked child all names are free, as the parent's pools
-/// and queues are not watched there.
+/// The prefix and the tags, in any order, identify a watch. While a watch is active, a second one with the same prefix
+/// and tags is refused, because the two would overwrite each other's gauges. The status of a refused watch is never
+/// polled, its [`Watch`] does nothing, and it is counted in [`Stats::refused_watches`](crate::Stats::refused_watches).
+///
+/// The prefix and the tags can be used again once
+///
+/// - the first [`Watch`] was dropped;
+/// - its status was `None`;
+/// - or its status panicked three times in a row.
+///
+/// A [detached](Watch::detach) watch keeps them like any other. In a forked child all of them are free, because the
+/// parent's pools and queues are not watched there.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -124,7 +132,7 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         Self { client, prefix: S::NOUN.to_owned(), tags, status: PhantomData }
     }
 
-    /// What the gauges' names start with. Defaults to `pool` or `queue`.
+    /// Sets the prefix of the gauges' names. The default is `pool` or `queue`.
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.trim_end_matches('.').clone_into(&mut self.prefix);
         self
@@ -136,21 +144,26 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         self
     }
 
-    /// Has `status` asked at every collection, four times a second by default, until the [`Watch`] is dropped.
+    /// Polls `status` at every collection until the [`Watch`] is dropped. By default there are four collections per
+    /// second.
     ///
-    /// It is asked on a thread named `tasktag-probes`, one for all watches of a client, and should be quick: the others
-    /// wait for it. If it has not returned after 1 s, it is left behind with that thread and another thread goes on with the
-    /// others: its gauges are absent until it returns, [`Stats::probes_late`](crate::Stats::probes_late) counts it, and
-    /// [`Stats::late_probes`](crate::Stats::late_probes) and a [`LossNotice`](crate::LossNotice) name it. Four threads can be
-    /// left behind; with one more such call nothing is asked until one of them returns. A panic of it is caught and
-    /// counted; after three in a row it is asked no more. In a program that is built with `panic = "abort"`, or whose panic
-    /// hook ends the process, the first panic ends the program.
+    /// `status` runs on a thread named `tasktag-probes`, which all watches of a client share. It should be quick,
+    /// because the others wait for it.
+    ///
+    /// If `status` has not returned after 1 s, it is late. It is left behind with its thread, and another thread polls
+    /// the others. Until it returns, its gauges are absent, and [`Stats::late_probes`](crate::Stats::late_probes) names
+    /// it. [`Stats::probes_late`](crate::Stats::probes_late) counts it, and a [`LossNotice`](crate::LossNotice) reports
+    /// it. Up to four threads can be left behind. With one more late call, nothing is polled until one of them returns.
+    ///
+    /// If `status` panics, the panic is caught and counted. After three panics in a row it is no longer polled. If the
+    /// program is built with `panic = "abort"`, or if its panic hook ends the process, the first panic ends the
+    /// program.
     pub fn watch(self, mut status: impl FnMut() -> S + Send + 'static) -> Watch {
         self.watch_while(move || Some(status()))
     }
 
-    /// As [`watch`](Self::watch), for what may be gone before the [`Watch`] is: a status of `None` ends the watching, as
-    /// if the watch had been dropped.
+    /// Does the same as [`watch`](Self::watch), for objects that may be gone before the [`Watch`] is dropped. A status
+    /// of `None` ends the watch, as dropping it would.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -187,25 +200,26 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     }
 }
 
-/// Asks for a status and sets a gauge for each of its fields.
+/// Polls a status, and sets a gauge for each of its fields.
 #[derive(Debug)]
 struct StatusProbe<F> {
-    // Taken for as long as this is asked.
+    // The name is taken for as long as this is polled.
     _name: Arc<WatchName>,
     levels: Arc<StatusLevels>,
     status: F,
-    // In the order of the status's counts; what was never counted has none.
+    // In the order of the status's counts. A count that was never above 0 has no counter.
     counters: Vec<Option<Counter>>,
     over: bool,
 }
 
-/// What the gauges of a status have in common, and the gauges.
+/// The gauges of a status, and what they have in common.
 #[derive(Debug)]
 struct StatusLevels {
     client: Client,
     prefix: String,
     tags: Vec<(String, String)>,
-    // In the order of the status's fields; a field that was never known has none. Not locked while a status is asked for.
+    // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
+    // status is polled.
     gauges: Mutex<Vec<Option<Gauge>>>,
 }
 
@@ -285,7 +299,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
     }
 }
 
-/// `part / whole` of what is known, and nothing where the whole is 0.
+/// Returns `part / whole` if both are known, and `None` if the whole is 0.
 fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
     match (part, whole) {
         (Some(part), Some(whole)) if whole > 0 => Some(part as f64 / whole as f64),

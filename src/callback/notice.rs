@@ -1,4 +1,4 @@
-//! What is told of losses: that they start, that they go on, and that they have ended.
+//! Loss notices, which report that losses begin, continue or have ended.
 
 mod episode;
 mod listener;
@@ -11,29 +11,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Time between two notices of losses that go on, and the time without a loss after which they have ended.
+/// The minimum time between two notices of ongoing losses. Losses have ended after the same time without one.
 pub const LOSS_NOTICE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Where losses stand.
+/// The phase of a series of losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossPhase {
-    /// The flush that is just over was the first to find something dropped. What is
-    /// [`Unsupported`](DropReason::Unsupported), and stays so for as long as the program runs, is told this once, and no
-    /// notice of another phase speaks of it.
+    /// The last flush was the first one that found something dropped.
+    ///
+    /// Losses for the reason [`Unsupported`](DropReason::Unsupported) continue for as long as the program runs. They
+    /// are reported once, in this phase, and never in another one.
     Started,
-    /// Something is still dropped, a [`LOSS_NOTICE_INTERVAL`] or more after the last notice.
+    /// Something is still being dropped, and the last notice was at least [`LOSS_NOTICE_INTERVAL`] ago.
     Ongoing,
-    /// For a [`LOSS_NOTICE_INTERVAL`] nothing was dropped, and something was sent.
+    /// Nothing was dropped for a [`LOSS_NOTICE_INTERVAL`], and something was sent.
     Ended,
-    /// The client has ended, and the losses had not, or its last flush made some.
+    /// The client was shut down while losses were ongoing, or its last flush dropped something.
     AtShutdown,
-    /// A watched closure has not returned for 1 s. Nothing is lost: its gauges are absent until it returns.
+    /// A watched closure has not returned for 1 s. Nothing is lost, but its gauges are absent until it returns.
     ProbeLate,
 }
 
 impl LossPhase {
-    /// The phase as it stands in logs: `started`.
+    /// The name of the phase in logs, for example `started`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,35 +53,38 @@ impl fmt::Display for LossPhase {
     }
 }
 
-/// What [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss) is told: one agent's losses from their start until now.
+/// The argument of the [`ClientBuilder::on_loss`](crate::ClientBuilder::on_loss) closure: the losses of one agent, from
+/// the first one until now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LossNotice {
-    /// Where the losses stand.
+    /// The phase of the losses.
     pub phase: LossPhase,
-    /// Whose books they are in, as in [`Client::stats_of`](crate::Client::stats_of): 0 is the main agent's.
+    /// The index of the agent, as in [`Client::stats_of`](crate::Client::stats_of). The main agent has index 0.
     pub agent: usize,
-    /// Time between the flush that found the first loss and the one that found the latest.
+    /// The time between the flush that found the first loss and the flush that found the latest one.
     pub lasted: Duration,
-    /// What is late, by the tag that its gauges have: `pool:primary`. Only of [`ProbeLate`](LossPhase::ProbeLate).
+    /// The late watch, by the tag of its gauges, for example `pool:primary`. It is `None` unless the phase is
+    /// [`ProbeLate`](LossPhase::ProbeLate).
     pub probe: Option<String>,
-    /// Why the agent was not reached, as in [`Stats::last_error`](crate::Stats::last_error), at the last loss for
-    /// [`Transport`](DropReason::Transport). `None` where there was no such loss, and once the agent is reached again.
+    /// The error of the latest loss for the reason [`Transport`](DropReason::Transport), as in
+    /// [`Stats::last_error`](crate::Stats::last_error). It is `None` if there was no such loss, or once the agent can
+    /// be reached again.
     pub last_error: Option<Arc<str>>,
     dropped: Dropped,
 }
 
-/// What was dropped, by reason.
+/// The amounts dropped, by reason.
 type Dropped = [Tally; DropReason::COUNT];
 
 impl LossNotice {
-    /// What was dropped for one reason, from the losses' start until now.
+    /// Returns the amount dropped for one reason, from the first loss until now.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> Tally {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
-    /// What was dropped for any reason.
+    /// Returns the amount dropped for all reasons together.
     #[must_use]
     pub fn dropped_total(&self) -> Tally {
         let mut total = Tally::default();
@@ -88,16 +92,17 @@ impl LossNotice {
         total
     }
 
-    /// The reasons for which anything was dropped, and what that was.
+    /// Iterates over the reasons for which something was dropped, with the amounts.
     pub fn losses(&self) -> impl Iterator<Item = (DropReason, Tally)> {
         let nothing = Tally::default();
         DropReason::ALL.iter().copied().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
     }
 }
 
-/// In one line, for a log: `metrics are being dropped: 9 values, 9 lines (transport); last error: udp://agent:8125:
-/// Connection refused (os error 111)`. Values that were refused had no line yet, and the client's own telemetry has lines
-/// and no values.
+/// Writes one line for a log: `metrics are being dropped: 9 values, 9 lines (transport); last error: udp://agent:8125:
+/// Connection refused (os error 111)`.
+///
+/// Refused values have no lines. The client's own telemetry has lines, but no values.
 impl fmt::Display for LossNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.agent > 0 {
@@ -123,7 +128,7 @@ impl fmt::Display for LossNotice {
         let losses: Vec<_> = self.losses().collect();
         match *losses {
             [] => {}
-            // All of it, as it was just said.
+            // The total above already says it all.
             [(reason, _)] => write!(f, " ({reason})")?,
             _ => {
                 for (place, (reason, tally)) in losses.iter().enumerate() {
@@ -137,7 +142,7 @@ impl fmt::Display for LossNotice {
     }
 }
 
-/// `1 value, 2 lines`, without what there is none of.
+/// Writes `1 value, 2 lines`, and leaves out units with a count of 0.
 struct Amount(Tally);
 
 impl fmt::Display for Amount {
@@ -152,11 +157,11 @@ impl fmt::Display for Amount {
     }
 }
 
-/// What each agent's losses came to, and who is told.
+/// The loss episodes of all agents, and the closure that receives the notices.
 #[derive(Debug)]
 pub(crate) struct Notices {
     listener: Listener,
-    // One for each agent.
+    // One per agent.
     episodes: Vec<Episode>,
 }
 
@@ -165,27 +170,27 @@ impl Notices {
         Self { listener, episodes: vec![Episode::default(); agents] }
     }
 
-    /// A flush is over: tells what has changed.
+    /// Runs after a flush, and reports what has changed.
     pub(crate) fn look<'a>(&mut self, now: u64, ledgers: impl Iterator<Item = &'a Arc<Ledger>>) {
         self.tell(ledgers, |episode, books| episode.look(now, books));
     }
 
-    /// Tells that a probe does not answer.
+    /// Reports a probe that does not return.
     pub(crate) fn tell_of_late(&self, probe: String, lasted: Duration, ledger: &Ledger) {
         let (phase, dropped) = (LossPhase::ProbeLate, Dropped::default());
-        // Another client may be at the closure: then this one's stats have to do.
+        // If another client is calling the closure, the notice is skipped. The statistics still name the probe.
         self.listener.tell(
             &LossNotice { phase, agent: 0, lasted, probe: Some(probe), last_error: None, dropped },
             ledger,
         );
     }
 
-    /// Nobody will be told any more.
+    /// No more notices are sent.
     pub(crate) fn let_go(self) {
         self.listener.retire();
     }
 
-    /// The worker ends: tells what is open.
+    /// Runs when the worker stops, and reports open episodes.
     pub(crate) fn end<'a>(mut self, now: u64, ledgers: impl Iterator<Item = &'a Arc<Ledger>>) {
         self.tell(ledgers, |episode, books| episode.end(now, books));
         self.listener.retire();
@@ -200,7 +205,8 @@ impl Notices {
             let before = episode.clone();
             let Some(notice) = ask(episode, &Books::of(&ledger.stats(0))) else { continue };
             if !self.listener.tell(&LossNotice { agent, ..notice }, ledger) {
-                // Whoever has the closure now gives it back: the next flush finds the same, and more.
+                // If another client is calling the closure, the episode is restored. The next flush finds the same
+                // losses and more.
                 *episode = before;
             }
         }

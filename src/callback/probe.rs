@@ -1,4 +1,4 @@
-//! What is asked at every collection rather than recorded.
+//! Probes: states that are polled at every collection rather than recorded.
 
 mod state;
 mod thread;
@@ -11,24 +11,24 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
-/// Panics in a row after which a probe is asked no more.
+/// The number of consecutive panics after which a probe is removed.
 const MAX_PANICS: u32 = 3;
 
-/// Asks something for its state and sets the gauges that report it.
+/// Polls a state, and sets the gauges that report it.
 pub(crate) trait Collect: Send {
     fn collect(&mut self);
 
-    /// Whether there is nothing to ask any more, and never will be.
+    /// Returns whether the polled object is gone for good.
     fn is_over(&self) -> bool {
         false
     }
 
-    /// What it is called where it is late: the tag that its gauges have, `pool:primary`.
+    /// The probe's name in reports of late probes: the tag of its gauges, for example `pool:primary`.
     fn name(&self) -> String {
         String::new()
     }
 
-    /// Its gauges, for as long as it does not answer.
+    /// The probe's gauges, which are absent while it is late.
     fn levels(&self) -> Option<Arc<dyn Levels>> {
         None
     }
@@ -36,13 +36,15 @@ pub(crate) trait Collect: Send {
 
 /// The gauges of a probe.
 pub(crate) trait Levels: fmt::Debug + Send + Sync {
-    /// Has them report nothing until the probe sets them again.
+    /// Makes the gauges absent until the probe sets them again.
     fn make_absent(&self);
 }
 
-/// Keeps a pool or a queue watched. Dropping it ends the watching: what was collected before is sent, and then the
-/// gauges are sent no more. A watch that is declared after the [`Guard`](crate::Guard) is dropped before it: to have the
-/// final state in the last flush, call [`shutdown`](crate::Guard::shutdown) while the watch is alive.
+/// Keeps a pool or a queue watched. Dropping it ends the watch: what was already collected is sent, and then the gauges
+/// are no longer sent.
+///
+/// A watch that is declared after the [`Guard`](crate::Guard) is dropped before it. To have the final state in the last
+/// flush, call [`shutdown`](crate::Guard::shutdown) while the watch is alive.
 #[derive(Debug)]
 #[must_use = "the watching ends when this is dropped: `let _watch`, not `let _`"]
 pub struct Watch {
@@ -50,7 +52,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Keeps on watching until the worker ends.
+    /// Keeps the watch active until the worker stops.
     pub fn detach(self) {
         mem::forget(self);
     }
@@ -60,12 +62,13 @@ impl Watch {
     }
 }
 
-/// What each process's worker is to ask: its own one for this process, and for a child that is to have another.
+/// Makes the probe for a process's worker. The argument says whether it is for a forked child rather than for this
+/// process.
 pub(crate) trait Probes: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static {}
 
 impl<F: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static> Probes for F {}
 
-/// A probe that a forked child has too.
+/// A probe that a forked child inherits.
 pub(crate) struct Heirloom {
     watching: Weak<()>,
     probes: Box<dyn Probes>,
@@ -80,7 +83,7 @@ impl Heirloom {
         self.watching.strong_count() > 0
     }
 
-    /// In a forked child: its own one.
+    /// Runs in a forked child, and returns the child's own probe.
     pub(crate) fn inherit(&self) -> Option<Watched> {
         let probe = (self.probes)(true).filter(|_| self.is_watched())?;
         Some(Watched::for_as_long_as(Weak::clone(&self.watching), probe))
@@ -93,9 +96,9 @@ impl fmt::Debug for Heirloom {
     }
 }
 
-/// A probe, for whoever asks it.
+/// A probe, for the thread that polls it.
 pub(crate) struct Watched {
-    // Gone only while this is dropped.
+    // `None` only while this is being dropped.
     probe: Option<Box<dyn Collect>>,
     watching: Weak<()>,
     panics_in_a_row: u32,
@@ -119,12 +122,12 @@ impl Watched {
         self.probe.as_ref()?.levels()
     }
 
-    /// Asks the probe. `false` when it is to be asked no more.
+    /// Polls the probe. Returns `false` if the probe is to be removed.
     pub(crate) fn collect(&mut self, ledger: &Ledger) -> bool {
         if self.watching.strong_count() == 0 {
             return false;
         }
-        // A probe that was broken off half-way may show a mixed state at its next turn; it breaks nothing else.
+        // After a panic halfway, a probe may report a mixed state at its next turn. Nothing else is affected.
         let probe = self.probe.iter_mut();
         if catch_unwind(AssertUnwindSafe(|| probe.for_each(|probe| probe.collect()))).is_ok() {
             self.panics_in_a_row = 0;
@@ -140,7 +143,8 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // What a closure holds may panic when it is dropped; a second such panic on the way would abort the process.
+        // What a closure captured may panic when it is dropped. A second panic during unwinding would abort the
+        // process.
         let probe = self.probe.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(probe)));
     }

@@ -1,11 +1,10 @@
-//! What is watched goes by a name, and by one name goes one thing: two would overwrite each other's gauges.
+//! Names of watches. Each name is used once: two watches of one name would overwrite each other's gauges.
 
 use crate::context::index::Index;
 use crate::vocabulary::tag::{TagList, Tags};
 use std::sync::{Arc, Weak};
 
-/// What is written of the prefix of what is watched and of its tags. It is taken for as long as the probe that has it is
-/// asked.
+/// The prefix and the tags of a watch, as they are written. The name is taken for as long as its probe is polled.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WatchName {
     prefix: String,
@@ -19,19 +18,19 @@ impl WatchName {
     }
 }
 
-/// The names of one process that are taken.
+/// The taken names of one process.
 #[derive(Debug, Default)]
 pub(crate) struct WatchNames(Vec<Taken>);
 
 #[derive(Debug)]
 struct Taken {
-    // The probe has it, and the `Watch` the other: whichever goes first frees the name.
+    // The probe holds this, and the `Watch` holds the other. The first of the two to be dropped frees the name.
     name: Weak<WatchName>,
     watching: Weak<()>,
 }
 
 impl WatchNames {
-    /// Takes a name for a watch. `false` if another has it.
+    /// Takes a name for a watch. Returns `false` if another watch has the name.
     pub(crate) fn take(&mut self, name: &Arc<WatchName>, watching: &Arc<()>) -> bool {
         self.0.retain(|taken| taken.watching.strong_count() > 0 && taken.name.strong_count() > 0);
         let is_free = !self.0.iter().any(|taken| taken.name.upgrade().is_some_and(|other| other == *name));

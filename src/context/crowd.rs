@@ -1,4 +1,4 @@
-//! What was refused for want of room, and what would have to leave for it.
+//! The contexts that were refused for lack of room, and those that have to leave.
 
 use crate::context::Context;
 use crate::process::sync::wide::AtomicU64;
@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Contexts that are told apart between two flushes. If more were refused, room is made for so many.
+/// The number of refused contexts that are distinguished between two flushes. If more were refused, the worker makes
+/// room for this many.
 pub(crate) const MOST_REFUSED: usize = 64;
 
-/// The different contexts that one limit kept out since the worker last asked.
+/// The different contexts that one limit refused since the worker last took them.
 ///
-/// Once a limit is reached most calls are refused, so that noting one of them must be cheap: no lock, and nothing allocated
-/// but once.
+/// Once a limit is reached most calls are refused, so noting one must be cheap: it takes no lock, and allocates only
+/// once.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     len: AtomicUsize,
@@ -23,15 +24,15 @@ pub(crate) struct Refused {
 impl Refused {
     /// Notes a context by the hash of its name and tags.
     ///
-    /// Whoever calls this has the index locked, as a thread that forks has: no child finds the table half-made.
+    /// The caller holds the index's lock, which a forking thread also holds, so that no child finds a half-made table.
     pub(crate) fn note(&self, hash: u64) {
         if self.len.load(Ordering::Relaxed) >= MOST_REFUSED {
             return;
         }
-        // 0 is a free place.
+        // 0 marks a free entry.
         let hash = hash.max(1);
         let hashes = self.hashes.get_or_init(|| Box::new([const { AtomicU64::new(0) }; MOST_REFUSED]));
-        // The upper bits are the better mixed ones.
+        // The upper bits are mixed better.
         let start = (hash >> 32) as usize % MOST_REFUSED;
         for place in hashes.iter().cycle().skip(start).take(MOST_REFUSED) {
             match place.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
@@ -45,7 +46,7 @@ impl Refused {
         }
     }
 
-    /// How many there were since the last call.
+    /// Returns how many there were since the last call.
     pub(crate) fn take(&self) -> usize {
         let hashes = self.hashes.get().into_iter().flat_map(|hashes| hashes.iter());
         let refused = hashes.filter(|place| place.swap(0, Ordering::Relaxed) != 0).count();
@@ -54,51 +55,51 @@ impl Refused {
     }
 }
 
-/// How many contexts have to leave, so that next time there is room for what was refused.
+/// The number of contexts that have to leave to make room for those that were refused.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Crowd {
-    /// Any of the client's.
+    /// Any contexts of the client.
     pub(crate) client: usize,
-    // Those of one metric. A name may be that of a counter and of one other metric.
+    // Contexts of one metric. A name may belong to a counter and one other metric.
     metrics: HashMap<Kind, HashMap<String, usize>>,
 }
 
 impl Crowd {
-    /// Of contexts that the client's limit kept out.
+    /// `refused` is the number of contexts that the client's limit refused.
     pub(crate) fn of_client(refused: usize) -> Self {
         Self { client: refused, metrics: HashMap::new() }
     }
 
-    /// Counts contexts that a metric's own limit kept out.
+    /// Counts contexts that a metric's own limit refused.
     pub(crate) fn add(&mut self, name: &str, kind: Kind, refused: usize) {
         if refused > 0 {
             *self.metrics.entry(kind).or_default().entry(name.to_owned()).or_default() += refused;
         }
     }
 
-    /// Whether a context of this name, as it is written, takes room from something that was refused.
+    /// Returns whether a context with this name, as it is written, takes room from something that was refused.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn concerns(&self, name: &str) -> bool {
         self.client > 0 || self.metrics.values().any(|metrics| metrics.contains_key(name))
     }
 
-    /// Whether something has to leave.
+    /// Returns whether any context has to leave.
     pub(crate) fn is_any_missing(&self) -> bool {
         self.client > 0 || self.metrics.values().flat_map(HashMap::values).any(|missing| *missing > 0)
     }
 
-    /// Whether what was refused would find room if the context left.
+    /// Returns whether removing the context makes room for something that was refused.
     pub(crate) fn gains_by(&self, context: &Context) -> bool {
         !context.is_overflow() && (self.client > 0 || self.metric_gains_by(context))
     }
 
-    /// The same for the limit of the context's metric alone.
+    /// Returns the same for the limit of the context's metric only.
     pub(crate) fn metric_gains_by(&self, context: &Context) -> bool {
         let missing = || self.metrics.get(&context.kind)?.get(&context.name);
         !context.is_bounded && missing().is_some_and(|missing| *missing > 0)
     }
 
-    /// A context left.
+    /// Notes that a context left.
     pub(crate) fn note_room(&mut self, context: &Context) {
         if context.is_overflow() {
             return;

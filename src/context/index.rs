@@ -1,4 +1,4 @@
-//! Which context a name and its tags mean.
+//! Finds the context of a name and its tags.
 
 mod alias;
 mod hashed;
@@ -21,58 +21,58 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// All contexts of a client, found by what callers pass. Registration writes it, a call by name reads it, and no
-/// operation on a handle comes here.
+/// All contexts of a client, by what callers pass. Registrations write the index, calls by name read it, and operations
+/// on a handle don't use it.
 #[derive(Debug)]
 pub(crate) struct Index {
-    // Tells one client's contexts from another's where threads remember them.
+    // Distinguishes the contexts of several clients that a thread remembers.
     id: u64,
     hasher: RandomState,
     limits: Limits,
-    // What is written of names and tags: that is what contexts are told apart by.
+    // Converts names and tags to what is written, which is what distinguishes contexts.
     spelling: Spelling,
-    // Of all agents.
+    // The ledgers of all agents.
     ledgers: Box<[Arc<Ledger>]>,
-    // Whether something was refused for want of room since the worker last asked: what, is in the table.
+    // Whether something was refused for lack of room since the worker last took it. The table has the details.
     crowded: AtomicBool,
     table: RwLock<Table>,
 }
 
-/// How many contexts there may be.
+/// The maximum numbers of contexts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of a client. As many again for what overflows.
+    /// The maximum for a client. The same number of overflow contexts is allowed in addition.
     pub(crate) client: usize,
-    /// Of a metric, unless its tags are bounded otherwise.
+    /// The maximum for a metric, unless its tags have a limit of their own.
     pub(crate) metric: usize,
 }
 
-/// What kind of context is wanted.
+/// The requested kind of context.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) kind: Kind,
-    /// The tags are bounded otherwise: the metric's limit is not for them.
+    /// Whether the tags have a limit of their own. The metric's limit then does not apply.
     pub(crate) bounded: bool,
-    /// A name may have a kind that [goes with](Kind::goes_with) this one.
+    /// Whether the name may also have a kind that [goes with](Kind::goes_with) this one.
     pub(crate) beside: bool,
 }
 
-/// The tag of the context that a metric's further contexts are folded into.
+/// The tag of the context into which a metric's further contexts are folded.
 const OVERFLOW_TAG: (&str, &str) = ("tasktag_overflow", "true");
 
-/// An index that nobody else gets at.
+/// An index that is locked for all other threads.
 #[derive(Debug)]
 pub(crate) struct Frozen<'a> {
     _table: RwLockWriteGuard<'a, Table>,
 }
 
-/// Why there is no context.
+/// The reason why there is no context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     EmptyName,
-    /// The name has this kind.
+    /// The name belongs to a metric of this kind.
     Kind(Kind),
-    /// There are as many contexts as there may be.
+    /// The limit of contexts is reached.
     ContextLimit(usize),
 }
 
@@ -89,18 +89,18 @@ impl Index {
         }
     }
 
-    /// How many contexts there may be.
+    /// Returns the maximum number of contexts.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn limit(&self) -> usize {
         self.limits.client
     }
 
-    /// What threads remember its contexts by.
+    /// Returns the number by which threads remember its contexts.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Hands the context that the calling thread called lately under a name and tags to `then`, without a lock.
+    /// Passes the context that the calling thread recently called under a name and tags to `then`, without a lock.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn recall<T>(
@@ -113,7 +113,7 @@ impl Index {
         recent::with(self.id, kind, name, tags, then)
     }
 
-    /// Hands the context that is known under a name and tags to `remember`, and then to `then`.
+    /// Passes the known context of a name and tags to `remember`, and then to `then`.
     pub(crate) fn find<T>(
         &self,
         name: &str,
@@ -127,11 +127,11 @@ impl Index {
         let table = self.read();
         let known = table.find(hash, name, &tags, kind)?;
         remember(known);
-        // Still under the lock: the worker can't forget the context before it is called.
+        // The lock is still held, so that the worker can't forget the context before it is called.
         Some(then(known))
     }
 
-    /// Hands the context that is known to `then`, or one that is made if it is new.
+    /// Passes the known context to `then`, or a new one.
     pub(crate) fn with_new<T>(
         &self,
         name: &str,
@@ -144,7 +144,7 @@ impl Index {
             return Err(Refusal::EmptyName);
         }
         let tags = tags.distinct();
-        // Nearly always.
+        // This is nearly always so.
         if self.spelling.leaves(name, &tags) {
             return self.with_spelled(name, &tags, wanted, None, cell, then);
         }
@@ -167,8 +167,8 @@ impl Index {
         self.with_spelled(&spelled, &list.distinct(), wanted, Some(passed), cell, then)
     }
 
-    /// As [`with_new`](Self::with_new), by the words that a context is known by. They are found at once next time by those that were
-    /// `passed`.
+    /// Does the same as [`with_new`](Self::with_new) with the name and tags as they are written. Those that were
+    /// `passed` find the context directly the next time.
     fn with_spelled<T>(
         &self,
         name: &str,
@@ -178,14 +178,15 @@ impl Index {
         cell: impl FnOnce(&mut CounterBlock) -> Cell,
         then: impl FnOnce(&Context) -> T,
     ) -> Result<T, Refusal> {
-        // Whoever asks for it by its tag gets it, and it stays what it is.
+        // A caller that passes this tag gets the overflow context, which remains one.
         if tags.iter().eq([OVERFLOW_TAG]) {
             return self.with_overflow(name, tags.without_task_id(), wanted, cell, then);
         }
         let metric = if wanted.bounded { usize::MAX } else { self.limits.metric };
         let limits = Limits { metric, ..self.limits };
         let (kind, hash) = (wanted.kind, self.hash(name, tags, wanted.kind));
-        // When the index is full most callers are refused, so that must be cheap: no write lock, nothing allocated.
+        // When the index is full most callers are refused, so a refusal must be cheap: it takes no write lock and
+        // allocates nothing.
         {
             let table = self.read();
             match table.find(hash, name, tags, kind) {
@@ -194,7 +195,7 @@ impl Index {
                 }
                 Some(_) => {}
                 None => {
-                    // Room for it would be of no use.
+                    // If the kind does not match, room would not help.
                     table.check_kind(name, wanted)?;
                     if let Some(full) = table.full(name, kind, limits) {
                         return Err(self.refuse(&table, name, kind, full, hash));
@@ -223,11 +224,11 @@ impl Index {
         if let Some(passed) = passed {
             self.add_alias(&mut table, &passed, &context, is_new);
         }
-        // Still under the lock: the worker can't forget the context before it is held or called.
+        // The lock is still held, so that the worker can't forget the context before it is held or called.
         Ok(then(&context))
     }
 
-    /// Hands the context that stands for all of a metric for which there was no room to `then`.
+    /// Passes the metric's overflow context to `then`.
     pub(crate) fn with_overflow<T>(
         &self,
         name: &str,
@@ -244,7 +245,7 @@ impl Index {
         list.push(OVERFLOW_TAG.0, OVERFLOW_TAG.1);
         let tags = list.distinct();
         let hash = self.hash(name, &tags, kind);
-        // Most calls find it, and need no more than a look.
+        // Most calls find it here, under a read lock.
         if let Some(known) = self.read().find(hash, name, &tags, kind) {
             return Ok(then(known));
         }
@@ -264,13 +265,13 @@ impl Index {
         Ok(then(&context))
     }
 
-    /// What is written of a name.
+    /// Returns a name as it is written.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn written_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         self.spelling.spell_name(name, Kind::Gauge, false).map_or(Cow::Borrowed(name), Cow::Owned)
     }
 
-    /// What is written of a name and tags.
+    /// Returns a name and tags as they are written.
     pub(crate) fn written(&self, name: &str, tags: &TagList<'_>) -> (String, Tags) {
         let tags = tags.distinct();
         match self.spelling.spell(name, &tags, Kind::Gauge) {
@@ -279,7 +280,7 @@ impl Index {
         }
     }
 
-    /// The hash of the line that each agent gets of a context, if agents may get the same one of several.
+    /// Returns the hash of the context's line for each agent, if agents may get the same line from several contexts.
     fn lines(&self, name: &str, tags: &Tags, kind: Kind) -> Vec<u64> {
         if self.spelling.may_clash() {
             self.spelling.lines(name, tags, kind, &self.hasher)
@@ -288,12 +289,12 @@ impl Index {
         }
     }
 
-    /// The hash of a line that the main agent gets of a context, whose kind may be another than the context's.
+    /// Returns the hash of a context's line for the main agent. The line's kind may differ from the context's.
     pub(crate) fn main_line(&self, context: &Context, suffix: &str, kind: Kind) -> u64 {
         self.spelling.main_line(&context.name, suffix, &context.tags, kind, &self.hasher)
     }
 
-    /// How many contexts are written as another one is, to an agent; 0 is the main one.
+    /// Returns the number of contexts whose lines for an agent are the same as another's. The main agent has index 0.
     pub(crate) fn clashing(&self, agent: usize) -> usize {
         self.read().series.clashing(agent)
     }
@@ -304,23 +305,23 @@ impl Index {
         Refusal::ContextLimit(full.limit())
     }
 
-    /// What was refused for want of room since the last call, if anything was.
+    /// Returns what was refused for lack of room since the last call, if anything was.
     pub(crate) fn take_crowd(&self) -> Option<Crowd> {
         self.crowded.swap(false, Ordering::Relaxed).then(|| self.read().take_crowd())
     }
 
-    /// Tells contexts of the calls that came to their aliases.
+    /// Marks contexts as called whose aliases were called.
     pub(crate) fn pass_on_calls(&self) {
         self.read().aliases().for_each(Context::pass_on_call);
     }
 
-    /// Forgets a context, unless someone took hold of its cell or called it in the meantime.
+    /// Forgets a context, unless its cell was taken or it was called in the meantime.
     pub(crate) fn remove(&self, context: &Arc<Context>) -> bool {
         let hash =
             self.hash_of(&context.name, context.tags.without_task_id, context.kind, context.tags.iter());
         let lines = self.lines(&context.name, &context.tags, context.kind);
         let mut table = self.write();
-        // Under the write lock nobody can find it, so what is not held now can't be held later.
+        // Under the write lock no thread can find the context, so if it is not held now it can't be held later.
         table.aliases_of(context).for_each(Context::pass_on_call);
         if context.is_held() || context.is_called() {
             return false;
@@ -329,13 +330,13 @@ impl Index {
         true
     }
 
-    /// Contexts registered since the last call.
+    /// Returns the contexts that were registered since the last call.
     pub(crate) fn take_arrivals(&self) -> Vec<Arc<Context>> {
         if self.read().has_arrivals() { self.write().take_arrivals() } else { Vec::new() }
     }
 
-    /// All contexts, in no order, of which none is an arrival any more. In one step: what another thread registers in between
-    /// would be both.
+    /// Returns all contexts in any order, and marks none as an arrival. This is one step, because a context that
+    /// another thread registered in between would otherwise be returned twice.
     pub(crate) fn take_over(&self) -> Vec<Arc<Context>> {
         let mut table = self.write();
         table.take_arrivals();
@@ -343,7 +344,7 @@ impl Index {
         table.contexts()
     }
 
-    /// All contexts, in no order.
+    /// Returns all contexts in any order.
     pub(crate) fn contexts(&self) -> Vec<Arc<Context>> {
         self.read().contexts()
     }
@@ -357,7 +358,7 @@ impl Index {
         self.hash_of(name, tags.without_task_id(), kind, tags.iter())
     }
 
-    /// The same for the same tags in any order.
+    /// Returns the same hash for the same tags in any order.
     fn hash_of<'a>(
         &self,
         name: &str,
@@ -369,7 +370,7 @@ impl Index {
         tags.fold(start, |sum, pair| sum.wrapping_add(self.hasher.hash_one(pair)))
     }
 
-    /// Keeps everybody out for as long as the answer lives.
+    /// Locks the index for as long as the returned value lives.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     pub(crate) fn freeze(&self) -> Frozen<'_> {
         Frozen { _table: self.write() }
@@ -390,7 +391,7 @@ mod tests {
     use crate::vocabulary::tag::Tags;
 
     impl Index {
-        /// Of a client with this limit, whose only agent is a Datadog Agent.
+        /// Returns an index with this limit, whose only agent is a Datadog Agent.
         pub(crate) fn of(client: usize) -> Self {
             Self::new(Limits { client, metric: client.max(10) }, Spelling::of_dogstatsd(), Box::default())
         }

@@ -1,4 +1,4 @@
-//! What keeps handles for callers that come by name: told of every flush, so that it can let go of them.
+//! Keepers hold handles for callers by name. They are notified of every flush, so that they can drop handles.
 
 use crate::cell::GaugeCell;
 use crate::context::crowd::Crowd;
@@ -7,13 +7,13 @@ use crate::process::fork::Freeze;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// A flush, as far as it matters to what is kept.
+/// The data of a flush that keepers need.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "for bridges, each of which is optional")]
 pub(crate) struct Tidying<'a> {
     /// The clock's nanoseconds.
     pub(crate) now: u64,
-    /// What was refused for want of room.
+    /// What was refused for lack of room.
     pub(crate) crowd: Option<&'a Crowd>,
     pub(crate) idle_gauges: IdleGauges,
     pub(crate) index: &'a Index,
@@ -21,24 +21,24 @@ pub(crate) struct Tidying<'a> {
 
 #[allow(dead_code, reason = "for bridges, each of which is optional")]
 impl Tidying<'_> {
-    /// Whether a context of this name takes room from something that was refused.
+    /// Returns whether a context with this name takes room from something that was refused.
     pub(crate) fn is_crowded(self, name: &str) -> bool {
         self.crowd.is_some_and(|crowd| crowd.concerns(&self.index.written_name(name)))
     }
 }
 
-/// Nanoseconds after which a gauge ends that nobody set. `None` is never.
+/// The number of nanoseconds after which a gauge that was not set ends. `None` means never.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct IdleGauges(pub(crate) Option<u64>);
 
 impl IdleGauges {
-    /// Whether they end a gauge that was set last at one time, at another.
+    /// Returns whether a gauge that was last set at `set_at` has ended at `now`.
     pub(crate) fn end(self, set_at: u64, now: u64) -> bool {
         self.0.is_some_and(|most| now.saturating_sub(set_at) >= most)
     }
 }
 
-/// Which gauge: the address of its cell, which is its own for as long as the cell is held.
+/// Identifies a gauge by the address of its cell, which is unique for as long as the cell is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GaugeId(usize);
 
@@ -48,16 +48,16 @@ impl GaugeId {
     }
 }
 
-/// Gauges that keepers hold and nobody else asked for since the last flush.
+/// Gauges that only keepers hold, and that nothing else used since the last flush.
 #[derive(Debug, Default)]
 pub(crate) struct SpareGauges(HashMap<GaugeId, Spare>);
 
 /// How a spare gauge is held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spare {
-    /// How many handles keepers have of it.
+    /// The number of handles that keepers have of it.
     pub(crate) handles: usize,
-    /// Since it was last called.
+    /// The number of flushes since it was last called.
     pub(crate) idle_flushes: u32,
 }
 
@@ -74,15 +74,15 @@ impl SpareGauges {
     }
 }
 
-/// Keeps handles on behalf of callers that have none. It lives beside the index, for as long as somebody refers to it.
+/// Holds handles on behalf of callers that have none. It lives beside the index, for as long as something refers to it.
 pub(crate) trait Keep: Freeze {
-    /// A flush begins. Lets go of what nobody used for long.
+    /// Runs at the start of a flush. Drops handles that were not used for a long time.
     fn tidy(&self, flush: Tidying<'_>);
 
-    /// Says which gauges might be let go to make room.
+    /// Adds the gauges that could be dropped to make room.
     fn find_spare_gauges(&self, spare: &mut SpareGauges);
 
-    /// Lets go of those gauges, unless somebody called them in the meantime.
+    /// Drops those gauges, unless they were called in the meantime.
     fn release_gauges(&self, gauges: &HashSet<GaugeId>);
 }
 
@@ -98,38 +98,38 @@ impl Keepers {
         known.push(keeper);
     }
 
-    /// Tells each of a flush.
+    /// Notifies each keeper of a flush.
     pub(crate) fn tidy(&self, flush: Tidying<'_>) {
         self.each(|keeper| keeper.tidy(flush));
     }
 
-    /// The gauges that might be let go to make room.
+    /// Returns the gauges that could be dropped to make room.
     pub(crate) fn spare_gauges(&self) -> SpareGauges {
         let mut spare = SpareGauges::default();
         self.each(|keeper| keeper.find_spare_gauges(&mut spare));
         spare
     }
 
-    /// Has those gauges let go.
+    /// Makes the keepers drop those gauges.
     pub(crate) fn release_gauges(&self, gauges: &HashSet<GaugeId>) {
         self.each(|keeper| keeper.release_gauges(gauges));
     }
 
     fn each(&self, mut act: impl FnMut(&dyn Keep)) {
-        // Not under the lock: one that nobody else refers to any more is dropped here.
+        // The lock is released first, because a keeper with no other reference is dropped here.
         let known: Vec<_> = present(&self.freeze()).collect();
         for keeper in known {
             act(&*keeper);
         }
     }
 
-    /// Keeps everybody out for as long as the answer lives.
+    /// Locks the list for as long as the returned guard lives.
     pub(crate) fn freeze(&self) -> MutexGuard<'_, Vec<Weak<dyn Keep>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Those of a list that are still there.
+/// Returns the keepers of a list that still exist.
 pub(crate) fn present(known: &[Weak<dyn Keep>]) -> impl Iterator<Item = Arc<dyn Keep>> {
     known.iter().filter_map(Weak::upgrade)
 }

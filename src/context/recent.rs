@@ -1,4 +1,4 @@
-//! The contexts that a thread called by name lately, so that it finds them again without a lock.
+//! The contexts that a thread recently called by name, which it finds without a lock.
 
 #![allow(unsafe_code, reason = "the end of a thread frees its table")]
 
@@ -15,20 +15,20 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, compiler_fence};
 
-/// Contexts that a thread remembers: a table in which each has one place, shared by two. The last one comes first.
+/// The number of slots in a thread's table of contexts. Each slot holds two, and the latest one comes first.
 const PLACES: usize = 256;
-/// Those of distributions are apart. A thread may remember a context long after everybody else forgot it, and each of
-/// these comes with a table: a thread that falls silent keeps 64 of them at most, until it ends.
+/// The number of slots for distributions. They are separate, because a thread may remember a context long after
+/// everything else forgot it, and each of these has a table. An idle thread keeps at most 64 of them until it ends.
 const LARGE_PLACES: usize = 32;
 const WAYS: usize = 2;
 
-/// What makes another hash of one. In the upper half too, which places come from.
+/// Turns one hash into another. It also changes the upper half, which selects the slot.
 const WITHOUT_TASK_ID: u64 = 0x9E37_79B9_7F4A_7C15;
 
 type Place = [Entry; WAYS];
 
-/// What is remembered in a place. Single cells, of which the last is empty while its context is called: whoever comes in
-/// meanwhile finds nothing here.
+/// A remembered context. These are single cells, of which the last is empty while its context is called: code that runs
+/// in the meantime on this thread finds nothing here.
 struct Entry {
     owner: Cell<u64>,
     hash: Cell<u64>,
@@ -36,8 +36,8 @@ struct Entry {
     context: Cell<Option<Arc<Context>>>,
 }
 
-/// Contexts of distributions that all threads together remember, and the most that they do: as many tables as a client with
-/// the default limit may have. A thread that fell silent keeps what it remembers, whatever became of that.
+/// The number of distributions' contexts that all threads together remember, and its maximum, which is as many as a
+/// client with the default limit may have. An idle thread keeps what it remembers, even if the context was retired.
 static LARGE: AtomicUsize = AtomicUsize::new(0);
 const MOST_LARGE: usize = 2048;
 
@@ -52,7 +52,8 @@ struct End;
 
 impl Drop for End {
     fn drop(&mut self) {
-        // SAFETY: the thread's own code is over, and no function here that has a reference calls anybody's code meanwhile.
+        // SAFETY: the thread's own code is over. No function here that has a reference calls other code in the
+        // meantime.
         RECENT.with(|recent| unsafe { recent.free() });
     }
 }
@@ -68,14 +69,14 @@ impl Default for Entry {
     }
 }
 
-/// The thread ends.
+/// Runs when the thread ends.
 impl Drop for Entry {
     fn drop(&mut self) {
         note_forgotten(self.context.take().as_ref());
     }
 }
 
-/// Whether there is room for another context, which takes it.
+/// Returns whether there is room for another context, and takes it.
 fn note_remembered(context: &Context) -> bool {
     let take_room = |taken| (taken < MOST_LARGE).then_some(taken + 1);
     !is_large(context.kind) || LARGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_room).is_ok()
@@ -88,7 +89,7 @@ fn note_forgotten(context: Option<&Arc<Context>>) {
 }
 
 impl Entry {
-    /// Whether its context is being called.
+    /// Returns whether its context is being called.
     fn is_taken(&self) -> bool {
         let context = self.context.take();
         let is_taken = context.is_none() && self.owner.get() != NOBODY;
@@ -97,16 +98,16 @@ impl Entry {
     }
 }
 
-/// Shows what this thread remembers, if that is anything.
+/// Passes this thread's table to `act`, if there is one.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
 fn with_table<T>(act: impl FnOnce(&[Place; PLACES + LARGE_PLACES]) -> Option<T>) -> Option<T> {
     RECENT.with(|recent| recent.get().and_then(act))
 }
 
-/// A name and tags in the order given, as one number. The order matters here: another order is another place.
+/// Returns a hash of a name and tags in the given order. The order matters: another order uses another slot.
 ///
-/// Whoever makes keys collide makes a thread forget, and nothing worse: the index is asked then.
+/// Colliding keys only make a thread forget a context, which it then finds in the index.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "most of a call's texts are literals, hashed when it is compiled")]
 fn hash(name: &str, tags: &TagList<'_>) -> u64 {
@@ -118,23 +119,23 @@ fn hash(name: &str, tags: &TagList<'_>) -> u64 {
     for (key, value) in slice {
         hash = text::hash(text::hash(hash, key), value);
     }
-    // Known where the call stands, as most of the rest. The same name and tags in the same order can't have one hash with the
-    // task id and without it, so the two are told apart though only names and tags are compared.
+    // This is known at the call site, like most of the rest. The same name and tags in the same order have different
+    // hashes with and without the task id. That distinguishes the two, although only names and tags are compared.
     if tags.without_task_id { hash ^ WITHOUT_TASK_ID } else { hash }
 }
 
-/// The owner of an entry that nobody uses.
+/// The owner of an unused entry.
 const NOBODY: u64 = 0;
 
-/// A number for someone whose contexts are to be told from those of others: an index, or a family. [`NOBODY`]'s is none of
-/// them.
+/// Returns a number that distinguishes the contexts of one index or family from those of others. It is never
+/// [`NOBODY`].
 pub(crate) fn new_owner() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Hands the context that this thread remembers of a family's member to `then`. All but the value of one tag is the same
-/// in all members, and need not be looked at: the owner of an entry and its context are changed as one.
+/// Passes the context that this thread remembers for a family's member to `then`. All members differ in the value of
+/// one tag only, so the rest is not compared: an entry's owner and its context are always changed together.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `with`")]
 pub(crate) fn with_member<T>(
@@ -162,7 +163,7 @@ pub(crate) fn remember_member(family: u64, hash: u64, key: &str, value: &str, co
     }
 }
 
-/// Hands the context that this thread remembers under a name and tags to `then`.
+/// Passes the context that this thread remembers for a name and tags to `then`.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "tags that are handed on would have to be written to memory")]
 pub(crate) fn with<T>(
@@ -181,7 +182,7 @@ pub(crate) fn with<T>(
     done
 }
 
-/// Takes what is remembered under a hash.
+/// Takes the entry that is remembered under a hash.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "what it answers would have to be written to memory")]
 fn take(owner: u64, hash: u64, place: usize) -> Option<(*const Entry, TagOrder, Arc<Context>)> {
@@ -198,17 +199,17 @@ fn take(owner: u64, hash: u64, place: usize) -> Option<(*const Entry, TagOrder, 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `take`")]
 fn put_back(entry: *const Entry, context: Arc<Context>) {
-    // SAFETY: it is of this thread's table, from `take`, and the table is there until the thread's own code is over.
+    // SAFETY: the entry is from `take`, in this thread's table, which exists until the thread's own code is over.
     let entry = unsafe { &*entry };
     entry.context.set(Some(context));
 }
 
-/// Lets go of what is out of use where the context of a name and tags would be.
+/// Drops retired contexts in the slot for a name and tags.
 pub(crate) fn let_go(name: &str, tags: &TagList<'_>, kind: Kind) {
     let_go_at(place(hash(name, tags), kind));
 }
 
-/// As [`let_go`], for a family's member.
+/// Does the same as [`let_go`] for a family's member.
 pub(crate) fn let_go_of_member(hash: u64, is_large: bool) {
     let_go_at(place_among(hash, is_large));
 }
@@ -227,11 +228,11 @@ fn let_go_at(place: usize) {
             })
         })
     });
-    // Without the table: what it held may use metrics while it is let go.
+    // This runs without the table, because dropping a context may use metrics.
     drop(forgotten);
 }
 
-/// Remembers a context in place of the one that was remembered longest ago there.
+/// Remembers a context, and replaces the one in its slot that was remembered longest ago.
 pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
     if let Some(order) = context.tags.order_of(tags) {
         put(index, hash(&context.name, tags), order, context);
@@ -239,19 +240,21 @@ pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
 }
 
 fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
-    // A thread that is ending remembers nothing, and is answered by the index.
+    // A thread that is ending remembers nothing, and uses the index.
     if END.try_with(|_| ()).is_err() {
         return;
     }
     let forgotten = RECENT.with(|recent| {
         let place = recent.get_or_make(Place::default)?.get(place(hash, context.kind))?;
         let [first, second] = place;
-        // An allocator that counts may have come in during a call that is to find its entry as it left it, or this function.
+        // An allocator that counts may call this during a call that must find its entry unchanged, or during this
+        // function.
         let _putting = Putting::begin(place)?;
         if !note_remembered(context) {
             return None;
         }
-        // Empty while the rest is changed: what a handler finds then is nothing, and never another's context.
+        // The contexts are empty while the rest changes, so that a signal handler finds nothing rather than a wrong
+        // context.
         let (moved, forgotten) = (first.context.take(), second.context.take());
         compiler_fence(Ordering::SeqCst);
         second.owner.set(first.owner.replace(owner));
@@ -262,15 +265,15 @@ fn put(owner: u64, hash: u64, order: TagOrder, context: &Arc<Context>) {
         first.context.set(Some(Arc::clone(context)));
         forgotten
     });
-    // What it held may use metrics while it is let go.
+    // Dropping a context may use metrics.
     note_forgotten(forgotten.as_ref());
 }
 
-/// Holds the table while an entry is put into it.
+/// Reserves the table while an entry is stored.
 struct Putting;
 
 impl Putting {
-    /// `None` if the thread is at it already, or in the middle of a call of a context of this place.
+    /// Returns `None` if the thread is already storing an entry, or is calling a context of this slot.
     fn begin(place: &Place) -> Option<Self> {
         if place.iter().any(Entry::is_taken) || PUTTING.replace(true) {
             return None;
@@ -302,7 +305,7 @@ fn is_large(kind: Kind) -> bool {
 
 #[inline]
 fn place_among(hash: u64, is_large: bool) -> usize {
-    // The upper bits are the better mixed ones.
+    // The upper bits are mixed better.
     let hash = (hash >> 32) as usize;
     if is_large { PLACES + hash % LARGE_PLACES } else { hash % PLACES }
 }
@@ -385,7 +388,7 @@ mod tests {
         let index = Index::of(10);
         make(&index, "jobs", &tags(&[("a", "1")]), Kind::Gauge);
         find(&index, "jobs", &tags(&[("a", "1")])).unwrap();
-        // What another key with the same hash would find.
+        // Looks up another key with the same hash.
         let forged = |name: &str, pairs: &[(&str, &str)]| {
             let (from, to) = (hash("jobs", &tags(&[("a", "1")])), hash(name, &tags(pairs)));
             with_table(|recent| {
@@ -459,7 +462,7 @@ mod tests {
         };
         let recalled = |family| with_member(family, hash, "/a", false, |context| context.name.clone());
         find(first, "jobs");
-        // As an allocator that counts does, between the call of a member and its end.
+        // This is what an allocator that counts does, between the start and the end of a member's call.
         let interrupted = with_member(first, hash, "/a", false, |context| {
             assert_eq!(recalled(first), None, "it is in use");
             find(second, "pages");

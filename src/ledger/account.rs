@@ -6,13 +6,13 @@ use super::Tally;
 use crate::process::sync::wide::AtomicU64;
 use std::sync::atomic::Ordering;
 
-/// A number that only grows, but for what was sent.
+/// A number that only grows. The count of sent data is the exception.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
     pub(crate) fn add(&self, n: u64) {
-        // Most amounts are 0: no cache line is taken from another core for them.
+        // Most amounts are 0. Skipping them avoids taking a cache line from another core.
         if n != 0 {
             self.0.fetch_add(n, Ordering::Relaxed);
         }

@@ -1,10 +1,11 @@
-//! Whether an agent is reached, and why not.
+//! Whether an agent can be reached, and the last error if not.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// What the flushes to one agent came to. A forked child has another: its parent's may be locked there for ever.
+/// The results of the flushes to one agent. A forked child gets a new one, because its parent's lock may stay locked
+/// there forever.
 #[derive(Debug, Default)]
 pub(crate) struct Reach(Mutex<State>);
 
@@ -15,7 +16,7 @@ struct State {
 }
 
 impl Reach {
-    /// A flush is over that sent something, and lost something if there is an error.
+    /// Notes a finished flush. `sent` is whether it sent something, and `error` is why it lost something.
     pub(crate) fn note(&self, sent: bool, error: Option<impl fmt::Display>) {
         let error: Option<Arc<str>> = error.map(|error| error.to_string().into());
         let mut state = self.lock();
@@ -36,7 +37,7 @@ impl Reach {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; a poisoned one would be as good.
+        // Nothing panics while holding the lock, so a poisoned lock is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,89 +1,105 @@
-//! What a client did since it was built, as its users see it.
+//! The public statistics of a client.
 
 use super::{DropReason, Tally};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What the client did since it was built. [`Client::stats`](crate::Client::stats) takes it.
+/// The statistics of a client since it was built. [`Client::stats`](crate::Client::stats) returns a snapshot.
 ///
-/// Once the worker is idle, as after a flush, `accepted` is `sent` plus everything `dropped`, in every unit. A
-/// snapshot taken while the worker is at work is not one moment's: its numbers are read one after another.
+/// Once the worker is idle, for example after a flush, `accepted` is `sent` plus everything `dropped`, in every unit.
+/// While the worker is running, the numbers of one snapshot belong to slightly different moments, because they are read
+/// one after another.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// What came in.
+    /// The amount that the client accepted.
     pub accepted: Tally,
-    /// What went out: over UDP handed to the kernel and not refused by the agent's host, over Unix datagrams in the
-    /// agent's queue, over a connection wholly handed to the kernel, and what a writer wrote and flushed.
+    /// The amount that was sent. What counts as sent depends on the transport:
     ///
-    /// It becomes less when a connection breaks before what it took has left this host, as far as the system says so
-    /// (Linux): over TCP what the agent's host did not acknowledge, over a Unix stream what the agent may not have read.
-    /// That is moved to [`Transport`](DropReason::Transport).
+    /// - Over UDP, the kernel took it, and the agent's host did not refuse it.
+    /// - Over Unix datagrams, it is in the agent's queue.
+    /// - Over a connection, the kernel took all of it.
+    /// - With a writer, it was written and flushed.
+    ///
+    /// On Linux the amount shrinks when a connection breaks and the system reports data as undelivered. Over TCP that
+    /// is what the agent's host did not acknowledge, and over a Unix stream what the agent may not have read. This data
+    /// is moved to [`Transport`](DropReason::Transport).
     pub sent: Tally,
-    /// Registrations that got a handle which reports nothing.
+    /// The number of registrations that returned a handle which reports nothing.
     pub refused_registrations: u64,
-    /// Tags left out: an empty key, a ninth single tag, one that is the client's own task id, or what an event or a service
-    /// check has no room for.
+    /// The number of tags that were left out. A tag is left out if its key is empty, if it is the ninth single tag or a
+    /// later one, if it is the client's own task id, or if an event or a service check has no room for it.
     pub refused_tags: u64,
-    /// Events and service checks of which the end of a text was cut, because no packet holds all of it.
+    /// The number of events and service checks whose text was truncated to fit into a packet.
     pub truncated_texts: u64,
-    /// Calls that a bounded tag put under `other`, and calls by name for whose context there was no room.
+    /// The number of calls whose tags were replaced: a bounded tag used `other`, or a call by name found no room for
+    /// its context.
     pub folded_values: u64,
-    /// Registrations that got a handle of a metric's overflow context.
+    /// The number of registrations that returned a handle of a metric's overflow context.
     pub folded_registrations: u64,
-    /// Times that a value which is not finite made a gauge absent: once for each change from a level, or from never set, to
-    /// none. It is no loss, and in no other count, because a gauge without a level says what there is to say. Sources that
-    /// divide by an idle interval's count, as tokio-metrics does, set NaN all the time.
+    /// The number of times that a value which is not finite made a gauge absent. A gauge is counted when it changes
+    /// from a level, or from never set, to absent.
+    ///
+    /// This is no loss and is in no other count, because a gauge without a level has nothing to report. Sources that
+    /// divide by the count of an idle interval, such as tokio-metrics, set NaN all the time.
     pub unset_gauges: u64,
-    /// Watches that were refused because a [pool or a queue](crate::WatchBuilder) with the same prefix and tags is being
-    /// watched. Their status is never asked, and what they would have reported is in no other count.
+    /// The number of watches that were refused because a [pool or a queue](crate::WatchBuilder) with the same prefix
+    /// and tags is already watched. The status of a refused watch is never polled. What it would have reported is in no
+    /// other count.
     pub refused_watches: u64,
-    /// Contexts that the client knows now.
+    /// The number of contexts that the client knows now.
     pub contexts: u64,
-    /// Those of them that this agent can't tell from another, because their lines are the same: with agents of several
-    /// [dialects](crate::Dialect), of which one writes in one word what another writes in two, with
-    /// [`Dialect::Statsd`](crate::Dialect::Statsd), which has no tags, and with
-    /// [`TaskIdOn::Levels`](crate::TaskIdOn::Levels), if a counter is used with `without_task_id()` and without. Counters add
-    /// up at the server, and gauges overwrite each other.
+    /// The number of those contexts that this agent can't tell apart from another one, because their lines are the
+    /// same. At the server, counters add up and gauges overwrite each other. This happens
+    ///
+    /// - with agents of several [dialects](crate::Dialect), if one dialect writes as one word what another writes as
+    ///   two;
+    /// - with [`Dialect::Statsd`](crate::Dialect::Statsd), which has no tags;
+    /// - with [`TaskIdOn::Levels`](crate::TaskIdOn::Levels), if a counter is used both with and without
+    ///   `without_task_id()`.
     pub clashing_contexts: u64,
-    /// Times a probe panicked.
+    /// The number of panics in probes.
     pub probe_panics: u64,
-    /// Probes taken out after three panics in a row.
+    /// The number of probes that were removed after three consecutive panics.
     pub probes_removed: u64,
-    /// Times that a watched closure, or the one of [`on_loss`](crate::ClientBuilder::on_loss), had not returned after 1 s.
+    /// The number of times that a watched closure, or the [`on_loss`](crate::ClientBuilder::on_loss) closure, had not
+    /// returned after 1 s.
     pub probes_late: u64,
-    /// Those that have not returned yet, by the tag that their gauges have, `pool:primary`, or as `on_loss`.
+    /// The closures that have still not returned, by the tag of their gauges, for example `pool:primary`, or as
+    /// `on_loss`.
     pub late_probes: Vec<String>,
-    /// Times that the closure of [`on_loss`](crate::ClientBuilder::on_loss) panicked: it is called no more.
+    /// The number of panics in the [`on_loss`](crate::ClientBuilder::on_loss) closure. It is not called again after a
+    /// panic.
     pub notice_panics: u64,
-    /// Times the worker died and was started again.
+    /// The number of times that the worker panicked and was restarted.
     pub worker_restarts: u64,
-    /// 1 where this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks; more where a lease
-    /// was lost several times and a bucket shared.
+    /// 1 if this client's task id is [shared](crate::TaskIdSourceKind::Shared) with other live tasks. It is more than 1
+    /// if a lease was lost several times and a bucket was shared each time.
     pub shared_task_ids: u64,
-    /// Times that a lease of the task id was lost: Redis did not answer, or the slot's file was removed and another process
-    /// took it.
+    /// The number of times that a lease of the task id was lost. A lease is lost if Redis does not answer, or if the
+    /// slot's file was removed and another process took the slot.
     pub lost_task_ids: u64,
-    /// Flushes that the worker completed.
+    /// The number of flushes that the worker completed.
     pub flushes: u64,
-    /// Why something was dropped as [`Transport`](DropReason::Transport) in the last flush that sent or dropped
-    /// anything: the agent's address and the error, as in
-    /// `unix:///var/run/datadog/dsd.socket: Permission denied (os error 13)`. `None` if nothing was.
+    /// The error of the last flush that sent or dropped anything, if it dropped something as
+    /// [`Transport`](DropReason::Transport). It names the agent's address, as in
+    /// `unix:///var/run/datadog/dsd.socket: Permission denied (os error 13)`. It is `None` if that flush dropped
+    /// nothing for this reason.
     pub last_error: Option<Arc<str>>,
-    /// The time of day at the end of the last flush that sent something. `None` if nothing was sent yet.
+    /// The time of day at the end of the last flush that sent something. It is `None` if nothing was sent yet.
     pub last_sent_at: Option<SystemTime>,
     pub(super) dropped: [Tally; DropReason::COUNT],
 }
 
 impl Stats {
-    /// What was dropped for one reason.
+    /// Returns the amount dropped for one reason.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> Tally {
         self.dropped.get(reason as usize).copied().unwrap_or_default()
     }
 
-    /// The reasons for which anything was dropped, and what that was.
+    /// Iterates over the reasons for which something was dropped, with the amounts.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -98,7 +114,7 @@ impl Stats {
         DropReason::ALL.iter().copied().zip(self.dropped).filter(move |(_, tally)| *tally != nothing)
     }
 
-    /// What was dropped for any reason.
+    /// Returns the amount dropped for all reasons together.
     #[must_use]
     pub fn dropped_total(&self) -> Tally {
         self.dropped.iter().fold(Tally::default(), |mut sum, &tally| {
@@ -138,7 +154,8 @@ impl fmt::Debug for Stats {
     }
 }
 
-/// In one line, for a log: `accepted 2879 values, sent 2870, dropped 9 (transport 9)`, and the last error behind it.
+/// Writes one line for a log: `accepted 2879 values, sent 2870, dropped 9 (transport 9)`, followed by the last error,
+/// if any.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (accepted, sent, dropped) = (self.accepted.values, self.sent.values, self.dropped_total().values);

@@ -1,4 +1,4 @@
-//! A number that many threads add to at once, and of which some count a share of their own.
+//! A counter that many threads increment at once, with separately readable shares.
 
 use crate::cell::{CounterBlock, CounterCell};
 use crate::process::fork::make_whole;
@@ -6,11 +6,11 @@ use crate::process::sync::wide::AtomicU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A number that only grows. What is counted in a [`Share`] is added up when the number is asked for.
+/// A number that only grows. Reading it adds up the [`Share`]s.
 #[derive(Debug)]
 pub(crate) struct StripedCount {
     cell: CounterCell,
-    // What is counted from.
+    // The base that the parts are added to.
     start: AtomicU64,
     first: OnceLock<Arc<Part>>,
 }
@@ -25,7 +25,8 @@ fn new_cell() -> CounterCell {
     CounterBlock::default().cell()
 }
 
-/// A link of a chain: as many as there were shares at once, since the next share takes over what another let go.
+/// A link of a chain. The chain is as long as there were shares at the same time, because a new share reuses a released
+/// link.
 #[derive(Debug)]
 struct Part {
     cell: CounterCell,
@@ -35,7 +36,7 @@ struct Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // One after another: a long chain would be as many calls in each other.
+        // The loop drops one link after another. Recursion on a long chain would take as many nested calls.
         let mut next = self.next.take();
         while let Some(mut part) = next.and_then(Arc::into_inner) {
             next = part.next.take();
@@ -43,7 +44,7 @@ impl Drop for Part {
     }
 }
 
-/// What one counts of a number, and can ask for alone.
+/// A share of a count, which can be read alone.
 #[derive(Debug)]
 pub(crate) struct Share {
     part: Arc<Part>,
@@ -51,13 +52,13 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Adds one, and says what the thread's lane had before.
+    /// Adds one, and returns the previous count of the thread's lane.
     #[inline]
     pub(crate) fn add_one(&self) -> u64 {
         self.part.cell.add_to_lane(1)
     }
 
-    /// As [`add_one`](Self::add_one), where that is a matter of a few instructions.
+    /// Does the same as [`add_one`](Self::add_one), but only if it takes just a few instructions.
     #[inline]
     pub(crate) fn add_one_at_once(&self) -> Option<u64> {
         self.part.cell.add_at_once(1)
@@ -70,7 +71,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // Release, for the Acquire of the next one who counts there.
+        // This Release pairs with the Acquire of the next share that uses the part.
         self.part.is_taken.store(false, Ordering::Release);
     }
 }
@@ -80,9 +81,9 @@ impl StripedCount {
         self.cell.add(n);
     }
 
-    /// A count of its own within this one.
+    /// Returns a new share of this count.
     pub(crate) fn share(&self) -> Share {
-        // A forked child would wait for a part that was being made.
+        // Otherwise a forked child would wait for a part that another thread was creating.
         let _whole = make_whole();
         let new =
             || Arc::new(Part { cell: new_cell(), is_taken: AtomicBool::new(false), next: OnceLock::new() });

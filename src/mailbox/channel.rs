@@ -1,11 +1,13 @@
-//! The bounded channel to the worker. Full means dropped and counted; nobody waits, and nobody is woken.
+//! The bounded channel to the worker. When it is full, records are dropped and counted. No caller waits, and nothing is
+//! woken.
 
 use crate::ledger::{DropReason, Ledger};
 use crate::mailbox::record::Record;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Both ends: handles offer, the worker takes, and whoever asks for the stats after the worker takes what is left.
+/// Both ends of the channel. Handles send and the worker receives. After the worker has stopped, reading the statistics
+/// receives the rest.
 #[derive(Debug)]
 pub(crate) struct Channel {
     sender: Sender<Record>,
@@ -19,9 +21,10 @@ impl Channel {
         Self { sender, receiver, closed: AtomicBool::new(false) }
     }
 
-    /// Hands a record over, or books its values as dropped and says why. The worker books those it takes as accepted.
+    /// Sends a record, or counts its values as dropped and returns the reason. The worker counts received values as
+    /// accepted.
     pub(crate) fn offer(&self, record: Record, ledger: &Ledger) -> Option<DropReason> {
-        // Relaxed: a record that slips past the closing is found by the next `take`, and booked then.
+        // Relaxed is enough: the next `take` finds and counts a record that was sent during the closing.
         let (reason, record) = if self.closed.load(Ordering::Relaxed) {
             (DropReason::AfterShutdown, record)
         } else {
@@ -40,7 +43,8 @@ impl Channel {
         self.receiver.try_recv().ok()
     }
 
-    /// Records waiting now: the most that a drain takes, so that busy callers can't hold the worker for ever.
+    /// Returns the number of waiting records. A drain takes no more than that, so that busy callers can't hold the
+    /// worker forever.
     pub(crate) fn len(&self) -> usize {
         self.receiver.len()
     }

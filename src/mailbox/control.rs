@@ -1,11 +1,11 @@
-//! How the worker is told to flush and to stop: outside the channel, so that a full one can't lose it.
+//! Requests to the worker to flush and to stop. They don't use the channel, so that a full channel can't lose them.
 
 use crate::vocabulary::error::FlushError;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// How often the worker may die of the same requests before they count as done.
+/// The number of times that the worker may panic during the same requests before they count as done.
 const MAX_DEATHS: u32 = 3;
 
 #[derive(Debug, Default)]
@@ -16,13 +16,13 @@ pub(crate) struct Control {
     worker: OnceLock<ThreadId>,
 }
 
-/// Somebody who waits for what they requested.
+/// A caller that waits for a request.
 #[derive(Debug)]
 struct Caller {
     ticket: u64,
-    // Until when the worker may take, if it was a flush.
+    // The worker's deadline, if the request is a flush.
     until: Option<Instant>,
-    // Whether it was done in time, once it is done.
+    // Whether the request was done in time, once it is done.
     answer: Option<bool>,
 }
 
@@ -31,19 +31,19 @@ struct State {
     callers: Vec<Caller>,
     requested: u64,
     completed: u64,
-    // The last request that wants a flush.
+    // The last request that includes a flush.
     flush_requested: u64,
-    // Deaths of the worker over the requests that are open.
+    // The number of panics of the worker during the open requests.
     deaths: u32,
     stop: bool,
     stop_until: Option<Instant>,
-    // Whether what was done last was done in time.
+    // Whether the latest finished request was late.
     was_late: bool,
     ended: bool,
 }
 
 impl State {
-    /// Everything that was requested up to this ticket is done.
+    /// Marks every request up to this ticket as done.
     fn complete(&mut self, ticket: u64, in_time: bool) {
         self.completed = ticket;
         self.deaths = 0;
@@ -51,27 +51,27 @@ impl State {
         done.for_each(|caller| _ = caller.answer.get_or_insert(in_time));
     }
 
-    /// The caller waits no longer.
+    /// Removes a caller that no longer waits, and returns its answer.
     fn take_answer(&mut self, ticket: u64) -> Option<bool> {
         let place = self.callers.iter().position(|caller| caller.ticket == ticket)?;
         self.callers.swap_remove(place).answer
     }
 }
 
-/// What the worker woke up for.
+/// The reason why the worker woke up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     ticket: u64,
-    /// Collect and flush at once.
+    /// Collect and flush immediately.
     pub(crate) flush: bool,
-    /// The same, and end.
+    /// Collect and flush immediately, and stop.
     pub(crate) stop: bool,
-    /// When the last of those who wait for the flush stops to wait.
+    /// The latest deadline of the callers that wait for the flush.
     pub(crate) until: Option<Instant>,
 }
 
-/// Until when the worker may take, for its answer to be there in time: timers are up to two ticks late, of 4 ms in most
-/// kernels.
+/// Returns the deadline for the worker, so that its answer arrives in time. Timers are up to two ticks late, and a tick
+/// is 4 ms in most kernels.
 fn deadline(timeout: Duration) -> Instant {
     const MARGIN: Duration = Duration::from_millis(10);
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -80,12 +80,12 @@ fn deadline(timeout: Duration) -> Instant {
 }
 
 impl Control {
-    /// Has the worker flush, and waits until it has.
+    /// Makes the worker flush, and waits until it has.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         self.request(true, timeout)
     }
 
-    /// Has the worker look at its clock, and waits until it did what was due.
+    /// Makes the worker check its clock, and waits until it has done what is due.
     #[cfg(feature = "testing")]
     pub(crate) fn look_at_clock(&self, timeout: Duration) -> Result<(), FlushError> {
         self.request(false, timeout)
@@ -115,7 +115,7 @@ impl Control {
         }
     }
 
-    /// Has the worker flush and end, and waits until it has. `Ok` where it had ended before.
+    /// Makes the worker flush and stop, and waits until it has. Returns `Ok` if it had already stopped.
     pub(crate) fn stop(&self, timeout: Duration) -> Result<(), FlushError> {
         let mut state = self.lock();
         if state.ended {
@@ -131,8 +131,8 @@ impl Control {
         if state.ended && !state.was_late { Ok(()) } else { Err(FlushError::TimedOut(timeout)) }
     }
 
-    /// Wakes the worker, which sees that its process was restored from a snapshot and ends without a word, and waits until
-    /// it has, or for `timeout`.
+    /// Wakes the worker, which then sees that its process was restored from a snapshot and stops without sending. Waits
+    /// until it has, for at most `timeout`.
     pub(crate) fn outlive(&self, timeout: Duration) {
         let mut state = self.lock();
         state.requested += 1;
@@ -158,7 +158,7 @@ impl Control {
         state
     }
 
-    /// The worker's side: from now on the calling thread is the one that must not wait for itself.
+    /// Called by the worker. From now on the calling thread is the one that must not wait for itself.
     pub(crate) fn start(&self) {
         let _ = self.worker.set(thread::current().id());
     }
@@ -167,7 +167,7 @@ impl Control {
         self.worker.get() == Some(&thread::current().id())
     }
 
-    /// The worker's side: sleeps until there is an order, or for `at_most`.
+    /// Called by the worker. Sleeps until there is an order, for at most `at_most`.
     pub(crate) fn next_order(&self, at_most: Duration) -> Order {
         let start = Instant::now();
         let mut state = self.lock();
@@ -183,7 +183,7 @@ impl Control {
         Order { ticket: state.requested, flush, stop: state.stop, until }
     }
 
-    /// The worker's side: what it woke up for is done, or what could be done of it in time.
+    /// Called by the worker when an order is done, or as much of it as time allowed.
     pub(crate) fn complete(&self, order: Order, in_time: bool) {
         let mut state = self.lock();
         state.complete(order.ticket, in_time);
@@ -192,7 +192,7 @@ impl Control {
         self.from_worker.notify_all();
     }
 
-    /// The worker's side: it died of what it woke up for, and will try again, but not for ever.
+    /// Called by the worker after it panicked over an order. It tries again, but not forever.
     pub(crate) fn died(&self) {
         let mut state = self.lock();
         state.deaths += 1;
@@ -204,14 +204,14 @@ impl Control {
         self.from_worker.notify_all();
     }
 
-    /// The worker's side: there is no worker any more.
+    /// Called by the worker when it has stopped.
     pub(crate) fn end(&self) {
         self.lock().ended = true;
         self.from_worker.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; a poisoned one would be as good.
+        // Nothing panics while holding the lock, so a poisoned lock is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What a client that does nothing has in place of a worker: the same as one whose worker has ended.
+//! The shared state of a disabled client, which is like one whose worker has stopped.
 
 use crate::context::index::{Index, Limits};
 use crate::mailbox::post::Remains;
@@ -10,7 +10,8 @@ use crate::wire::encode::Spelling;
 use std::sync::Arc;
 
 impl Shared {
-    /// What handles that report nothing have in common. No thread is started, no task id decided, and no fork concerns it.
+    /// Returns the state of handles that report nothing. It starts no thread, decides on no task id, and is not
+    /// affected by forks.
     pub(crate) fn disabled() -> Self {
         let claim = Arc::new(TaskIdClaim::new(TaskId::NOBODYS));
         let limits = Limits { client: 1, metric: 1 };
@@ -25,7 +26,7 @@ impl Shared {
     }
 }
 
-/// Gives no worker to anybody.
+/// Creates no workers.
 struct Nobody;
 
 impl Workforce<Shared> for Nobody {
@@ -42,7 +43,7 @@ impl Workforce<Shared> for Nobody {
     }
 }
 
-/// No context was ever made.
+/// There are no contexts, so nothing is left behind.
 #[derive(Debug)]
 struct Nothing;
 

@@ -1,4 +1,4 @@
-//! What callers leave for the worker of their process, and the worker for them.
+//! What callers leave for the worker of their process, and what the worker leaves for them.
 
 use crate::callback::probe::{ProbeThread, Watched};
 use crate::callback::watch_name::{WatchName, WatchNames};
@@ -12,29 +12,29 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How long a shutdown waits for what the worker's thread does after it has told its end, if its timeout allows.
+/// How long a shutdown waits for the worker's thread to exit after the worker has stopped, if its timeout allows.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(100);
 
-/// What a worker leaves behind: it knows all contexts, and so what nobody will send.
+/// What a stopped worker leaves behind. It has all contexts, so it can count what will never be sent.
 pub(crate) trait Remains: fmt::Debug + Send {
-    /// Takes what was put into cells since, and says how many values that was.
+    /// Takes what was put into cells since then, and returns the number of values.
     fn take_values(&mut self, index: &Index) -> u64;
 }
 
-/// Everything between the call sites and the worker that belongs to one process: a forked child gets another one.
+/// Everything between the call sites and the worker that belongs to one process. A forked child gets a new one.
 #[derive(Debug)]
 pub(crate) struct Post {
     pub(crate) identity: Identity,
-    // The worker's, which keeps a lease for as long as it lives.
+    // The worker's claim, which holds a lease for as long as it lives.
     claim: Weak<TaskIdClaim>,
     pub(crate) channel: Channel,
     pub(crate) control: Control,
-    /// Those of users.
+    /// The users' probes.
     pub(crate) probes: Arc<ProbeThread>,
-    // Those of the client itself. `None` once nobody will ask them.
+    // The client's own probes. `None` once nothing will poll them.
     arriving_probes: Mutex<Option<Vec<Watched>>>,
     watch_names: Mutex<WatchNames>,
-    // What the worker left behind when it ended.
+    // What the worker left behind when it stopped.
     remains: Mutex<Option<Box<dyn Remains>>>,
     thread: Mutex<Option<Thread>>,
 }
@@ -54,42 +54,42 @@ impl Post {
         }
     }
 
-    /// In a forked child, of the parent's: lets go of its lease, which stays the parent's.
+    /// Called in a forked child on the parent's post. Releases the reference to the lease, which stays the parent's.
     pub(crate) fn disclaim(&self) {
         if let Some(claim) = self.claim.upgrade() {
             claim.disclaim();
         }
     }
 
-    /// In a process that was restored from a snapshot: the lease stays the original's, and is not given back for it.
+    /// Called in a process that was restored from a snapshot. The lease stays the original's, and is not given back.
     pub(crate) fn abandon_claim(&self) {
         if let Some(claim) = self.claim.upgrade() {
             claim.abandon();
         }
     }
 
-    /// Notes the worker's thread, for whoever ends it.
+    /// Stores the worker's thread, so that a shutdown can wait for it.
     pub(crate) fn employ(&self, thread: Option<Thread>) {
         *lock(&self.thread) = thread;
     }
 
-    /// Has the worker flush and end, and waits until it has.
+    /// Makes the worker flush and stop, and waits until it has.
     pub(crate) fn stop(&self, timeout: Duration) -> Result<(), FlushError> {
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
-        // Half of the time is the worker's, whatever a probe does.
+        // Half of the time is reserved for the worker, whatever a probe does.
         self.probes.ask(timeout / 2);
         self.control.stop(left()).map_err(|error| error.after(timeout))?;
         self.probes.finish(left());
-        // It has told its end. What is left is the thread's own exit, which is over at once unless somebody's thread-locals
-        // take longer.
+        // The worker has stopped. What remains is the thread's exit, which is immediate unless the thread-locals of
+        // other code take longer.
         if let Some(thread) = lock(&self.thread).take() {
             thread.wait(timeout.saturating_sub(start.elapsed()).min(LONGEST_FAREWELL));
         }
         Ok(())
     }
 
-    /// Has everything collected and sent, and waits until it has been.
+    /// Makes the worker collect and send everything, and waits until it has.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.probes.is_own_thread() {
             return Err(FlushError::OnWorker);
@@ -102,16 +102,16 @@ impl Post {
         Ok(())
     }
 
-    /// The clock was moved: has everything done that is due.
+    /// Called after the clock was moved. Makes the worker do everything that is due.
     #[cfg(feature = "testing")]
     pub(crate) fn look_at_clock(&self, timeout: Duration) {
         self.probes.look_at_clock();
-        // A worker that is gone or stuck has nothing more to do.
+        // A worker that is gone or blocked has nothing more to do.
         let _ = self.control.look_at_clock(timeout);
         self.probes.settle(timeout);
     }
 
-    /// Hands a probe to the worker, or back where there is none any more.
+    /// Passes a probe to the worker, or returns it if there is no worker any more.
     pub(crate) fn watch(&self, probe: Watched) -> Option<Watched> {
         match lock(&self.arriving_probes).as_mut() {
             Some(probes) => {
@@ -122,19 +122,19 @@ impl Post {
         }
     }
 
-    /// Takes a name for what is about to be watched. `false` if something that is watched has it.
+    /// Takes a name for a watch that is about to start. Returns `false` if an active watch has it.
     pub(crate) fn take_watch_name(&self, name: &Arc<WatchName>, watching: &Arc<()>) -> bool {
         lock(&self.watch_names).take(name, watching)
     }
 
-    /// The worker is outlived: what it asked is asked by the next one.
+    /// Called when the worker is obsolete. The next worker polls its probes.
     pub(crate) fn return_probes(&self, probes: Vec<Watched>) {
         if let Some(arriving) = lock(&self.arriving_probes).as_mut() {
             arriving.extend(probes);
         }
     }
 
-    /// In a process that was restored: what is watched is watched on.
+    /// Called in a restored process, in which watches stay active.
     pub(crate) fn take_over_watch_names(&self, before: &Self) {
         *lock(&self.watch_names) = std::mem::take(&mut *lock(&before.watch_names));
     }
@@ -143,19 +143,20 @@ impl Post {
         lock(&self.arriving_probes).as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The worker ends: what is still put into cells and the channel is found by whoever asks for the stats.
+    /// Called when the worker stops. Reading the statistics later finds what is still put into cells and the channel.
     pub(crate) fn leave(&self, remains: Box<dyn Remains>) {
         let probes = lock(&self.arriving_probes).take();
         drop(probes);
         *lock(&self.remains) = Some(remains);
     }
 
-    /// Takes what was put into cells after the worker's end, if it ended, and says how many values that was.
+    /// Takes what was put into cells after the worker stopped, and returns the number of values. Returns `None` if it
+    /// has not stopped.
     pub(crate) fn take_late_values(&self, index: &Index) -> Option<u64> {
         lock(&self.remains).as_mut().map(|remains| remains.take_values(index))
     }
 
-    /// Takes the records that came after the worker's end, and says how many values they stand for.
+    /// Takes the records that were sent after the worker stopped, and returns the number of values that they stand for.
     pub(crate) fn take_late_records(&self) -> u64 {
         (0..self.channel.len())
             .map_while(|_| self.channel.take())
@@ -164,7 +165,7 @@ impl Post {
     }
 }
 
-/// Nothing panics while it holds one of these locks; a poisoned one would be as good.
+/// Nothing panics while holding one of these locks, so a poisoned lock is still consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What handles, the client and the worker have in common.
+//! What handles, the client and the worker share.
 
 use crate::callback::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
 use crate::callback::watch_name::WatchName;
@@ -18,18 +18,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, mem};
 
-/// How long a restored process waits for the worker of its original to come to an end.
+/// How long a restored process waits until the worker of the original has stopped.
 const OUTLIVING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How much a client is to hold.
+/// The capacities of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) agents: usize,
-    /// Records.
+    /// The number of records.
     pub(crate) channel_capacity: usize,
 }
 
-/// What decides how many time series a context makes.
+/// The rules that determine how many time series a context creates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesRules {
     pub(crate) task_id_on: TaskIdOn,
@@ -40,19 +40,20 @@ pub(crate) struct SeriesRules {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) ledger: Arc<Ledger>,
-    /// Of the other agents: what became of values on the way to them.
+    /// The ledgers of the other agents.
     pub(crate) other_ledgers: Vec<Arc<Ledger>>,
     pub(crate) index: Index,
     pub(crate) keepers: Keepers,
     post: PerProcess<Post>,
-    // Probes of which a forked child gets its own. Locked while a fork waits, so that no child finds it locked.
+    // Probes that a forked child inherits. The lock is held during a fork, so that no child finds it locked by another
+    // thread.
     heirlooms: Mutex<Vec<Heirloom>>,
     // The worker of a child that was refused a thread.
     unstarted: Mutex<Option<Box<dyn Unstarted>>>,
     workforce: Arc<dyn Workforce<Self>>,
     channel_capacity: usize,
     pub(crate) series: SeriesRules,
-    /// It is that of clients that do nothing. Nobody looks at what its ledger has.
+    /// Whether this belongs to a disabled client. Its ledger is never read.
     pub(crate) is_disabled: bool,
 }
 
@@ -87,12 +88,12 @@ impl Shared {
         }
     }
 
-    /// What leads to this process's worker.
+    /// Returns the way to this process's worker.
     pub(crate) fn post(&self) -> &Post {
         self.post.get()
     }
 
-    /// The same, for the worker: it stays with its own where the process starts over.
+    /// Returns the same for the worker, which keeps its own one if the process starts over.
     pub(crate) fn share_post(&self) -> Arc<Post> {
         self.post.share()
     }
@@ -101,7 +102,7 @@ impl Shared {
         self.post().identity.task_id()
     }
 
-    /// Hands a record to the worker, or says why it was dropped.
+    /// Sends a record to the worker, or returns the reason why it was dropped.
     #[inline]
     pub(crate) fn offer(&self, record: Record) -> Option<DropReason> {
         if fork::check() {
@@ -110,15 +111,15 @@ impl Shared {
         self.post().channel.offer(record, &self.ledger)
     }
 
-    /// In a forked child whose worker this very thread is starting, by an allocator that counts: the channel is still the
-    /// parent's, and may have been left half-way through a change.
+    /// An allocator that counts may call this in a forked child while this very thread is starting the worker. The
+    /// channel is then still the parent's, possibly in the middle of a change.
     #[cold]
     fn refuse_reentrant(&self, record: &Record) -> DropReason {
         self.ledger.refuse(DropReason::AfterShutdown, record.values());
         DropReason::AfterShutdown
     }
 
-    /// Books values that are dropped before they are anywhere, and says why they were.
+    /// Counts values as dropped that were not stored anywhere, and returns the reason.
     #[cold]
     #[allow(clippy::unnecessary_wraps, reason = "it is what its callers answer")]
     pub(crate) fn refuse(&self, reason: DropReason, values: u64) -> Option<DropReason> {
@@ -127,8 +128,8 @@ impl Shared {
         Some(reason)
     }
 
-    /// Has a user's probe asked, on a thread of its own, unless something else is watched by the name: then the probe is
-    /// refused and counted. After the end it is dropped: nobody would ask it.
+    /// Polls a user's probe on a separate thread. If another watch has the name, the probe is refused and counted.
+    /// After the shutdown it is dropped, because nothing would poll it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
         fork::check();
         if self.is_disabled {
@@ -141,12 +142,12 @@ impl Shared {
             self.ledger.refused_watches.add(1);
             Some(watched)
         };
-        // Not under the lock: what it holds may be anything.
+        // The probe is dropped without holding the lock, because it may hold anything.
         drop(refused);
         watching
     }
 
-    /// Has the worker ask a probe of the client's own, and a forked child's worker too.
+    /// Makes the worker poll one of the client's own probes, and likewise the worker of a forked child.
     pub(crate) fn watch_in_every_process(&self, probes: impl Probes) -> Arc<()> {
         if self.is_disabled {
             return Arc::default();
@@ -171,7 +172,8 @@ impl Shared {
             return Stats::default();
         }
         let post = self.post();
-        // No worker will ever take these, so whoever asks does: a call site need not check for the end.
+        // No worker will take these values, so reading the statistics does. In this way a call site need not check for
+        // the shutdown.
         let late_values = post.take_late_values(&self.index);
         if let Some(values) = late_values {
             self.ledger.refuse(DropReason::AfterShutdown, values.wrapping_add(post.take_late_records()));
@@ -187,12 +189,12 @@ impl Shared {
         stats
     }
 
-    /// Of all agents, the main one's first.
+    /// Returns the ledgers of all agents, of which the main one's is first.
     fn ledgers(&self) -> Vec<Arc<Ledger>> {
         [&self.ledger].into_iter().chain(&self.other_ledgers).cloned().collect()
     }
 
-    /// The books of one agent; 0 is the main one.
+    /// Returns the statistics of one agent. The main one has index 0.
     pub(crate) fn stats_of(&self, agent: usize) -> Option<Stats> {
         match agent.checked_sub(1) {
             None => Some(self.stats()),
@@ -200,8 +202,8 @@ impl Shared {
         }
     }
 
-    /// Makes a forked child's own out of what it was born with: books, values, worker and task id. `false` where the system
-    /// refused a thread: [`start_worker`](Self::start_worker) asks again.
+    /// Replaces a forked child's inherited statistics, values, worker and task id with its own. Returns `false` if the
+    /// system refused a thread: [`start_worker`](Self::start_worker) then tries again.
     pub(crate) fn start_over(self: &Arc<Self>) -> bool {
         let had_ended = self.post().channel.is_closed();
         let probes = ProbeThread::new(self.clock.clone(), self.ledgers());
@@ -214,12 +216,12 @@ impl Shared {
         self.employ(claim, had_ended)
     }
 
-    /// As [`start_over`](Self::start_over), in a process that was restored from a snapshot: its threads are there, and so is
-    /// what they watch.
+    /// Does the same as [`start_over`](Self::start_over) in a process that was restored from a snapshot. Its threads
+    /// still exist, and so do its watches.
     pub(crate) fn start_over_restored(self: &Arc<Self>) -> bool {
         let before = self.post.share();
         let had_ended = before.channel.is_closed();
-        // Its threads are there.
+        // The probes' threads still exist.
         let claim = self.renew_post(Arc::clone(&before.probes));
         self.post().take_over_watch_names(&before);
         for probe in before.take_arriving_probes() {
@@ -228,14 +230,14 @@ impl Shared {
         self.employ(claim, had_ended)
     }
 
-    /// In a process that was restored: ends the worker of the original, which is to send nothing here, and keeps what it
-    /// asked.
+    /// Called in a restored process. Stops the worker of the original, which must not send anything here, and keeps its
+    /// probes.
     pub(crate) fn outlive_worker(&self) {
         self.post().abandon_claim();
         self.post().control.outlive(OUTLIVING_TIMEOUT);
     }
 
-    /// Books at 0, and another task id and post.
+    /// Resets the statistics to 0, and creates a new task id and post.
     fn renew_post(&self, probes: Arc<ProbeThread>) -> Arc<TaskIdClaim> {
         self.ledgers().iter().for_each(|ledger| ledger.clear());
         let parents = self.task_id();
@@ -246,16 +248,16 @@ impl Shared {
         claim
     }
 
-    /// Starts the worker of a process that starts over, unless there was none before.
+    /// Starts the worker of a process that starts over, unless its predecessor had already been shut down.
     fn employ(self: &Arc<Self>, claim: Arc<TaskIdClaim>, had_ended: bool) -> bool {
-        // A child of a child that was refused a thread has that one's worker.
+        // A child of a child that was refused a thread has inherited that child's worker.
         mem::forget(self.unstarted().take());
         match self.workforce.worker(self, claim) {
             Some(worker) if !had_ended => {
                 *self.unstarted() = Some(worker);
                 self.start_worker()
             }
-            // Values are booked as those after a shutdown are.
+            // Values are counted as if they came after a shutdown.
             _ => {
                 self.end();
                 true
@@ -263,7 +265,7 @@ impl Shared {
         }
     }
 
-    /// Starts the worker that has no thread yet. `false` where the system refuses one.
+    /// Starts the worker that has no thread yet. Returns `false` if the system refuses a thread.
     pub(crate) fn start_worker(&self) -> bool {
         let mut unstarted = self.unstarted();
         match unstarted.take().map(Unstarted::start) {
@@ -279,13 +281,13 @@ impl Shared {
         }
     }
 
-    /// Whether there is a worker to wait for. One that has no thread is given up with `for_good`, and what it would have
-    /// reported is booked as after a shutdown.
+    /// Returns whether there is a worker to wait for. With `for_good`, a worker without a thread is given up, and its
+    /// values are counted as if they came after a shutdown.
     pub(crate) fn has_worker(&self, for_good: bool) -> bool {
         if !fork::is_growing() {
             return true;
         }
-        // No other thread forks meanwhile.
+        // While this is held, no other thread forks.
         let whole = make_whole();
         let mut unstarted = self.unstarted();
         if unstarted.is_none() {
@@ -303,14 +305,14 @@ impl Shared {
         self.unstarted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a task id that other tasks may have.
+    /// Counts a task id that other tasks may share.
     pub(crate) fn note_sharing(&self, claim: &TaskIdClaim) {
         self.ledger
             .shared_task_ids
             .add(u64::from(claim.known_task_id().source() == TaskIdSourceKind::Shared));
     }
 
-    /// There is no worker.
+    /// There is no worker any more.
     pub(super) fn end(&self) {
         self.post().channel.close();
         self.post().probes.close(self.clock.now());
@@ -350,7 +352,7 @@ impl Driven for Shared {
     }
 }
 
-/// All contexts are behind it: too much for whoever prints a handle.
+/// The output leaves out the contexts, which are too many for printing a handle.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("task_id", &self.task_id()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Where workers come from: what builds one stands above.
+//! An interface for creating workers. Its implementation is on a floor above.
 
 use crate::mailbox::post::Remains;
 use crate::process::thread::Thread;
@@ -6,25 +6,25 @@ use crate::task_id::{TaskId, TaskIdClaim};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-/// Gives a process that starts over its own worker, by the settings of its client. `Shared` is what that has in common with
-/// its worker.
+/// Creates the worker of a process that starts over, with the settings of its client. `Shared` is what the client
+/// shares with its worker.
 pub(crate) trait Workforce<Shared>: Send + Sync + UnwindSafe + RefUnwindSafe {
-    /// The task id of a process whose parent, or original, has another.
+    /// Returns the task id of a process that must not have that of its parent or original.
     fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim>;
 
-    /// A worker to which all contexts are new, and what is in their cells is the parent's to report. `None` where the
+    /// Returns a worker to which all contexts are new. The parent reports what is in their cells. Returns `None` if the
     /// settings have become unusable.
     fn worker(&self, shared: &Arc<Shared>, claim: Arc<TaskIdClaim>) -> Option<Box<dyn Unstarted>>;
 
-    /// What such a worker would leave behind if it had ended before it began.
+    /// Returns what this worker would leave behind if it had stopped before its start.
     fn remains(&self, shared: &Shared) -> Box<dyn Remains>;
 }
 
 /// A worker without a thread.
 pub(crate) trait Unstarted: Send {
-    /// Gives it a thread, or the worker back where the system refuses one.
+    /// Starts a thread for it, or returns the worker if the system refuses one.
     fn start(self: Box<Self>) -> Result<Option<Thread>, Box<dyn Unstarted>>;
 
-    /// It is given up.
+    /// Gives the worker up.
     fn end_unstarted(self: Box<Self>);
 }

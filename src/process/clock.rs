@@ -1,4 +1,4 @@
-//! What time it is: monotonic for durations, of the day for the stamps of others, or moved by hand in tests.
+//! Clocks: a monotonic one for durations, the time of day for timestamps from elsewhere, and a manual one for tests.
 
 #[cfg(feature = "testing")]
 mod manual;
@@ -14,10 +14,10 @@ use std::time::{Duration, SystemTime};
 
 /// A source of monotonic nanoseconds since the client was built.
 ///
-/// The wall clock is never asked for a duration, so a jump of it changes nothing that the client measures, but the
-/// operating system's monotonic clock, as [`Instant`](std::time::Instant) does: exact to the nanosecond where there is
-/// such hardware, without a system call where it can do so, and the same on every processor, which the processor's own
-/// counter is not everywhere. A coarse clock would be five times faster and stand still for milliseconds.
+/// Durations come from the operating system's monotonic clock, as with [`Instant`](std::time::Instant), so a jump of
+/// the wall clock changes nothing that the client measures. Where the hardware allows it, this clock is exact to the
+/// nanosecond and needs no system call. It is the same on every processor, which the processor's own counter is not
+/// everywhere. A coarse clock would be five times faster, but it stands still for milliseconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     /// The operating system's monotonic clock.
@@ -42,7 +42,7 @@ impl Clock {
         }
     }
 
-    /// The time of day: for what was stamped elsewhere, by a clock of its own, and for nothing else.
+    /// The time of day. It is used only for timestamps that another clock made.
     #[allow(dead_code, reason = "only where stamps of others are read")]
     pub(crate) fn time_of_day(&self) -> SystemTime {
         match self {
@@ -56,14 +56,14 @@ impl Clock {
     pub(crate) fn until(&self, due: u64) -> Duration {
         match self {
             Self::Monotonic(_) => Duration::from_nanos(due.saturating_sub(self.now())),
-            // Whoever moves the clock wakes the sleeper.
+            // Advancing the clock wakes the sleeper.
             #[cfg(feature = "testing")]
             Self::Manual(_) => Duration::from_secs(3600),
         }
     }
 }
 
-/// A duration in whole nanoseconds; saturates after 584 years.
+/// Returns a duration in whole nanoseconds. It saturates after 584 years.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -1,8 +1,8 @@
-//! A forked child is another process. It has no worker, and what it was born with is its parent's.
+//! Forks. A forked child is a new process: it has no worker, and it inherits its parent's state.
 //!
-//! Where the system tells of forks (Linux), a child notes its birth, and nothing else: many children run another program
-//! at once. The first use of a metric then gives it what it needs of its own: a task id, a channel, a worker, empty
-//! books. Elsewhere, and after a fork past the C library, [`after_fork`] does.
+//! On Linux, where the system reports forks, a child only notes that it is new, because many children run another
+//! program at once. The first use of a metric then gives the child its own task id, channel and worker, and statistics
+//! at 0. On other systems, and after a fork that bypasses the C library, [`after_fork`] does so.
 
 pub(crate) mod detour;
 mod hook;
@@ -16,35 +16,35 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How far this process is: [`GROWN`], [`NEWBORN`] or [`SHORT`].
+/// The stage of this process: [`GROWN`], [`NEWBORN`] or [`SHORT`].
 static STAGE: AtomicU8 = AtomicU8::new(GROWN);
-/// It has what it needs of its own.
+/// The process has everything of its own.
 const GROWN: u8 = 0;
-/// It is a child that nobody used a metric in.
+/// The process is a forked child that has not used a metric yet.
 const NEWBORN: u8 = 1;
-/// It is a child that the system refused a thread: the next use of a metric tries again.
+/// The process is a forked child, and the system refused it a thread. The next use of a metric tries again.
 const SHORT: u8 = 2;
-/// How long a child waits before it asks for a thread again.
+/// How long a child waits before it tries again to start a thread.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How many forks lie between this process and the first.
+/// The number of forks between this process and the first one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
-/// The process that the two above speak of; 0 is none yet.
+/// The process that the two values above describe, or 0 for none yet.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static CLIENTS: Mutex<Clients> = Mutex::new(Clients { known: Vec::new(), retry_at: None });
-/// Taken after `CLIENTS` and before any index.
+/// This lock is taken after `CLIENTS` and before that of any index.
 static MAKING: Mutex<()> = Mutex::new(());
 
 thread_local! {
-    // Whether this thread holds the locks of a fork, or gives a child what it needs. What it counts meanwhile, as an allocator
-    // does, waits for nothing: it would wait for itself.
+    // Whether this thread holds the locks of a fork, or is setting up a forked child. Counting must not wait then,
+    // because the thread would wait for itself. An allocator that counts is such a case.
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The clients of this process.
 struct Clients {
     known: Vec<Weak<dyn Resident>>,
-    /// When to ask for a thread again, where one was refused.
+    /// When to try again to start a thread, if the system refused one.
     retry_at: Option<Instant>,
 }
 
@@ -54,20 +54,28 @@ impl Clients {
     }
 }
 
-/// Gives a forked child what it needs of its own: a task id, a worker, empty books. Does nothing anywhere else.
+/// Sets up a forked child with its own task id and worker, and with statistics at 0. In any other process it does
+/// nothing.
 ///
-/// On Linux no call is needed: the first use of a metric in the child does the same, which takes as long as starting a
-/// thread. A program that would rather have that behind it, one for another system, or one that forks past the C
-/// library, calls this first thing in the child.
+/// On Linux no call is needed, because the first use of a metric in the child does the same. That use takes as long as
+/// starting a thread. Call this function first in the child
 ///
-/// What the child reports is its own: counts from 0, gauges when they are set, units when they are acquired. Pools and queues that
-/// the parent watches stay with the parent. A lease of a task id stays with the parent, too, and the child takes another.
-/// A [`Guard`](crate::Guard) that the child was born with ends the child's worker when it is dropped.
+/// - to start the thread before the first use of a metric;
+/// - on systems other than Linux;
+/// - after a fork that bypasses the C library.
 ///
-/// What led to its parent's worker stays in a child's memory until it ends: 600 KB with the default channel, and as much
-/// again for each further generation that used a metric. A child of a process whose [writer](crate::ClientBuilder::writer)
-/// was at work when it forked can't write, and counts what it would have written as
-/// [`Transport`](crate::DropReason::Transport).
+/// The child reports only its own data: counts from 0, gauges once they are set, and units once they are acquired. The
+/// following stays with the parent:
+///
+/// - Pools and queues that the parent watches are not watched in the child.
+/// - The parent keeps its lease of a task id, and the child takes another one.
+///
+/// If the child drops a [`Guard`](crate::Guard) that it inherited, its worker stops.
+///
+/// The state of the parent's worker stays in the child's memory until the child ends. It takes 600 KB with the default
+/// channel, and as much again for each further generation that used a metric. If the parent's
+/// [writer](crate::ClientBuilder::writer) was running at the time of the fork, the child can't write. It counts what it
+/// would have written as [`Transport`](crate::DropReason::Transport).
 ///
 /// ```
 /// // In the child, before it does anything else:
@@ -81,18 +89,26 @@ pub fn after_fork() {
     check();
 }
 
-/// Starts a process over that was restored from a snapshot of its memory: it gets another task id, other workers, and
-/// statistics at 0. For the hook that a platform calls after it restored a micro-VM or a container, first thing: each clone of
-/// a snapshot has the same memory and the same process id, and nothing else tells it from the others.
+/// Gives a process that was restored from a snapshot of its memory a new task id and new workers, and resets its
+/// statistics to 0.
 ///
-/// What was counted and not yet sent when the snapshot was taken is the original's to report, as are the units that were in
-/// use then and the timers that ran. Pools and queues are watched on. A lease stays the original's, and another is taken; an
-/// ordinal or a name of the platform is the original's too, and is exchanged for a [shared](crate::TaskIdSourceKind::Shared)
-/// bucket, while an id that was set stays. Connections are made anew, and the origin is detected again.
+/// Call it first in the hook that the platform runs after it has restored a micro-VM or a container. All clones of a
+/// snapshot have the same memory and the same process id, so the library can't detect a restore by itself.
 ///
-/// This waits up to a second for what a worker was at when the snapshot was taken. In a process that no client was built in it
-/// decides no task id yet. Take a snapshot while the program rests: a packet that was on its way then may be sent by every
-/// clone.
+/// The following stays with the original process:
+///
+/// - It reports what was counted and not yet sent when the snapshot was taken.
+/// - It reports the units that were in use and the timers that were running at that time.
+/// - It keeps its lease, and the clone takes another one.
+/// - It keeps an ordinal or a name of the platform. The clone uses a [shared](crate::TaskIdSourceKind::Shared) bucket
+///   instead.
+///
+/// The clone keeps a task id that was set explicitly, and continues to watch pools and queues. It connects again, and
+/// detects the origin again.
+///
+/// The call waits up to 1 s for a worker that was busy when the snapshot was taken. In a process that has not built a
+/// client, it does not decide on a task id yet. Take a snapshot while the program is idle: every clone may send a
+/// packet that was being sent at that time.
 ///
 /// ```
 /// // In the hook, before the first request:
@@ -103,7 +119,8 @@ pub fn after_restore() {
     let list = clients();
     let _busy = Busy::begin();
     let clients = list.present();
-    // What other threads acquired before is the original's from here on, and each worker sees that it is outlived.
+    // From here on, units that other threads acquired before belong to the original, and each worker sees that it is
+    // obsolete.
     GENERATION.fetch_add(1, Ordering::Relaxed);
     for client in &clients {
         client.outlive_worker();
@@ -113,66 +130,71 @@ pub fn after_restore() {
     finish(list, all_started);
 }
 
-/// What every use of a metric begins with: one load of a line that nobody writes, and a branch that is never taken. `true`
-/// means that this thread is giving the process what it needs at this very moment: it must wait for nothing, and the channel
-/// to the worker may still be the parent's.
+/// Runs at the start of every use of a metric. It costs one load of a cache line that is never written, and a branch
+/// that is never taken.
+///
+/// It returns `true` if this thread is setting up the process at this moment. The caller must then wait for nothing,
+/// and the channel to the worker may still be the parent's.
 #[inline]
 pub(crate) fn check() -> bool {
-    // Acquire pairs with the Release of `finish`: who sees a grown process sees what it got of its own.
+    // This Acquire pairs with the Release of `finish`: a thread that sees a grown process also sees its state.
     STAGE.load(Ordering::Acquire) != GROWN && grow_up()
 }
 
-/// Whether this is a child that nobody used a metric in.
+/// Returns whether this is a forked child that has not used a metric yet.
 pub(crate) fn is_newborn() -> bool {
     STAGE.load(Ordering::Acquire) == NEWBORN
 }
 
-/// Whether a thread that counts must come by [`check`] again: the process has not got all that it needs.
+/// Returns whether a thread that counts has to call [`check`] again, because the process is not completely set up.
 pub(crate) fn is_growing() -> bool {
     STAGE.load(Ordering::Acquire) != GROWN
 }
 
-/// Whether this thread holds the locks of a fork, or gives the process what it needs: what it would wait for, it has itself.
+/// Returns whether this thread holds the locks of a fork, or is setting up the process. Waiting for either would then
+/// be waiting for itself.
 pub(crate) fn is_busy() -> bool {
     BUSY.get()
 }
 
-/// Tells the units that this process acquired from those that it was born with.
+/// Tells units that this process acquired from inherited ones.
 #[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// From now on there is something that a fork must not share, of this part of the library.
+/// Registers a part of the library whose state a forked child must not share.
 pub(crate) fn expect_forks(part: &'static AtFork) {
     if resident::is_known(part) {
         return;
     }
-    // What is there was noted in this process, or in a parent by whose fork past the C library it is yet to be told.
+    // The state was created in this process, or in a parent that forked without the C library. In the second case the
+    // number stays the parent's, so that `after_fork` can detect the child.
     let _ = PROCESS.compare_exchange(0, std::process::id(), Ordering::Relaxed, Ordering::Relaxed);
     hook::install();
-    // Not under the lock below: what counts its allocations may make something there.
+    // This runs outside the lock below, because an allocator that counts may initialize something here.
     (part.prepare)();
     let _whole = making();
     resident::note(part);
 }
 
-/// What is made while the answer lives is whole in a forked child, or not begun: a thread that forks waits for it. For what
-/// threads would wait for if another one had begun it, which the child does not have.
+/// While the returned lock is held, no other thread can fork. What is created meanwhile is therefore either complete or
+/// not started in a forked child. Use it for state that threads wait for while another thread creates it: in a child
+/// that other thread does not exist.
 pub(crate) fn make_whole() -> MutexGuard<'static, ()> {
-    // Not under it: what the child needs of its own is taken before it.
+    // This runs outside the lock, because setting up a child takes another lock first.
     check();
     making()
 }
 
-/// Fills an empty place, unless another thread was faster. In a forked child the place is filled or empty: nobody is about
-/// to, and so nobody is waited for. In a newborn, too.
+/// Fills an empty cell, unless another thread was faster. In a forked child the cell is either filled or empty, so that
+/// no thread waits for one that does not exist there. It also works in a newborn child.
 pub(crate) fn fill<T>(place: &OnceLock<T>, value: T) {
     let _making = making();
     let _ = place.set(value);
 }
 
-/// As [`make_whole`], for what a newborn may do too and not grow by it.
+/// Does the same as [`make_whole`], but does not set up a newborn child.
 pub(crate) fn making() -> MutexGuard<'static, ()> {
     #[cfg(all(test, not(tasktag_loom)))]
     match MAKING.try_lock() {
@@ -182,7 +204,7 @@ pub(crate) fn making() -> MutexGuard<'static, ()> {
     MAKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Which threads found that another one makes something or forks: a test need not guess how long they take to get there.
+/// Records the threads that found the lock taken, so that a test need not guess how long they take to reach it.
 #[cfg(all(test, not(tasktag_loom)))]
 pub(crate) mod waiting {
     use std::sync::{Mutex, PoisonError};
@@ -194,7 +216,7 @@ pub(crate) mod waiting {
         NOTED.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
     }
 
-    /// Until the thread stands at the lock, and gets no further, or has ended without it.
+    /// Waits until the thread waits for the lock, or has ended without it.
     pub(crate) fn wait_for<T>(waits: &ScopedJoinHandle<'_, T>) {
         let is_noted = || NOTED.lock().unwrap_or_else(PoisonError::into_inner).contains(&waits.thread().id());
         while !is_noted() && !waits.is_finished() {
@@ -203,14 +225,14 @@ pub(crate) mod waiting {
     }
 }
 
-/// Takes a client into account for the forks to come.
+/// Registers a client, so that later forks set it up.
 pub(crate) fn expect(client: Weak<dyn Resident>) {
     let mut clients = clients();
     clients.known.retain(|known| known.strong_count() > 0);
     clients.known.push(client);
 }
 
-/// In the child, where hardly anything may be done: between a fork and the start of another program.
+/// Runs in the child, where almost nothing is allowed between a fork and the start of another program.
 fn note_birth() {
     resident::forget_parents();
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -219,7 +241,7 @@ fn note_birth() {
     detour::set_growing(true);
 }
 
-/// Gives a child what it needs, unless this thread is at it. Answers whether it is.
+/// Sets up a child, unless this thread is already doing so. Returns `true` in that case.
 #[cold]
 #[inline(never)]
 fn grow_up() -> bool {
@@ -232,7 +254,7 @@ fn grow_up() -> bool {
     }
     let list = clients();
     let _busy = Busy::begin();
-    // Another thread may have been quicker, and this one waited for it.
+    // Another thread may have finished while this one waited for the lock.
     if STAGE.load(Ordering::Relaxed) == NEWBORN {
         resident::start_parts_over(Origin::Forked);
         let all_started = start_over(&list.present(), Resident::start_over);
@@ -241,7 +263,8 @@ fn grow_up() -> bool {
     false
 }
 
-/// Asks once more for the threads that a child was refused, if it is time. Waits for nobody: whoever is at it asks.
+/// Tries again to start the threads that a child was refused, if it is time. It never waits: another thread that holds
+/// the lock is trying already.
 fn ask_for_threads() {
     let Ok(list) = CLIENTS.try_lock() else { return };
     let _busy = Busy::begin();
@@ -251,9 +274,9 @@ fn ask_for_threads() {
     }
 }
 
-/// Whether every client got its worker.
+/// Returns whether every client got its worker.
 fn start_over(clients: &[Arc<dyn Resident>], act: impl Fn(Arc<dyn Resident>) -> bool) -> bool {
-    // Each, whatever became of the others.
+    // Every client is started, even if another one failed.
     clients.iter().filter(|client| !act(Arc::clone(client))).count() == 0
 }
 
@@ -263,7 +286,7 @@ fn finish(mut list: MutexGuard<'_, Clients>, all_started: bool) {
     detour::set_growing(!all_started);
 }
 
-/// Marks the calling thread as busy for as long as it lives.
+/// Marks the calling thread as busy until it is dropped.
 struct Busy;
 
 impl Busy {
@@ -283,10 +306,10 @@ fn clients() -> MutexGuard<'static, Clients> {
     CLIENTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A value of which a forked child gets another.
+/// A value that a forked child replaces with its own.
 ///
-/// The parent's stays where it is and is never dropped in the child: other threads of the parent may have been half-way
-/// through a change of it.
+/// The parent's value is never dropped in the child, because other threads of the parent may have been in the middle of
+/// changing it.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
     here: Arc<T>,
@@ -308,14 +331,14 @@ impl<T> PerProcess<T> {
         &self.last().here
     }
 
-    /// In a child: puts its own value in the parent's place.
+    /// Runs in a child, and replaces the parent's value with the child's own.
     pub(crate) fn renew(&self, value: T) {
         let last = self.last();
         mem::forget(Arc::clone(&last.here));
         let _ = last.child.set(Box::new(Self::new(value)));
     }
 
-    /// The value that is this process's now, kept for as long as somebody has it.
+    /// Returns this process's current value, which lives as long as the returned `Arc`.
     pub(crate) fn share(&self) -> Arc<T> {
         Arc::clone(&self.last().here)
     }

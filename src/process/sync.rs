@@ -1,4 +1,4 @@
-//! The atomics of the cells: those of the system, or those of a model checker that tries every order.
+//! The atomics of the cells: the system's, or those of a model checker that tries all interleavings.
 
 #[cfg(not(tasktag_loom))]
 pub(crate) use self::wide::AtomicU64;
@@ -8,8 +8,8 @@ pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(tasktag_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Atomics of 64 bits, for all but the cells, which alone run in the model checker. Many targets of 32 bits have none:
-/// there they are made of locks.
+/// 64-bit atomics for everything except the cells, which alone run in the model checker. On 32-bit targets without such
+/// atomics they use locks.
 pub(crate) mod wide {
     #[cfg(not(target_has_atomic = "64"))]
     pub(crate) use portable_atomic::AtomicU64;
@@ -17,8 +17,8 @@ pub(crate) mod wide {
     pub(crate) use std::sync::atomic::AtomicU64;
 }
 
-/// Runs `body` in every order of its threads that switches between them at most three times against their will. Bugs
-/// that need more are rare, and all orders take hours.
+/// Runs `body` in every interleaving of its threads with at most three preemptions. Bugs that need more are rare, and
+/// trying all interleavings takes hours.
 #[cfg(all(test, tasktag_loom))]
 pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();

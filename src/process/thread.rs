@@ -1,4 +1,4 @@
-//! Threads of the library: they have names, take no signals, and are not waited for longer than somebody wants to.
+//! The library's threads. They have names, block signals, and can be waited for with a timeout.
 
 #[cfg(target_os = "linux")]
 mod signals;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Starts a thread that handles none of the program's signals.
 ///
-/// The kernel hands a signal to any thread that does not block it. A program that blocks `SIGTERM` in its main thread and
-/// waits for it there would lose it to a thread that it does not know of.
+/// The kernel delivers a signal to any thread that does not block it. If a program blocks `SIGTERM` in its main thread
+/// and waits for it there, a thread that the program does not know of would take the signal away.
 pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     #[cfg(target_os = "linux")]
     let _blocked = signals::block();
@@ -20,18 +20,18 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
 }
 
 thread_local! {
-    /// The thread's first value with a destructor, and so the last to be dropped.
+    /// This is the thread's first value with a destructor, so it is the last one to be dropped.
     static LIVES: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
 }
 
-/// A thread whose end can be waited for, and that is left to itself when this is dropped.
+/// A thread that can be waited for. Dropping this detaches the thread.
 #[derive(Debug)]
 pub(crate) struct Thread {
     ended: Receiver<()>,
 }
 
 impl Thread {
-    /// Starts one as [`spawn`] does.
+    /// Starts a thread in the same way as [`spawn`].
     pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (lives, ended) = bounded(0);
         spawn(name, move || {
@@ -41,8 +41,8 @@ impl Thread {
         Ok(Self { ended })
     }
 
-    /// Waits until it has ended, for at most `timeout`. Its thread-locals may be other people's, and take as long as they
-    /// like: std's `join` would wait for them.
+    /// Waits until the thread has ended, for at most `timeout`. The standard library's `join` would also wait for the
+    /// destructors of other code's thread-locals, which may take any time.
     pub(crate) fn wait(&self, timeout: Duration) {
         // Nothing is ever sent.
         let _ = self.ended.recv_timeout(timeout);

@@ -111,7 +111,7 @@ impl TaskIdPool {
     /// assert_eq!(pool.parse("7")?.as_str(), "07");
     ///
     /// let error = pool.parse("seven").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"setting task_id is "seven": a task id is a number from 1 to 50"#);
+    /// assert_eq!(error.to_string(), r#"the setting task_id can't be "seven": a task id is a number from 1 to 50"#);
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     ///

@@ -5,26 +5,26 @@ use crate::setup::config::ClientBuilder;
 use crate::wire::transport::Memory;
 use std::sync::Arc;
 
-/// Keeps the packets that a client sends. Clones share them.
+/// An agent in memory, which keeps the packets that a client sends. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
     memory: Arc<Memory>,
 }
 
 impl Capture {
-    /// An agent in memory that takes everything.
+    /// Returns an agent in memory that accepts everything.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The packets since the last call, as they left.
+    /// Returns the packets since the last call, as they were sent.
     #[must_use]
     pub fn take_packets(&self) -> Vec<Vec<u8>> {
         self.memory.take()
     }
 
-    /// The lines since the last call, without their line breaks.
+    /// Returns the lines since the last call, without their line breaks.
     #[must_use]
     pub fn take_lines(&self) -> Vec<String> {
         let packets = self.take_packets();
@@ -36,12 +36,12 @@ impl Capture {
             .collect()
     }
 
-    /// The metrics since the last call. Events and service checks are thrown away: for those take the packets and
-    /// [parse](crate::testing::parse) them.
+    /// Returns the metrics since the last call. Events and service checks are discarded. To see them, take the packets
+    /// and [parse](crate::testing::parse) them.
     ///
     /// # Errors
     ///
-    /// When a line is none that DogStatsD allows.
+    /// Fails if a line is not valid DogStatsD.
     pub fn take_metrics(&self) -> Result<Vec<ParsedMetric>, ParseError> {
         let mut metrics = Vec::new();
         for packet in self.take_packets() {
@@ -54,7 +54,7 @@ impl Capture {
         Ok(metrics)
     }
 
-    /// Takes no packets from now on, as an agent that is away, or takes them again.
+    /// With `true`, refuses packets from now on, like an agent that is away. With `false`, accepts them again.
     pub fn set_away(&self, away: bool) {
         self.memory.set_away(away);
     }
@@ -64,21 +64,23 @@ impl Capture {
         self.memory.panic_once();
     }
 
-    /// Panics in the worker at every packet from now on, or takes packets again.
+    /// With `true`, panics in the worker at every packet from now on. With `false`, accepts packets again.
     pub fn set_panicking(&self, panicking: bool) {
         self.memory.set_panicking(panicking);
     }
 
-    /// Holds the worker at its next packet, as nothing real does for longer than 200 ms a flush, until it is called again
-    /// with `false`.
+    /// With `true`, blocks the worker at its next packet until this is called with `false`. No real transport blocks it
+    /// for longer than 200 ms per flush.
     pub fn set_stuck(&self, stuck: bool) {
         self.memory.set_stuck(stuck);
     }
 }
 
 impl ClientBuilder {
-    /// Sends to a [`Capture`] instead of an agent. The container is not looked for, so that the lines are the same on
-    /// every machine, unless a [`system_root`](Self::system_root) is set. The first flush comes after a whole
+    /// Sends to a [`Capture`] instead of an agent.
+    ///
+    /// The container is not detected, so that the lines are the same on every machine, unless a
+    /// [`system_root`](Self::system_root) is set. The first flush is due after a whole
     /// [flush interval](Self::flush_interval), not after a random part of it.
     pub fn capture(mut self, capture: &Capture) -> Self {
         self.memory = Some(Arc::clone(&capture.memory));

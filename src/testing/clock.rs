@@ -1,10 +1,10 @@
-//! A client on a clock that is moved by hand.
+//! A client with a manual clock.
 
 use super::ManualClock;
 use crate::setup::config::ClientBuilder;
 
 impl ClientBuilder {
-    /// Runs the client on a clock that is moved by hand.
+    /// Runs the client with a manual clock.
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Some(clock.clone());
         self

@@ -1,4 +1,4 @@
-//! Packets read back, more strictly than any server does.
+//! A parser of packets that is stricter than any server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,11 @@ pub enum Parsed {
     ServiceCheck(ParsedServiceCheck),
 }
 
-/// Where a line comes from, as far as it says so.
+/// The origin of a line, as far as the line has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParsedOrigin {
-    /// The container's id, `c:`.
+    /// The container id, `c:`.
     pub container_id: Option<String>,
     /// External data, `e:`.
     pub external_data: Option<String>,
@@ -48,38 +48,38 @@ impl ParsedOrigin {
     }
 }
 
-/// A metric's value. A line of several values is read as several of these.
+/// A metric's value. A line with several values is read as several of these.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParsedMetric {
     /// The name, with the prefix.
     pub name: String,
-    /// What was reported.
+    /// The value that was reported.
     pub value: Value,
-    /// The type as it stands on the wire: `g`, `c`, `d`, `h`, `ms` or `s`.
+    /// The type on the wire: `g`, `c`, `d`, `h`, `ms` or `s`.
     pub code: String,
-    /// The sample rate, 1 where there is none.
+    /// The sample rate, or 1 if the line has none.
     pub rate: f64,
-    /// The tags in their order; a bare one has an empty value.
+    /// The tags in their order. A tag without a value has an empty one.
     pub tags: Vec<(String, String)>,
     /// Seconds since 1970, if given.
     pub timestamp: Option<u64>,
-    /// Where it comes from.
+    /// The origin.
     pub origin: ParsedOrigin,
 }
 
-/// What a metric's line reports.
+/// The value of a metric's line.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// The number of any kind but a set.
+    /// The number of any kind except a set.
     Number(f64),
     /// The member of a set.
     Member(String),
 }
 
 impl Value {
-    /// The number, if it is one.
+    /// Returns the number, if the value is one.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
         if let Self::Number(number) = self { Some(*number) } else { None }
@@ -87,13 +87,13 @@ impl Value {
 }
 
 impl ParsedMetric {
-    /// The value of a tag.
+    /// Returns the value of a tag.
     #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
     }
 
-    /// How often the value was seen: what an agent that truncates `1 / rate` counts.
+    /// Returns how often the value was seen, as counted by an agent that truncates `1 / rate`.
     #[must_use]
     pub fn count(&self) -> u64 {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is in 0..=1")]
@@ -102,7 +102,7 @@ impl ParsedMetric {
     }
 }
 
-/// An event's line. Line breaks are as they were given.
+/// The line of an event. Line breaks are unescaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParsedEvent {
@@ -122,19 +122,19 @@ pub struct ParsedEvent {
     pub source_type: Option<String>,
     /// `error`, `warning`, `info` or `success`, if given.
     pub alert_type: Option<String>,
-    /// The tags in their order; a bare one has an empty value.
+    /// The tags in their order. A tag without a value has an empty one.
     pub tags: Vec<(String, String)>,
-    /// Where it comes from.
+    /// The origin.
     pub origin: ParsedOrigin,
 }
 
-/// A service check's line. Line breaks are as they were given.
+/// The line of a service check. Line breaks are unescaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParsedServiceCheck {
     /// The name.
     pub name: String,
-    /// 0 ok, 1 warning, 2 critical, 3 unknown.
+    /// The status: 0 is ok, 1 warning, 2 critical, 3 unknown.
     pub status: u8,
     /// Seconds since 1970, if given.
     pub timestamp: Option<u64>,
@@ -142,13 +142,13 @@ pub struct ParsedServiceCheck {
     pub hostname: Option<String>,
     /// The message, if given.
     pub message: Option<String>,
-    /// The tags in their order; a bare one has an empty value.
+    /// The tags in their order. A tag without a value has an empty one.
     pub tags: Vec<(String, String)>,
-    /// Where it comes from.
+    /// The origin.
     pub origin: ParsedOrigin,
 }
 
-/// A line that is not DogStatsD.
+/// The error for a line that is not valid DogStatsD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     line: String,
@@ -166,7 +166,8 @@ impl std::error::Error for ParseError {}
 type Reason = &'static str;
 type Tags = Vec<(String, String)>;
 
-/// Reads a packet of DogStatsD or StatsD lines. A line break ends each line; after the last it may be missing.
+/// Reads a packet of DogStatsD or StatsD lines. Each line ends with a line break, which may be missing after the last
+/// one.
 ///
 /// ```
 /// use tasktag::testing::{Parsed, Value, parse};
@@ -179,8 +180,8 @@ type Tags = Vec<(String, String)>;
 ///
 /// # Errors
 ///
-/// When a line is none that the DogStatsD grammar allows, or has a field that is unknown, empty or there twice. Only
-/// what an event or a check tells in words may be empty: the text, the message, the host, the keys.
+/// Fails if a line is not allowed by the DogStatsD grammar, or if one of its fields is unknown, empty or repeated. Only
+/// the texts of an event or a check may be empty: the text, the message, the host and the keys.
 pub fn parse(packet: &[u8]) -> Result<Vec<Parsed>, ParseError> {
     let fail = |line: &str, reason| ParseError { line: line.to_owned(), reason };
     let text = std::str::from_utf8(packet)
@@ -206,7 +207,7 @@ fn parse_line(line: &str) -> Result<Vec<Parsed>, Reason> {
     }
 }
 
-/// The values of a line, which have all else in common.
+/// Returns the values of a line, which share everything else.
 fn parse_metric(line: &str) -> Result<Vec<ParsedMetric>, Reason> {
     let (name, rest) = line.split_once(':').ok_or("a metric has a `:` behind its name")?;
     let mut fields = rest.split('|');
@@ -260,7 +261,7 @@ fn parse_metric(line: &str) -> Result<Vec<ParsedMetric>, Reason> {
     Ok(values.into_iter().map(|value| ParsedMetric { value, ..first.clone() }).collect())
 }
 
-/// A decimal number as every server reads it: no exponent, no sign but `-`, nothing infinite.
+/// Reads a decimal number that every server can read: it has no exponent and no sign except `-`, and is not infinite.
 fn parse_number(text: &str) -> Result<f64, Reason> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.') && digits.starts_with(|c| c != '.');
@@ -342,7 +343,7 @@ fn parse_service_check(rest: &str) -> Result<ParsedServiceCheck, Reason> {
     Ok(check)
 }
 
-/// What stands between `|`, in a text that begins with one if it is not empty.
+/// Returns the fields between `|`, in a text that begins with `|` if it is not empty.
 fn fields_of(text: &str) -> Result<impl Iterator<Item = &str>, Reason> {
     if text.is_empty() || text.starts_with('|') {
         Ok(text.split('|').skip(1))
@@ -355,7 +356,7 @@ fn parse_seconds(text: &str) -> Result<u64, Reason> {
     parse_whole(text, "a time is in whole seconds since 1970")
 }
 
-/// Digits and nothing else: `from_str` takes a leading `+`.
+/// Accepts digits only. `from_str` would accept a leading `+`.
 fn parse_whole<T: FromStr>(text: &str, reason: Reason) -> Result<T, Reason> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits).ok_or(reason)

@@ -1,4 +1,4 @@
-//! Events and service checks: what an agent is told in words.
+//! Events and service checks.
 
 mod bounds;
 
@@ -7,14 +7,14 @@ pub(crate) use self::bounds::{Cuts, MAX_BYTES, share, start};
 use crate::vocabulary::name::names;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How much an event matters.
+/// The priority of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Priority {
-    /// Shown by default.
+    /// The event is shown by default.
     #[default]
     Normal,
-    /// Hidden by default.
+    /// The event is hidden by default.
     Low,
 }
 
@@ -24,11 +24,11 @@ names! {
     Low = "low",
 }
 
-/// How bad an event is.
+/// The severity of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertType {
-    /// Nothing to do.
+    /// The event needs no action.
     #[default]
     Info,
     /// Something went well.
@@ -47,10 +47,11 @@ names! {
     Error = "error",
 }
 
-/// Something that happened, for people to read beside the graphs.
+/// Something that happened, shown to people beside the graphs.
 ///
-/// An event is one packet of at most 8192 bytes, also over UDP. Where it would be longer its text is cut, and its title if
-/// that is longer than half of what the two may have: see [`truncated_texts`](crate::Stats::truncated_texts).
+/// An event is one packet of at most 8192 bytes, also over UDP. If it would be longer, its text is truncated. Its title
+/// is truncated if it is longer than half of the room that title and text share.
+/// [`truncated_texts`](crate::Stats::truncated_texts) counts such events.
 ///
 /// ```
 /// use tasktag::{AlertType, Event};
@@ -76,8 +77,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with a title and a text. Line breaks in either are sent as `\n`. An event without a title is refused
-    /// and counted: the Agent would drop it.
+    /// Creates an event with a title and a text. Line breaks in either are sent as `\n`. An event without a title is
+    /// refused and counted, because the Agent would drop it.
     #[must_use]
     pub fn new(title: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
@@ -94,42 +95,42 @@ impl Event {
         }
     }
 
-    /// When it happened, to the second. Defaults to when the agent gets it.
+    /// Sets the time of the event, to the second. The default is the time at which the agent receives it.
     #[must_use]
     pub fn timestamp(mut self, at: SystemTime) -> Self {
         self.timestamp = Some(unix_seconds(at));
         self
     }
 
-    /// The host it happened on. Defaults to the agent's.
+    /// Sets the event's host. The default is the agent's host.
     #[must_use]
     pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
         self.hostname = Some(hostname.into());
         self
     }
 
-    /// Events of one key are shown as one.
+    /// Sets the aggregation key. Events with the same key are shown as one.
     #[must_use]
     pub fn aggregation_key(mut self, key: impl Into<String>) -> Self {
         self.aggregation_key = Some(key.into());
         self
     }
 
-    /// Defaults to [`Priority::Normal`].
+    /// Sets the priority. The default is [`Priority::Normal`].
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// The kind of program it comes from, as the backend knows it.
+    /// Sets the kind of program that the event comes from, by the name that the backend has for it.
     #[must_use]
     pub fn source_type(mut self, source_type: impl Into<String>) -> Self {
         self.source_type = Some(source_type.into());
         self
     }
 
-    /// Defaults to [`AlertType::Info`].
+    /// Sets the severity. The default is [`AlertType::Info`].
     #[must_use]
     pub fn alert_type(mut self, alert_type: AlertType) -> Self {
         self.alert_type = Some(alert_type);
@@ -144,17 +145,17 @@ impl Event {
     }
 }
 
-/// What a service check found.
+/// The result of a service check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// It works.
+    /// The dependency works.
     Ok = 0,
-    /// It works, but not well.
+    /// The dependency works, but not well.
     Warning = 1,
-    /// It does not work.
+    /// The dependency does not work.
     Critical = 2,
-    /// It could not be checked.
+    /// The dependency could not be checked.
     Unknown = 3,
 }
 
@@ -168,8 +169,8 @@ names! {
 
 /// The state of something that the service depends on.
 ///
-/// A service check is one packet of at most 8192 bytes, also over UDP. Where it would be longer its message is cut: see
-/// [`truncated_texts`](crate::Stats::truncated_texts).
+/// A service check is one packet of at most 8192 bytes, also over UDP. If it would be longer, its message is truncated.
+/// [`truncated_texts`](crate::Stats::truncated_texts) counts such checks.
 ///
 /// ```
 /// use tasktag::{ServiceCheck, Status};
@@ -189,8 +190,8 @@ pub struct ServiceCheck {
 }
 
 impl ServiceCheck {
-    /// A check's name, which gets no prefix, and what it found. A check without a name is refused and
-    /// counted: the Agent would drop it.
+    /// Creates a service check with a name, which gets no prefix, and a result. A check without a name is refused and
+    /// counted, because the Agent would drop it.
     #[must_use]
     pub fn new(name: impl Into<String>, status: Status) -> Self {
         Self {
@@ -204,21 +205,21 @@ impl ServiceCheck {
         }
     }
 
-    /// When it was found, to the second. Defaults to when the agent gets it.
+    /// Sets the time of the check, to the second. The default is the time at which the agent receives it.
     #[must_use]
     pub fn timestamp(mut self, at: SystemTime) -> Self {
         self.timestamp = Some(unix_seconds(at));
         self
     }
 
-    /// The host it was found on. Defaults to the agent's.
+    /// Sets the check's host. The default is the agent's host.
     #[must_use]
     pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
         self.hostname = Some(hostname.into());
         self
     }
 
-    /// Why. Line breaks are sent as `\n`.
+    /// Sets a message that explains the result. Line breaks are sent as `\n`.
     #[must_use]
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
@@ -234,6 +235,6 @@ impl ServiceCheck {
 }
 
 pub(crate) fn unix_seconds(at: SystemTime) -> u64 {
-    // A time before 1970 is no time an agent takes: 0 is as near as it gets.
+    // Agents take no time before 1970, so 0 is the closest one.
     at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

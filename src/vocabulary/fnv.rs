@@ -1,6 +1,6 @@
-//! A hash that every process, version and platform computes alike.
+//! A hash that has the same value in every process, version and platform.
 
-/// FNV-1a of 128 bits.
+/// 128-bit FNV-1a.
 ///
 /// Constants: <https://www.rfc-editor.org/rfc/rfc9923>.
 pub(crate) fn fnv1a(text: &str) -> u128 {

@@ -2,29 +2,31 @@
 
 use crate::vocabulary::name::names;
 
-/// What a metric is. The kind belongs to the name: all contexts of a name have the same. Bridges to other libraries may
-/// have a counter and a timing, a histogram or a distribution under one name, as `StatsD` may.
+/// The kind of a metric. The kind belongs to the name: all contexts of one name have the same kind.
+///
+/// Bridges to other libraries are an exception. They may have a counter and a timing, a histogram or a distribution
+/// under one name, as `StatsD` may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A level: the last value wins.
+    /// A level, of which the last value wins.
     Gauge,
     /// A count of what happened since the last flush.
     Counter,
     /// Values whose quantiles the agent's backend computes over all tasks.
     Distribution,
-    /// Values whose quantiles each agent computes for itself.
+    /// Values whose quantiles each agent computes by itself.
     Histogram,
     /// A histogram of milliseconds.
     Timing,
-    /// How many distinct members were seen.
+    /// The number of distinct members.
     Set,
-    /// How much of a capacity is in use, weighted by time.
+    /// The share of a capacity that is in use, weighted by time.
     Occupancy,
 }
 
 impl Kind {
-    /// Whether it has many values a flush.
+    /// Returns whether the metric has many values per flush.
     pub(crate) fn is_spread(self) -> bool {
         match self {
             Self::Distribution | Self::Histogram | Self::Timing => true,
@@ -32,8 +34,8 @@ impl Kind {
         }
     }
 
-    /// Whether servers keep values of this kind and of another apart under one name: what was counted, and how long it
-    /// took.
+    /// Returns whether servers keep values of the two kinds apart under one name. They do for a count and the durations
+    /// of what was counted.
     pub(crate) fn goes_with(self, other: Self) -> bool {
         (self == Self::Counter && other.is_spread()) || (self.is_spread() && other == Self::Counter)
     }

@@ -1,8 +1,8 @@
-//! What a set counts.
+//! The members of a set.
 
 use super::fnv::fnv1a;
 
-/// A set's member, in place: nothing is allocated for it at the call site.
+/// A set's member, stored inline so that the call site does not allocate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Member {
     len: u8,
@@ -10,15 +10,15 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Long enough for a UUID, a SHA-256 in Base64 and most addresses.
+    /// This fits a UUID, a SHA-256 in Base64 and most addresses.
     pub(crate) const MAX_LEN: usize = 47;
 
-    /// A longer member becomes its hash. A set is counted, not read, so that its size stays what it is.
+    /// Stores a member. A longer member is replaced by its hash, which leaves the size of the set unchanged.
     pub(crate) fn new(member: &str) -> Self {
         if member.len() <= Self::MAX_LEN { Self::of(member.as_bytes()) } else { Self::hashed(member) }
     }
 
-    /// The hash in the place of a member.
+    /// Stores the hash of a member.
     pub(crate) fn hashed(member: &str) -> Self {
         Self::of(&hex(fnv1a(member)))
     }
@@ -28,18 +28,19 @@ impl Member {
         for (to, from) in text.iter_mut().zip(bytes) {
             *to = *from;
         }
-        // At most `MAX_LEN`.
+        // The length is at most `MAX_LEN`.
         Self { len: u8::try_from(bytes.len()).unwrap_or(0), text }
     }
 
     pub(crate) fn as_str(&self) -> &str {
         let text = self.text.get(..usize::from(self.len)).unwrap_or_default();
-        // Copied whole from a `str`, or hexadecimal.
+        // The bytes are a whole `str`, or hexadecimal digits.
         std::str::from_utf8(text).unwrap_or_default()
     }
 }
 
-/// The hash in place of a long member: the members of one set come from many processes and versions.
+/// Writes a hash as hexadecimal digits. All processes and versions must write the same ones, because the members of one
+/// set come from many of them.
 fn hex(hash: u128) -> [u8; 32] {
     let mut text = [0; 32];
     for (place, digit) in text.iter_mut().rev().enumerate() {

@@ -1,8 +1,8 @@
-//! Values that are chosen by name, as in a variable or on a command line.
+//! Enums whose values have names, for environment variables and command lines.
 
 use std::fmt;
 
-/// A text that names no value: the error of reading a [`Dialect`](crate::Dialect), a [`Kind`](crate::Kind), a
+/// The error for a text that names no value of a [`Dialect`](crate::Dialect), a [`Kind`](crate::Kind), a
 /// [`Protocol`](crate::Protocol), a [`TagCardinality`](crate::TagCardinality), [`Weights`](crate::Weights), an
 /// [`AlertType`](crate::AlertType), a [`Priority`](crate::Priority) or a [`Status`](crate::Status).
 ///
@@ -24,7 +24,7 @@ impl UnknownName {
         Self { text: text.to_owned(), what, names }
     }
 
-    /// What would be usable, for errors that name the text themselves.
+    /// Lists the usable names, for errors that quote the text themselves.
     pub(crate) fn reason(&self) -> String {
         match self.names.as_slice() {
             [first @ .., last] if !first.is_empty() => format!("it must be {} or {last}", first.join(", ")),
@@ -41,14 +41,14 @@ impl fmt::Display for UnknownName {
 
 impl std::error::Error for UnknownName {}
 
-/// Gives an enum's values their names: `ALL`, `as_str`, `Display`, and `FromStr`, which takes capitals for small letters.
+/// Implements `ALL`, `as_str`, `Display` and a case-insensitive `FromStr` for an enum.
 macro_rules! names {
     ($enum:ident, $what:literal: $($variant:ident = $name:literal),+ $(,)?) => {
         impl $enum {
-            /// All values, in the order in which they are declared.
+            /// All values, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The name, which is read by [`FromStr`](std::str::FromStr) and written by [`Display`](std::fmt::Display).
+            /// The name, as read by [`FromStr`](std::str::FromStr) and written by [`Display`](std::fmt::Display).
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -66,7 +66,7 @@ macro_rules! names {
         impl std::str::FromStr for $enum {
             type Err = $crate::vocabulary::name::UnknownName;
 
-            /// Reads a name, in capitals or not.
+            /// Reads a name. Case is ignored.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let found = Self::ALL.iter().find(|value| value.as_str().eq_ignore_ascii_case(text));
                 found.copied().ok_or_else(|| {

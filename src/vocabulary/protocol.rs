@@ -1,23 +1,25 @@
-//! The versions of DogStatsD, and what each added.
+//! The versions of the DogStatsD protocol, and what each of them added.
 
 use crate::vocabulary::name::names;
 
-/// The version of DogStatsD that the oldest agent in use understands: what came later is left out.
+/// The DogStatsD version that the oldest agent in use understands. Features of later versions are not used.
 ///
-/// | version | Datadog Agent | what it added | what is done without it |
+/// | version | Datadog Agent | what it added | what the client does without it |
 /// |---|---|---|---|
 /// | [`V1_0`](Self::V1_0) | any | | |
-/// | [`V1_1`](Self::V1_1) | 7.25, 6.25 | several values in a line | a line a value |
-/// | [`V1_2`](Self::V1_2) | 7.35, 6.35 | the container's id, `c:` | left out |
-/// | [`V1_3`](Self::V1_3) | 7.40, 6.40 | timestamps, `T` | values with a timestamp are refused, and counted |
-/// | [`V1_4`](Self::V1_4) | 7.51 | the container's id with `ci-`, or its cgroup's inode with `in-` | the bare id, no inode |
-/// | [`V1_5`](Self::V1_5) | 7.57 | external data, `e:` | left out |
-/// | [`V1_6`](Self::V1_6) | 7.64 | the tags' cardinality, `card:` | left out |
+/// | [`V1_1`](Self::V1_1) | 7.25, 6.25 | several values per line | writes one line per value |
+/// | [`V1_2`](Self::V1_2) | 7.35, 6.35 | the container id, `c:` | leaves it out |
+/// | [`V1_3`](Self::V1_3) | 7.40, 6.40 | timestamps, `T` | refuses values with a timestamp, and counts them |
+/// | [`V1_4`](Self::V1_4) | 7.51 | the container id with `ci-`, or its cgroup's inode with `in-` | writes the bare id, and no inode |
+/// | [`V1_5`](Self::V1_5) | 7.57 | external data, `e:` | leaves it out |
+/// | [`V1_6`](Self::V1_6) | 7.64 | the tags' cardinality, `card:` | leaves it out |
 ///
-/// An Agent skips the fields that it does not know, so it is the Agents before 7.25 that need another version than the
-/// default. Other servers have dialects of their own, where a sign before a gauge's value means a difference: see
-/// [`Dialect`](crate::Dialect). Before one that takes the Agent's values otherwise, but not several in a line, use
-/// [`V1_0`](Self::V1_0).
+/// An Agent skips fields that it does not know. Only Agents before 7.25 therefore need another version than the
+/// default.
+///
+/// Other servers have dialects of their own, in which a sign before a gauge's value means a difference: see
+/// [`Dialect`](crate::Dialect). Use [`V1_0`](Self::V1_0) for a server that takes values like the Agent, but not several
+/// of them per line.
 ///
 /// Source: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,17 +27,17 @@ use crate::vocabulary::name::names;
 pub enum Protocol {
     /// Kinds, rates and tags.
     V1_0,
-    /// Several values in a line: `lat:12.5:13:13.5|d`.
+    /// Several values per line: `lat:12.5:13:13.5|d`.
     V1_1,
-    /// The container's id.
+    /// The container id.
     V1_2,
     /// Timestamps on gauges and counters.
     V1_3,
-    /// The container's id and inode by prefix.
+    /// The prefixes that distinguish a container id from an inode.
     V1_4,
     /// External data.
     V1_5,
-    /// The tags' cardinality. The default.
+    /// The tags' cardinality. This version is the default.
     #[default]
     V1_6,
 }

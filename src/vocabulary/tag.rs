@@ -1,30 +1,30 @@
-//! Tags on their way in: borrowed, in place, and counted.
+//! Tags as call sites pass them: borrowed, stored inline, and limited in number.
 
 use crate::vocabulary::text;
 
-/// Tags that are given one by one.
+/// The maximum number of tags that can be added one by one.
 pub(crate) const MAX_SINGLE_TAGS: usize = 8;
 
-/// Tags of a call that are compared where they are. A call with more of them allocates.
+/// The number of tags up to which a call compares them in place. A call with more tags allocates.
 pub(crate) const FEW_TAGS: usize = 32;
 
 type Pair<'a> = (&'a str, &'a str);
 
-/// The tags of one call or registration, as the caller gave them: some one by one, some as a slice.
+/// The tags of one call or registration, as the caller passed them: some one by one, some as a slice.
 ///
-/// All borrowed and without a destructor, so that a builder that is used up where it is made leaves nothing of itself
-/// in the machine code.
+/// All of them are borrowed, and the list has no destructor. A builder that is consumed where it is made therefore
+/// leaves no trace in the machine code.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TagList<'a> {
     singles: [Pair<'a>; MAX_SINGLE_TAGS],
     len: usize,
     slice: &'a [Pair<'a>],
-    /// Whether the tag that the worker adds is left out. As any tag, it is part of what tells contexts apart.
+    /// Whether the tag that the worker adds is left out. This is part of a context's identity, like any tag.
     pub(crate) without_task_id: bool,
 }
 
 impl<'a> TagList<'a> {
-    /// Adds a tag. `false` when there is no place for another.
+    /// Adds a tag. Returns `false` if there is no room for another one.
     #[inline]
     pub(crate) fn push(&mut self, key: &'a str, value: &'a str) -> bool {
         let Some(free) = self.singles.get_mut(self.len) else { return false };
@@ -33,7 +33,7 @@ impl<'a> TagList<'a> {
         true
     }
 
-    /// Puts a slice in the place of an earlier one.
+    /// Sets the slice, and replaces an earlier one.
     #[inline]
     pub(crate) fn set_slice(&mut self, slice: &'a [Pair<'a>]) {
         self.slice = slice;
@@ -47,7 +47,7 @@ impl<'a> TagList<'a> {
         self.len + self.slice.len()
     }
 
-    /// The same tags without repetitions.
+    /// Returns the same tags without repetitions.
     pub(crate) fn distinct(&self) -> DistinctTags<'_, 'a> {
         if self.len() <= FEW_TAGS {
             return DistinctTags::Few(self);
@@ -55,14 +55,14 @@ impl<'a> TagList<'a> {
         DistinctTags::Many { pairs: sorted(self.iter()), without_task_id: self.without_task_id }
     }
 
-    /// The tags that were given one by one, and those that were given as a slice. The compiler unrolls a loop over the
-    /// former where it knows how many there are.
+    /// Returns the tags that were added one by one, and those of the slice. The compiler unrolls a loop over the first
+    /// part if it knows their number.
     #[inline]
     pub(crate) fn parts(&self) -> [&[Pair<'a>]; 2] {
         [self.singles.get(..self.len).unwrap_or_default(), self.slice]
     }
 
-    /// The same tags, kept: sorted, each once.
+    /// Returns owned tags, sorted and without repetitions.
     pub(crate) fn kept(&self) -> Tags {
         self.distinct().kept()
     }
@@ -75,13 +75,13 @@ fn sorted<'a>(pairs: impl Iterator<Item = Pair<'a>>) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// The tags of a [`TagList`], each once. Few of them are compared each with each, where they are; more are sorted, so
-/// that a thousand tags don't cost a million comparisons.
+/// The tags of a [`TagList`] without repetitions. A small number of tags is compared pairwise in place. A larger number
+/// is sorted, so that a thousand tags don't cost a million comparisons.
 #[derive(Debug)]
 pub(crate) enum DistinctTags<'l, 'a> {
     Few(&'l TagList<'a>),
     Many {
-        /// Sorted.
+        /// The tags in sorted order.
         pairs: Vec<Pair<'a>>,
         without_task_id: bool,
     },
@@ -103,7 +103,7 @@ impl<'a> DistinctTags<'_, 'a> {
             .map(|(_, tag)| tag)
     }
 
-    /// As in [`TagList`].
+    /// See [`TagList`].
     pub(crate) fn without_task_id(&self) -> bool {
         match self {
             Self::Few(list) => list.without_task_id,
@@ -111,7 +111,7 @@ impl<'a> DistinctTags<'_, 'a> {
         }
     }
 
-    /// The same tags in order.
+    /// Returns the same tags in sorted order.
     pub(crate) fn sorted(&self) -> Vec<Pair<'a>> {
         match self {
             Self::Few(list) => sorted(list.iter()),
@@ -119,18 +119,18 @@ impl<'a> DistinctTags<'_, 'a> {
         }
     }
 
-    /// The same tags, kept.
+    /// Returns owned tags.
     pub(crate) fn kept(&self) -> Tags {
         let owned = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         Tags { without_task_id: self.without_task_id(), ..Tags::new(owned.collect()) }
     }
 }
 
-/// Tags that are kept; those of a context sorted, each once.
+/// Owned tags. Those of a context are sorted and without repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tags {
     pairs: Box<[(String, String)]>,
-    /// As in [`TagList`].
+    /// See [`TagList`].
     pub(crate) without_task_id: bool,
 }
 
@@ -141,7 +141,7 @@ impl Tags {
         Self { pairs: pairs.into(), without_task_id: false }
     }
 
-    /// Leaves out what is beyond `len`, and says how many that are.
+    /// Removes the tags beyond `len`, and returns their number.
     pub(crate) fn truncate(&mut self, len: usize) -> usize {
         let mut pairs = std::mem::take(&mut self.pairs).into_vec();
         let left_out = pairs.len().saturating_sub(len);
@@ -155,7 +155,7 @@ impl Tags {
         self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether these are the tags of a list, in whatever order it has them.
+    /// Returns whether these are the tags of a list, in any order.
     pub(crate) fn are(&self, tags: &DistinctTags<'_, '_>) -> bool {
         if self.without_task_id != tags.without_task_id() {
             return false;
@@ -170,7 +170,8 @@ impl Tags {
         }
     }
 
-    /// The order in which `list` has these tags, or `None` if it has others, or more than an order holds.
+    /// Returns the order in which `list` has these tags. Returns `None` if the list has other tags, or more than an
+    /// order holds.
     pub(crate) fn order_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
         if list.len() > TagOrder::MOST {
             return None;
@@ -178,8 +179,8 @@ impl Tags {
         self.places_of(list).filter(|_| self.are(&DistinctTags::Few(list)))
     }
 
-    /// Where the tags of `list` are among these, or `None` where one of them is not, or they are more than an order
-    /// holds.
+    /// Returns the positions of the tags of `list` among these. Returns `None` if one of them is missing, or if there
+    /// are more than an order holds.
     fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
         let mut order = TagOrder::NONE;
         for pair in list.iter() {
@@ -188,21 +189,21 @@ impl Tags {
         Some(order)
     }
 
-    /// Where a tag is among these: the place of one, and not an order of several.
+    /// Returns the position of one tag among these.
     pub(crate) fn place_of(&self, tag: (&str, &str)) -> Option<TagOrder> {
         let place = self.iter().position(|kept| kept == tag)?;
         Some(TagOrder(place as u64))
     }
 
-    /// Whether the tag at the [place of one](Self::place_of) has this value.
+    /// Returns whether the tag at a [position](Self::place_of) has this value.
     #[inline]
     pub(crate) fn has_value(&self, place: TagOrder, value: &str) -> bool {
         let kept = usize::try_from(place.0).ok().and_then(|place| self.pairs.get(place));
         kept.is_some_and(|(_, kept)| text::same(value, kept))
     }
 
-    /// Whether these are the tags of `list`, which has them in this order: one comparison each. Whether the task id is
-    /// left out is not looked at.
+    /// Returns whether these are the tags of `list` in the given order, with one comparison per tag. It does not
+    /// compare `without_task_id`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn are_in(&self, order: TagOrder, list: &TagList<'_>) -> bool {
@@ -230,18 +231,19 @@ impl Tags {
     }
 }
 
-/// The order of a caller's tags among those that are kept, for up to 15: four bits each, after four of their number.
+/// The order of a caller's tags among the owned ones, for up to 15 tags. The lowest four bits are their number, and
+/// each tag has four more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TagOrder(u64);
 
 impl TagOrder {
     pub(crate) const NONE: Self = Self(0);
-    /// Tags of which it holds the order.
+    /// The maximum number of tags in an order.
     const MOST: usize = (1 << Self::BITS) - 1;
     const BITS: usize = 4;
     const MASK: u64 = Self::MOST as u64;
 
-    /// Adds the place of the next tag. `None` when there is no room for it.
+    /// Adds the position of the next tag. Returns `None` if there is no room for it.
     fn push(&mut self, kept: usize) -> Option<()> {
         let (len, kept) = (self.len() as u64, u64::try_from(kept).ok()?);
         if len == Self::MASK || kept > Self::MASK {
@@ -256,7 +258,7 @@ impl TagOrder {
         (self.0 & Self::MASK) as usize
     }
 
-    /// Where the tag that is given at `place` is kept.
+    /// Returns the position of the caller's tag number `place`.
     #[inline]
     fn at(self, place: usize) -> usize {
         (self.0 >> ((place + 1) * Self::BITS) & Self::MASK) as usize

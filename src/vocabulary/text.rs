@@ -1,15 +1,15 @@
-//! Short texts, hashed and compared in words: the names and tags of calls by name.
+//! Hashing and comparing short texts by words, for the names and tags of calls by name.
 //!
-//! Expanded where they are used, so that what is known of a text there, often all of it, costs nothing.
+//! These functions are inlined, so that the compiler can evaluate what it knows of a text, which is often all of it.
 
 use foldhash::fast::RandomState;
 use std::hash::BuildHasher;
 
-// Odd, and half of their bits set: digits of pi's fraction.
+// Odd numbers with half of their bits set, from the fraction digits of pi.
 const FIRST: u64 = 0x243f_6a88_85a3_08d3;
 const LAST: u64 = 0x1319_8a2e_0370_7345;
 
-/// Adds a text to a hash. The seed is fixed: a hash finds a place, and never says that two texts are the same.
+/// Adds a text to a hash. The seed is fixed: a hash only finds a slot, and never decides whether two texts are equal.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
 pub(crate) fn hash(hash: u64, text: &str) -> u64 {
@@ -23,16 +23,16 @@ pub(crate) fn hash(hash: u64, text: &str) -> u64 {
             sum = fold(sum ^ u64::from_le_bytes(*word), FIRST);
         }
     }
-    // The products don't wait for each other.
+    // The products don't depend on each other.
     hash.rotate_left(23).wrapping_add(sum)
 }
 
-/// What a hash is keyed with, so that nobody can choose texts that collide.
+/// The key of a hash, so that nobody can choose texts that collide.
 #[derive(Debug)]
 pub(crate) struct Seed([u64; 2]);
 
 impl Seed {
-    /// Bytes of a text that is hashed at once.
+    /// The length in bytes up to which a text is hashed in one step.
     pub(crate) const SHORT: usize = 16;
 
     pub(crate) fn random() -> Self {
@@ -40,7 +40,7 @@ impl Seed {
         Self([0_u8, 1].map(|half| random.hash_one(half)))
     }
 
-    /// A text's hash.
+    /// Returns the hash of a text.
     #[inline]
     pub(crate) fn hash(&self, text: &str) -> u64 {
         let ([first_key, last_key], text) = (self.0, text.as_bytes());
@@ -57,7 +57,7 @@ fn longer(sum: u64, key: u64, text: &[u8]) -> u64 {
     words.iter().fold(sum, |sum, word| fold(sum ^ u64::from_le_bytes(*word), key))
 }
 
-/// Whether two texts are the same.
+/// Returns whether two texts are equal.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
 pub(crate) fn same(a: &str, b: &str) -> bool {
@@ -72,7 +72,8 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
     (first ^ others_first) | (last ^ others_last) == 0
 }
 
-/// The first and the last bytes, which overlap in a text of less than 16: together with its length they are all of it.
+/// Returns the first and the last bytes, up to 8 each. In a text of less than 16 bytes the two overlap. Together with
+/// the length they determine the text.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `hash`")]
 fn ends(text: &[u8]) -> (u64, u64) {
@@ -88,7 +89,7 @@ fn ends(text: &[u8]) -> (u64, u64) {
     (text.first().copied().unwrap_or_default().into(), 0)
 }
 
-/// Both halves of a product in one word: every bit of it depends on every bit of the factors.
+/// Returns both halves of a product in one word. Each of its bits depends on every bit of the factors.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `hash`")]
 #[allow(clippy::cast_possible_truncation, reason = "one half each")]
@@ -132,7 +133,7 @@ mod tests {
         let texts =
             (0..4096).flat_map(|n| [format!("{n}"), format!("queue-{n}"), format!("{n}.of.some.length.{n}")]);
         let hashes: HashSet<_> = texts.map(|text| hash(0, &text) >> 32).collect();
-        // As many as of random numbers: about two pairs of them meet in 32 bits.
+        // Random 32-bit numbers would collide about twice here.
         assert!(hashes.len() >= 3 * 4096 - 3, "{}", hashes.len());
         assert_ne!(hash(hash(0, "a"), "b"), hash(hash(0, "b"), "a"));
         assert_ne!(hash(hash(0, "a"), "bc"), hash(hash(0, "ab"), "c"));

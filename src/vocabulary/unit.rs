@@ -1,8 +1,8 @@
-//! Units of time, and what makes milliseconds of them.
+//! Units of time, and their conversion to milliseconds.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The unit of what was recorded, where that is a time.
+/// The unit of recorded values, if they are times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "for a bridge that is optional"))]
 pub(crate) enum TimeUnit {
@@ -15,7 +15,7 @@ pub(crate) enum TimeUnit {
 impl TimeUnit {
     const ALL: [Self; 4] = [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds];
 
-    /// What makes milliseconds of a value.
+    /// Returns the conversion of a value to milliseconds.
     pub(crate) fn scale(self) -> Scale {
         match self {
             Self::Seconds => Scale { times: 1e3, per: 1.0 },
@@ -26,7 +26,7 @@ impl TimeUnit {
     }
 }
 
-/// What values are multiplied with, and then divided by, so that `1234` microseconds are `1.234` and no neighbour of it.
+/// A factor and a divisor, applied in this order. In this way `1234` microseconds become exactly `1.234`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
     times: f64,
@@ -40,7 +40,7 @@ impl Scale {
     }
 }
 
-/// The unit of a distribution's values, once it is known. Written before the first of them is recorded.
+/// The unit of a distribution's values, once it is known. It is written before the first value is recorded.
 #[derive(Debug, Default)]
 pub(crate) struct KnownUnit(AtomicU8);
 

@@ -1,4 +1,4 @@
-//! What crossed the channel, folded per context until the flush. Pure: no socket, clock or thread is known here.
+//! Aggregates the records of the channel per context until the flush. It uses no socket, clock or thread.
 
 mod sample;
 mod timeline;
@@ -12,18 +12,18 @@ use crate::vocabulary::member::Member;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Distinct members that a set keeps for a flush; the rest is refused, and counted.
+/// The maximum number of distinct members that a set keeps for a flush. Further ones are refused and counted.
 const MAX_MEMBERS: usize = 10_000;
 
 // How often each member was seen.
 type Members = HashMap<Member, u64>;
-// Of each bucket a value, and how often it was seen.
+// One value per bucket, and how often it was seen.
 type Overflow = HashMap<u64, (f64, u64)>;
 
-/// Sets' members, the values that distributions' tables had no room for, and those with a time of their own.
+/// Members of sets, values beyond the tables of distributions, and values with timestamps.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
-    // By the address of the cell, which is held so that the address stays its own.
+    // By the address of the cell. The cell is held, so that no other cell can have the address.
     sets: HashMap<usize, (Arc<SetCell>, Members)>,
     overflows: HashMap<usize, (Arc<Buckets>, Overflow)>,
     pub(crate) levels: Timeline<GaugeCell, f64>,
@@ -35,7 +35,7 @@ fn address<T>(cell: &Arc<T>) -> usize {
 }
 
 impl Aggregate {
-    /// Folds in a member. `false` when the set keeps no more.
+    /// Adds a member. Returns `false` if the set has no room.
     pub(crate) fn member(&mut self, cell: Arc<SetCell>, member: Member) -> bool {
         let (_, members) = self.sets.entry(address(&cell)).or_insert_with(|| (cell, HashMap::new()));
         if members.len() >= MAX_MEMBERS && !members.contains_key(&member) {
@@ -45,7 +45,7 @@ impl Aggregate {
         true
     }
 
-    /// Folds in a value that was seen `n` times. `false` when its count would pass 2^64.
+    /// Adds a value that was seen `n` times. Returns `false` if its count would exceed 2^64.
     pub(crate) fn overflow(&mut self, cell: Arc<Buckets>, value: f64, n: u64) -> bool {
         let (_, buckets) = self.overflows.entry(address(&cell)).or_insert_with(|| (cell, HashMap::new()));
         let (_, count) = buckets.entry(bucket_of(value)).or_insert((value, 0));
@@ -54,7 +54,7 @@ impl Aggregate {
         sum.is_some()
     }
 
-    /// A set's members and how often each was seen, in a stable order.
+    /// Returns a set's members and how often each was seen, in a stable order.
     pub(crate) fn take_members(&mut self, cell: &Arc<SetCell>) -> Vec<(Member, u64)> {
         let Some((_, members)) = self.sets.remove(&address(cell)) else { return Vec::new() };
         let mut members: Vec<_> = members.into_iter().collect();
@@ -62,14 +62,14 @@ impl Aggregate {
         members
     }
 
-    /// Adds a distribution's values to those that its table had.
+    /// Adds a distribution's values to those from its table.
     pub(crate) fn take_overflow(&mut self, cell: &Arc<Buckets>, values: &mut Vec<(f64, u64)>) {
         if let Some((_, buckets)) = self.overflows.remove(&address(cell)) {
             values.extend(buckets.into_values());
         }
     }
 
-    /// Forgets what no context claimed, and says how many values that were: those of detached handles.
+    /// Discards what no context took, and returns the number of values. They came from detached handles.
     pub(crate) fn clear(&mut self) -> u64 {
         let members = self.sets.drain().flat_map(|(_, (_, members))| members.into_values());
         let buckets = self.overflows.drain().flat_map(|(_, (_, buckets))| buckets.into_values());

@@ -1,4 +1,4 @@
-//! The worker's view of all contexts: what each has to report at a flush. (Registration is in `index`.)
+//! The worker's view of all contexts, and what each has to report at a flush. Contexts are registered in `index`.
 
 mod room;
 
@@ -13,11 +13,11 @@ use crate::worker::route::{Rendered, Route};
 use std::mem;
 use std::sync::Arc;
 
-/// Flushes after which a context that was only ever called by name is forgotten: 5 minutes at the default interval. Not a
-/// gauge, which has something to send as long as it is known.
+/// The number of flushes after which an idle context that was only called by name is forgotten, which is 5 minutes at
+/// the default interval. A gauge is not forgotten, because it has something to send as long as it is known.
 pub(crate) const IDLE_FLUSHES: u32 = 150;
 
-/// The same if there was no room for another context. A gauge leaves after as many at the earliest.
+/// The same number if there was no room for another context. It is also the minimum for a gauge to leave.
 pub(crate) const IDLE_FLUSHES_IN_A_CROWD: u32 = 2;
 
 /// All contexts, owned by the worker.
@@ -29,21 +29,21 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Tracked {
     context: Arc<Context>,
-    // For each route; rendered at the first flush.
+    // One per route, rendered at the first flush.
     lines: Vec<Rendered>,
-    // Bits of the level that was reported last.
+    // The bits of the level that was last reported.
     reported: Option<u64>,
-    // What a counter's last report spoke of.
+    // The counts at the last report of a counter.
     counted: Counted,
     occupied: Reading,
     idle_flushes: u32,
-    // At the last flush that found it in use.
+    // The time of the last flush that found it in use.
     used_at: u64,
-    // It was called by name, and outlives its handles for that reason.
+    // Whether it was called by name, and therefore outlives its handles.
     by_name: bool,
 }
 
-/// What a flush works with.
+/// What a flush uses.
 #[derive(Debug)]
 pub(crate) struct Flush<'a> {
     pub(crate) clock: &'a Clock,
@@ -55,34 +55,34 @@ pub(crate) struct Flush<'a> {
     pub(crate) idle_gauges: IdleGauges,
 }
 
-/// Whether a context is still wanted.
+/// Whether a context is still needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
-    /// A handle is held, there was a call by name since the last flush, or it is a gauge that was called by name before.
+    /// A handle exists, there was a call by name since the last flush, or it is a gauge that was called by name before.
     Live,
-    /// Nobody uses it, but it may be called again, or a thread that remembers it be in the middle of a call.
+    /// Nothing uses it. It may be called again, or a thread that remembers it may be in the middle of a call.
     Idle,
-    /// It is out of the index, and no thread remembers it: this is its last flush.
+    /// It was removed from the index, and no thread remembers it. This is its last flush.
     Gone,
 }
 
 impl Registry {
-    /// The contexts of a client in a forked child, without the values that they were born with.
+    /// Returns the contexts of a client in a forked child, without their inherited values.
     pub(crate) fn inherited(contexts: Vec<Arc<Context>>, clock: &Clock) -> Self {
         Self { contexts: contexts.into_iter().map(|context| Tracked::inherited(context, clock)).collect() }
     }
 
-    /// Takes on new contexts.
+    /// Adds new contexts.
     pub(crate) fn welcome(&mut self, arrivals: Vec<Arc<Context>>) {
         self.contexts.extend(arrivals.into_iter().map(Tracked::new));
     }
 
-    /// Reports every context, and forgets those that nobody holds.
+    /// Reports every context, and forgets those that nothing holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
         let crowd = flush.index.take_crowd();
-        // Before anybody looks who was called.
+        // This must happen before the calls are checked.
         flush.index.pass_on_calls();
-        // What they let go of is reported once more, and has made room by the next flush.
+        // What the keepers drop is reported once more, and has made room by the next flush.
         flush.keepers.tidy(Tidying {
             now: flush.now,
             crowd: crowd.as_ref(),
@@ -95,16 +95,16 @@ impl Registry {
         self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
     }
 
-    /// Renders all lines again: the task id has changed.
+    /// Renders all lines again, because the task id has changed.
     pub(crate) fn render_anew(&mut self, routes: &mut [Route]) {
         for tracked in self.contexts.iter_mut().filter(|tracked| !tracked.lines.is_empty()) {
             tracked.render(routes);
         }
-        // The tags that are left out were counted when they first were.
+        // Tags that are left out were already counted the first time.
         routes.iter_mut().for_each(Route::forget_refused_tags);
     }
 
-    /// Takes what is in the cells without reporting it, and says how many values that were.
+    /// Takes what is in the cells without reporting it, and returns the number of values.
     fn take_late_values(&mut self) -> u64 {
         self.contexts.iter_mut().map(Tracked::take_values).fold(0, u64::wrapping_add)
     }
@@ -146,7 +146,7 @@ impl Tracked {
     }
 
     fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
-        // Decided before the cell is read: what is put into it until then is reported now.
+        // This is decided before the cell is read, so that everything put into the cell until then is reported now.
         let life = self.life(flush);
         if self.lines.is_empty() {
             self.render(flush.routes);
@@ -174,7 +174,7 @@ impl Tracked {
         let called = self.context.take_called();
         let is_gauge = matches!(self.context.cell, Cell::Gauge(_));
         let is_held = self.context.is_held();
-        // Whoever dropped a gauge's last handle ended it, unless it was called since.
+        // Dropping a gauge's last handle ends it, unless it was called since.
         let was_dropped = !is_held && self.context.take_registered() && is_gauge;
         self.by_name = called || self.by_name && !was_dropped;
         if called || is_held {
@@ -191,12 +191,12 @@ impl Tracked {
                 flush.index.remove(&self.context);
             }
         }
-        // A thread that remembers a retired context may be in the middle of a call: its value is waited for.
+        // A thread that remembers a retired context may be in the middle of a call, and its value must not be lost.
         let forgotten = self.context.is_retired() && Arc::get_mut(&mut self.context).is_some();
         if forgotten { Life::Gone } else { Life::Idle }
     }
 
-    /// Whether it stays although nobody uses it.
+    /// Returns whether it stays although nothing uses it.
     fn is_wanted(&self, flush: &Flush<'_>) -> bool {
         let is_lasting = self.is_lasting_gauge();
         let is_late =
@@ -204,8 +204,8 @@ impl Tracked {
         self.by_name && (is_lasting || self.idle_flushes < IDLE_FLUSHES) && !is_late
     }
 
-    /// Whether it is a gauge with a level that stays as long as there is room. What stands for many values, or for one that
-    /// may lose its place, does not: nobody would ever set it again.
+    /// Returns whether it is a gauge with a level that stays as long as there is room. A gauge does not stay if it
+    /// stands for many values, or for one that may lose its slot, because nothing would ever set it again.
     fn is_lasting_gauge(&self) -> bool {
         matches!(&self.context.cell, Cell::Gauge(cell) if !self.context.is_bounded && cell.value().is_some())
     }
@@ -229,15 +229,15 @@ impl Tracked {
     }
 }
 
-/// What was counted since `counted`, which moves on.
+/// Returns what was counted since `counted`, and updates `counted`.
 fn added(cell: &CounterCell, counted: &mut Counted) -> i128 {
     let now = cell.counted();
     now.since(mem::replace(counted, now))
 }
 
 impl Flush<'_> {
-    /// Reports `values` to every agent. Each has taken them in before the first is served, so that all books show them
-    /// if that fails.
+    /// Reports `values` to all agents. All of them accept the values before the first one processes them, so that all
+    /// statistics include them if that fails.
     fn report(&mut self, lines: &[Rendered], values: u64, put: impl Fn(&mut Route, &Rendered)) {
         for (route, lines) in self.routes.iter_mut().zip(lines) {
             route.take_in(values);
@@ -248,7 +248,7 @@ impl Flush<'_> {
         }
     }
 
-    /// Returns what is now the level that was reported last.
+    /// Returns the level that is now the last reported one.
     fn gauge(
         &mut self,
         lines: &[Rendered],
@@ -260,17 +260,17 @@ impl Flush<'_> {
         if !timed.is_empty() {
             self.report(lines, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
         }
-        // Taken whatever comes of it: it belongs to this interval. A gauge that is absent by now reports neither.
+        // The peak is always taken, because it belongs to this interval. A gauge that is absent by now reports neither.
         let highest = cell.take_peak();
         let level = cell.value()?;
         let is_old = reported == Some(level.to_bits()) && highest.is_none_or(|highest| highest <= level);
-        // What nobody holds any more is reported if it never was, and not again.
+        // A gauge that nothing holds any more is reported if it never was, and otherwise not again.
         if life != Life::Live && is_old {
             return reported;
         }
         self.report(lines, 1, |route, lines| route.gauge(&lines.main, level));
         if cell.keeps_peak() {
-            // The interval began with the level that was reported last.
+            // The interval began with the level that was last reported.
             let earlier = reported.map_or(level, f64::from_bits);
             let peak = highest.unwrap_or(level).max(level).max(earlier);
             self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak));
@@ -283,7 +283,8 @@ impl Flush<'_> {
         if !timed.is_empty() {
             self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
         }
-        // Not before: what is out of the cell and on nobody's desk is lost unseen if the report above fails.
+        // The count is taken here and not earlier. Between the cell and a route it would be lost uncounted if the
+        // report above fails.
         let n = added(cell, counted);
         if n != 0 {
             self.report(lines, 1, |route, lines| route.count(&lines.main, n));
@@ -313,7 +314,8 @@ impl Flush<'_> {
         let last = *occupied;
         let mut reading = cell.read(last, || self.clock.now());
         let busy = reading.take_busy(last);
-        // Before anything is reported: if that fails, its interval is lost with it, and the next is whole.
+        // This comes before the report. If the report fails, its interval is lost with it, and the next one is
+        // complete.
         *occupied = reading;
         self.report(lines, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
         self.report(lines, 1, |route, lines| route.gauge(&lines.peak, reading.peak as f64));

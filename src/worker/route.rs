@@ -1,4 +1,4 @@
-//! The way to one agent: what it understands, the packets on their way there, and its books.
+//! The route to one agent: its dialect, its packets, and its statistics.
 
 use crate::context::Context;
 use crate::ledger::{DropReason, Ledger};
@@ -15,10 +15,10 @@ use crate::worker::aggregate::{Timed, thin};
 use crate::worker::telemetry::{Taken, Telemetry};
 use std::sync::Arc;
 
-/// Values of one distribution that a flush writes where each needs a line of its own.
+/// The maximum number of values of one distribution that a flush writes if each needs its own line.
 const MAX_REPEATED: u64 = 1_000;
 
-/// One agent, as the worker sees it. Every value goes to every route, and each keeps books of its own.
+/// One agent, as the worker sees it. Every value goes to every route, and each route has its own statistics.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) encoder: Encoder,
@@ -28,17 +28,17 @@ pub(crate) struct Route {
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// What a context's values become on one route, rendered at the first flush.
+/// The lines of a context's values on one route, rendered at the first flush.
 #[derive(Debug)]
 pub(crate) struct Rendered {
     pub(crate) kind: Kind,
     pub(crate) main: Line,
-    /// Of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
+    /// The line of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
     pub(crate) peak: Line,
     pub(crate) utilization: Line,
-    // How often something was folded into it, if it is an overflow context.
+    // For an overflow context, the line of how often something was folded into it.
     folded: Option<Line>,
-    // `<name>.count`, then one for each of `SUFFIXES`; none where values are sent as they are.
+    // `<name>.count`, and then one per suffix in `SUFFIXES`. It is empty if values are sent as they are.
     summary: Vec<Line>,
 }
 
@@ -68,7 +68,7 @@ impl Route {
         }
     }
 
-    /// Another task id stands on whatever is rendered from now on.
+    /// Everything that is rendered from now on has another task id.
     pub(crate) fn rename(&mut self, task_id: TaskId) {
         self.ledger.refused_tags.add(self.encoder.take_refused_tags());
         self.encoder.rename(task_id.as_str());
@@ -82,7 +82,7 @@ impl Route {
         self.encoder.take_refused_tags();
     }
 
-    /// Accepts values, which the calls that follow put on lines or refuse.
+    /// Accepts values, which the next calls write to lines or refuse.
     pub(crate) fn take_in(&mut self, values: u64) {
         self.outbox.take_in(values);
     }
@@ -95,26 +95,27 @@ impl Route {
         self.outbox.put(self.encoder.count(line, n), 1);
     }
 
-    /// How often something was folded into an overflow context: the client's own, and no value of a user's.
+    /// Reports how often something was folded into an overflow context. This is the client's own metric, and not a
+    /// user's value.
     pub(crate) fn folded(&mut self, lines: &Rendered, times: u64) {
         if let Some(line) = &lines.folded {
             self.outbox.put(self.encoder.count(line, times), 0);
         }
     }
 
-    /// Levels that were set for a time of their own.
+    /// Reports levels with explicit timestamps.
     pub(crate) fn gauge_at(&mut self, line: &Line, levels: &[Timed<f64>]) {
         for &Timed { seconds, value: level, times } in levels {
             if self.encoder.has_timestamps() {
                 self.outbox.put(self.encoder.gauge_at(line, level, seconds), times);
             } else {
-                // At another time it would be another statement.
+                // Without its timestamp the value would say something else.
                 self.outbox.refuse(DropReason::Unsupported, times);
             }
         }
     }
 
-    /// What was counted at a time of its own.
+    /// Reports counts with explicit timestamps.
     pub(crate) fn count_at(&mut self, line: &Line, counts: &[Timed<u64>]) {
         for &Timed { seconds, value: n, times } in counts {
             if self.encoder.has_timestamps() {
@@ -125,7 +126,7 @@ impl Route {
         }
     }
 
-    /// A distribution's values, whose unit may be known, and how often each was seen.
+    /// Reports a distribution's values, and how often each was seen. Their unit may be known.
     pub(crate) fn values(&mut self, lines: &Rendered, values: &[(f64, u64)], unit: Option<TimeUnit>) {
         let unit = unit.filter(|_| self.encoder.writes_milliseconds(&lines.main));
         let written = |value| unit.map_or(value, |unit| unit.scale().apply(value));
@@ -153,7 +154,7 @@ impl Route {
         }
     }
 
-    /// Puts values of one weight into as few lines as hold them.
+    /// Writes values of one weight to as few lines as possible.
     fn pack(&mut self, line: &Line, mut values: &[f64], weight: u64) {
         while !values.is_empty() {
             let room = self.outbox.room(line.frame_bytes());
@@ -184,7 +185,7 @@ impl Route {
         }
     }
 
-    /// A set's members and how often each was seen.
+    /// Reports a set's members, and how often each was seen.
     pub(crate) fn members(&mut self, line: &Line, members: &[(Member, u64)]) {
         for (member, times) in members {
             match self.encoder.member(line, member) {
@@ -218,13 +219,13 @@ impl Route {
         self.outbox.refuse(reason, values);
     }
 
-    /// The flush ends: its last packet leaves. With `report_itself` the client's own counts go along,
-    /// and how many task ids are leased where that is known.
+    /// Ends the flush, and sends its last packet. With `report_itself`, it also sends the client's own counts, and the
+    /// number of leased task ids if that is known.
     pub(crate) fn finish(&mut self, report_itself: bool, leased: Option<u32>) {
         self.ledger.refused_tags.add(self.encoder.take_refused_tags());
         self.ledger.truncated_texts.add(self.encoder.take_truncated_texts());
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
-            // The flush's own packets leave first, so that they are in the stats.
+            // The flush's own packets are sent first, so that the statistics include them.
             self.outbox.write_books();
             telemetry.flush(&self.ledger.stats(0), &self.taken, leased, &mut self.encoder, &mut self.outbox);
         }

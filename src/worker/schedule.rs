@@ -1,16 +1,16 @@
-//! When the worker does what it does by itself: on grids, so that a constant rate is shown as one.
+//! The schedule of the worker's periodic tasks. They happen on a grid, so that a constant rate is shown as one.
 //!
-//! A server adds up what arrives in a window, of 10 s in the Datadog Agent. Where as many flushes fall in each window, what
-//! is counted in a window is right. So the time between flushes is always the interval, and what keeps
-//! tasks that were started together apart is the time of the first flush.
+//! A server adds up what arrives in a window, which is 10 s in the Datadog Agent. The sums are only right if the same
+//! number of flushes falls into each window. The time between flushes is therefore always the interval. Tasks that were
+//! started together differ in the time of their first flush.
 
 use super::Intervals;
 use crate::worker::telemetry::INTERVAL_NANOS;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-/// What is due next, in nanoseconds of the client's clock. A collection and a report of the client's own fall on a
-/// flush if their intervals have a common multiple there.
+/// The next due times, in nanoseconds of the client's clock. A collection and a telemetry report coincide with a flush
+/// if their intervals have a common multiple at that time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     pub(super) collect: Grid,
@@ -20,11 +20,11 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Set before the thread starts: how long that takes is not the schedule's business. The first flush comes
-    /// `phase` from now.
+    /// The schedule is set before the thread starts, so that the time to start the thread does not change it. The first
+    /// flush is due `phase` from now.
     pub(crate) fn from(now: u64, intervals: Intervals, phase: u64) -> Self {
         let first = now.saturating_add(phase);
-        // As if there had been a flush and a report one interval before the first flush.
+        // The grids are those of a flush and a report one interval before the first flush.
         let report = first.saturating_add(INTERVAL_NANOS - intervals.flush % INTERVAL_NANOS);
         let telemetry = Grid::through(report, INTERVAL_NANOS, now);
         Self {
@@ -35,28 +35,29 @@ impl Schedule {
         }
     }
 
-    /// When the worker must wake up.
+    /// Returns the time when the worker must wake up.
     pub(super) fn next(&self) -> u64 {
         self.collect.due.min(self.flush.due)
     }
 }
 
-/// A part of an interval, from the operating system's generator: above 0, and up to all of it.
+/// Returns a random part of an interval from the operating system's generator. It is above 0, and at most the whole
+/// interval.
 pub(crate) fn random_phase(interval: u64) -> u64 {
     SysRng.try_next_u64().map_or(interval, |drawn| 1 + drawn % interval)
 }
 
-/// Points of time in steps of one size.
+/// Points in time at a constant distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     step: u64,
-    // What every point leaves, divided by the step.
+    // The remainder of every point, divided by the step.
     remainder: u64,
     due: u64,
 }
 
 impl Grid {
-    /// The grid that has `point`, of which the first point after `now` is due.
+    /// Returns the grid that contains `point`. The first point after `now` is due.
     fn through(point: u64, step: u64, now: u64) -> Self {
         let mut grid = Self { step, remainder: point % step, due: now };
         grid.pass(now);
@@ -67,7 +68,7 @@ impl Grid {
         now >= self.due
     }
 
-    /// Goes on to the first point after `now`, however many lie before it.
+    /// Advances to the first point after `now`, however many points lie before it.
     pub(super) fn pass(&mut self, now: u64) {
         let past = (now % self.step + self.step - self.remainder) % self.step;
         self.due = now.saturating_add(self.step - past);
@@ -99,7 +100,7 @@ mod tests {
                 assert!(
                     grid.due > late && grid.due - late <= step && (grid.due - first).is_multiple_of(step)
                 );
-                // What is not due is not moved.
+                // A point that is not due is not moved.
                 let before = grid;
                 grid.pass(u.int_in_range(late..=grid.due - 1)?);
                 assert_eq!(grid, before);
@@ -114,7 +115,7 @@ mod tests {
             let mut schedule = Schedule::from(0, defaults(), phase);
             let (mut flushes, mut reports, mut now) = (0, 0, 0);
             while now < DAY {
-                // Up to 97 ms late, whatever it wakes up for.
+                // Each wake-up is up to 97 ms late.
                 now = schedule.next() + (now / MILLI * 31) % 97 * MILLI;
                 if schedule.flush.is_due(now) {
                     assert_eq!(schedule.flush.due, phase + flushes * 2 * SECOND);
@@ -143,7 +144,7 @@ mod tests {
             assert!(schedule.collect.due - now <= intervals.collect);
             assert_eq!(schedule.telemetry.due % intervals.flush, schedule.flush.remainder);
             assert!(schedule.telemetry.due - now <= INTERVAL_NANOS);
-            // The pool is looked at with the first collection, and then as often as it is reported.
+            // The pool is read with the first collection, and then as often as it is reported.
             let mut lease = schedule.lease;
             assert!(lease.is_due(schedule.collect.due));
             lease.pass(schedule.collect.due);
@@ -169,7 +170,7 @@ mod tests {
             let Schedule { flush, .. } = Schedule::from(0, defaults(), phase);
             tenths[usize::try_from((flush.due - 1) / (200 * MILLI)).unwrap()] += 1;
         }
-        // 20 on average: once in some ten millions of runs it is less than 3.
+        // The average is 20. Fewer than 3 occur once in about ten million runs.
         assert!(tenths.iter().all(|clients| (3..=60).contains(clients)), "{tenths:?}");
     }
 }

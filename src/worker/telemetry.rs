@@ -1,4 +1,4 @@
-//! What the client says about itself on the wire.
+//! The client's own telemetry.
 
 use crate::ledger::{DropReason, Stats};
 use crate::task_id::{TaskId, TaskIdPool};
@@ -8,13 +8,14 @@ use crate::wire::encode::{Encoder, Line};
 use crate::wire::packet::Outbox;
 use std::fmt;
 
-/// How often: the official Datadog clients' interval.
+/// The interval of the telemetry, which is that of the official Datadog clients.
 pub(crate) const INTERVAL_NANOS: u64 = 10 * 1_000_000_000;
 
-/// The stats as counters: what was added since they were last sent. Datadog's own names where it has them, under
-/// `datadog.dogstatsd.client.`; in the StatsD dialects under `tasktag.client.`. Nothing is sent for 0.
+/// The statistics as counters of what was added since they were last sent. Nothing is sent for 0.
 ///
-/// Besides, three gauges of the task ids, in all dialects under `tasktag.task_id.`.
+/// They have Datadog's own names where Datadog has a name, under `datadog.dogstatsd.client.`. In the StatsD dialects
+/// they are under `tasktag.client.`. In addition there are three gauges of the task ids, which are under
+/// `tasktag.task_id.` in all dialects.
 ///
 /// Source of the names: <https://docs.datadoghq.com/developers/dogstatsd/high_throughput/#client-side-telemetry>.
 pub(crate) struct Telemetry {
@@ -24,7 +25,7 @@ pub(crate) struct Telemetry {
     task_ids: [Line; 3],
 }
 
-/// What the worker took from users for one agent, in Datadog's units.
+/// What the worker accepted from users for one agent, in Datadog's units.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     of_type: [TakenOfType; TYPES.len()],
@@ -35,11 +36,11 @@ pub(crate) struct Taken {
 #[derive(Clone, Copy, Debug, Default)]
 struct TakenOfType {
     values: u64,
-    // Flushes of a context that had something to report.
+    // The number of times that a context had something to report at a flush.
     contexts: u64,
 }
 
-/// Datadog's names of the types of metrics.
+/// Datadog's names of the metric types.
 const TYPES: [&str; 6] = ["gauge", "count", "set", "timing", "histogram", "distribution"];
 
 fn type_of(kind: Kind) -> usize {
@@ -92,7 +93,7 @@ impl Telemetry {
             let line = encoder.telemetry_line(name, &Tags::new(tags));
             telemetry.counters.push(Counter { line, read, sent: 0 });
         };
-        // Datadog's.
+        // Names that Datadog defines.
         add("metrics", None, Box::new(|stats, _| stats.accepted.values));
         add("bytes_sent", None, Box::new(|stats, _| stats.sent.bytes));
         add("bytes_dropped", None, Box::new(|stats, _| stats.dropped_total().bytes));
@@ -118,7 +119,7 @@ impl Telemetry {
             add("metrics_by_type", extra, Box::new(move |_, taken| of_type(taken).values));
             add("aggregated_context_by_type", extra, Box::new(move |_, taken| of_type(taken).contexts));
         }
-        // Ours.
+        // Names that this crate adds.
         add("lines_sent", None, Box::new(|stats, _| stats.sent.lines));
         add("values_sent", None, Box::new(|stats, _| stats.sent.values));
         for &reason in DropReason::ALL {
@@ -142,7 +143,7 @@ impl Telemetry {
         telemetry
     }
 
-    /// Goes on with the same counts under another task id.
+    /// Continues the same counts under another task id.
     pub(crate) fn rename(&mut self, encoder: &mut Encoder, transport: &'static str, task_id: TaskId) {
         let mut renamed = Self::new(encoder, transport, task_id);
         for (counter, before) in renamed.counters.iter_mut().zip(&self.counters) {
@@ -151,8 +152,8 @@ impl Telemetry {
         *self = renamed;
     }
 
-    /// Reports what was added to the stats, and how many task ids are leased where that is known. None of it is a
-    /// user's value.
+    /// Reports what was added to the statistics, and the number of leased task ids if that is known. None of this
+    /// counts as a user's value.
     pub(crate) fn flush(
         &mut self,
         stats: &Stats,
@@ -171,7 +172,7 @@ impl Telemetry {
         for counter in &mut self.counters {
             let total = (counter.read)(stats, taken);
             let added = total.saturating_sub(counter.sent);
-            // What was sent may become less. It is made up for before anything is added.
+            // The sent amount may shrink. It has to grow back before anything is reported again.
             counter.sent = counter.sent.max(total);
             if added != 0 {
                 outbox.report(encoder.count(&counter.line, added), 0);

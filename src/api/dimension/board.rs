@@ -1,4 +1,4 @@
-//! Which values of a tag have a place: read by callers without a lock.
+//! The values of a tag that have a slot. Callers read them without a lock.
 
 use super::candidates::Candidates;
 use crate::cell::CounterGrid;
@@ -8,37 +8,38 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// Places of a table that are an eighth of it.
+/// Up to this number of slots, the table has eight times as many entries.
 const FEW_PLACES: usize = 1024;
 const MIN_LEN: usize = 32;
 
-/// What callers see: which values, known by their hashes, have a place.
+/// The values that have a slot, by their hashes, as callers see them.
 ///
-/// The orderings are `Relaxed` but for the table in use. A caller that reads a table while the worker fills it for the next
-/// round may find that a value has no place, or still has one: it is sent either way.
+/// All orderings are `Relaxed` except that of the table in use. A caller that reads a table while the worker refills it
+/// may find that a value has no slot, or still has one. The value is sent in both cases.
 pub(super) struct Board {
-    // Hashes in open addressing, 0 for a free place: a table in use, and one for the worker to fill. A value that has 0 for
-    // its own, one in 2^64, needs no place to be let through. Two values of one hash would share a place and no more:
-    // the call by name tells them apart.
+    // Two hash tables with open addressing, in which 0 marks a free entry: one in use, and one for the worker to fill.
+    // A value whose hash is 0, one in 2^64, is let through without a slot. Two values with one hash would share a slot
+    // and nothing else, because the call by name tells them apart.
     words: Box<[AtomicU64]>,
-    // How often each was called, whichever table is in use: a value that keeps its place is mostly where it was.
+    // The number of calls per entry, for both tables. A value that keeps its slot is mostly at the same entry in both.
     calls: CounterGrid,
-    // Places of a table, less one: a power of two is.
+    // The number of entries of a table minus one. The number is a power of two.
     mask: usize,
-    // Where the table in use begins.
+    // The index at which the table in use begins.
     used: AtomicUsize,
     room: AtomicUsize,
-    // Whoever gives away a place: callers try it and never wait.
+    // The lock for assigning a slot. Callers try to take it and never wait.
     growth: PerProcess<Mutex<()>>,
     places: usize,
-    /// Those that may get a place.
+    /// The values that may get a slot.
     pub(super) candidates: Candidates,
 }
 
 impl Board {
-    /// A board with that many places, some of them taken.
+    /// Creates a board with that many slots, of which some are taken.
     pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
-        // Few of those without a place are looked for twice; a large table has the same room at half the memory.
+        // Few values without a slot need a second look at the table. A large table gets the same number of slots at
+        // half the memory.
         let len = (2 * places).max(8 * places.min(FEW_PLACES)).max(MIN_LEN).next_power_of_two();
         let board = Self {
             words: (0..2 * len).map(|_| AtomicU64::new(0)).collect(),
@@ -56,7 +57,8 @@ impl Board {
         board
     }
 
-    /// In a forked child, before it takes or deals a place: another thread of the parent may have been at that.
+    /// Runs in a forked child before it assigns slots. Another thread of the parent may have been assigning one at the
+    /// fork.
     pub(super) fn start_over(&self) {
         self.growth.renew(Mutex::new(()));
         let taken = self.values().filter(|(hash, _)| *hash != 0).count();
@@ -64,7 +66,7 @@ impl Board {
         self.candidates.start_over();
     }
 
-    /// Whether a value has a place. Counts the call then.
+    /// Returns whether a value has a slot, and counts the call if so.
     #[inline]
     pub(super) fn keeps(&self, hash: u64) -> bool {
         let found = self.find(hash);
@@ -76,15 +78,15 @@ impl Board {
         self.room() > 0
     }
 
-    /// Whether a value gets a place now. Counts the call then.
+    /// Returns whether a value gets a slot now, and counts the call if so.
     #[cold]
     pub(super) fn take_place(&self, hash: u64) -> bool {
         fork::check();
-        // Nothing panics under it; a poisoned one would be as good.
+        // Nothing panics while holding the lock, so a poisoned lock is still consistent.
         let _growing = match self.growth.get().try_lock() {
             Ok(lock) => lock,
             Err(TryLockError::Poisoned(lock)) => lock.into_inner(),
-            // Someone else takes a place, or the worker deals them anew.
+            // Another thread is assigning a slot, or the worker is reassigning all of them.
             Err(TryLockError::WouldBlock) => return false,
         };
         if self.find(hash).is_none() {
@@ -95,43 +97,45 @@ impl Board {
         self.keeps(hash)
     }
 
-    /// Nobody gets a place until the answer is dropped. For the worker: it waits for a caller that is about to take one.
+    /// No value gets a slot until the returned guard is dropped. The worker calls this, and waits for a caller that is
+    /// assigning a slot.
     pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
         self.growth.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places that nobody has.
+    /// Returns the number of free slots.
     #[inline]
     pub(super) fn room(&self) -> usize {
         self.room.load(Ordering::Relaxed)
     }
 
-    /// The places of the table in use: hashes, 0 for a free one, and how often each was called so far.
+    /// Iterates over the entries of the table in use: the hash, or 0 for a free entry, and the number of calls so far.
     pub(super) fn values(&self) -> impl Iterator<Item = (u64, u64)> {
         let words = self.table(self.used()).enumerate();
         words.map(|(place, word)| (word.load(Ordering::Relaxed), self.calls.sum(place)))
     }
 
-    /// Gives the places to these, while it is [held](Self::hold): fills the spare table and has callers use it.
+    /// Assigns the slots to these values while the board is [held](Self::hold): fills the spare table, and switches
+    /// callers to it.
     pub(super) fn deal(&self, hashes: impl Iterator<Item = u64>, room: usize) {
         let spare = (self.mask + 1).saturating_sub(self.used.load(Ordering::Relaxed));
         self.table(spare).for_each(|word| word.store(0, Ordering::Relaxed));
         hashes.for_each(|hash| self.insert(spare, hash));
-        // Release: whoever sees the new table sees what is in it.
+        // This Release ensures that a thread which sees the new table also sees its contents.
         self.used.store(spare, Ordering::Release);
         self.room.store(room, Ordering::Relaxed);
     }
 
     #[inline]
     fn used(&self) -> usize {
-        // Pairs with the Release of `deal`.
+        // This Acquire pairs with the Release of `deal`.
         self.used.load(Ordering::Acquire)
     }
 
-    /// The place of a hash in the table in use.
+    /// Returns the entry of a hash in the table in use.
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
-        // Nearly all are in one of the two places where they are looked for first.
+        // Nearly all hashes are in one of the first two entries of their probe sequence.
         let (table, place) = (self.used(), top(hash) & self.mask);
         match self.words.get(table + place)?.load(Ordering::Relaxed) {
             found if found == hash => return Some(place),
@@ -157,13 +161,13 @@ impl Board {
         None
     }
 
-    /// The places where a hash may be, in the order in which it is looked for: by twos that share a cache line.
+    /// Returns the probe sequence of a hash, in pairs of entries that share a cache line.
     fn way(&self, hash: u64) -> impl Iterator<Item = usize> {
         let (first, mask) = (top(hash), self.mask);
         (0..=mask).map(move |step| first.wrapping_add(step & !1) & mask ^ (step & 1))
     }
 
-    /// Fills the first free place on the hash's way; only ever called by one thread at a time.
+    /// Fills the first free entry in the hash's probe sequence. Only one thread at a time calls this.
     fn insert(&self, table: usize, hash: u64) {
         let mut way = self.way(hash).filter_map(|place| self.words.get(table + place));
         if let Some(free) = way.find(|word| [0, hash].contains(&word.load(Ordering::Relaxed))) {
@@ -171,13 +175,13 @@ impl Board {
         }
     }
 
-    /// The places of the table that begins there.
+    /// Iterates over the entries of the table that begins at this index.
     fn table(&self, begin: usize) -> impl Iterator<Item = &AtomicU64> {
         self.words.iter().skip(begin).take(self.mask + 1)
     }
 }
 
-/// The upper bits of a hash are the better mixed ones.
+/// The upper bits of a hash are mixed better.
 #[inline]
 fn top(hash: u64) -> usize {
     (hash >> 32) as usize

@@ -1,4 +1,4 @@
-//! A tag with run-time values and a limit: who comes first keeps a place.
+//! Tags with run-time values and a limit, in which the first values get the slots.
 
 use super::places::Places;
 use crate::api::client::Client;
@@ -9,9 +9,9 @@ use crate::vocabulary::kind::Kind;
 use std::fmt;
 use std::sync::Arc;
 
-/// The value that stands for all that have no place.
+/// The value that stands for all values without a slot.
 pub(crate) const OTHER: &str = "other";
-/// Places that a bounded tag may have.
+/// The maximum number of slots of a bounded tag.
 pub(crate) const MAX_LIMIT: usize = 10_000;
 
 /// A metric with a [bounded](MetricBuilder::bounded) tag that is about to be registered.
@@ -24,20 +24,20 @@ pub struct BoundedBuilder<'a, M> {
 }
 
 impl<'a, M: Metric> MetricBuilder<'a, M> {
-    /// Adds a tag whose values are known at run time only, and keeps at most `limit` of them, up to 10,000. All others
-    /// are folded into `other`: nothing is lost, and the sum over the tag is exact.
+    /// Adds a tag whose values are known only at run time, and keeps at most `limit` of them. The limit can be up to
+    /// 10,000. All other values are folded into `other`: nothing is lost, and the sum over the tag is exact.
     ///
-    /// Who comes first keeps a place, for as long as the [`BoundedFamily`] lives;
-    /// [`most_frequent`](BoundedBuilder::most_frequent) deals the places anew from time to time. `other` itself takes
-    /// none.
+    /// The first values get the slots, and keep them for as long as the [`BoundedFamily`] lives. With
+    /// [`most_frequent`](BoundedBuilder::most_frequent) the slots are reassigned from time to time. `other` itself
+    /// takes no slot.
     pub fn bounded(self, key: &'a str, limit: usize) -> BoundedBuilder<'a, M> {
         BoundedBuilder { metric: self, key, limit: limit.min(MAX_LIMIT), allowed: Vec::new() }
     }
 }
 
 impl<'a, M: Metric> BoundedBuilder<'a, M> {
-    /// Values that always have a place, whatever comes first: the routes that an alert watches. They take theirs out of
-    /// the limit; where there are more of them than that, they are all that is kept. A second call adds to the first.
+    /// Sets values that always have a slot, for example the routes that an alert watches. Their slots count towards the
+    /// limit. If there are more of them than the limit, only they are kept. A second call adds to the first.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -53,8 +53,8 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
         self
     }
 
-    /// The family. Never fails: where [`try_register`](Self::try_register) would, the refusals are counted, and the
-    /// handles for `other` and for the allowed values that were refused report nothing.
+    /// Registers the family. This never fails. If [`try_register`](Self::try_register) would fail, the refusals are
+    /// counted. The handles for `other` and for the allowed values that were refused then report nothing.
     #[must_use = "handles are what keeps the metric alive"]
     pub fn register(self) -> BoundedFamily<M> {
         let pattern: Pattern<M> = self.metric.pattern();
@@ -66,11 +66,11 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
         }
     }
 
-    /// The family, or why there is none.
+    /// Registers the family, or returns the reason why there is none.
     ///
     /// # Errors
     ///
-    /// When [`try_register`](MetricBuilder::try_register) fails for `other` or one of the allowed values.
+    /// Fails if [`try_register`](MetricBuilder::try_register) fails for `other` or for one of the allowed values.
     pub fn try_register(self) -> Result<BoundedFamily<M>, RegisterError> {
         let pattern: Pattern<M> = self.metric.pattern();
         let places = self.places(|tag| pattern.try_register(&[tag]))?;
@@ -87,15 +87,16 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
     }
 }
 
-/// A metric with a tag whose values are known at run time only, and bounded.
+/// A metric with a bounded tag, whose values are known only at run time. [`bounded`](MetricBuilder::bounded) creates
+/// one.
 ///
-/// [`bounded`](MetricBuilder::bounded) makes one. The first values get a place each and keep it; once all places are
-/// taken, every other value is `other`, and the call is counted in [`folded`](Self::folded), in
-/// [`Stats::folded_values`](crate::Stats::folded_values) and in telemetry. Clones share everything.
+/// Each of the first values gets a slot and keeps it. Once all slots are taken, every other value becomes `other`. Such
+/// a call is counted in [`folded`](Self::folded), in [`Stats::folded_values`](crate::Stats::folded_values) and in
+/// telemetry. Clones share everything.
 ///
-/// A value that has a place is found without a lock or an allocation, and so is `other` once no place is left. Only a
-/// value that gets a place is registered there and then, as by a first call by name. Where the client itself has no
-/// room for another context, the value is folded, and every 1024th such call tries again.
+/// A value with a slot is found without a lock or an allocation, and so is `other` once no slot is left. A value that
+/// gets a slot is registered at that moment, as by a first call by name. If the client itself has no room for another
+/// context, the value is folded, and every 1024th such call tries again.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -110,7 +111,8 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// A value longer than 100 characters is cut there before it is looked for: a line has room for no more.
+/// A value that is longer than 100 characters is truncated to 100 before the lookup, because a line has room for no
+/// more.
 #[must_use = "a family reports nothing but what its members do, and forgets its places when it is dropped"]
 pub struct BoundedFamily<M> {
     shared: Arc<Shared<M>>,
@@ -130,7 +132,7 @@ impl<M: Metric> BoundedFamily<M> {
         Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
     }
 
-    /// The handle for a value, or that of `other`.
+    /// Returns the handle for a value, or the handle for `other`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "half as much again is spent on the call otherwise")]
     #[must_use]
@@ -142,8 +144,8 @@ impl<M: Metric> BoundedFamily<M> {
         }
     }
 
-    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`. A forked child goes on from its
-    /// parent's count.
+    /// Returns the number of calls of [`at`](Self::at) whose value had no slot and was folded into `other`. A forked
+    /// child continues from its parent's count.
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.shared.folded.get()

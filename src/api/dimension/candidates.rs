@@ -1,23 +1,23 @@
-//! Values without a place, and how often they are seen: an estimate, in memory that depends on the limit alone.
+//! Estimates how often values without a slot are seen, in memory that depends only on the limit.
 
 use super::hearing::Hearing;
 use super::places::nth;
 use crate::process::sync::wide::AtomicU64;
 use std::sync::atomic::Ordering;
 
-/// Candidates of a corner: a new one takes the place of the least seen of these.
+/// The number of candidates in a corner. A new candidate replaces the least seen one.
 const CORNER: usize = 4;
-/// Corners: one for each place, and not fewer than these.
+/// The minimum number of corners. There is one per slot.
 const MIN_CORNERS: usize = 64;
 
-/// A value, known by its hash, and how often it was seen lately.
+/// The hash of a value, and how often it was seen lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ranked {
     pub(super) hash: u64,
     pub(super) seen: u64,
 }
 
-/// Who may get a place when they are dealt anew.
+/// The values that may get a slot when the slots are reassigned.
 pub(super) struct Candidates {
     corners: Box<[[Candidate; CORNER]]>,
     hearing: Hearing,
@@ -30,27 +30,29 @@ struct Candidate {
 }
 
 impl Candidates {
-    /// Of that many places.
+    /// Creates the candidates for that many slots.
     pub(super) fn new(places: usize) -> Self {
         let corners = places.max(MIN_CORNERS).next_power_of_two();
         Self { corners: (0..corners).map(|_| Default::default()).collect(), hearing: Hearing::new(corners) }
     }
 
-    /// Whether the `nth` call without a place is to be noted.
+    /// Returns whether the `nth` call without a slot is noted.
     #[inline]
     pub(super) fn hears(&self, nth: u64) -> bool {
         self.hearing.hears(nth)
     }
 
-    /// Counts a call of a value without a place, or as many as it stands for.
+    /// Counts a call of a value without a slot, or as many calls as it stands for.
     ///
-    /// Of two threads in one corner one may be counted for the other's value, or not at all: it is an estimate.
+    /// If two threads use one corner at the same time, a call may be counted for the other's value, or not at all: the
+    /// result is an estimate.
     #[inline]
     pub(super) fn note(&self, hash: u64) {
         let calls = self.hearing.note();
         let Some(corner) = self.corner(hash) else { return };
         match corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
-            // Not a load and a store: a thread that is put off between the two would undo what others counted meanwhile.
+            // This is not a load and a store, because a thread that pauses between the two would undo the counts of
+            // others.
             Some(known) => drop(known.seen.fetch_add(calls, Ordering::Relaxed)),
             None => challenge(corner, hash, calls),
         }
@@ -61,7 +63,7 @@ impl Candidates {
         self.corners.get(nth(hash, 0, self.corners.len()))
     }
 
-    /// Begins a half-life, and empties the corners.
+    /// Starts a half-life, and empties the corners.
     pub(super) fn take_all(&self) -> Vec<Ranked> {
         let take = |candidate: &Candidate| {
             let seen = candidate.seen.swap(0, Ordering::Relaxed);
@@ -73,7 +75,7 @@ impl Candidates {
         taken
     }
 
-    /// Begins a half-life.
+    /// Starts a half-life.
     pub(super) fn start_over(&self) {
         self.hearing.start_over();
     }
@@ -88,22 +90,22 @@ impl Candidates {
     }
 }
 
-/// A value that is new in a corner takes from the least seen candidate there, and its spot where nothing is left.
+/// A new value in a corner reduces the count of the least seen candidate there, and replaces it at 0.
 #[cold]
 #[inline(never)]
 fn challenge(corner: &[Candidate; CORNER], hash: u64, calls: u64) {
-    // Which of several equals goes is left to chance, so that none stays for standing in a good spot.
+    // Among equals the choice is random, so that no candidate stays because of its position.
     let chance = hash.rotate_left(32) >> 32;
     let ranked = corner.iter().zip(chance..).map(|(known, spot)| {
         let seen = known.seen.load(Ordering::Relaxed);
         ((seen, spot % CORNER as u64), known)
     });
     let Some(((seen, _), least)) = ranked.min_by_key(|(rank, _)| *rank) else { return };
-    // It pays with one of its calls for each of a stranger's, and goes when it has none left: values that come once
-    // drive each other out, and not those that come again. Seen once is known of a new one, and no more: none that came
-    // once stands where eight calls would.
+    // Each call of a new value costs the candidate one of its calls, and the candidate is replaced once it has none
+    // left. In this way values that come once replace each other, but not those that come again. A new value starts
+    // with one call, also if its call stands for eight.
     let left = if seen == 0 { 1 } else { seen.saturating_sub(calls) };
-    // One that was called meanwhile is spared, so that nothing which others counted is undone.
+    // A candidate that was called in the meantime is left alone, so that no other thread's counts are undone.
     let paid = least.seen.compare_exchange(seen, left, Ordering::Relaxed, Ordering::Relaxed);
     if seen == 0 && paid.is_ok() {
         least.hash.store(hash, Ordering::Relaxed);
@@ -120,7 +122,7 @@ mod tests {
         known.map_or(0, |candidate| candidate.seen.load(Ordering::Relaxed))
     }
 
-    /// Hashes that meet in one corner, in whatever order.
+    /// Hashes that share one corner, in any order.
     fn strangers() -> impl Iterator<Item = u64> {
         (1..=u64::from(u32::MAX)).map(|n| n.wrapping_mul(2_654_435_761) & u64::from(u32::MAX))
     }
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn threads_that_note_one_value_undo_nothing_of_each_others_counts() {
-        // So many that all calls are noted, each for itself.
+        // There are so many corners that every call is noted, and stands for itself.
         let (candidates, threads, calls) = (Candidates::new(10_000), 8, 100_000);
         candidates.note(7);
         std::thread::scope(|scope| {
@@ -172,7 +174,7 @@ mod tests {
             for nth in 0..calls {
                 if candidates.hears(nth) {
                     heard += 1;
-                    // One candidate a corner: none drives another out.
+                    // There is one candidate per corner, so that none is replaced.
                     candidates.note((nth % rhythm) << 32);
                 }
             }

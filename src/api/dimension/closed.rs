@@ -1,14 +1,15 @@
-//! Tags whose values are known when the program is compiled.
+//! Tags whose values are known at compile time.
 
 use crate::task_id::TASK_ID_KEY;
 
-/// A tag's key or value, in bytes: what is longer would be cut on its way.
+/// The maximum length of a tag's key or value in bytes. Anything longer would be truncated later.
 const MAX_PART: usize = 100;
 
-/// A tag whose values are known at compile time, and few.
+/// A tag with a small number of values that are known at compile time.
 ///
-/// [`tags!`](crate::tags) declares an enum that is one; [`Outcome`](crate::Outcome), [`StatusClass`](crate::StatusClass)
-/// and [`HttpMethod`](crate::HttpMethod) are there already. It can be implemented by hand, too:
+/// [`tags!`](crate::tags) declares an enum that implements it. [`Outcome`](crate::Outcome),
+/// [`StatusClass`](crate::StatusClass) and [`HttpMethod`](crate::HttpMethod) are predefined. You can also implement it
+/// yourself:
 ///
 /// ```
 /// use tasktag::ClosedTag;
@@ -32,9 +33,14 @@ const MAX_PART: usize = 100;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// What is wrong with the constants is a compile error where a family of the tag is registered: an empty or reserved
-/// key, no values, a value twice, a part that is empty, longer than 100 bytes, or has other characters than ASCII
-/// letters and digits, `_`, `-`, `.` and `/`. Whatever is declared arrives as it is written.
+/// Invalid constants are a compile error at the place where a family of the tag is registered. The error occurs if
+///
+/// - the key is empty or reserved;
+/// - there are no values, or one occurs twice;
+/// - the key or a value is empty, is longer than 100 bytes, or has characters other than ASCII letters and digits, `_`,
+///   `-`, `.` and `/`.
+///
+/// The key and the values are therefore sent as declared.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a closed tag",
     label = "its values are not known at compile time",
@@ -46,16 +52,17 @@ pub trait ClosedTag: Copy + 'static {
     /// All its values.
     const VALUES: &'static [&'static str];
 
-    /// The value's place in [`VALUES`](Self::VALUES). A place past the end counts as the last one.
+    /// The index of the value in [`VALUES`](Self::VALUES). An index past the end counts as the last one.
     fn index(self) -> usize;
 
-    /// The value as it stands on the wire.
+    /// The value on the wire.
     fn value(self) -> &'static str {
         value_at::<Self>(self.index())
     }
 }
 
-/// The tags of a [`Family`](crate::Family): a [`ClosedTag`], or a tuple of one to three with different keys.
+/// The tags of a [`Family`](crate::Family): a [`ClosedTag`], or a tuple of one to three closed tags with different
+/// keys.
 ///
 /// ```compile_fail,E0080
 /// use tasktag::Outcome;
@@ -74,11 +81,11 @@ pub trait ClosedTags: sealed::Dense {}
 impl<T: sealed::Dense> ClosedTags for T {}
 
 pub(crate) mod sealed {
-    //! What a family needs of its tags.
+    //! What a family requires of its tags.
 
     /// Tags whose combinations are numbered without gaps.
     pub trait Dense: Copy + 'static {
-        /// How many combinations there are.
+        /// The number of combinations.
         const COMBINATIONS: usize;
 
         fn place(self) -> usize;
@@ -93,7 +100,7 @@ impl<A: ClosedTag> Dense for A {
 
     #[inline]
     fn place(self) -> usize {
-        // Where an implementation is wrong it must not reach into a neighbour's places.
+        // A wrong implementation must not reach the slots of another value.
         self.index().min(Self::COMBINATIONS - 1)
     }
 
@@ -154,7 +161,7 @@ fn value_at<T: ClosedTag>(index: usize) -> &'static str {
     T::VALUES.get(index).or(T::VALUES.last()).copied().unwrap_or_default()
 }
 
-/// How many values a tag has; a compile error where its constants are wrong.
+/// Returns the number of values of a tag. Invalid constants are a compile error.
 #[doc(hidden)]
 #[must_use]
 pub const fn check<T: ClosedTag>() -> usize {
@@ -180,7 +187,7 @@ const fn is_among(value: &str, mut values: &[&str]) -> bool {
     false
 }
 
-/// Backends lower-case tags.
+/// Backends convert tags to lower case.
 const fn is_same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)
 }

@@ -1,4 +1,4 @@
-//! How closed tags are declared.
+//! The declaration of closed tags.
 
 /// Declares enums that are [closed tags](crate::ClosedTag).
 ///
@@ -25,14 +25,14 @@
 /// assert_eq!(Queue::ALL, [Queue::WithinOneMinute, Queue::Nightly]);
 /// ```
 ///
-/// A value is its variant's name in snake case unless another is given. Attributes and doc comments stay where they
-/// are. Each enum is `Clone`, `Copy`, `Debug`, `PartialEq`, `Eq` and `Hash`, and has all its values in `ALL`.
+/// The value of a variant is its name in snake case, unless another value is given. Attributes and doc comments are
+/// kept. Each enum implements `Clone`, `Copy`, `Debug`, `PartialEq`, `Eq` and `Hash`, and has all its values in `ALL`.
 ///
-/// A tag that is a condition is declared as a `bool`:
+/// A tag for a condition is declared as a `bool`:
 ///
 /// ```
 /// tasktag::tags! {
-///     /// Whether the answer was there already: `cache_hit:true`, `cache_hit:false`.
+///     /// Whether the answer was in the cache: `cache_hit:true`, `cache_hit:false`.
 ///     pub struct CacheHit(bool);
 /// }
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -43,7 +43,7 @@
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// What is wrong with a key or a value is a compile error; see [`ClosedTag`](crate::ClosedTag).
+/// An invalid key or value is a compile error: see [`ClosedTag`](crate::ClosedTag).
 ///
 /// ```compile_fail,E0080
 /// tasktag::tags! {
@@ -72,7 +72,7 @@ macro_rules! tags {
 
         #[allow(dead_code, reason = "not everybody needs it")]
         impl $name {
-            /// All values, in the order in which they are declared.
+            /// All values, in the order of their declaration.
             $vis const ALL: &'static [Self] = &[$(Self::$variant),+];
         }
 
@@ -136,14 +136,14 @@ macro_rules! __tag_text {
     };
 }
 
-/// The length of a name in snake case, in bytes.
+/// Returns the length of a name in snake case, in bytes.
 #[doc(hidden)]
 #[must_use]
 pub const fn snake_len(name: &str) -> usize {
     write_snake(name, &mut [])
 }
 
-/// A name in snake case: `WithinOneMinute` is `within_one_minute`, `HTTPError` is `http_error`.
+/// Converts a name to snake case: `WithinOneMinute` becomes `within_one_minute`, and `HTTPError` becomes `http_error`.
 #[doc(hidden)]
 #[must_use]
 pub const fn snake<const LEN: usize>(name: &str) -> [u8; LEN] {
@@ -152,7 +152,7 @@ pub const fn snake<const LEN: usize>(name: &str) -> [u8; LEN] {
     snake
 }
 
-/// Writes as much as there is room for, and says how much there would be.
+/// Writes as much as fits, and returns the whole length.
 const fn write_snake(name: &str, mut out: &mut [u8]) -> usize {
     let mut rest = match name.as_bytes() {
         [b'r', b'#', rest @ ..] => rest,
@@ -173,7 +173,7 @@ const fn write_snake(name: &str, mut out: &mut [u8]) -> usize {
     len
 }
 
-/// Whether a capital letter begins a word, and does not go on with an abbreviation.
+/// Returns whether a capital letter begins a word, rather than continuing an abbreviation.
 const fn starts_word(before: u8, after: Option<&u8>) -> bool {
     let before_last = matches!(after, Some(after) if after.is_ascii_lowercase());
     before != b'_' && (!before.is_ascii_uppercase() || before_last)

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 /// A metric with a handle for every combination of one to three [closed tags](crate::ClosedTag).
 ///
-/// [`register_family`](MetricBuilder::register_family) makes one. Finding a handle in it is arithmetic on the tags'
-/// places: nothing is hashed, locked or allocated, and there is no value that it does not know. Clones share the
-/// handles.
+/// [`register_family`](MetricBuilder::register_family) creates one. A handle is found by arithmetic on the indices of
+/// the tags' values. Nothing is hashed, locked or allocated, and every value has a handle. Clones share the handles.
 ///
 /// ```
 /// tasktag::tags! {
@@ -30,7 +29,7 @@ use std::sync::Arc;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// A text is no closed tag:
+/// A string is not a closed tag:
 ///
 /// ```compile_fail,E0308
 /// tasktag::tags! {
@@ -50,11 +49,13 @@ use std::sync::Arc;
 ///
 /// # Size
 ///
-/// All members are registered at once, so that no call can be refused or allocate. A counter at zero and a gauge or a
-/// set that was never used send nothing, but each counts towards the client's
-/// [context limit](crate::ClientBuilder::context_limit). A family has at most 1,024 members, one of distributions
-/// (64 KiB each) or occupancies (which report 0 while they are not used) at most 256; more is a compile error that
-/// names the family. As with every check of a generic's constants, `cargo build` finds it and `cargo check` does not.
+/// All members are registered at once, so that no call can be refused or allocate. A counter at 0 and a gauge or a set
+/// that was never used send nothing. Each of them still counts towards the client's
+/// [context limit](crate::ClientBuilder::context_limit).
+///
+/// A family has at most 1,024 members. A family of distributions, which take 64 KiB each, or of occupancies, which
+/// report 0 while they are not used, has at most 256. More members are a compile error that names the family. As with
+/// every check of a generic's constants, `cargo build` finds the error and `cargo check` does not.
 ///
 /// ```
 /// use tasktag::{HttpMethod, StatusClass};
@@ -81,13 +82,13 @@ use std::sync::Arc;
 /// ```
 #[must_use = "a family reports nothing but what its members do"]
 pub struct Family<M, T> {
-    // So long for every family: all places are surely in it, and the compiler need not check. What is left over are
-    // clones of the first.
+    // The array has the same length for every family, so that every index is within it and the compiler need not check.
+    // The rest is filled with clones of the first handle.
     members: Arc<[M; PLACES]>,
     tags: PhantomData<fn(T)>,
 }
 
-/// As many as the largest family has members: 16 KiB of handles.
+/// The number of members of the largest family, whose handles take 16 KiB.
 const PLACES: usize = 1024;
 
 impl<M: Metric, T: ClosedTags> Family<M, T> {
@@ -96,7 +97,7 @@ impl<M: Metric, T: ClosedTags> Family<M, T> {
         "the family has too many members: 1024 is the limit, 256 for distributions and occupancies"
     );
 
-    /// The handle for these tags.
+    /// Returns the handle for these tags.
     #[inline]
     pub fn at(&self, tags: T) -> &M {
         match self.members.get(tags.place()) {
@@ -105,14 +106,14 @@ impl<M: Metric, T: ClosedTags> Family<M, T> {
         }
     }
 
-    /// Spares an index that could panic.
+    /// Avoids an index that could panic.
     #[cold]
     fn first(&self) -> &M {
         let [first, ..] = &*self.members;
         first
     }
 
-    /// Makes a member of each combination's tags.
+    /// Creates a member for the tags of each combination.
     fn collect<E>(member: impl Fn(&[(&str, &str)]) -> Result<M, E>) -> Result<Self, E> {
         const { Self::FITS };
         let mut pairs = Vec::new();
@@ -132,9 +133,9 @@ impl<M: Metric, T: ClosedTags> Family<M, T> {
 }
 
 impl<M: Metric> MetricBuilder<'_, M> {
-    /// A handle for each combination of closed tags. Never fails: a member for which
-    /// [`try_register_family`](Self::try_register_family) would is counted as a refused registration and reports
-    /// nothing.
+    /// Registers a handle for each combination of closed tags. This never fails. If
+    /// [`try_register_family`](Self::try_register_family) would fail for a member, that member is counted as a refused
+    /// registration and reports nothing.
     #[must_use = "handles are what keeps the metric alive"]
     pub fn register_family<T: ClosedTags>(self) -> Family<M, T> {
         let pattern: Pattern<M> = self.pattern();
@@ -144,11 +145,12 @@ impl<M: Metric> MetricBuilder<'_, M> {
         }
     }
 
-    /// A handle for each combination of closed tags, or why there is none.
+    /// Registers a handle for each combination of closed tags, or returns the reason why there is none.
     ///
     /// # Errors
     ///
-    /// When [`try_register`](Self::try_register) fails for one of them. The refusal is counted too, and none is kept.
+    /// Fails if [`try_register`](Self::try_register) fails for one of them. The refusal is also counted, and no handle
+    /// is kept.
     pub fn try_register_family<T: ClosedTags>(self) -> Result<Family<M, T>, RegisterError> {
         let pattern: Pattern<M> = self.pattern();
         Family::collect(|tags| pattern.try_register(tags))

@@ -1,4 +1,4 @@
-//! A tag with run-time values and a limit: the most frequent ones keep a place.
+//! Tags with run-time values and a limit, in which the most frequent values keep their slots.
 
 use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The shortest half-life: places that changed hands faster would leave more contexts behind than they are.
+/// The shortest half-life. Slots that were reassigned faster would leave behind more contexts than there are slots.
 const MIN_HALF_LIFE: Duration = Duration::from_secs(10);
 
-/// A [`Metric`] whose verbs there are by name: all but [`Occupancy`](crate::Occupancy). A [`FrequentFamily`] can be had of
-/// these.
+/// A [`Metric`] whose verbs can be called by name: all kinds except [`Occupancy`](crate::Occupancy). These kinds can
+/// have a [`FrequentFamily`].
 ///
 /// The trait is sealed: no other type can implement it.
 ///
@@ -55,8 +55,10 @@ pub struct FrequentBuilder<'a, M> {
 }
 
 impl<'a, M: Metric> BoundedBuilder<'a, M> {
-    /// Gives the places to the values that are called most often, rather than to those that came first: see
-    /// [`FrequentFamily`](crate::FrequentFamily). Every `half_life`, at least 10 s, all counts are halved and places may change hands.
+    /// Gives the slots to the values that are called most often, rather than to the first ones. See
+    /// [`FrequentFamily`](crate::FrequentFamily).
+    ///
+    /// Every `half_life`, all counts are halved and slots may be reassigned. The shortest half-life is 10 s.
     pub fn most_frequent(self, half_life: Duration) -> FrequentBuilder<'a, M> {
         FrequentBuilder::new(self, half_life)
     }
@@ -67,7 +69,7 @@ impl<'a, M: Metric> FrequentBuilder<'a, M> {
         Self { bounded, half_life: half_life.max(MIN_HALF_LIFE) }
     }
 
-    /// Values that always have a place, as [`BoundedBuilder::allow`].
+    /// Sets values that always have a slot, as [`BoundedBuilder::allow`] does.
     pub fn allow(mut self, values: &[&'a str]) -> Self {
         self.bounded = self.bounded.allow(values);
         self
@@ -75,7 +77,7 @@ impl<'a, M: Metric> FrequentBuilder<'a, M> {
 }
 
 impl<M: ByName> FrequentBuilder<'_, M> {
-    /// The family. There is nothing to be refused yet: each call is one by name.
+    /// Returns the family. Nothing can be refused yet, because each call is one by name.
     #[must_use = "a family is what is called"]
     pub fn register(self) -> FrequentFamily<M> {
         let BoundedBuilder { metric, key, limit, allowed } = self.bounded;
@@ -84,7 +86,7 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         let mut pinned: Vec<u64> = allowed.iter().map(|value| clip_and_hash(&seed, value).0).collect();
         pinned.sort_unstable();
         pinned.dedup();
-        // Whoever calls `other` by its name is not folded.
+        // A call with the value `other` itself is not counted as folded.
         let (other, _) = clip_and_hash(&seed, OTHER);
         pinned.retain(|allowed| *allowed != other);
         pinned.push(other);
@@ -109,30 +111,33 @@ impl<M: ByName> FrequentBuilder<'_, M> {
     }
 }
 
-/// A metric with a tag whose values are known at run time only, and bounded: the most frequent keep their places.
+/// A metric with a bounded tag, whose values are known only at run time, and of which the most frequent keep their
+/// slots. [`most_frequent`](BoundedBuilder::most_frequent) creates one.
 ///
-/// [`most_frequent`](BoundedBuilder::most_frequent) makes one. At first whoever comes first gets a place. Every
-/// half-life the worker halves all counts: a value whose count is 0 then gives up its place, and one without a place
-/// takes it from another that was seen less than half as often. A quarter of the places at most get another value in a
-/// half-life, because a context that lost its place is remembered for another 150 flushes. What has no place is
-/// `other`, and counted in [`folded`](Self::folded), in [`Stats::folded_values`](crate::Stats::folded_values) and in
-/// telemetry.
+/// At first, slots are assigned in the order in which values come. Every half-life, the worker halves all counts. A
+/// value whose count is then 0 gives up its slot. A value without a slot takes one from a value that was seen less than
+/// half as often. At most a quarter of the slots change their value in a half-life, because a context that lost its
+/// slot is remembered for another 150 flushes.
 ///
-/// How often values without a place are seen is estimated, in memory that depends on the limit alone: too low for one
-/// that shares its corner with several about as frequent. Of such calls in a half-life the first 4,096 are looked at, or
-/// 64 for each place where that is more; of those beyond, one in eight is, and stands for eight. Sums are exact all the same.
+/// A value without a slot becomes `other`, and is counted in [`folded`](Self::folded), in
+/// [`Stats::folded_values`](crate::Stats::folded_values) and in telemetry. Sums stay exact.
 ///
-/// Calls of the values that have a place are counted in words of each thread's own, as a counter's are: about 750 bytes a
-/// place on up to 4 processors, 5 KiB on 32 and more. With a limit of 10,000 that is 17 MB there.
+/// How often values without a slot are seen is estimated, in memory that depends only on the limit. The estimate is too
+/// low for a value that shares a bucket of the estimate with several values of about the same frequency. In each
+/// half-life, the first 4,096 calls without a slot are examined, or 64 per slot if that is more. After those, one call
+/// in eight is examined and counts as eight.
 ///
-/// A forked child ranks for itself, from its parent's places and counts of 0.
+/// Calls of values with a slot are counted in a word per thread, as with a counter. This takes about 750 bytes per slot
+/// on up to 4 processors, and 5 KiB on 32 and more. With a limit of 10,000 it takes 17 MB there.
 ///
-/// [`at`](Self::at) gives a call by name, and costs about what one does: what was counted before a value lost its place
-/// is sent under that value, and sums stay exact. A gauge is sent for 150 flushes after it was set, as it may have lost
-/// its place; that of `other`, of which the family keeps a handle once there is one, at every flush from then on. Whether
-/// a value has a place is decided without a lock or an allocation, except for one that gets a free place, and for the
-/// first that is folded. Clones share
-/// everything.
+/// A forked child ranks on its own. It starts with its parent's slots and with counts of 0.
+///
+/// [`at`](Self::at) returns a call by name, and costs about as much as one. What was counted before a value lost its
+/// slot is sent under that value. A gauge is sent for 150 flushes after it was set, because it may have lost its slot.
+/// The gauge of `other` is sent at every flush, once the family has a handle for it.
+///
+/// Whether a value has a slot is decided without a lock or an allocation. The exceptions are a value that gets a free
+/// slot and the first value that is folded. Clones share everything.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -146,7 +151,7 @@ impl<M: ByName> FrequentBuilder<'_, M> {
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// Beside the bounded tag there can be seven others. An occupancy can't be called by name, and so not be ranked.
+/// There can be seven other tags besides the bounded one. An occupancy can't be called by name, so it can't be ranked.
 ///
 /// ```compile_fail,E0599
 /// # use std::time::Duration;
@@ -164,17 +169,18 @@ pub struct FrequentFamily<M> {
 struct Shared<M> {
     pattern: Pattern<M>,
     seed: Seed,
-    // Since something was folded, if there was room for its context. Until then, how often it was missed.
+    // The handle of `other`, once something was folded and there was room for its context. Until then, `misses` counts
+    // the calls that lacked it.
     other: OnceLock<M>,
     misses: AtomicUsize,
     board: Arc<Board>,
     folded: Share,
-    // The worker ranks for as long as this lives.
+    // The worker ranks the values for as long as this lives.
     _watch: Watch,
 }
 
 impl<M: ByName> FrequentFamily<M> {
-    /// A call by name for a value, or for `other`.
+    /// Returns a call by name for a value, or for `other`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
@@ -191,26 +197,26 @@ impl<M: ByName> FrequentFamily<M> {
         }
     }
 
-    /// Calls of [`at`](Self::at) whose value had no place, and was folded into `other`. A forked child goes on from its
-    /// parent's count.
+    /// Returns the number of calls of [`at`](Self::at) whose value had no slot and was folded into `other`. A forked
+    /// child continues from its parent's count.
     #[must_use]
     pub fn folded(&self) -> u64 {
         self.shared.folded.get()
     }
 }
 
-/// Where a call of a value that had no place goes.
+/// The target of a call whose value had no slot.
 #[derive(Clone, Copy)]
 enum Target<'a, M> {
-    /// There was one left.
+    /// The value got a free slot.
     Own,
-    /// There is none: by the handle of `other`, if there is one.
+    /// There was no free slot. The call uses the handle of `other`, if there is one.
     Other(Option<&'a M>),
 }
 
-// What these do not do themselves they end with, so that nothing is saved on the stack.
+// These methods end with their calls of others (tail calls), so that nothing is saved on the stack.
 impl<M: ByName> Shared<M> {
-    /// Finds a place for a value that has none. Counts the call that is folded.
+    /// Finds a slot for a value that has none, or counts the call as folded.
     #[inline(never)]
     fn admit_or_fold(&self, hash: u64) -> Target<'_, M> {
         let Some(other) = self.other.get().filter(|_| !self.board.has_room()) else {
@@ -232,7 +238,7 @@ impl<M: ByName> Shared<M> {
         self.fold(hash, Target::Other(self.make_other()))
     }
 
-    /// The handle of `other`, where there is room for it.
+    /// Returns the handle of `other`, if there is room for it.
     fn make_other(&self) -> Option<&M> {
         let must_try = || self.misses.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY);
         if self.other.get().is_none() && must_try() {
@@ -328,7 +334,7 @@ mod tests {
         family.at("/b").increment(1);
         assert_eq!(family.shared.pattern.client().stats().folded_values, 2);
         drop(family);
-        // Another test's thread that forks just now holds all clients for that long.
+        // A thread of another test that is forking may hold all clients for that long.
         let deadline = Instant::now() + Duration::from_secs(60);
         let is_kept = || client.strong_count() + board.strong_count() > 0;
         while is_kept() && Instant::now() < deadline {

@@ -1,21 +1,21 @@
-//! Which calls of values without a place are noted: all, until there were many.
+//! Selects the calls of values without a slot that are noted: all of them, until there were many.
 
 use crate::process::sync::wide::AtomicU64;
 use std::sync::atomic::Ordering;
 
-/// Calls for each corner that are all noted in a half-life. Of those that come after them, one in `STANDS_FOR` is.
+/// The number of calls per corner that are all noted in a half-life. After them, one in `STANDS_FOR` is noted.
 const NOTED: usize = 64;
 const STANDS_FOR: u64 = 8;
 /// Every call is noted.
 const ALL: u64 = u64::MAX;
-/// The golden ratio's fraction: its multiples are spread evenly, whatever rhythm values come in.
+/// The fraction of the golden ratio. Its multiples are spread evenly, whatever the rhythm of the values.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Of a board with so many corners.
+/// Counts the noted calls, and selects further ones.
 #[derive(Debug)]
 pub(super) struct Hearing {
     enough: u64,
-    // How many calls were noted in this half-life while all are, and which ones are from here on.
+    // The number of calls noted in this half-life, and the threshold that selects a call.
     noted: AtomicU64,
     heard: AtomicU64,
 }
@@ -25,16 +25,16 @@ impl Hearing {
         Self { enough: (NOTED * corners) as u64, noted: AtomicU64::new(0), heard: AtomicU64::new(ALL) }
     }
 
-    /// Whether the `nth` call is to be noted.
+    /// Returns whether the `nth` call is noted.
     #[inline]
     pub(super) fn hears(&self, nth: u64) -> bool {
         nth.wrapping_mul(SPREAD) <= self.heard.load(Ordering::Relaxed)
     }
 
-    /// A call is noted: for how many it stands.
+    /// Notes a call, and returns the number of calls that it stands for.
     #[inline]
     pub(super) fn note(&self) -> u64 {
-        // Asked once, so that whoever comes while the worker deals is taken for what it is or for less.
+        // The threshold is read once, so that a call during a reassignment counts as what it stands for, or as less.
         if self.heard.load(Ordering::Relaxed) != ALL {
             return STANDS_FOR;
         }
@@ -46,7 +46,7 @@ impl Hearing {
         1
     }
 
-    /// A half-life begins.
+    /// Starts a half-life.
     pub(super) fn start_over(&self) {
         self.noted.store(0, Ordering::Relaxed);
         self.heard.store(ALL, Ordering::Relaxed);

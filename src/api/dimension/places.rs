@@ -6,16 +6,17 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Characters of a value: what a line has room for. The rest is cut, so that a place's size has a limit too.
+/// The characters of a value that a line has room for. The rest is truncated, so that the size of a slot has a limit
+/// too.
 const MAX_VALUE: usize = 100;
-/// Calls from one try to the next, when the last one was refused.
+/// The number of calls between two tries, if the last one was refused.
 pub(super) const CALLS_PER_TRY: usize = 1024;
 
-/// What holds a place for each of a limited number of values.
+/// Holds a slot for each of a limited number of values.
 pub(crate) struct Places<T> {
     table: Box<[OnceLock<Place<T>>]>,
     seed: Seed,
-    // Places that nobody has yet; written under the lock.
+    // The number of free slots, written under the lock.
     room: AtomicUsize,
     refusals: AtomicUsize,
 }
@@ -27,9 +28,9 @@ struct Place<T> {
 }
 
 impl<T> Places<T> {
-    /// A table for `limit` values, of which `kept` are there from the start, and for one beyond the limit.
+    /// Creates a table for `limit` values, of which `kept` are there from the start, and for one beyond the limit.
     pub(crate) fn new(limit: usize, kept: usize) -> Self {
-        // A quarter full at most, so that three of four values without a place are known as such at the first look.
+        // The table is at most a quarter full, so that the first look identifies three of four values without a slot.
         let len = 4 * (limit.max(kept) + 1);
         Self {
             table: (0..len.next_power_of_two()).map(|_| OnceLock::new()).collect(),
@@ -39,7 +40,7 @@ impl<T> Places<T> {
         }
     }
 
-    /// Gives a value a place before others come; it takes one out of the limit as long as there are any.
+    /// Gives a value a slot before others arrive. The slot counts towards the limit as long as there are any.
     pub(crate) fn keep<E>(&self, value: &str, make: impl FnOnce(&str) -> Result<T, E>) -> Result<(), E> {
         let (hash, value) = self.hash_of(value);
         if self.find(hash, value).is_none() {
@@ -49,7 +50,7 @@ impl<T> Places<T> {
         Ok(())
     }
 
-    /// What holds a value's place, once `make` has made it where the value is new. `None` where no place is left, or
+    /// Returns what holds a value's slot. For a new value, `make` creates it. Returns `None` if no slot is left, or if
     /// `make` refused.
     #[inline]
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
@@ -61,7 +62,7 @@ impl<T> Places<T> {
         }
     }
 
-    /// As much of a value as a line has room for, and the hash of that.
+    /// Returns as much of a value as a line has room for, and the hash of that part.
     #[inline]
     pub(super) fn hash_of<'a>(&self, value: &'a str) -> (u64, &'a str) {
         clip_and_hash(&self.seed, value)
@@ -69,7 +70,7 @@ impl<T> Places<T> {
 
     #[inline]
     pub(super) fn find(&self, hash: u64, value: &str) -> Option<&T> {
-        // Nearly all are where they are looked for first.
+        // Nearly all values are at the first entry of their probe sequence.
         let place = self.table.get(self.nth(hash, 0))?.get()?;
         if place.hash == hash && text::same(value, &place.value) {
             Some(&place.holder)
@@ -82,7 +83,7 @@ impl<T> Places<T> {
     fn find_further(&self, hash: u64, value: &str) -> Option<&T> {
         for step in 1..self.table.len() {
             let place = self.table.get(self.nth(hash, step))?.get()?;
-            // Not `text::same`, which would take both ends of the value before anything else.
+            // `text::same` would load both ends of the value before anything else.
             if place.hash == hash && *place.value == *value {
                 return Some(&place.holder);
             }
@@ -90,7 +91,7 @@ impl<T> Places<T> {
         None
     }
 
-    /// Gives a new value a place, where one is left and `make` does not refuse.
+    /// Gives a new value a slot, if one is left and `make` does not refuse.
     #[inline]
     pub(super) fn admit(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
         if self.may_try() { self.take_place(hash, value, make) } else { None }
@@ -99,7 +100,7 @@ impl<T> Places<T> {
     #[cold]
     #[inline(never)]
     fn take_place(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
-        // One at a time, of all families: new values are rare.
+        // One lock for all families is enough, because new values are rare.
         let _growing = make_whole();
         // Another thread may have been faster.
         if let Some(holder) = self.find(hash, value) {
@@ -115,7 +116,7 @@ impl<T> Places<T> {
         self.fill(value, holder)
     }
 
-    /// Whether there is a place left, and the last try was not refused.
+    /// Returns whether there is a free slot, and the last try was not refused.
     #[inline]
     fn may_try(&self) -> bool {
         self.room.load(Ordering::Relaxed) > 0
@@ -123,7 +124,7 @@ impl<T> Places<T> {
                 || self.refusals.fetch_add(1, Ordering::Relaxed).is_multiple_of(CALLS_PER_TRY))
     }
 
-    /// Puts a value into the first free place on its way; there always is one.
+    /// Stores a value in the first free entry of its probe sequence. There is always one.
     pub(crate) fn fill(&self, value: &str, holder: T) -> Option<&T> {
         let (hash, value) = self.hash_of(value);
         let mut place = Place { hash, value: value.into(), holder };
@@ -149,14 +150,15 @@ impl<T> fmt::Debug for Places<T> {
     }
 }
 
-/// Where a table's `step`th look for a hash goes. Its length is a power of two.
+/// Returns the entry for step `step` of a hash's probe sequence. The length is a power of two.
 #[inline]
 pub(super) fn nth(hash: u64, step: usize, len: usize) -> usize {
-    // The upper bits are the better mixed ones.
+    // The upper bits are mixed better.
     ((hash >> 32) as usize).wrapping_add(step) & (len - 1)
 }
 
-/// As much of a value as a line has room for, and its hash. What is out of line is handed on in registers.
+/// Returns as much of a value as a line has room for, and its hash. It is out of line, and its results are passed in
+/// registers.
 #[inline]
 pub(super) fn clip_and_hash<'a>(seed: &Seed, value: &'a str) -> (u64, &'a str) {
     if value.len() <= Seed::SHORT {
@@ -171,7 +173,7 @@ fn hash_long(seed: &Seed, value: &str) -> u64 {
     seed.hash(value)
 }
 
-/// As much of a value as a line has room for.
+/// Returns as much of a value as a line has room for.
 #[inline]
 pub(super) fn clip(value: &str) -> &str {
     if value.len() <= MAX_VALUE { value } else { cut(value) }
@@ -203,7 +205,7 @@ mod tests {
         places.keep("kept", |_| Err("made twice")).unwrap();
         assert_eq!(places.keep("refused", |_| Err("refused")), Err("refused"));
         assert_eq!(places.at("a", |_| None), None);
-        // It was refused: of so many calls, the last one tries again.
+        // The value was refused. Of that many calls, the last one tries again.
         let admitted = (0..CALLS_PER_TRY).filter(|_| places.at("a", |value| Some(value.len())).is_some());
         assert_eq!(admitted.count(), 1);
         assert_eq!(places.at("a", |_| unreachable!()), Some(&1));

@@ -1,4 +1,4 @@
-//! Deals the places of a tag's values to the most frequent: the worker's side.
+//! Assigns a tag's slots to the most frequent values. This is the worker's side.
 
 use super::board::Board;
 use super::candidates::Ranked;
@@ -6,25 +6,25 @@ use crate::callback::probe::Collect;
 use crate::process::clock::Clock;
 use std::sync::Arc;
 
-/// One in so many places may get another value in a half-life: each is a context more, for as long as the one before
-/// is not forgotten.
+/// At most one slot in this number may change its value in a half-life. Each change costs one more context until the
+/// previous one is forgotten.
 const CHANGED: usize = 4;
-/// A candidate takes the place of a value that was seen less than one time in so many of its own.
+/// A candidate takes the slot of a value if it was seen more than this many times as often.
 const LEAD: u64 = 2;
 
-/// The worker's side: deals the places anew every half-life.
+/// The worker's side, which reassigns the slots every half-life.
 pub(super) struct Ranking {
     board: Arc<Board>,
-    // Sorted.
+    // The pinned hashes, sorted.
     pinned: Vec<u64>,
     places: usize,
     half_life: u64,
     clock: Clock,
     due: u64,
-    // What was seen before, sorted by hash, and where each place's count stood.
+    // The counts before this half-life, sorted by hash, and the count of each entry at its start.
     before: Vec<Ranked>,
     counted: Vec<u64>,
-    // Free places when they were dealt last, and how many of them were given up by a value.
+    // The number of free slots at the last assignment, and how many of them a value had given up.
     room: usize,
     given_up: usize,
 }
@@ -59,9 +59,9 @@ impl Ranking {
         changes -= filled;
         changes -= swap(&mut kept, &mut candidates, changes);
         kept.extend(newcomers);
-        // What is left of both goes to who comes first.
+        // What is left of both goes to the next new values.
         self.given_up = (given_up - filled).min(changes);
-        // Whoever gets no place stays a candidate, at half its count.
+        // A value without a slot stays a candidate, with half its count.
         for candidate in candidates {
             board.candidates.give_back(Ranked { seen: candidate.seen / 2, ..candidate });
         }
@@ -73,7 +73,7 @@ impl Ranking {
         self.before = kept;
     }
 
-    /// All values with a place of their own making, and how often they were seen.
+    /// Returns all values that are not pinned and have a slot, and how often they were seen.
     fn kept(&self, values: &[(u64, u64)]) -> Vec<Ranked> {
         values
             .iter()
@@ -91,7 +91,7 @@ impl Ranking {
         place.ok().and_then(|place| self.before.get(place)).map_or(0, |value| value.seen)
     }
 
-    /// Places that nobody ever had: those that were given up are taken before them.
+    /// Returns the number of slots that were never used. Slots that were given up are reused first.
     fn unused(&self, board: &Board) -> usize {
         let taken = self.room.saturating_sub(board.room());
         (self.room - self.given_up.min(self.room)).saturating_sub(taken.saturating_sub(self.given_up))
@@ -108,7 +108,8 @@ impl Collect for Ranking {
     }
 }
 
-/// Gives places to candidates that are well ahead, and says how many. `candidates` end with the most frequent.
+/// Gives slots to candidates that are well ahead, and returns their number. `candidates` must end with the most
+/// frequent ones.
 fn swap(kept: &mut [Ranked], candidates: &mut Vec<Ranked>, most: usize) -> usize {
     kept.sort_unstable_by_key(|value| value.seen);
     let mut swapped = 0;

@@ -4,9 +4,9 @@ use super::closed::ClosedTag;
 use std::fmt;
 
 crate::tags! {
-    /// How something ended: `outcome:ok`, `outcome:error`, `outcome:cancelled`.
+    /// The outcome of an operation: `outcome:ok`, `outcome:error`, `outcome:cancelled`.
     ///
-    /// `integrations::tower` tags its requests with it, so that what a family counts can be compared with them.
+    /// `integrations::tower` tags its requests with it, so that a family's counts can be compared with them.
     ///
     /// ```
     /// use tasktag::Outcome;
@@ -15,14 +15,14 @@ crate::tags! {
     /// assert_eq!(Outcome::from(&parsed), Outcome::Ok);
     /// ```
     ///
-    /// There may be further ones in a later version. A match needs an arm for them, and a family gets them by itself.
+    /// Later versions may add outcomes. A `match` needs an arm for them, and a family includes them automatically.
     #[non_exhaustive]
     pub enum Outcome: "outcome" {
-        /// As it should.
+        /// The operation succeeded.
         Ok,
-        /// With an error.
+        /// The operation failed.
         Error,
-        /// Nobody waited for the end of it.
+        /// The operation was abandoned before it ended.
         Cancelled,
     }
 
@@ -34,7 +34,7 @@ crate::tags! {
     /// assert_eq!(StatusClass::from(503).value(), "5xx");
     /// ```
     ///
-    /// HTTP has these classes and no others, so a match needs no further arm.
+    /// HTTP has no other classes, so a `match` needs no further arm.
     pub enum StatusClass: "status_class" {
         /// 100 to 199.
         Informational = "1xx",
@@ -46,7 +46,7 @@ crate::tags! {
         ClientError = "4xx",
         /// 500 to 599.
         ServerError = "5xx",
-        /// No status of HTTP.
+        /// Any other number, which is no HTTP status.
         Other,
     }
 
@@ -59,8 +59,8 @@ crate::tags! {
     /// assert_eq!(HttpMethod::from("PROPFIND"), HttpMethod::Other);
     /// ```
     ///
-    /// There may be further ones in a later version, as methods are registered. A match needs an arm for them, and a family
-    /// gets them by itself.
+    /// Later versions may add methods, as they are standardized. A `match` needs an arm for them, and a family includes
+    /// them automatically.
     #[non_exhaustive]
     pub enum HttpMethod: "method" {
         /// `GET`
@@ -81,13 +81,13 @@ crate::tags! {
         Connect,
         /// `TRACE`
         Trace,
-        /// Whatever else a client may send.
+        /// Any other method.
         Other,
     }
 }
 
 impl<T, E> From<&Result<T, E>> for Outcome {
-    /// How a result ended.
+    /// Returns the outcome of a result.
     fn from(result: &Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Ok,
@@ -97,7 +97,7 @@ impl<T, E> From<&Result<T, E>> for Outcome {
 }
 
 impl From<u16> for StatusClass {
-    /// The class of a status code.
+    /// Returns the class of a status code.
     fn from(status: u16) -> Self {
         match status / 100 {
             1 => Self::Informational,
@@ -111,7 +111,7 @@ impl From<u16> for StatusClass {
 }
 
 impl From<&str> for HttpMethod {
-    /// The method of that name. Names of methods are case-sensitive.
+    /// Returns the method with that name. Names of methods are case-sensitive.
     fn from(method: &str) -> Self {
         match method {
             "GET" => Self::Get,
@@ -128,7 +128,7 @@ impl From<&str> for HttpMethod {
     }
 }
 
-/// The value as it stands on the wire.
+/// Displays the value as on the wire.
 macro_rules! shown {
     ($($tag:ident),+) => {$(
         impl fmt::Display for $tag {

@@ -1,4 +1,4 @@
-//! From a name and tags to a handle, or to one call by name.
+//! Builds a handle, or makes one call by name, from a name and tags.
 
 use super::member::MemberCall;
 use super::metric::Metric;
@@ -14,13 +14,18 @@ use crate::vocabulary::kind::Kind;
 use std::fmt;
 use std::sync::Arc;
 
-/// A metric that is about to be registered, or called by name once.
+/// A metric that is about to be registered, or to be called once by name.
 ///
-/// [`Client::gauge`] and its sisters give one. [`register`](Self::register) makes a handle of it: do that once and
-/// keep the handle wherever a metric is used more than now and then. The verbs of the kind (`set`, `increment`,
-/// `record`, …) act by name without a handle; they allocate only when they first see a name with its tags. What a
-/// thread called lately, up to 512 contexts and 64 distributions, each with up to 15 tags, it finds without a lock, the
-/// rest under a read lock. A call with more than 32 tags allocates to sort them. Names and tag keys that are literals are the fastest: they are hashed when they are compiled.
+/// [`Client::gauge`] and the methods for the other kinds return one. [`register`](Self::register) turns it into a
+/// handle. Register a metric once and keep the handle if you use it more than occasionally.
+///
+/// The verbs of a kind (`set`, `increment`, `record`, …) act by name, without a handle. Their costs are:
+///
+/// - They allocate when they see a name with its tags for the first time.
+/// - Each thread remembers its latest 512 contexts and 64 distributions with up to 15 tags each, and finds them without
+///   a lock. It finds all others under a read lock.
+/// - A call with more than 32 tags allocates to sort them.
+/// - Names and tag keys that are literals are the fastest, because they are hashed at compile time.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -35,50 +40,52 @@ use std::sync::Arc;
 #[must_use = "register it, or call one of its verbs"]
 pub struct MetricBuilder<'a, M> {
     pub(super) named: Named<'a, M>,
-    // A family's member: nothing else here is looked at then, so that a call need not load it.
+    // A call of a family's member uses only this, so that it need not load the other fields.
     member: Option<MemberCall<'a, M>>,
 }
 
 /// Metrics by name and tags.
 impl Client {
-    /// A level: the last value wins.
+    /// Returns a builder for a gauge: a level, of which the last value wins.
     #[inline]
     pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
         MetricBuilder::new(self, name, Kind::Gauge, Options::default())
     }
 
-    /// How often something happened.
+    /// Returns a builder for a counter: how often something happened.
     #[inline]
     pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
         MetricBuilder::new(self, name, Kind::Counter, Options::default())
     }
 
-    /// Values whose quantiles are computed over all tasks, by the backend.
+    /// Returns a builder for a distribution: values whose quantiles the backend computes over all tasks.
     #[inline]
     pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Distribution, Options::default())
     }
 
-    /// Values whose quantiles are computed by each agent.
+    /// Returns a builder for a histogram: values whose quantiles each agent computes.
     #[inline]
     pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Histogram, Options::default())
     }
 
-    /// Milliseconds whose quantiles are computed by each agent.
+    /// Returns a builder for a timing: milliseconds whose quantiles each agent computes.
     #[inline]
     pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Timing, Options::default())
     }
 
-    /// How many distinct members were seen.
+    /// Returns a builder for a set: the number of distinct members.
     #[inline]
     pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
         MetricBuilder::new(self, name, Kind::Set, Options::default())
     }
 
-    /// How much of a capacity is in use, weighted by time. Without a capacity (0) only the units in use are reported;
-    /// registering the same context with another capacity changes it.
+    /// Returns a builder for an occupancy: the share of a capacity that is in use, weighted by time.
+    ///
+    /// With a capacity of 0, only the units in use are reported. Registering the same context with another capacity
+    /// changes the capacity.
     pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
         let options = Options { capacity: Some(capacity), ..Options::default() };
         MetricBuilder::new(self, name, Kind::Occupancy, options)
@@ -91,14 +98,14 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         Self { named: Named::new(client, name, kind, options), member: None }
     }
 
-    /// A call of a family's member.
+    /// Returns a builder for a call of a family's member.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a builder that is handed on would have to be written to memory")]
     pub(crate) fn of_member(member: MemberCall<'a, M>) -> Self {
         Self { named: member.bare(), member: Some(member) }
     }
 
-    /// Has the tags of a member among its own, as any builder.
+    /// Expands a member's call into its name and tags, as any other builder has them.
     #[inline(always)]
     #[allow(
         clippy::inline_always,
@@ -108,11 +115,11 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         if let Some(member) = self.member { Self { named: member.spell_out(), member: None } } else { self }
     }
 
-    /// Adds a tag. The order does not matter: the same name and tags are the same cell.
+    /// Adds a tag. The order of tags does not matter: the same name and tags use the same cell.
     ///
-    /// Up to 8 tags can be given like this; a ninth is left out and counted. [`tags`](Self::tags) takes any number.
-    /// The key `task_id` is reserved: the worker adds it, and a tag of your own with that key is sent as `task_id_`, unless
-    /// the client has [another key](crate::ClientBuilder::task_id_key).
+    /// Up to 8 tags can be added one by one. A ninth is left out and counted. [`tags`](Self::tags) takes any number.
+    /// The key `task_id` is reserved for the worker. A tag of yours with that key is sent as `task_id_`, unless the
+    /// client has [another key](crate::ClientBuilder::task_id_key).
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn tag(self, key: &'a str, value: &'a str) -> Self {
@@ -121,7 +128,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         builder
     }
 
-    /// Adds any number of tags. **Replaces** those of an earlier call of `tags`, and adds to those of `tag`.
+    /// Adds any number of tags. A second call of `tags` **replaces** the tags of the first. Tags that were added with
+    /// `tag` are kept.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -138,18 +146,18 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         builder
     }
 
-    /// Leaves the task id out: all tasks that send the metric share its time series.
+    /// Leaves the task id out, so that all tasks that send the metric share its time series.
     ///
-    /// That divides the number of time series by that of the tasks. It is right for what is added up or merged, as counters and
-    /// distributions, if all tasks send to one server, or if their agents add the host. It is wrong for gauges, of which the
-    /// last one wins, and for counters where each task has an agent that adds no host, as on Fargate: there
-    /// one agent's sum overwrites another's. [`TaskIdOn`](crate::TaskIdOn) has a table.
+    /// This divides the number of time series by the number of tasks. It is right for counters and distributions, which
+    /// are added up or merged, if all tasks send to one server, or if their agents add the host. It is wrong for
+    /// gauges, of which the last one wins. It is also wrong for counters if each task has an agent that adds no host,
+    /// as on Fargate: there one agent's sum overwrites another's. [`TaskIdOn`](crate::TaskIdOn) has a table.
     /// [`ClientBuilder::task_id_on`](crate::ClientBuilder::task_id_on) does the same for all metrics of some kinds.
     ///
-    /// With the task id and without it, the same name and tags are two contexts and two time series, in whatever order
-    /// they are used. With families and bounded tags, call it before those. Where the dialect has the task id
-    /// [in names](crate::Agent::task_id_in_names), it is left out there. Every line of the metric is without it, those of
-    /// a peak, of a summary and of an occupancy too.
+    /// The same name and tags with and without the task id are two contexts and two time series, in whatever order they
+    /// are used. With families and bounded tags, call this method first. It applies to every line of the metric,
+    /// including those of a peak, a summary and an occupancy. In dialects that have the task id
+    /// [in names](crate::Agent::task_id_in_names), it leaves it out there.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -166,28 +174,30 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         builder
     }
 
-    /// A handle. Never fails.
+    /// Registers the metric, and returns a handle. This never fails.
     ///
-    /// Where there is [no room](crate::ClientBuilder::context_limit) for another context it is a handle of the metric's
-    /// overflow context, which has the tag `tasktag_overflow:true` in place of those given: nothing is lost but what
-    /// told its values apart. Where [`try_register`](Self::try_register) fails for another reason, the refusal is counted and the handle
-    /// reports nothing: its values are in no count.
+    /// If there is [no room](crate::ClientBuilder::context_limit) for another context, the handle is that of the
+    /// metric's overflow context. It has the tag `tasktag_overflow:true` instead of the metric's own tags. Only the
+    /// tags are lost.
+    ///
+    /// If [`try_register`](Self::try_register) would fail for another reason, the refusal is counted, and the handle
+    /// reports nothing. Its values are in no count.
     #[must_use = "a handle is what keeps the metric alive"]
     pub fn register(self) -> M {
         self.spelled_out().named.into_handle()
     }
 
-    /// A handle, or why there is none.
+    /// Registers the metric, and returns a handle or the reason why there is none.
     ///
     /// # Errors
     ///
-    /// When the name belongs to another kind, when it is empty, or when the client has no room for another context.
-    /// The refusal is counted too.
+    /// Fails if the name belongs to another kind, if it is empty, or if the client has no room for another context. The
+    /// refusal is also counted.
     pub fn try_register(self) -> Result<M, RegisterError> {
         self.spelled_out().named.try_into_handle()
     }
 
-    /// Lets it have the name of a metric whose kind goes with this one, as programs do that come from other clients.
+    /// Allows the name of a metric of a compatible kind, because programs that come from other clients use such names.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     #[inline]
     pub(crate) fn beside(mut self) -> Self {
@@ -195,19 +205,19 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         self
     }
 
-    /// As [`register`](Self::register), for those that keep handles for others.
+    /// Does the same as [`register`](Self::register), for code that keeps handles on behalf of others.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
         self.named.place()
     }
 
-    /// The same metric, to be registered more than once.
+    /// Returns the same metric in a form that can be registered more than once.
     pub(crate) fn pattern(&self) -> Pattern<M> {
         let spelled_out = self.member.as_ref().map(MemberCall::spell_out);
         Pattern::new(spelled_out.as_ref().unwrap_or(&self.named))
     }
 
-    /// Acts on the cell by name, as [`Named::call`].
+    /// Acts on the cell by name, in the same way as [`Named::call`].
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
     pub(super) fn call(

@@ -1,4 +1,4 @@
-//! How often something happened.
+//! Counters.
 
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
@@ -13,14 +13,14 @@ use crate::vocabulary::event::unix_seconds;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A count of what happened. What was added since the last flush is sent; nothing is sent for 0.
+/// A count of what happened. Each flush sends what was added since the last one, and nothing for 0.
 ///
-/// Clones share one cell. Each thread adds in a word of its own, as long as there are no more threads than twice the
-/// processors; the others share one, with an atomic addition. The worker sums them up, and what a thread counted stays
-/// when it ends.
+/// Clones share one cell. Each thread adds to a word of its own, for up to twice as many threads as there are
+/// processors. Further threads share one word, with an atomic addition. The worker sums the words up. What a thread
+/// counted is kept when the thread ends.
 ///
-/// A [signal handler](crate#signal-handlers) may count. An increment that it interrupts in the middle, of the same counter
-/// on the same thread, is exact in builds with optimization for x86-64 alone.
+/// A counter may be used in a [signal handler](crate#signal-handlers). If the handler interrupts an increment of the
+/// same counter on the same thread, the count is exact only in optimized builds for x86-64.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -37,23 +37,26 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Adds `n`. What comes to 2^64 or more from one flush to the next wraps.
+    /// Adds `n`. A sum of 2^64 or more between two flushes wraps around.
     #[inline]
     pub fn increment(&self, n: u64) {
         self.cell.add(n);
     }
 
-    /// Reports that `n` were counted at a time of its own, to the second: for counts that were made elsewhere or
-    /// earlier. Those of a second are added up; the count at hand stays as it is. Nothing is sent for 0. Crosses the channel.
+    /// Reports a count of `n` with an explicit timestamp, to the second, for counts that were made elsewhere or
+    /// earlier.
     ///
-    /// When it is refused is said at [`Gauge::set_at`](crate::Gauge::set_at).
+    /// Counts with the same timestamp are added up. The current count is not changed. Nothing is sent for 0. The value
+    /// uses the channel to the worker.
+    ///
+    /// [`Gauge::set_at`](crate::Gauge::set_at) says when it is refused.
     pub fn increment_at(&self, n: u64, at: SystemTime) {
         increment_at(&self.cell, &self.shared, n, at);
     }
 }
 
 fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) -> Option<DropReason> {
-    // As with the count at hand, nothing is said of 0.
+    // Nothing is sent for 0, as with the current count.
     if n == 0 {
         return None;
     }
@@ -70,7 +73,7 @@ impl MetricBuilder<'_, Counter> {
         self.try_increment(n);
     }
 
-    /// As [`increment`](Self::increment); says why it was dropped, if it was.
+    /// Does the same as [`increment`](Self::increment), and returns the reason if the value was dropped.
     #[inline]
     pub(crate) fn try_increment(self, n: u64) -> Option<DropReason> {
         self.call(1, move |cell, _| {
@@ -79,7 +82,7 @@ impl MetricBuilder<'_, Counter> {
         })
     }
 
-    /// Takes `n` off by name, or says why not: for neighbours that count down, too.
+    /// Subtracts `n` by name, or returns the reason why not. It is for integrations whose counters can count down.
     #[allow(dead_code, reason = "not every build has such a neighbour")]
     pub(crate) fn try_decrement(self, n: u64) -> Option<DropReason> {
         self.call(1, move |cell, _| {
@@ -88,7 +91,7 @@ impl MetricBuilder<'_, Counter> {
         })
     }
 
-    /// Reports by name what was counted at a time of its own; see [`Counter::increment_at`].
+    /// Reports a count with an explicit timestamp by name. See [`Counter::increment_at`].
     pub fn increment_at(self, n: u64, at: SystemTime) {
         self.try_increment_at(n, at);
     }
@@ -98,7 +101,7 @@ impl MetricBuilder<'_, Counter> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Counter {
     fn default() -> Self {
         Self::disabled()

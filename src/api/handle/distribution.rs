@@ -1,4 +1,4 @@
-//! Values whose quantiles matter.
+//! Distributions, histograms and timings.
 
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
@@ -16,15 +16,19 @@ use std::time::Duration;
 
 const NANOS_PER_MS: f64 = 1e6;
 
-/// Values whose quantiles matter: a distribution, a histogram or a timing, as the client was asked for.
+/// Values whose quantiles matter: a distribution, a histogram or a timing, depending on the client's method that was
+/// called.
 ///
-/// Values fold into logarithmic buckets as they come, 128 an octave, in a fixed table of 64 KiB a context whatever the
-/// rate. Counts are exact. Values that share a bucket are reported as one that was seen in it, off by less than 1/128 of
-/// themselves; a lone one is reported as it is. An interval in which values fill more than 4,096 buckets (32 octaves in
-/// a row, or 16 of each sign) sends the values beyond over the channel. Values nearer to 0 than 2.2e-308 count as 0.
+/// Each context collects its values in a fixed table of 64 KiB, at any rate. The table has logarithmic buckets, 128 per
+/// octave. Counts are exact. Several values in one bucket are reported as one value that was seen in that bucket, with
+/// an error of less than 1/128. A single value in a bucket is reported exactly. Values closer to 0 than 2.2e-308 count
+/// as 0.
 ///
-/// Threads that record so often that they get into each other's way get tables of their own at the next flush, of 16 KiB
-/// each, up to 7. From then on they do not slow each other down.
+/// The table has room for 4,096 buckets per flush interval: 32 consecutive octaves, or 16 of each sign. Values beyond
+/// that range use the channel to the worker.
+///
+/// If threads record so often that they slow each other down, they get separate tables at the next flush. There are up
+/// to 7 of them, with 16 KiB each.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
@@ -47,44 +51,44 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Records a value, in the metric's own unit: milliseconds for a timing.
+    /// Records a value in the metric's unit, which is milliseconds for a timing.
     #[inline]
     pub fn record(&self, value: f64) {
         record(&self.cell, &self.shared, value, 1);
     }
 
-    /// As [`record`](Self::record), where the process is known to have what it needs of its own.
+    /// Does the same as [`record`](Self::record), if the process is known to be set up.
     #[inline]
     pub(crate) fn record_here(&self, value: f64) {
         record_here(&self.cell, &self.shared, value, 1);
     }
 
-    /// Records a value `n` times at once.
+    /// Records a value `n` times.
     #[inline]
     pub fn record_many(&self, value: f64, n: u64) {
         record(&self.cell, &self.shared, value, n);
     }
 
-    /// Records a duration in milliseconds, whatever the kind.
+    /// Records a duration in milliseconds. This is the unit for every kind.
     #[inline]
     pub fn record_duration(&self, duration: Duration) {
         self.record(ms(nanos(duration)));
     }
 
-    /// A timer that records how long it lived when it is dropped.
+    /// Starts a timer that records its lifetime when it is dropped.
     #[inline]
     pub fn start(&self) -> Timer<'_> {
         Timer { distribution: self, start: Start::now(&self.shared) }
     }
 
-    /// As [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
+    /// Does the same as [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
     /// # let client = guard.client();
     /// let waited = client.timing("queue.wait").tag("queue", "mail").register().start_owned();
     /// std::thread::spawn(move || {
-    ///     drop(waited); // it began to wait when it was queued, and is at work from now on
+    ///     drop(waited); // the wait began when the job was queued, and ends now
     /// });
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
@@ -93,16 +97,16 @@ impl Distribution {
         OwnedTimer { distribution: self.clone(), start: Some(Start::now(&self.shared)) }
     }
 
-    /// Says which unit of time all values have, before any is recorded.
+    /// Sets the unit of time of all values, before any value is recorded.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "for a bridge that is optional"))]
     pub(crate) fn note_unit(&self, unit: TimeUnit) {
         self.cell.unit.set(unit);
     }
 
-    /// Records the time since a start, and answers it.
+    /// Records the time since a start, and returns it.
     fn record_since(&self, start: Start) -> Duration {
         let elapsed = Duration::from_nanos(start.until(self.shared.clock.now()));
-        // What ran at a fork runs on in the parent, which records it.
+        // A timer that was running at a fork continues in the parent, which records it.
         if start.is_here() {
             self.record_duration(elapsed);
         }
@@ -110,8 +114,8 @@ impl Distribution {
     }
 }
 
-/// When a measurement began, and in which process: the lowest 56 bits of the nanoseconds, which are enough for one of two
-/// years, and the lowest 8 of the [generation](fork::generation).
+/// When a measurement began, and in which process. It has the lowest 56 bits of the nanoseconds, which are enough for
+/// two years, and the lowest 8 bits of the [generation](fork::generation).
 #[derive(Clone, Copy, Debug)]
 struct Start(u64);
 
@@ -124,13 +128,13 @@ impl Start {
         Self(shared.clock.now() << Self::GENERATION_BITS | generation)
     }
 
-    /// Whether it began in this process.
+    /// Returns whether the measurement began in this process.
     #[inline]
     fn is_here(self) -> bool {
         (self.0 ^ u64::from(fork::generation())).trailing_zeros() >= Self::GENERATION_BITS
     }
 
-    /// The nanoseconds until `now`; 0 where the clock went back.
+    /// Returns the nanoseconds until `now`, or 0 if the clock went back.
     #[inline]
     fn until(self, now: u64) -> u64 {
         let elapsed = (now << Self::GENERATION_BITS)
@@ -156,7 +160,7 @@ fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Opti
     }
 }
 
-// Out of line, each after what is more frequent, so that no call site pays for what it does not need.
+// The rare cases are out of line, each behind the more frequent one, so that no call site pays for them.
 
 #[inline(never)]
 fn record_apart(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
@@ -179,8 +183,8 @@ fn ms(nanos: u64) -> f64 {
     nanos as f64 / NANOS_PER_MS
 }
 
-/// A running measurement. Dropping it records the time since it was started, in milliseconds; a child that was forked
-/// meanwhile records nothing.
+/// A running measurement. Dropping it records the time since its start, in milliseconds. A child that was forked in the
+/// meantime records nothing.
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct Timer<'a> {
@@ -189,7 +193,7 @@ pub struct Timer<'a> {
 }
 
 impl Timer<'_> {
-    /// Ends the measurement, records it as dropping does, and says how long it was.
+    /// Ends the measurement, records it as dropping does, and returns its duration.
     #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
     pub fn stop(self) -> Duration {
         let elapsed = self.distribution.record_since(self.start);
@@ -209,8 +213,8 @@ impl Drop for Timer<'_> {
     }
 }
 
-/// A running measurement that can be moved. Dropping it records the time since it was started, in milliseconds; a child
-/// that was forked meanwhile records nothing.
+/// A running measurement that can be moved. Dropping it records the time since its start, in milliseconds. A child that
+/// was forked in the meantime records nothing.
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct OwnedTimer {
@@ -220,7 +224,7 @@ pub struct OwnedTimer {
 }
 
 impl OwnedTimer {
-    /// Ends the measurement, records it as dropping does, and says how long it was.
+    /// Ends the measurement, records it as dropping does, and returns its duration.
     #[allow(clippy::must_use_candidate, reason = "it records, whatever becomes of the answer")]
     pub fn stop(mut self) -> Duration {
         self.end()
@@ -250,13 +254,13 @@ impl MetricBuilder<'_, Distribution> {
         self.try_record_many(value, 1);
     }
 
-    /// Records a value `n` times at once, by name.
+    /// Records a value `n` times by name.
     #[inline]
     pub fn record_many(self, value: f64, n: u64) {
         self.try_record_many(value, n);
     }
 
-    /// As [`record_many`](Self::record_many); says why the value was dropped, if it was.
+    /// Does the same as [`record_many`](Self::record_many), and returns the reason if the value was dropped.
     #[inline]
     pub(crate) fn try_record_many(self, value: f64, n: u64) -> Option<DropReason> {
         self.call(n, move |cell, shared| record(cell, shared, value, n))
@@ -268,7 +272,7 @@ impl MetricBuilder<'_, Distribution> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Distribution {
     fn default() -> Self {
         Self::disabled()
@@ -279,7 +283,7 @@ impl Metric for Distribution {}
 
 impl CellHandle for Distribution {
     type Cell = Buckets;
-    // 64 KiB each: 16 MiB.
+    // The tables take 64 KiB each, and 16 MiB together.
     const MAX_MEMBERS: usize = 256;
     const IS_LARGE: bool = true;
 

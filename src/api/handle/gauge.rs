@@ -1,4 +1,4 @@
-//! A level: the last value wins.
+//! Gauges.
 
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
@@ -13,39 +13,41 @@ use crate::vocabulary::event::unix_seconds;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A level: the last value wins, and is sent at every flush.
+/// A level, of which the last value wins. It is sent at every flush.
 ///
-/// A gauge that was never set is not sent. Setting it to a value that is not finite makes it absent until it is set again,
-/// as [`unset`](Self::unset) does: nothing is sent, rather than the last level for ever. That is no loss. It is counted
-/// in [`Stats::unset_gauges`](crate::Stats::unset_gauges), once for each time that the gauge becomes absent by it. A sum that
-/// is not finite does the same. Clones share one cell. Using a gauge is a store (and for [`peak`](MetricBuilder::peak) a
-/// comparison).
+/// A gauge that was never set is not sent. A gauge that is set to a value which is not finite is absent until it is set
+/// again, as after [`unset`](Self::unset). Otherwise the last level would be sent forever. A sum that is not finite has
+/// the same effect. This is no loss, but [`Stats::unset_gauges`](crate::Stats::unset_gauges) counts each time that a
+/// gauge becomes absent in this way.
+///
+/// Clones share one cell. Using a gauge is one store, and one comparison more with [`peak`](MetricBuilder::peak).
 ///
 /// # How long a gauge is sent
 ///
 /// | what set it | it is sent at every flush |
 /// |---|---|
 /// | a registered handle, or a clone of it | while a handle is alive; a value that was set before the last one was dropped is sent once |
-/// | `tasktag::gauge!` | as long as the process lives: the call site keeps its handle. With a client that was installed after another one, or with a [local](crate::with_local_client) one, as with a call by name |
-/// | a call by name, as `client.gauge("limit").set(8.0)` | as long as there is room for its context |
-/// | `metrics::gauge!`, or a handle that the facade gave | as long as there is room for its context, and while the handle is alive |
+/// | `tasktag::gauge!` | as long as the process lives, because the call site keeps its handle. With a client that was installed after another one, or with a [local](crate::with_local_client) one, as with a call by name |
+/// | a call by name, such as `client.gauge("limit").set(8.0)` | as long as there is room for its context |
+/// | `metrics::gauge!`, or a handle that the facade returned | as long as there is room for its context, and while the handle is alive |
 /// | a line of cadence | as long as there is room for its context |
-/// | a [pool or a queue](crate::WatchBuilder) | while it is watched and the status knows the value |
-/// | a call by name that was folded into its metric's overflow context, or a family ranked by [frequency](crate::FrequentFamily) | for 150 flushes after it was last set: what stands for many values, or may lose its place, is not known for ever |
+/// | a [pool or a queue](crate::WatchBuilder) | while it is watched and the status has the value |
+/// | a call by name that was folded into its metric's overflow context, or a family ranked by [frequency](crate::FrequentFamily) | for 150 flushes after it was last set, because it stands for many values or may lose its slot |
 ///
-/// If a gauge was called by name and has handles, too, dropping the last handle ends it, unless it was called since the last
-/// flush. A call by name after that makes it stay again.
+/// If a gauge was called by name and also has handles, dropping the last handle ends it, unless it was called by name
+/// since the last flush. A later call by name makes it stay again.
 ///
-/// **Room.** If something was refused because the [client](crate::ClientBuilder::context_limit) has no room for
-/// another context, the least recently set gauges leave at the next flush, as many as are needed, up to 64. If it was the
-/// [metric](crate::ClientBuilder::metric_context_limit) that had no room, only that metric's own contexts leave. A gauge
-/// stays if it was set in one of the last two intervals between flushes or has a handle; contexts of other kinds that
-/// were not called for two flushes leave before any gauge does. A gauge that left is back when it is set again.
+/// **Room.** If the [client](crate::ClientBuilder::context_limit) refused a context for lack of room, the next flush
+/// removes the least recently set gauges. It removes as many as are needed, up to 64. If the
+/// [metric](crate::ClientBuilder::metric_context_limit) refused the context, only contexts of that metric are removed.
+/// A gauge stays if it has a handle, or if it was set in one of the last two intervals between flushes. Contexts of
+/// other kinds that were not called for two flushes are removed before any gauge. A gauge that was removed is back once
+/// it is set again.
 ///
-/// **Time.** [`idle_gauges`](crate::ClientBuilder::idle_gauges) ends gauges that nobody set for a given time and that have
-/// no registered handle. By default there is no such time.
+/// **Time.** [`idle_gauges`](crate::ClientBuilder::idle_gauges) ends gauges that have no registered handle and were not
+/// set for a given time. By default there is no such time.
 ///
-/// A forked child sends none of its parent's gauges until they are set there.
+/// A forked child sends none of its parent's gauges until they are set in the child.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -68,7 +70,7 @@ impl Gauge {
         set(&self.cell, &self.shared, value);
     }
 
-    /// As [`set`](Self::set), where the process is known to have what it needs of its own.
+    /// Does the same as [`set`](Self::set), if the process is known to be set up.
     #[inline]
     pub(crate) fn set_here(&self, value: f64) {
         set_here(&self.cell, &self.shared, value);
@@ -80,13 +82,13 @@ impl Gauge {
         add(&self.cell, &self.shared, 0.0, delta);
     }
 
-    /// As [`add`](Self::add), where the process is known to have what it needs of its own.
+    /// Does the same as [`add`](Self::add), if the process is known to be set up.
     #[inline]
     pub(crate) fn add_here(&self, delta: f64) {
         add_here(&self.cell, &self.shared, 0.0, delta);
     }
 
-    /// Raises the level by `delta`, from `start` where there is none.
+    /// Raises the level by `delta`, from `start` if there is no level.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn add_from(&self, start: f64, delta: f64) {
         add(&self.cell, &self.shared, start, delta);
@@ -98,31 +100,36 @@ impl Gauge {
         add(&self.cell, &self.shared, 0.0, -delta);
     }
 
-    /// Reports what the level was at a time of its own, to the second: for readings that were taken elsewhere or
-    /// earlier. The last one of a second wins; the level at hand stays as it is. Crosses the channel.
+    /// Reports a level with an explicit timestamp, to the second, for readings that were taken elsewhere or earlier.
     ///
-    /// The Datadog Agent passes it on as it is, and Datadog takes what is up to an hour old and not more than ten minutes
-    /// ahead. Where there are no timestamps (StatsD, and [`Protocol`](crate::Protocol) before 1.3) it is refused and counted as
-    /// `unsupported`, and a time before 1970 as `invalid`.
+    /// The last reading with the same timestamp wins. The current level is not changed. The value uses the channel to
+    /// the worker.
+    ///
+    /// The Datadog Agent passes the value on unchanged. Datadog accepts values that are up to 1 h old, or up to 10 min
+    /// in the future.
+    ///
+    /// The value is refused and counted as `unsupported` if the protocol has no timestamps, which is so for StatsD and
+    /// for [`Protocol`](crate::Protocol) versions before 1.3. It is refused and counted as `invalid` if the timestamp
+    /// is before 1970.
     pub fn set_at(&self, value: f64, at: SystemTime) {
         set_at(&self.cell, &self.shared, value, at);
     }
 
-    /// The level, if there is one.
+    /// Returns the level, if there is one.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn level(&self) -> Option<f64> {
         self.cell.value()
     }
 
-    /// What an addition begins with, if it is `start` for a gauge that was never set.
+    /// Returns the level to add to, which is `start` for a gauge that was never set.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn level_or(&self, start: f64) -> f64 {
         self.cell.value_or(start)
     }
 
-    /// Makes the gauge absent until it is set again: for a level that is not known any more.
+    /// Makes the gauge absent until it is set again, because its level is no longer known.
     ///
-    /// Neither the level nor its peak is sent then, not even that of the interval in which the gauge was unset. The next
+    /// Neither the level nor its peak is sent, not even for the interval in which the gauge was unset. The next
     /// [`add`](Self::add) starts at 0.
     pub fn unset(&self) {
         fork::check();
@@ -165,7 +172,7 @@ fn unset(cell: &GaugeCell, shared: &Shared) {
     }
 }
 
-/// No loss: that there is no level is what was reported. A source that is idle says so again and again.
+/// This is no loss, because the absence of a level is what was reported. An idle source reports it again and again.
 #[cold]
 fn note_unset(shared: &Shared) {
     shared.ledger.unset_gauges.add(1);
@@ -179,15 +186,15 @@ fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) ->
 }
 
 impl MetricBuilder<'_, Gauge> {
-    /// Also reports `<name>.max`, the highest level since the last flush: a reading every few seconds hides the spike
-    /// that mattered. Off by default.
+    /// Also reports `<name>.max`, the highest level since the last flush. A reading every few seconds would miss short
+    /// spikes. This is off by default.
     pub fn peak(self) -> Self {
         let mut builder = self.spelled_out();
         builder.named.options.peak = true;
         builder
     }
 
-    /// Sets the level by name. It is sent at every flush from then on, as [`Gauge`] says.
+    /// Sets the level by name. It is sent at every flush from then on: [`Gauge`] says for how long.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -200,7 +207,7 @@ impl MetricBuilder<'_, Gauge> {
         self.try_set(value);
     }
 
-    /// As [`set`](Self::set); says why it was dropped, if it was.
+    /// Does the same as [`set`](Self::set), and returns the reason if the value was dropped.
     #[inline]
     pub(crate) fn try_set(self, value: f64) -> Option<DropReason> {
         self.call(1, move |cell, shared| {
@@ -218,7 +225,7 @@ impl MetricBuilder<'_, Gauge> {
         });
     }
 
-    /// Reports by name what the level was at a time of its own; see [`Gauge::set_at`].
+    /// Reports a level with an explicit timestamp by name. See [`Gauge::set_at`].
     pub fn set_at(self, value: f64, at: SystemTime) {
         self.try_set_at(value, at);
     }
@@ -234,7 +241,7 @@ impl MetricBuilder<'_, Gauge> {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Gauge {
     fn default() -> Self {
         Self::disabled()

@@ -1,4 +1,4 @@
-//! A call of a family's member, which is told from the others by the value of one tag.
+//! Calls of a family's member, which has its own value of one tag.
 
 use super::metric::Metric;
 use super::named::Named;
@@ -7,33 +7,33 @@ use crate::ledger::DropReason;
 use crate::mailbox::shared::Shared;
 use std::sync::Arc;
 
-/// Whose member is called, and how it is found.
+/// The family that is called, and the way to find the member.
 pub(crate) struct MemberCall<'a, M> {
     pattern: &'a Pattern<M>,
     value: &'a str,
     known_by: KnownBy<'a, M>,
 }
 
-/// What a member is found by.
+/// The way to find a member.
 enum KnownBy<'a, M> {
-    /// Its value's hash.
+    /// By the hash of its value.
     Hash(u64),
-    /// A handle that the family keeps of the one that stands for folded values.
+    /// By the handle that the family keeps for folded values.
     Handle(&'a M),
-    /// The name and tags of that one: there was no room for a handle.
+    /// By the name and tags for folded values, because there was no room for a handle.
     Name,
 }
 
-// All expanded where they stand: what is handed on would have to be written to memory.
+// All of these are inlined, because otherwise arguments would have to be written to memory.
 #[allow(clippy::inline_always, reason = "see above")]
 impl<'a, M: Metric> MemberCall<'a, M> {
-    /// By its value's hash.
+    /// Returns a call by the hash of a value.
     #[inline(always)]
     pub(crate) fn by_hash(pattern: &'a Pattern<M>, value: &'a str, hash: u64) -> Self {
         Self { pattern, value, known_by: KnownBy::Hash(hash) }
     }
 
-    /// For a value that was folded, by the handle of the one that stands for it.
+    /// Returns a call for a folded value, by the handle for folded values.
     #[inline(always)]
     pub(crate) fn folded(pattern: &'a Pattern<M>, value: &'a str, handle: Option<&'a M>) -> Self {
         Self { pattern, value, known_by: handle.map_or(KnownBy::Name, KnownBy::Handle) }
@@ -53,13 +53,13 @@ impl<'a, M: Metric> MemberCall<'a, M> {
         }
     }
 
-    /// The family's metric without its tags.
+    /// Returns the family's metric without its tags.
     #[inline(always)]
     pub(super) fn bare(&self) -> Named<'a, M> {
         self.pattern.bare()
     }
 
-    /// The same by its name and all of its tags.
+    /// Returns the member by its name and all of its tags.
     #[cold]
     #[inline(never)]
     pub(super) fn spell_out(&self) -> Named<'a, M> {

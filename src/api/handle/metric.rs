@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A kind of handle: [`Counter`](crate::Counter), [`Gauge`](crate::Gauge), [`Distribution`](crate::Distribution),
 /// [`Set`](crate::Set) or [`Occupancy`](crate::Occupancy).
 ///
-/// It bounds what works alike for all of them. The trait is sealed: no other type can implement it.
+/// Use it as a bound in functions that work for all kinds. The trait is sealed: no other type can implement it.
 ///
 /// ```
 /// use tasktag::{BoundedFamily, Metric, MetricBuilder};
@@ -31,17 +31,17 @@ use std::sync::Arc;
 #[allow(private_bounds, reason = "it is sealed")]
 pub trait Metric: CellHandle {}
 
-/// How a kind of handle meets its cell, and what families of it are limited to.
+/// Connects a kind of handle to its cell, and limits its families.
 pub(crate) trait CellHandle: Clone + Sized {
-    /// The atomics that it writes.
+    /// The atomics that the handle writes.
     type Cell;
-    /// Whether that is so much that a thread remembers few of them.
+    /// Whether the cell is so large that a thread remembers few of them.
     const IS_LARGE: bool = false;
-    /// Members that a family of closed tags may have. They are all registered at once.
+    /// The maximum number of members in a family of closed tags, which are all registered at once.
     const MAX_MEMBERS: usize = 1024;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
-    /// One that nobody reads.
+    /// Returns a cell that is never read.
     fn unread_cell() -> Arc<Self::Cell>;
     fn wrap(cell: Arc<Self::Cell>) -> Cell;
     fn pick(cell: &Cell) -> Option<&Arc<Self::Cell>>;
@@ -49,7 +49,7 @@ pub(crate) trait CellHandle: Clone + Sized {
     fn handle(cell: Arc<Self::Cell>, shared: &Arc<Shared>) -> Self;
     fn cell(&self) -> &Arc<Self::Cell>;
 
-    /// A handle that reports nothing.
+    /// Returns a handle that reports nothing.
     fn disabled() -> Self {
         Self::handle(Self::unread_cell(), &disabled().shared)
     }

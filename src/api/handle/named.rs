@@ -1,4 +1,4 @@
-//! A metric by its name and tags: its cell is found or made, and used.
+//! A metric by its name and tags, whose cell is found or created.
 
 use super::metric::Metric;
 use super::options::Options;
@@ -16,16 +16,16 @@ use crate::vocabulary::tag::TagList;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A handle for somebody who keeps it.
+/// A handle that is kept on behalf of others.
 #[derive(Debug)]
 #[allow(dead_code, reason = "for bridges, each of which is optional")]
 pub(crate) struct Placed<M> {
     pub(crate) handle: M,
-    /// It is the metric's overflow context's.
+    /// Whether it belongs to the metric's overflow context.
     pub(crate) is_overflow: bool,
 }
 
-/// What a context is found by.
+/// The key of a context.
 pub(crate) struct Named<'a, M> {
     pub(super) client: &'a Client,
     pub(super) name: &'a str,
@@ -41,7 +41,7 @@ impl<'a, M: Metric> Named<'a, M> {
         Self { client, name, tags: TagList::default(), kind, options, metric: PhantomData }
     }
 
-    /// Adds a tag. One that has no room is left out and counted.
+    /// Adds a tag. A tag for which there is no room is left out and counted.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub(super) fn push(&mut self, key: &'a str, value: &'a str) {
@@ -50,7 +50,7 @@ impl<'a, M: Metric> Named<'a, M> {
         }
     }
 
-    /// A handle. Where there is none to be had, that is counted, and the handle reports nothing.
+    /// Returns a handle. If the registration is refused, the refusal is counted and the handle reports nothing.
     pub(super) fn into_handle(self) -> M {
         let shared = self.client.shared();
         let (cell, _) = self.cell_or_overflow().unwrap_or_else(|_| {
@@ -61,15 +61,15 @@ impl<'a, M: Metric> Named<'a, M> {
         M::handle(cell, shared)
     }
 
-    /// A handle where there is room for a context, and nothing booked where there is none.
+    /// Returns a handle if there is room for a context. If not, nothing is counted.
     pub(crate) fn own_handle(self) -> Option<M> {
         let (cell, _) = self.cell().ok()?;
         M::adjust(&cell, self.options);
         Some(M::handle(cell, self.client.shared()))
     }
 
-    /// As [`register`](Self::register), for those that keep handles for others: it says whose handle it is, and where
-    /// there is none why values are lost.
+    /// Does the same as [`register`](Self::register), for code that keeps handles on behalf of others. It also returns
+    /// whether the handle is that of the overflow context, or the reason why values are lost.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn place(self) -> Result<Placed<M>, DropReason> {
         let shared = self.client.shared();
@@ -91,7 +91,7 @@ impl<'a, M: Metric> Named<'a, M> {
         }
     }
 
-    /// A handle, or why there is none, which is counted.
+    /// Returns a handle, or the reason why there is none, which is also counted.
     pub(super) fn try_into_handle(self) -> Result<M, RegisterError> {
         let shared = self.client.shared();
         let refusal = match self.cell() {
@@ -126,8 +126,8 @@ impl<'a, M: Metric> Named<'a, M> {
         })
     }
 
-    /// The cell of the context, which is made if it is new, and whether it is the metric's overflow context, asked for by
-    /// its tag.
+    /// Returns the context's cell, which is created if the context is new. The second value says whether it is the
+    /// metric's overflow context, requested by its tag.
     fn cell(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
         if self.client.is_disabled() {
             return Ok((M::unread_cell(), false));
@@ -138,11 +138,11 @@ impl<'a, M: Metric> Named<'a, M> {
             context.register();
             M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
         });
-        // A context has one kind, and a kind one sort of cell.
+        // A context has one kind, and a kind has one type of cell.
         cell?.ok_or(Refusal::Kind(self.kind))
     }
 
-    /// The cell of the metric's overflow context.
+    /// Returns the cell of the metric's overflow context.
     fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
         let shared = self.client.shared();
         let make = |counters: &mut CounterBlock| self.make(counters);
@@ -156,11 +156,10 @@ impl<'a, M: Metric> Named<'a, M> {
         cell?.ok_or(Refusal::Kind(self.kind))
     }
 
-    /// Acts on the cell by name. `values` are booked as dropped where there is no cell. Says why they were dropped, if
-    /// they were.
+    /// Acts on the cell by name. If there is no cell, `values` are counted as dropped, and the reason is returned.
     ///
-    /// Expanded where it stands, so that what is known there of the name and the tags is hashed and compared when it is
-    /// compiled, and the rest need not be written to memory first.
+    /// This is inlined, so that constant names and tags are hashed and compared at compile time, and the others need
+    /// not be written to memory first.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a call by name costs twice as much otherwise")]
     pub(super) fn call(
@@ -173,7 +172,7 @@ impl<'a, M: Metric> Named<'a, M> {
         if let Some(done) = done.flatten() {
             return done;
         }
-        // A copy: what the other calls need of it stays in registers. In a closure it would not.
+        // A copy, which leaves the parts for the calls below in registers. A closure would not.
         let Self { client, name, tags, kind, options, metric } = self;
         Self { client, name, tags, kind, options, metric }.call_slowly(values, verb)
     }
@@ -188,7 +187,7 @@ impl<'a, M: Metric> Named<'a, M> {
         Some(done)
     }
 
-    /// Finds the context, or makes it.
+    /// Finds or creates the context.
     #[cold]
     #[inline(never)]
     fn call_slowly(
@@ -204,15 +203,15 @@ impl<'a, M: Metric> Named<'a, M> {
         self.look_up(values, &verb, |context| recent::remember(index.id(), &self.tags, context))
     }
 
-    /// As [`call`](Self::call), for whoever remembers the context in a way of his own.
+    /// Does the same as [`call`](Self::call), for callers that remember the context in their own way.
     pub(crate) fn look_up(
         &self,
         values: u64,
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
         remember: impl FnOnce(&Arc<Context>),
     ) -> Option<DropReason> {
-        // Before anything that a forked child's start would find locked. What is recalled needs no lock, and every verb
-        // checks for itself.
+        // This runs before anything that could be locked when a forked child is set up. Recalling a context takes no
+        // lock, and every verb runs its own check.
         fork::check();
         if self.client.is_disabled() {
             return None;
@@ -223,7 +222,7 @@ impl<'a, M: Metric> Named<'a, M> {
         found.unwrap_or_else(|| self.call_new(values, act))
     }
 
-    /// Makes the context, or books why there is none.
+    /// Creates the context, or counts the refusal.
     fn call_new(
         &self,
         values: u64,
@@ -238,7 +237,7 @@ impl<'a, M: Metric> Named<'a, M> {
         }
     }
 
-    /// Acts on the metric's overflow context, or books why there is none.
+    /// Acts on the metric's overflow context, or counts the refusal.
     fn call_overflow(
         &self,
         values: u64,

@@ -1,4 +1,4 @@
-//! How much of a capacity is in use, over time.
+//! Occupancies.
 
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
@@ -8,23 +8,29 @@ use crate::process::clock::Clock;
 use crate::process::fork;
 use std::sync::Arc;
 
-/// How much of a capacity is in use: connections held, requests in flight, workers busy.
+/// The share of a capacity that is in use: connections held, requests in flight, workers busy.
 ///
-/// Reports three gauges at every flush: `<name>.in_use` at the flush, `<name>.in_use.max`, the most units at once since
-/// the last one, and `<name>.utilization`, the time that units were in use since the last flush divided by the time
-/// there was times the capacity. Without a capacity (0) there is no utilization.
+/// Every flush reports three gauges:
 ///
-/// That is exact, however many threads and operations there are: nothing is sampled, and a unit held for a microsecond
-/// counts for a microsecond. If a thread is interrupted in the middle of an operation, after it has read the clock, and
-/// a flush comes before it goes on, then its operation counts at the next flush: time that it adds to the earlier
-/// interval, or takes off it, is part of a later utilization. So the utilizations always add up to the time in use, and
-/// none is below 0 or above `<name>.in_use.max` divided by the capacity.
+/// - `<name>.in_use` is the number of units in use at the flush.
+/// - `<name>.in_use.max` is the maximum number of units in use at the same time since the last flush.
+/// - `<name>.utilization` is the sum of the times that units were in use since the last flush, divided by the length of
+///   that interval times the capacity. It is not reported if the capacity is 0.
 ///
-/// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), which is most of what they
-/// cost, and add to two atomics: nothing less tells how long a unit was held, whichever processor gives it back.
+/// The utilization is exact for any number of threads and operations. Nothing is sampled: a unit held for a microsecond
+/// counts for a microsecond.
 ///
-/// Up to 16,777,215 units at once, and up to 292 years of units between two flushes: 100,000 units for a day, or all
-/// 16,777,215 for 9 minutes. Clones share one cell.
+/// An operation may be interrupted after it has read the clock, and a flush may come before it continues. The operation
+/// then counts at the next flush, and the time that it adds or subtracts becomes part of a later utilization. The
+/// utilizations therefore always add up to the time in use. None is below 0, or above `<name>.in_use.max` divided by
+/// the capacity.
+///
+/// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), and add to two atomics. Reading
+/// the clock is most of their cost. Nothing less can measure how long a unit was held if another processor may release
+/// it.
+///
+/// Up to 16,777,215 units can be in use at once. Between two flushes they can add up to 292 years: 100,000 units for a
+/// day, or all 16,777,215 for 9 minutes. Clones share one cell.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -43,25 +49,25 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    /// Takes a unit into use until the guard is dropped.
+    /// Acquires a unit, which is in use until the guard is dropped.
     #[inline]
     pub fn acquire(&self) -> Occupied<'_> {
         Occupied { cell: &self.cell, generation: enter(&self.cell) }
     }
 
-    /// As [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
+    /// Does the same as [`acquire`](Self::acquire), with a guard that can be moved into a tokio task or another thread.
     #[inline]
     pub fn acquire_owned(&self) -> OwnedOccupied {
         OwnedOccupied { generation: enter(&self.cell), cell: Arc::clone(&self.cell) }
     }
 
-    /// Changes the capacity. It holds for the whole of the current flush interval.
+    /// Changes the capacity. The change applies to the whole of the current flush interval.
     pub fn set_capacity(&self, capacity: u32) {
         self.cell.set_capacity(capacity);
     }
 }
 
-/// Takes a unit, and says in which process of those that forks make that was.
+/// Acquires a unit, and returns the generation of the process that did so.
 #[inline]
 fn enter(cell: &OccupancyCell) -> u32 {
     fork::check();
@@ -71,13 +77,13 @@ fn enter(cell: &OccupancyCell) -> u32 {
 
 #[inline]
 fn leave(cell: &OccupancyCell, generation: u32) {
-    // A unit that was acquired before a fork is the parent's to give back.
+    // The parent releases a unit that was acquired before a fork.
     if generation == fork::generation() {
         cell.release(cell.now());
     }
 }
 
-/// A unit in use. Dropping it gives the unit back, panics included.
+/// A unit in use. Dropping it releases the unit, also during a panic.
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct Occupied<'a> {
@@ -91,7 +97,7 @@ impl Drop for Occupied<'_> {
     }
 }
 
-/// A unit in use that can be moved. Dropping it gives the unit back, panics included.
+/// A unit in use that can be moved. Dropping it releases the unit, also during a panic.
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct OwnedOccupied {
@@ -105,7 +111,7 @@ impl Drop for OwnedOccupied {
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Occupancy {
     fn default() -> Self {
         Self::disabled()
@@ -116,7 +122,7 @@ impl Metric for Occupancy {}
 
 impl CellHandle for Occupancy {
     type Cell = OccupancyCell;
-    // Three lines each at every flush, used or not.
+    // Each member sends three lines at every flush, whether it was used or not.
     const MAX_MEMBERS: usize = 256;
 
     fn new_cell(options: Options, _: &mut CounterBlock, clock: &Clock) -> Arc<OccupancyCell> {

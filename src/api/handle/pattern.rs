@@ -22,15 +22,15 @@ pub(crate) struct Pattern<M> {
     tags: Tags,
     kind: Kind,
     options: Options,
-    // The key of the tag that tells members that are called by name from each other, and what tells them from those of
-    // other families.
+    // The key of the tag that distinguishes members that are called by name, and the mark that distinguishes them from
+    // members of other families.
     key: Box<str>,
     family: u64,
     metric: PhantomData<fn() -> M>,
 }
 
 impl<M> Pattern<M> {
-    /// The key of the tag that members differ in, where they are called by name.
+    /// The key of the tag that distinguishes members, if they are called by name.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
@@ -52,7 +52,7 @@ impl<M: Metric> Pattern<M> {
         self.tags.iter().chain(more.iter().copied()).collect()
     }
 
-    /// Without tags.
+    /// Returns the metric without tags.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "what is handed on would have to be written to memory")]
     pub(super) fn bare(&self) -> Named<'_, M> {
@@ -67,7 +67,7 @@ impl<M: Metric> Pattern<M> {
         named
     }
 
-    /// A handle for the context with these tags beside the pattern's own.
+    /// Registers the context with these tags in addition to the pattern's own, and returns a handle.
     pub(crate) fn register(&self, more: &[(&str, &str)]) -> M {
         self.with(&self.all_tags(more)).into_handle()
     }
@@ -76,8 +76,8 @@ impl<M: Metric> Pattern<M> {
         self.with(&self.all_tags(more)).try_into_handle()
     }
 
-    /// Has members that are called by name and told apart by a tag with this key. Keeps as many tags as such a call can
-    /// have beside it; the others are counted.
+    /// Prepares for members that are called by name and distinguished by a tag with this key. It keeps as many tags as
+    /// fit beside that tag, and counts the others as refused.
     pub(crate) fn for_calls(mut self, key: &str) -> Self {
         (self.key, self.family) = (key.into(), recent::new_owner());
         let left_out = self.tags.truncate(MAX_SINGLE_TAGS - 1);
@@ -85,7 +85,7 @@ impl<M: Metric> Pattern<M> {
         self
     }
 
-    /// A member by its name and all of its tags.
+    /// Returns a member by its name and all of its tags.
     #[cold]
     #[inline(never)]
     pub(crate) fn spell_out<'a>(&'a self, value: &'a str) -> Named<'a, M> {
@@ -95,7 +95,7 @@ impl<M: Metric> Pattern<M> {
         named
     }
 
-    /// Acts on the cell of a member by name. What is handed on is in registers.
+    /// Acts on the cell of a member by name. Its arguments are passed in registers.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn act(
@@ -106,7 +106,8 @@ impl<M: Metric> Pattern<M> {
         verb: impl Fn(&Arc<M::Cell>, &Shared) -> Option<DropReason>,
     ) -> Option<DropReason> {
         let done = recent::with_member(self.family, hash, value, M::IS_LARGE, |context| {
-            // Of this kind, because no other is found and remembered, and as the family wants it since then.
+            // The cell has the right kind, because only such a context is remembered. It has had the family's options
+            // since then.
             let cell = M::pick(&context.cell)?;
             let done = verb(cell, self.client.shared());
             context.call();
@@ -118,7 +119,7 @@ impl<M: Metric> Pattern<M> {
         }
     }
 
-    /// Acts for a value that was folded, and is counted as that, where its family has no handle for it.
+    /// Acts for a folded value, which is counted as one, if its family has no handle for folded values.
     #[cold]
     #[inline(never)]
     pub(crate) fn fold(
@@ -132,7 +133,7 @@ impl<M: Metric> Pattern<M> {
         named.look_up(values, verb, |_| ())
     }
 
-    /// Finds a member's context, or makes it.
+    /// Finds or creates a member's context.
     #[cold]
     #[inline(never)]
     fn act_slowly(

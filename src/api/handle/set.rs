@@ -1,4 +1,4 @@
-//! How many distinct members were seen.
+//! Sets.
 
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
@@ -12,10 +12,11 @@ use crate::process::clock::Clock;
 use crate::vocabulary::member::Member;
 use std::sync::Arc;
 
-/// How many distinct members were seen, over all tasks: the server counts them.
+/// The number of distinct members, over all tasks. The server counts them.
 ///
-/// A member crosses the channel, which may be full; it is dropped and counted then. A member that is longer than 47
-/// bytes, or that has a character which a line can't hold, is sent as its 128-bit hash. A set takes 10,000 distinct members a flush; the rest is dropped and counted.
+/// A member uses the channel to the worker. If the channel is full, the member is dropped and counted. A set takes
+/// 10,000 distinct members per flush. Further ones are dropped and counted. A member is sent as its 128-bit hash if it
+/// is longer than 47 bytes, or if it has a character that a line can't hold.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -32,7 +33,7 @@ pub struct Set {
 }
 
 impl Set {
-    /// Notes a member.
+    /// Adds a member.
     pub fn insert(&self, member: &str) {
         insert(&self.cell, &self.shared, member);
     }
@@ -43,19 +44,19 @@ fn insert(cell: &Arc<SetCell>, shared: &Shared, member: &str) -> Option<DropReas
 }
 
 impl MetricBuilder<'_, Set> {
-    /// Notes a member by name.
+    /// Adds a member by name.
     #[inline]
     pub fn insert(self, member: &str) {
         self.try_insert(member);
     }
 
-    /// As [`insert`](Self::insert); says why it was dropped, if it was.
+    /// Does the same as [`insert`](Self::insert), and returns the reason if the member was dropped.
     pub(crate) fn try_insert(self, member: &str) -> Option<DropReason> {
         self.call(1, |cell, shared| insert(cell, shared, member))
     }
 }
 
-/// Reports nothing, as the handles of a [disabled client](crate::Client::disabled).
+/// Returns a handle that reports nothing, like those of a [disabled client](crate::Client::disabled).
 impl Default for Set {
     fn default() -> Self {
         Self::disabled()

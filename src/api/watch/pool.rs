@@ -1,16 +1,16 @@
-//! A pool of connections, threads or permits.
+//! The status of a pool of connections, threads or permits.
 
 use super::{Field, Reported, Watchable, level, ratio};
 
-/// What a pool says of itself. Pools differ in what they know: leave out what yours can't tell, and it is not
-/// reported, which is not the same as 0.
+/// The status of a pool. Pools differ in what they know. Leave out what yours does not know: it is then not reported,
+/// which differs from reporting 0.
 ///
 /// | gauge | from |
 /// |---|---|
 /// | `pool.max` | `max` |
 /// | `pool.open` | `open` |
-/// | `pool.in_use` | `in_use`, else `open` less `idle` |
-/// | `pool.utilization` | in use divided by `max`, from 0 to 1 |
+/// | `pool.in_use` | `in_use`, or `open` minus `idle` |
+/// | `pool.utilization` | units in use divided by `max`, from 0 to 1 |
 /// | `pool.waiting` | `waiting` |
 ///
 /// ```
@@ -20,61 +20,61 @@ use super::{Field, Reported, Watchable, level, ratio};
 /// assert_eq!(status.used(), Some(3));
 /// ```
 ///
-/// A setter takes an `Option`, too: what a pool may know or not.
+/// A setter also takes an `Option`, for values that a pool may or may not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]
 pub struct PoolStatus {
-    /// Units that the pool may have.
+    /// The maximum number of units.
     pub max: Option<u64>,
-    /// Units that it has.
+    /// The number of open units, idle ones included.
     pub open: Option<u64>,
-    /// Units that it has and nobody uses.
+    /// The number of open units that are not in use.
     pub idle: Option<u64>,
-    /// Units in use. Where a pool does not tell, `open` less `idle`.
+    /// The number of units in use. The default is `open` minus `idle`.
     pub in_use: Option<u64>,
-    /// Callers that wait for a unit.
+    /// The number of callers that wait for a unit.
     pub waiting: Option<u64>,
 }
 
 impl PoolStatus {
-    /// A status in which nothing is known.
+    /// Returns a status in which nothing is known.
     pub const fn new() -> Self {
         Self { max: None, open: None, idle: None, in_use: None, waiting: None }
     }
 
-    /// Units that the pool may have.
+    /// Sets the maximum number of units.
     pub fn max(mut self, units: impl Into<Option<u64>>) -> Self {
         self.max = units.into();
         self
     }
 
-    /// Units that it has.
+    /// Sets the number of open units, idle ones included.
     pub fn open(mut self, units: impl Into<Option<u64>>) -> Self {
         self.open = units.into();
         self
     }
 
-    /// Units that it has and nobody uses.
+    /// Sets the number of open units that are not in use.
     pub fn idle(mut self, units: impl Into<Option<u64>>) -> Self {
         self.idle = units.into();
         self
     }
 
-    /// Units in use. Where a pool does not tell, `open` less `idle`.
+    /// Sets the number of units in use. The default is `open` minus `idle`.
     pub fn in_use(mut self, units: impl Into<Option<u64>>) -> Self {
         self.in_use = units.into();
         self
     }
 
-    /// Callers that wait for a unit.
+    /// Sets the number of callers that wait for a unit.
     pub fn waiting(mut self, callers: impl Into<Option<u64>>) -> Self {
         self.waiting = callers.into();
         self
     }
 
-    /// Units in use, as told or as the difference of what is open and what is idle. Pools read the two at different
-    /// moments, so that idle may be the larger one: nothing is in use then.
+    /// Returns the number of units in use, as set, or `open` minus `idle`. It is 0 if `idle` is the larger one, which
+    /// can happen because pools read the two at different moments.
     #[must_use]
     pub fn used(&self) -> Option<u64> {
         self.in_use.or_else(|| Some(self.open?.saturating_sub(self.idle?)))

@@ -1,4 +1,4 @@
-//! A queue of jobs or messages.
+//! The status of a queue of jobs or messages.
 
 use super::{Field, Reported, Watchable, level, ratio};
 use crate::process::sync::wide::AtomicU64;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What a queue says of itself. What is not known is not reported, which is not the same as 0.
+/// The status of a queue. What is not known is not reported, which differs from reporting 0.
 ///
 /// | gauge | from |
 /// |---|---|
@@ -15,10 +15,10 @@ use std::time::Duration;
 /// | `queue.utilization` | depth divided by capacity, from 0 to 1 |
 /// | `queue.oldest_age_seconds` | `oldest_age` |
 ///
-/// The oldest age is what to alert on: a depth says nothing about how long anyone waits. An empty queue's is
+/// Alert on the oldest age, because a depth does not say how long anyone waits. The oldest age of an empty queue is
 /// [`Duration::ZERO`].
 ///
-/// Most queues tell what is needed:
+/// Most queues know their depth and capacity:
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -35,39 +35,39 @@ use std::time::Duration;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// Tokio's bounded sender has `max_capacity() - capacity()`, its receivers `len()`. For `std::sync::mpsc` and others
-/// that tell nothing there is [`QueueDepth`].
+/// Tokio's bounded sender has `max_capacity() - capacity()`, and its receivers have `len()`. [`QueueDepth`] is for
+/// `std::sync::mpsc` and other queues that know neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]
 pub struct QueueStatus {
-    /// Items that wait.
+    /// The number of items in the queue.
     pub depth: Option<u64>,
-    /// Items that may wait.
+    /// The maximum number of items in the queue.
     pub capacity: Option<u64>,
-    /// How long the item at the head has waited.
+    /// The time for which the item at the head has waited.
     pub oldest_age: Option<Duration>,
 }
 
 impl QueueStatus {
-    /// A status in which nothing is known.
+    /// Returns a status in which nothing is known.
     pub const fn new() -> Self {
         Self { depth: None, capacity: None, oldest_age: None }
     }
 
-    /// Items that wait.
+    /// Sets the number of items in the queue.
     pub fn depth(mut self, items: impl Into<Option<u64>>) -> Self {
         self.depth = items.into();
         self
     }
 
-    /// Items that may wait.
+    /// Sets the maximum number of items in the queue.
     pub fn capacity(mut self, items: impl Into<Option<u64>>) -> Self {
         self.capacity = items.into();
         self
     }
 
-    /// How long the item at the head has waited.
+    /// Sets the time for which the item at the head has waited.
     pub fn oldest_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.oldest_age = age.into();
         self
@@ -90,7 +90,7 @@ impl Reported for QueueStatus {
     }
 }
 
-/// Counts the items of a queue that does not count them itself, like `std::sync::mpsc`.
+/// Counts the items of a queue that does not count them itself, for example `std::sync::mpsc`.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -113,19 +113,19 @@ pub struct QueueDepth {
 }
 
 impl QueueDepth {
-    /// An item enters. Put the ticket into the queue with it, and drop the ticket when the item leaves.
+    /// Counts an item that enters. Put the ticket into the queue with it, and drop the ticket when the item leaves.
     pub fn enter(&self) -> QueueTicket {
         self.items.fetch_add(1, Ordering::Relaxed);
         QueueTicket { items: Arc::clone(&self.items) }
     }
 
-    /// The depth now, to be returned to [`Client::watch_queue`](crate::Client::watch_queue).
+    /// Returns the current depth, as a status for [`Client::watch_queue`](crate::Client::watch_queue).
     pub fn status(&self) -> QueueStatus {
         QueueStatus::new().depth(self.items.load(Ordering::Relaxed))
     }
 }
 
-/// Stands for an item in a queue; the item has left when it is dropped, however that happens.
+/// Stands for an item in a queue. Dropping it means that the item has left.
 #[derive(Debug)]
 #[must_use = "the item leaves the queue when this is dropped"]
 pub struct QueueTicket {

@@ -1,4 +1,4 @@
-//! When something is told of losses: a state, a time and an agent's books in, a notice or none out.
+//! Decides when a loss notice is due. The input is a state, a time and the statistics of one agent.
 
 use super::{Dropped, LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 use crate::ledger::{DropReason, Stats, Tally};
@@ -6,11 +6,11 @@ use crate::process::clock::nanos;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What of an agent's books matters here.
+/// The statistics of one agent that matter here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     dropped: Dropped,
-    // What the agent's dialect does not know.
+    // Values that the agent's dialect does not support.
     unsupported: Tally,
     sent_lines: u64,
     last_error: Option<Arc<str>>,
@@ -31,36 +31,36 @@ impl Books {
     }
 }
 
-/// Losses from their start to their end, or none right now.
+/// A series of losses, from the first until they end. It is closed while nothing is being lost.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Episode {
-    // At the last look.
+    // The amounts at the last look.
     dropped: Dropped,
     open: Option<Open>,
-    // It was told that something is not supported.
+    // Whether unsupported values were already reported.
     told_unsupported: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Open {
-    // Before the first loss.
+    // The amounts before the first loss.
     dropped_before: Dropped,
     first_loss: u64,
     last_loss: u64,
     last_told: u64,
-    // Until the last loss.
+    // The lines sent until the last loss.
     sent_lines: u64,
 }
 
 impl Episode {
-    /// A flush is over.
+    /// Runs after a flush.
     pub(super) fn look(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
         let notice = self.look_at_losses(now, books);
         self.add_unsupported(LossPhase::Started, books, notice)
     }
 
-    /// Tells what is not supported, the first time that there is any: it will be so for as long as the program runs, and
-    /// nothing is wrong with the agent.
+    /// Reports unsupported values once. They continue for as long as the program runs, and the agent works as it
+    /// should.
     fn add_unsupported(
         &mut self,
         phase: LossPhase,
@@ -98,20 +98,20 @@ impl Episode {
             open.last_told = now;
             return Some(open.notice(phase, books));
         }
-        // Where nothing was sent either, nobody knows whether it would have arrived.
+        // If nothing was sent either, it is unknown whether the agent can be reached.
         let is_over = now.saturating_sub(open.last_loss) >= nanos(LOSS_NOTICE_INTERVAL)
             && books.sent_lines != open.sent_lines;
         self.open.take_if(|_| is_over).map(|open| open.notice(LossPhase::Ended, books))
     }
 
-    /// There are no more flushes.
+    /// Runs after the last flush.
     pub(super) fn end(&mut self, now: u64, books: &Books) -> Option<LossNotice> {
         self.take_in(now, books);
         let notice = self.open.take().map(|open| open.notice(LossPhase::AtShutdown, books));
         self.add_unsupported(LossPhase::AtShutdown, books, notice)
     }
 
-    /// Says whether something was dropped since the last look; an episode is open then.
+    /// Returns whether something was dropped since the last look. If so, an episode is open.
     fn take_in(&mut self, now: u64, books: &Books) -> bool {
         if books.dropped == self.dropped {
             return false;
@@ -143,7 +143,7 @@ impl Open {
     }
 }
 
-/// What the books grew by. They wrap, and so does this.
+/// Returns the growth of a count. Counts wrap around, so the subtraction does too.
 fn difference(after: Tally, before: Tally) -> Tally {
     Tally {
         values: after.values.wrapping_sub(before.values),
@@ -160,7 +160,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
     const INTERVAL: u64 = LOSS_NOTICE_INTERVAL.as_secs();
 
-    /// Books to which amounts are added, and the episode that looks at them.
+    /// Statistics that a test adds to, with the episode that reads them.
     #[derive(Debug, Default)]
     struct Desk {
         books: Books,
@@ -172,7 +172,8 @@ mod tests {
             self.books.dropped[reason as usize] += tally;
         }
 
-        /// A flush at a second, before which values were lost and lines sent: what is told, with its total and length.
+        /// Flushes at `second`, after values were lost and lines were sent. Returns the notice's phase, total and
+        /// length.
         fn flush(&mut self, second: u64, lost: u64, sent: u64) -> Option<(LossPhase, u64, u64)> {
             self.drop(DropReason::Transport, Tally::values(lost));
             self.books.sent_lines += sent;
@@ -193,12 +194,12 @@ mod tests {
             (63, 1, 0, None),
             (64, 1, 0, Some((Ongoing, 6, 60))),
             (123, 1, 0, None),
-            // Nothing is told of a flush that loses nothing, however long ago the last notice was.
+            // A flush without a loss causes no notice, however long ago the last notice was.
             (130, 0, 5, None),
             (182, 0, 5, None),
             (183, 0, 0, Some((Ended, 7, 119))),
             (184, 0, 5, None),
-            // The next ones are counted from 0.
+            // The next episode counts from 0.
             (185, 2, 0, Some((Started, 2, 0))),
             (1000, 0, 5, Some((Ended, 2, 0))),
             (1001, 0, 5, None),
@@ -264,7 +265,7 @@ mod tests {
         assert!(desk.episode.look(INTERVAL * SECOND, &desk.books).is_some());
 
         desk.drop(DropReason::Invalid, Tally::values(2));
-        // The client's own telemetry: lines that stand for no values.
+        // Lines of the client's own telemetry, which carry no values.
         desk.drop(DropReason::Transport, Tally { values: 0, lines: 3, packets: 1, bytes: 60 });
         let notice = desk.episode.look(2 * INTERVAL * SECOND, &desk.books).unwrap();
         assert_eq!(notice.phase, LossPhase::Started);
@@ -303,8 +304,8 @@ mod tests {
         assert_eq!(desk.flush(0, 3, 0), Some((LossPhase::Started, 3, 0)));
     }
 
-    /// Whatever happens: every loss is in exactly one episode, episodes begin and end in turn, and no two notices of one
-    /// are closer than the interval.
+    /// Every loss is in exactly one episode, episodes begin and end in turn, and two notices of one episode are at
+    /// least the interval apart.
     #[test]
     fn every_loss_is_in_one_episode_and_no_two_notices_of_one_are_close() {
         arbtest::arbtest(|u| {

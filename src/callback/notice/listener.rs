@@ -1,4 +1,4 @@
-//! The closure that is told of losses.
+//! The closure that receives loss notices.
 
 use super::LossNotice;
 use crate::ledger::Ledger;
@@ -6,15 +6,15 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-/// The place of a closure. Clones are the same one: the settings', from which a forked child starts over, the worker's, and
-/// those of a builder that was cloned.
+/// A shared slot for the closure. The settings, from which a forked child starts over, the worker, and cloned builders
+/// all hold clones of the same slot.
 #[derive(Clone)]
 pub(crate) struct Listener(Arc<Mutex<Option<Closure>>>);
 
 type Act = dyn FnMut(&LossNotice) + Send;
 
 struct Closure {
-    // Gone only while this is dropped.
+    // `None` only while this is being dropped.
     act: Option<Box<Act>>,
 }
 
@@ -23,9 +23,10 @@ impl Listener {
         Self(Arc::new(Mutex::new(Some(Closure { act: Some(Box::new(act)) }))))
     }
 
-    /// Calls the closure. `false` where it is not here: another client's worker is in it, or it panicked before.
+    /// Calls the closure. Returns `false` if the slot is empty, because another client's worker is calling the closure,
+    /// or because it panicked before.
     pub(super) fn tell(&self, notice: &LossNotice, ledger: &Ledger) -> bool {
-        // It is out of its place meanwhile, and no lock is held: what it does may be anything.
+        // The slot is empty during the call, and no lock is held: the closure may do anything.
         let Some(mut closure) = self.take() else { return false };
         let act = closure.act.iter_mut();
         if catch_unwind(AssertUnwindSafe(|| act.for_each(|act| act(notice)))).is_ok() {
@@ -36,15 +37,17 @@ impl Listener {
         true
     }
 
-    /// The worker ends. What the closure holds may be the client itself, which would keep both for ever.
+    /// Runs when the worker stops. The closure may hold the client itself, and the two would keep each other alive
+    /// forever.
     pub(super) fn retire(&self) {
-        // The settings have it, and the worker.
+        // The settings and the worker hold one each.
         let is_last = Arc::strong_count(&self.0) <= 2;
         drop(is_last.then(|| self.take()));
     }
 
     fn take(&self) -> Option<Closure> {
-        // Never waits: a child may have been forked while another thread had the lock, which stays locked there.
+        // This never waits. A child may have been forked while another thread held the lock, which stays locked in the
+        // child.
         match self.0.try_lock() {
             Ok(mut place) => place.take(),
             Err(TryLockError::Poisoned(place)) => place.into_inner().take(),
@@ -55,7 +58,7 @@ impl Listener {
 
 impl Drop for Closure {
     fn drop(&mut self) {
-        // What a closure holds may panic when it is dropped, and that may be on a caller's thread.
+        // What a closure captured may panic when it is dropped, possibly on a caller's thread.
         let act = self.act.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(act)));
     }
@@ -81,7 +84,7 @@ mod tests {
         let notice =
             LossNotice { phase, agent: 0, lasted: Duration::ZERO, probe: None, last_error: None, dropped };
         let ledger = Ledger::default();
-        // As a child finds it that was forked meanwhile, for ever.
+        // A child that was forked in the meantime finds the lock taken forever.
         let locked = listener.0.lock().unwrap();
         assert!(!listener.tell(&notice, &ledger));
         listener.retire();

@@ -1,4 +1,4 @@
-//! What the second thread has to do next, and what became of the calls that did not return.
+//! The state of the probe thread: its next job, and the calls that have not returned.
 
 use super::{Levels, Watched};
 use crate::callback::notice::Notices;
@@ -9,18 +9,18 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-/// How long a call of a user's closure may take before others go on without it.
+/// The time after which a call of a user's closure is late, and the other closures continue without it.
 pub(super) const LATE_AFTER: Duration = Duration::from_secs(1);
-/// Threads that are left behind with calls that don't return. With one more such call nothing is asked any more until one
-/// of them returns.
+/// The number of threads that may be left behind in calls that don't return. With one more such call, nothing is polled
+/// until one of them returns.
 const MAX_LEFT_BEHIND: usize = 4;
-/// What the closure of [`on_loss`](crate::ClientBuilder::on_loss) is called among probes.
+/// The name of the [`on_loss`](crate::ClientBuilder::on_loss) closure among the late probes.
 const ON_LOSS: &str = "on_loss";
 
-/// What the thread does without the lock.
+/// What the thread does without holding the lock.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Nothing, until something is due or somebody says so.
+    /// Waits until the given time, or until it is notified.
     Wait(Option<u64>),
     Ask(Box<Watched>),
     Look(Box<Notices>, Look),
@@ -28,7 +28,7 @@ pub(super) enum Job {
     LetGo(Vec<Watched>, Option<Box<Notices>>),
 }
 
-/// What is left of a job.
+/// The outcome of a job.
 #[derive(Debug)]
 pub(super) enum Done {
     Asked(Option<Box<Watched>>),
@@ -36,7 +36,7 @@ pub(super) enum Done {
     LetGo,
 }
 
-/// A reason to look for losses: the time of a flush that is over, or of the last one.
+/// A reason to look for losses: a flush at the given time, or the last flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Flush(u64),
@@ -44,13 +44,13 @@ pub(super) enum Look {
 }
 
 impl Job {
-    /// Runs it, whatever the user's part of it does: panics end there.
+    /// Runs the job. Panics of user code are caught here.
     pub(super) fn run(self, ledgers: &[Arc<Ledger>]) -> Done {
         match self {
             Self::Wait(_) => Done::LetGo,
             Self::Ask(mut probe) => {
                 let goes_on = ledgers.first().is_some_and(|ledger| probe.collect(ledger));
-                // Dropped here, without the lock.
+                // A removed probe is dropped here, without holding the lock.
                 Done::Asked(goes_on.then_some(probe))
             }
             Self::Look(mut notices, Look::Flush(now)) => {
@@ -80,21 +80,21 @@ impl Job {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    // Those that were asked in this round, or are to be asked in the next.
+    // Probes that were polled in this round, or wait for the next.
     resting: Vec<Watched>,
-    // Those that are still to be asked in this round.
+    // Probes that are still due in this round.
     queue: VecDeque<Watched>,
     requested: u64,
     completed: u64,
-    // Which request the round under way answers.
+    // The request that the current round answers.
     round: Option<u64>,
     interval: u64,
     due: u64,
     notices: Option<Box<Notices>>,
     look: Option<Look>,
-    // Names of probes that somebody is still to be told of.
+    // The names of late probes that have not been reported yet.
     untold: VecDeque<String>,
-    // Which thread is in charge. One with an earlier number was left behind.
+    // The number of the thread in charge. A thread with an earlier number was left behind.
     turn: u64,
     has_thread: bool,
     call: Option<Call>,
@@ -103,13 +103,13 @@ pub(super) struct State {
     closed: bool,
 }
 
-/// A call of a user's closure that is under way.
+/// A running call of a user's closure.
 #[derive(Debug)]
 struct Call {
     since: u64,
     name: String,
     levels: Option<Arc<dyn Levels>>,
-    // It is the closure of `on_loss`.
+    // Whether this is the `on_loss` closure.
     tells: bool,
     is_late: bool,
 }
@@ -129,7 +129,7 @@ impl State {
         None
     }
 
-    /// Which round will be the answer, or `None` if there is nothing to ask.
+    /// Returns the round that will answer, or `None` if there is nothing to poll.
     pub(super) fn request_round(&mut self) -> Option<u64> {
         if self.resting.is_empty() && self.queue.is_empty() && self.round.is_none() {
             return None;
@@ -148,7 +148,7 @@ impl State {
     }
 
     pub(super) fn look(&mut self, look: Look) {
-        // Whoever looks later sees the same and more. Without a closure nobody looks.
+        // A later look finds the same losses and more. Without a closure, nothing looks for losses.
         if self.notices.is_some() || self.is_telling() {
             self.look = Some(look);
         }
@@ -156,7 +156,7 @@ impl State {
 
     pub(super) fn has_look(&self) -> bool {
         let waits = self.look.is_some() || !self.untold.is_empty();
-        // Without a closure, or with one that was left behind, nobody tells anything.
+        // Without a closure, or if it was left behind, there is no notice to wait for.
         (waits && self.notices.is_some()) || self.is_telling()
     }
 
@@ -169,7 +169,7 @@ impl State {
         self.closed = true;
     }
 
-    /// Everything that a user handed in, to be dropped without the lock.
+    /// Takes everything that users handed in, so that it can be dropped without holding the lock.
     pub(super) fn take_all(&mut self) -> (Vec<Watched>, Option<Box<Notices>>) {
         let mut probes = mem::take(&mut self.resting);
         probes.extend(self.queue.drain(..));
@@ -180,7 +180,7 @@ impl State {
         (probes, self.notices.take())
     }
 
-    /// The number of the thread that is to be started, if one is.
+    /// Returns the number of the thread that has to be started, if any.
     pub(super) fn turn_without_thread(&self) -> Option<u64> {
         let has_work = !self.resting.is_empty() || !self.queue.is_empty() || self.notices.is_some();
         (has_work && !self.has_thread).then_some(self.turn)
@@ -190,7 +190,7 @@ impl State {
         self.has_thread = true;
     }
 
-    /// Whether a thread is in charge, or about to be.
+    /// Returns whether a thread is in charge, or about to be.
     pub(super) fn has_thread(&self) -> bool {
         self.has_thread
     }
@@ -199,7 +199,7 @@ impl State {
         self.threads.push(thread::current().id());
     }
 
-    /// A thread ends. What came back too late for the shutdown is to be dropped by it.
+    /// A thread ends. It drops what came back too late for the shutdown.
     pub(super) fn leave(&mut self, turn: u64) -> Option<Job> {
         self.threads.retain(|id| *id != thread::current().id());
         if self.turn == turn {
@@ -213,7 +213,7 @@ impl State {
         self.threads.contains(&thread::current().id())
     }
 
-    /// Whether the thread in charge is itself in a call that is late.
+    /// Returns whether the thread in charge is in a late call.
     pub(super) fn is_stuck(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_late)
     }
@@ -223,7 +223,7 @@ impl State {
         self.left_behind.iter().map(|(_, name)| name.clone()).chain(stuck).collect()
     }
 
-    /// What a thread does next; `None` if it is to end.
+    /// Returns the next job of a thread, or `None` if the thread has to end.
     pub(super) fn next(&mut self, turn: u64, now: u64) -> Option<Job> {
         if turn != self.turn {
             return None;
@@ -234,7 +234,7 @@ impl State {
         if self.closed {
             let (probes, notices) = self.take_all();
             let has_any = !probes.is_empty() || notices.is_some();
-            // Nobody's call: it may take its time, and nobody but the shutdown waits for it.
+            // This is not one of the timed calls. It may take any time, and only the shutdown waits for it.
             return has_any.then_some(Job::LetGo(probes, notices));
         }
         if let Some(probe) = self.next_to_ask(now) {
@@ -249,7 +249,7 @@ impl State {
         if self.look.is_none() && self.untold.is_empty() {
             return None;
         }
-        // It may be left behind with another thread: what is to be told waits for it.
+        // The closure may still be left behind with another thread. Its notices wait until it returns.
         let notices = self.notices.take()?;
         self.call =
             Some(Call { since: now, name: ON_LOSS.to_owned(), levels: None, tells: true, is_late: false });
@@ -280,7 +280,7 @@ impl State {
         first
     }
 
-    /// A job is done: by the thread in charge, or by one that was left behind.
+    /// Records a finished job, of the thread in charge or of one that was left behind.
     pub(super) fn returned(&mut self, turn: u64, done: Done) {
         match done {
             Done::Asked(probe) => self.resting.extend(probe.map(|probe| *probe)),
@@ -293,14 +293,14 @@ impl State {
         }
         self.left_behind.retain(|(left, _)| *left != turn);
         if self.is_stuck() {
-            // Nobody was in charge any more: it is this one now.
+            // No thread was in charge, so this one takes over.
             let stuck = self.call.take().map(|call| (self.turn, call.name));
             self.left_behind.extend(stuck);
             self.turn = turn;
         }
     }
 
-    /// Leaves a call behind that is late now, and says whose gauges are to be absent.
+    /// Leaves a late call behind, and returns the gauges that have to become absent.
     pub(super) fn leave_behind(&mut self, now: u64) -> Option<Vec<Arc<dyn Levels>>> {
         let late_after = crate::process::clock::nanos(LATE_AFTER);
         let call = self.call.as_mut().filter(|call| !call.is_late)?;
@@ -310,7 +310,7 @@ impl State {
         call.is_late = true;
         let (name, mut absent) = (call.name.clone(), Vec::from_iter(call.levels.take()));
         if !call.tells && self.notices.is_some() {
-            // At most one for each call that can be late at a time.
+            // There is at most one name per call that can be late at the same time.
             self.untold.truncate(MAX_LEFT_BEHIND);
             self.untold.push_back(name.clone());
         }
@@ -320,13 +320,13 @@ impl State {
             self.turn = self.next_turn();
             self.has_thread = false;
         } else {
-            // Nobody asks the others either.
+            // The other probes are not polled either.
             absent.extend(self.queue.iter().chain(&self.resting).filter_map(Watched::levels));
         }
         Some(absent)
     }
 
-    /// A number that no thread has: one that was left behind may be in charge again.
+    /// Returns an unused number: a thread that was left behind may be in charge again.
     fn next_turn(&self) -> u64 {
         self.left_behind.iter().map(|(turn, _)| *turn).chain([self.turn]).max().unwrap_or(0) + 1
     }

@@ -1,4 +1,4 @@
-//! The second thread: it runs what users hand in, so that the worker never waits for it.
+//! The probe thread, which runs user code so that the worker never waits for it.
 
 use super::Watched;
 use super::state::{Job, LATE_AFTER, Look, State};
@@ -9,17 +9,17 @@ use crate::process::thread;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The thread's name, as it stands in `/proc/self/task/*/comm`.
+/// The thread's name in `/proc/self/task/*/comm`.
 const THREAD_NAME: &str = "tasktag-probes";
 
-/// Calls watched closures and the one of [`on_loss`](crate::ClientBuilder::on_loss), and drops them.
+/// Calls and drops the watched closures and the [`on_loss`](crate::ClientBuilder::on_loss) closure.
 ///
-/// A call that has not returned after [`LATE_AFTER`] is left behind with its thread, and another thread goes on with the
-/// others. The thread is started with the first closure, and ends with the worker.
+/// A call that has not returned after [`LATE_AFTER`] is left behind with its thread, and another thread continues with
+/// the rest. The thread starts with the first closure, and ends with the worker.
 #[derive(Debug)]
 pub(crate) struct ProbeThread {
     clock: Clock,
-    // The main agent's first.
+    // The main agent's ledger comes first.
     ledgers: Vec<Arc<Ledger>>,
     state: Mutex<State>,
     to_thread: Condvar,
@@ -32,14 +32,14 @@ impl ProbeThread {
         Arc::new(Self { clock, ledgers, state: Mutex::default(), to_thread, from_thread })
     }
 
-    /// The worker is about to start. `interval` is the time between two rounds, in nanoseconds.
+    /// Runs before the worker starts. `interval` is the time between two rounds, in nanoseconds.
     pub(crate) fn begin(self: &Arc<Self>, interval: u64, notices: Option<Notices>) {
         let mut state = self.lock();
         state.begin(self.clock.now(), interval, notices);
         self.start_where_needed(&mut state);
     }
 
-    /// Takes a probe, or gives it back if the client has ended.
+    /// Takes a probe, or returns it if the client was shut down.
     pub(crate) fn watch(self: &Arc<Self>, probe: Watched) -> Option<Watched> {
         let mut state = self.lock();
         let refused = state.take_on(probe);
@@ -48,7 +48,7 @@ impl ProbeThread {
         refused
     }
 
-    /// Has every probe asked now, and waits for the answers: at most `timeout`, and for none that is late.
+    /// Polls every probe now, and waits for the answers. It waits at most `timeout`, and not for a late call.
     pub(crate) fn ask(self: &Arc<Self>, timeout: Duration) {
         let mut state = self.lock();
         self.start_where_needed(&mut state);
@@ -57,7 +57,7 @@ impl ProbeThread {
         drop(self.wait(state, timeout.min(LATE_AFTER), |state| state.has_completed(round)));
     }
 
-    /// The clock was moved: has done whatever is due, and waits for it.
+    /// Runs after the clock was moved. Does everything that is due, and waits until it is done.
     #[cfg(feature = "testing")]
     pub(crate) fn look_at_clock(self: &Arc<Self>) {
         self.supervise(self.clock.now());
@@ -66,7 +66,7 @@ impl ProbeThread {
         }
     }
 
-    /// The worker's side: leaves a call behind that does not return.
+    /// Called by the worker. Leaves a call behind that does not return.
     pub(crate) fn supervise(self: &Arc<Self>, now: u64) {
         let mut state = self.lock();
         let late = state.leave_behind(now);
@@ -83,18 +83,18 @@ impl ProbeThread {
         self.from_thread.notify_all();
     }
 
-    /// The worker's side: a flush is over, and whoever wants to know of losses is told.
+    /// Called by the worker after a flush, so that losses are reported.
     pub(crate) fn flushed(&self, now: u64) {
         self.lock().look(Look::Flush(now));
         self.to_thread.notify_all();
     }
 
-    /// The worker's side: it has ended, and everything here is to be let go.
+    /// Called by the worker when it has stopped. Drops everything that users handed in.
     pub(crate) fn close(self: &Arc<Self>, now: u64) {
         let mut state = self.lock();
         state.close(now);
         self.start_where_needed(&mut state);
-        // Without a thread nobody else would let go of it.
+        // Without a thread nothing else would drop it.
         let left = if state.has_thread() { None } else { Some(state.take_all()) };
         drop(state);
         if let Some((probes, notices)) = left {
@@ -103,22 +103,22 @@ impl ProbeThread {
         self.to_thread.notify_all();
     }
 
-    /// Waits until everybody was told of the flushes that are over; at most `timeout`, and not for a call that is late.
+    /// Waits until the notices of finished flushes are delivered. It waits at most `timeout`, and not for a late call.
     pub(crate) fn settle(&self, timeout: Duration) {
         drop(self.wait(self.lock(), timeout.min(LATE_AFTER), |state| !state.has_look()));
     }
 
-    /// Waits until the thread has ended; at most `timeout`, and not for a call that is late.
+    /// Waits until the thread has ended. It waits at most `timeout`, and not for a late call.
     pub(crate) fn finish(&self, timeout: Duration) {
         drop(self.wait(self.lock(), timeout.min(LATE_AFTER), |state| !state.has_thread()));
     }
 
-    /// Whether the calling thread is one that must not wait for itself.
+    /// Returns whether the calling thread is one of these threads, which must not wait for itself.
     pub(crate) fn is_own_thread(&self) -> bool {
         self.lock().is_own_thread()
     }
 
-    /// The names of the probes whose calls have not returned for longer than [`LATE_AFTER`].
+    /// Returns the names of the probes whose calls have been running for longer than [`LATE_AFTER`].
     pub(crate) fn late(&self) -> Vec<String> {
         self.lock().late()
     }
@@ -139,7 +139,7 @@ impl ProbeThread {
         state
     }
 
-    /// Starts a thread where there is something to do and nobody to do it. One that can't be had is tried for again.
+    /// Starts a thread if there is work and no thread in charge. If that fails, it is tried again later.
     fn start_where_needed(self: &Arc<Self>, state: &mut State) {
         let Some(turn) = state.turn_without_thread() else { return };
         let probes = Arc::clone(self);
@@ -155,7 +155,7 @@ impl ProbeThread {
             state = match job {
                 Job::Wait(due) => {
                     let at_most = due.map_or(Duration::from_secs(3600), |due| self.clock.until(due));
-                    // Whoever waits for a round that found nothing to do is woken too.
+                    // This also wakes those who wait for a round that found nothing to do.
                     self.from_thread.notify_all();
                     self.to_thread.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -177,7 +177,7 @@ impl ProbeThread {
         self.from_thread.notify_all();
     }
 
-    /// Nothing panics while it holds the lock; a poisoned one would be as good.
+    /// Nothing panics while holding the lock, so a poisoned lock is still consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Words that a caller passed for a context which is known by others, kept so that they need not be cleaned again.
+//! Aliases keep a name and tags as a caller passed them, so that they need not be cleaned again.
 
 use super::Index;
 use super::table::Table;
@@ -6,23 +6,24 @@ use crate::context::Context;
 use crate::vocabulary::tag::DistinctTags;
 use std::sync::Arc;
 
-/// Bytes of a name with its tags that are kept as they were passed. What is known by is short in any case.
+/// The maximum number of bytes of a name with its tags that are kept as they were passed. As they are written, names
+/// and tags are short in any case.
 const MAX_BYTES: usize = 4096;
 
-/// Words that were passed for a context which is known by others.
+/// A name and tags that were passed for a context which is written with others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passed<'a> {
-    /// `None` of words that are too long to be kept.
+    /// `None` if they are too long to be kept.
     pub(super) hash: Option<u64>,
     pub(super) name: &'a str,
     pub(super) tags: &'a DistinctTags<'a, 'a>,
-    /// Tags that no agent gets.
+    /// The number of tags that are not sent to any agent.
     pub(super) left_out: u64,
 }
 
 impl Index {
-    /// Has a context found at once by the words that were passed, if there is room. Counts the tags that are left out of
-    /// them: once a context or alias, and not once a call.
+    /// Adds an alias, if there is room, so that the passed name and tags find the context directly. Counts the tags
+    /// that are left out once per context or alias, rather than once per call.
     pub(super) fn add_alias(
         &self,
         table: &mut Table,
@@ -43,7 +44,7 @@ impl Index {
     }
 }
 
-/// Whether words are short enough to be kept as they were passed.
+/// Returns whether a name and tags are short enough to be kept as they were passed.
 pub(super) fn is_short(name: &str, tags: &DistinctTags<'_, '_>) -> bool {
     let bytes = tags.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
     name.len() + bytes <= MAX_BYTES

@@ -1,8 +1,8 @@
-//! Hashes that are keys.
+//! A hasher for keys that are hashes.
 
 use std::hash::Hasher;
 
-/// Takes a hash for the hash that it is.
+/// Uses a hash as its own hash.
 #[derive(Debug, Default)]
 pub(super) struct Hashed(u64);
 
@@ -12,7 +12,7 @@ impl Hasher for Hashed {
     }
 
     fn write(&mut self, _: &[u8]) {
-        // Only `u64` keys come here.
+        // Only `u64` keys are used.
     }
 
     fn write_u64(&mut self, hash: u64) {

@@ -1,10 +1,10 @@
-//! Which contexts are one line to an agent, so that its server can't tell them apart.
+//! Finds contexts that write the same line for an agent, so that its server can't tell them apart.
 
 use super::hashed::Hashed;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-/// The lines that agents get, and how many contexts each stands for.
+/// The lines of each agent, with the number of contexts that write each line.
 #[derive(Debug, Default)]
 pub(super) struct Series {
     agents: Vec<Lines>,
@@ -18,18 +18,18 @@ struct Lines {
 }
 
 impl Series {
-    /// Notes the line of a context for each agent.
+    /// Adds the line of a context for each agent.
     pub(super) fn enter(&mut self, lines: &[u64]) {
         self.agents.resize_with(self.agents.len().max(lines.len()), Lines::default);
         for (agent, line) in self.agents.iter_mut().zip(lines) {
             let contexts = agent.contexts.entry(*line).or_default();
             *contexts += 1;
-            // The second makes a clash of the first too.
+            // The second context makes the first one clash, too.
             agent.clashing += if *contexts == 2 { 2 } else { usize::from(*contexts > 2) };
         }
     }
 
-    /// Takes back what [`enter`](Self::enter) noted.
+    /// Removes what [`enter`](Self::enter) added.
     pub(super) fn leave(&mut self, lines: &[u64]) {
         for (agent, line) in self.agents.iter_mut().zip(lines) {
             let Some(contexts) = agent.contexts.get_mut(line) else { continue };
@@ -41,7 +41,7 @@ impl Series {
         }
     }
 
-    /// How many contexts share their line with another one, at an agent.
+    /// Returns the number of contexts that share their line with another one, for an agent.
     pub(super) fn clashing(&self, agent: usize) -> usize {
         self.agents.get(agent).map_or(0, |lines| lines.clashing)
     }

@@ -1,4 +1,4 @@
-//! The contexts of a client, by what they are found by.
+//! The table of a client's contexts.
 
 use super::hashed::Hashed;
 use super::series::Series;
@@ -19,37 +19,37 @@ type ByHash = HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     contexts: ByHash,
-    // Other names and tags that are written as those of a context are, in case they come again.
+    // Other names and tags that are written in the same way as a context's own, in case they come again.
     aliases: ByHash,
     // By the address of their context.
     aliases_of: HashMap<usize, Vec<(u64, Arc<Context>)>>,
     aliases_len: usize,
-    // Of a name; one, or a counter and one whose kind goes with it.
+    // The metrics of a name. There is one, or a counter and one whose kind goes with it.
     metrics: HashMap<String, Vec<Metric>>,
     pub(super) series: Series,
-    // Overflow contexts aside.
+    // The number of contexts, without overflow contexts.
     pub(super) len: usize,
     pub(super) overflows: usize,
-    // For want of room in the client.
+    // Refused for lack of room in the client.
     refused: Refused,
-    // Where the next counter's cell is.
+    // The block that holds the next counter's cell.
     pub(super) counters: CounterBlock,
     // Contexts that the worker has not seen yet.
     arrivals: Vec<Arc<Context>>,
 }
 
-/// What the contexts of a name and a kind have in common.
+/// What the contexts of a name and a kind share.
 #[derive(Debug)]
 struct Metric {
     kind: Kind,
     contexts: usize,
-    // Those that the metric's limit is for.
+    // The number of contexts that the metric's limit applies to.
     limited: usize,
-    // For want of room in the metric.
+    // Refused for lack of room in the metric.
     refused: Refused,
 }
 
-/// A limit that is reached.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Full {
     Client(usize),
@@ -64,7 +64,7 @@ impl Full {
 }
 
 impl Table {
-    /// The context of a name, tags and a kind, or an alias of it.
+    /// Returns the context of a name, tags and a kind, or an alias of it.
     pub(super) fn find(
         &self,
         hash: u64,
@@ -73,7 +73,7 @@ impl Table {
         kind: Kind,
     ) -> Option<&Arc<Context>> {
         let among = |contexts: &ByHash| {
-            // Not a closure's argument: what is found lives as long as the table.
+            // This is not passed to a closure, so that the result can live as long as the table.
             contexts.get(&hash).and_then(|known| known.iter().position(|known| known.is(name, tags, kind)))
         };
         let own = among(&self.contexts).map(|place| (&self.contexts, place));
@@ -81,7 +81,7 @@ impl Table {
         contexts.get(&hash)?.get(place)
     }
 
-    /// All contexts, in no order.
+    /// Returns all contexts in any order.
     pub(super) fn contexts(&self) -> Vec<Arc<Context>> {
         self.contexts.values().flatten().cloned().collect()
     }
@@ -90,12 +90,12 @@ impl Table {
         !self.arrivals.is_empty()
     }
 
-    /// Contexts that came since the last call.
+    /// Returns the contexts that arrived since the last call.
     pub(super) fn take_arrivals(&mut self) -> Vec<Arc<Context>> {
         mem::take(&mut self.arrivals)
     }
 
-    /// Whether a metric may have a kind beside those that its name has.
+    /// Checks whether a metric may have a kind in addition to those that its name has.
     pub(super) fn check_kind(&self, name: &str, wanted: Wanted) -> Result<(), Refusal> {
         let known = self.metrics_of(name);
         if known.iter().any(|metric| metric.kind == wanted.kind) {
@@ -113,8 +113,8 @@ impl Table {
         self.metrics_of(name).iter().find(|metric| metric.kind == kind)
     }
 
-    /// The limit that another context of a metric would pass, if it would. The metric's own comes first: whoever fills it
-    /// is to make room in it, and takes nobody else's.
+    /// Returns the limit that another context of a metric would exceed, if any. The metric's own limit comes first: a
+    /// metric that reaches it makes room among its own contexts, and takes none from other metrics.
     pub(super) fn full(&self, name: &str, kind: Kind, limits: Limits) -> Option<Full> {
         let of_metric = self.metric(name, kind).map_or(0, |metric| metric.limited);
         if of_metric >= limits.metric {
@@ -123,7 +123,7 @@ impl Table {
         (self.len >= limits.client).then_some(Full::Client(limits.client))
     }
 
-    /// Notes a context by its hash for which there was no room.
+    /// Notes a refused context by its hash.
     pub(super) fn note_refused(&self, name: &str, kind: Kind, full: Full, hash: u64) {
         match (full, self.metric(name, kind)) {
             (Full::Metric(_), Some(metric)) => metric.refused.note(hash),
@@ -131,7 +131,7 @@ impl Table {
         }
     }
 
-    /// What was refused for want of room since the last call.
+    /// Returns what was refused for lack of room since the last call.
     pub(super) fn take_crowd(&self) -> Crowd {
         let mut crowd = Crowd::of_client(self.refused.take());
         for (name, metrics) in &self.metrics {
@@ -142,12 +142,12 @@ impl Table {
         crowd
     }
 
-    /// The number that a context is counted in.
+    /// Returns the number in which a context is counted.
     fn len_of(&mut self, context: &Context) -> &mut usize {
         if context.is_overflow() { &mut self.overflows } else { &mut self.len }
     }
 
-    /// Takes in a context, of which each agent gets one of `lines`.
+    /// Inserts a context. `lines` has one hash per agent.
     pub(super) fn insert(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
         self.contexts.entry(hash).or_default().push(Arc::clone(context));
         self.series.enter(lines);
@@ -167,7 +167,7 @@ impl Table {
         }
     }
 
-    /// Takes out a context and its aliases.
+    /// Removes a context and its aliases.
     pub(super) fn remove(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
         if !take_out(&mut self.contexts, hash, context) {
             return;
@@ -195,7 +195,7 @@ impl Table {
         self.aliases_len < limit
     }
 
-    /// Has a context found under another name and tags too.
+    /// Makes a context available under another name and tags.
     pub(super) fn add_alias(
         &mut self,
         hash: u64,
@@ -209,12 +209,12 @@ impl Table {
         self.aliases_len += 1;
     }
 
-    /// The aliases of a context.
+    /// Returns the aliases of a context.
     pub(super) fn aliases_of(&self, context: &Arc<Context>) -> impl Iterator<Item = &Context> {
         self.aliases_of.get(&address(context)).into_iter().flatten().map(|(_, alias)| alias.as_ref())
     }
 
-    /// All aliases.
+    /// Returns all aliases.
     pub(super) fn aliases(&self) -> impl Iterator<Item = &Context> {
         self.aliases_of.values().flatten().map(|(_, alias)| alias.as_ref())
     }

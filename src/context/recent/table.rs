@@ -1,15 +1,15 @@
-//! The table of a thread, behind a pointer that costs no more than a variable of the thread's own.
+//! The table of a thread, behind a pointer that costs no more than a plain thread-local variable.
 //!
-//! A variable with a destructor is asked for its state at each use, which a call by name does twice. This one has none: who
-//! uses it frees it when the thread ends.
+//! A thread-local with a destructor checks its state at each use, and a call by name uses it twice. This one has no
+//! destructor: its user frees it when the thread ends.
 
 #![allow(unsafe_code, reason = "a pointer in the place of a variable with a destructor")]
 
 use std::cell::Cell;
 use std::ptr;
 
-/// A table of `N` entries, made when the first one is written. What stands in thread-local variables is taken out of the stack
-/// of every thread of the process, and so it is no more than a pointer.
+/// A table of `N` entries, allocated when the first one is written. Thread-local storage takes space from the stack of
+/// every thread of the process, so only a pointer is stored there.
 pub(super) struct Table<T, const N: usize>(Cell<*const [T; N]>);
 
 impl<T, const N: usize> Table<T, N> {
@@ -17,21 +17,21 @@ impl<T, const N: usize> Table<T, N> {
         Self(Cell::new(ptr::null()))
     }
 
-    /// The table, if there is one.
+    /// Returns the table, if there is one.
     #[inline]
     pub(super) fn get(&self) -> Option<&[T; N]> {
-        // SAFETY: it is null, or was made by `get_or_make` from a box that nobody else has. `free` puts null in its place
-        // before it frees it, and its caller sees to it that nobody is at the table then.
+        // SAFETY: the pointer is null, or `get_or_make` made it from a box that nothing else owns. `free` sets it to
+        // null before it frees the table, and its caller ensures that the table is not in use then.
         unsafe { self.0.get().as_ref() }
     }
 
-    /// The table, which is made where there is none.
+    /// Returns the table, and allocates it if there is none.
     pub(super) fn get_or_make(&self, entry: impl FnMut() -> T) -> Option<&[T; N]> {
         if self.0.get().is_null() {
-            // On the heap from the start: the stack may be small.
+            // The table is built on the heap, because the stack may be small.
             let table: Box<[T]> = std::iter::repeat_with(entry).take(N).collect();
             let table: Box<[T; N]> = table.try_into().ok()?;
-            // An allocator that came in meanwhile made one of its own, which stays.
+            // If an allocator that counts allocated a table in the meantime, that one is kept.
             if self.0.get().is_null() {
                 self.0.set(Box::into_raw(table));
             }
@@ -43,11 +43,12 @@ impl<T, const N: usize> Table<T, N> {
     ///
     /// # Safety
     ///
-    /// Nobody may have a reference to it.
+    /// There must be no reference to the table.
     pub(super) unsafe fn free(&self) {
         let table = self.0.replace(ptr::null()).cast_mut();
         if !table.is_null() {
-            // SAFETY: it came from a box, is in no variable any more, and nobody has a reference to it.
+            // SAFETY: the pointer came from a box, is not stored anywhere any more, and there is no reference to the
+            // table.
             drop(unsafe { Box::from_raw(table) });
         }
     }
@@ -68,7 +69,7 @@ mod tests {
             assert_eq!(Rc::strong_count(&held), 4);
         }
         for _ in 0..2 {
-            // SAFETY: no reference to it is left.
+            // SAFETY: there is no reference to it any more.
             unsafe { table.free() };
             assert!(table.get().is_none());
             assert_eq!(Rc::strong_count(&held), 1);

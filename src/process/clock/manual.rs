@@ -1,4 +1,4 @@
-//! A clock that is moved by hand.
+//! A clock that a test advances.
 
 use super::nanos;
 use crate::process::sync::wide::AtomicU64;
@@ -7,24 +7,24 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-/// How long [`ManualClock::advance`] waits for a worker that does not answer.
+/// How long [`ManualClock::advance`] waits for a worker that does not respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// From 1970 to the time of day at which a clock starts.
+/// The time of day at which a clock starts, since 1970.
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
-/// What does by itself what falls due.
+/// A client that acts on its own when the clock reaches a due time.
 pub(crate) trait Driven: Send + Sync {
-    /// Has everything done that is due, and waits until it is, for at most `timeout`.
+    /// Starts everything that is due, and waits at most `timeout` until it is done.
     fn look_at_clock(&self, timeout: Duration);
 }
 
 /// A clock that stands still until it is advanced. Clones are the same clock.
 ///
-/// A client on it collects and flushes when the clock says so: [`advance`](Self::advance) returns after the worker
-/// has done what fell due. However far the clock jumps, that is one collection and one flush. The first flush is due after
-/// a whole [flush interval](crate::ClientBuilder::flush_interval), not after a random part of it, and the others follow in its steps:
-/// an advance by the interval always flushes once.
+/// A client with this clock collects and flushes when the clock says so. [`advance`](Self::advance) returns after the
+/// worker has done what is due. However far the clock jumps, that is one collection and one flush. The first flush is
+/// due after a whole [flush interval](crate::ClientBuilder::flush_interval), not after a random part of it, and further
+/// flushes follow at this interval. Advancing by the interval therefore always flushes once.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,13 +48,13 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock at 0.
+    /// Returns a clock at 0.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Moves the clock, and waits until the workers on it have done what fell due.
+    /// Advances the clock, and waits until the workers that use it have done what is due.
     pub fn advance(&self, duration: Duration) {
         self.now.fetch_add(nanos(duration), Ordering::SeqCst);
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -63,8 +63,8 @@ impl ManualClock {
         }
     }
 
-    /// The time of day that it shows: the first of January 2026, 00:00 UTC, when it is at 0. What a client reads that
-    /// compares a stamp from elsewhere with its own time.
+    /// Returns the clock's time of day. At 0 it is the first of January 2026, 00:00 UTC. A client uses it to compare a
+    /// timestamp from elsewhere with the current time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,7 +85,7 @@ impl ManualClock {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Has [`advance`](Self::advance) wait for a client's worker too.
+    /// Makes [`advance`](Self::advance) wait for this client's worker too.
     pub(crate) fn drive(&self, client: Weak<dyn Driven>) {
         let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
         driven.retain(|known| known.strong_count() > 0);

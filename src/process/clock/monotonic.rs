@@ -10,7 +10,7 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 mod system {
     use super::NANOS_PER_SEC;
 
-    /// When it was started, in nanoseconds.
+    /// The time of the start, in nanoseconds.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Monotonic(u64);
 
@@ -19,21 +19,20 @@ mod system {
             Self(read())
         }
 
-        /// Nanoseconds since the start; wraps after 584 years.
+        /// Returns the nanoseconds since the start. The number wraps after 584 years.
         #[inline]
         pub(crate) fn elapsed(self) -> u64 {
             read().wrapping_sub(self.0)
         }
     }
 
-    /// The clock that `Instant` reads on this system.
+    /// Reads the clock that `Instant` reads on this system.
     #[inline]
     fn read() -> u64 {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is there for as long as the call. The clock is one that every Linux has, so that there is no
-        // error to look for.
+        // SAFETY: `time` outlives the call. Every Linux has this clock, so there is no error to check.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-        // Neither is negative: the clock counts from the start of the machine.
+        // Neither field is negative: the clock counts from the start of the machine.
         #[allow(
             clippy::cast_sign_loss,
             clippy::unnecessary_cast,
@@ -48,7 +47,7 @@ mod system {
 mod system {
     use std::time::Instant;
 
-    /// When it was started.
+    /// The time of the start.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Monotonic(Instant);
 
@@ -57,7 +56,7 @@ mod system {
             Self(Instant::now())
         }
 
-        /// Nanoseconds since the start.
+        /// Returns the nanoseconds since the start.
         #[inline]
         pub(crate) fn elapsed(self) -> u64 {
             super::super::nanos(self.0.elapsed())
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn it_goes_as_fast_as_stds_and_never_back() {
-        // Started between the two, and read between their readings: so it is exact, however long a moment takes.
+        // The clock is started between two readings of `Instant`, so the bounds are exact however long a step takes.
         let (before, clock, after) = (Instant::now(), Monotonic::start(), Instant::now());
         let since = |start: Instant| u64::try_from(start.elapsed().as_nanos()).unwrap();
         let mut last = 0;

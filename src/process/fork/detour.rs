@@ -1,26 +1,27 @@
-//! Whether call sites of macros may use the handle that they keep without looking around.
+//! Tells call sites of macros whether they may use their own handle without further checks.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One word for all reasons to look around, so that a call site reads one: it is 0 nearly always. The lowest bit is set while
-/// the process has not got all that it needs of its own, and stands for the check of that. The rest counts.
+/// One word for all reasons to check further, so that a call site reads only one. It is 0 nearly always. The lowest bit
+/// is set while the process is not completely set up, and replaces that check. The other bits count the remaining
+/// reasons.
 static DETOURS: AtomicUsize = AtomicUsize::new(0);
 const GROWING: usize = 1;
 const ONE: usize = 2;
 
-/// Whether there is no reason. A thread that gave one itself sees it.
+/// Returns whether there is no reason. A thread that added a reason itself sees it.
 #[inline]
 pub(crate) fn is_straight() -> bool {
-    // Acquire, as in `check`: who sees a grown process sees what it got of its own.
+    // Acquire, as in `check`: a thread that sees a grown process also sees its state.
     DETOURS.load(Ordering::Acquire) == 0
 }
 
-/// From now on there is one more reason.
+/// Adds a reason.
 pub(crate) fn add() {
     DETOURS.fetch_add(ONE, Ordering::Relaxed);
 }
 
-/// One of the reasons is gone.
+/// Removes one of the reasons.
 pub(crate) fn remove() {
     DETOURS.fetch_sub(ONE, Ordering::Relaxed);
 }

@@ -1,9 +1,9 @@
-//! How a fork is noticed.
+//! Detects forks.
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::install;
 
-/// Where the system is not asked to tell of forks, the child has to.
+/// On systems without a fork hook, the child has to call `after_fork`.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn install() {}
 
@@ -17,15 +17,15 @@ mod linux {
     use std::sync::{Arc, MutexGuard};
 
     thread_local! {
-        // Without a destructor: a thread that forks while it ends holds what it must as well.
+        // This has no destructor, so that it also works if a thread forks while it ends.
         static HELD: ManuallyDrop<RefCell<Option<Held>>> = const { ManuallyDrop::new(RefCell::new(None)) };
     }
 
-    /// What a thread that forks holds meanwhile, so that no other thread holds it: it would hold it for ever in the
-    /// child, which has no other thread.
+    /// The locks that a forking thread holds, so that no other thread can hold them. A lock held by another thread
+    /// would stay locked in the child, which has no other thread.
     ///
-    /// All locks are let go before the clients and the others that they belong to: one that nobody else has any more is dropped
-    /// then, and what it held may use another client.
+    /// All locks are released before the clients and the other owners are dropped. If this was an owner's last
+    /// reference, its drop may use another client.
     struct Held {
         locked: Locked,
         owners: Owners,
@@ -43,25 +43,25 @@ mod linux {
     }
 
     pub(in super::super) fn install() {
-        // Nobody waits here: a child that was forked before the hook was there could not be told that it need not. Where
-        // two threads come at once the hook is there twice, and finds the second time that all is done.
+        // This never waits: a child that was forked before the hook was installed would wait forever. If two threads
+        // arrive at once, the hook is installed twice, and its second call finds nothing to do.
         static INSTALLED: AtomicBool = AtomicBool::new(false);
         if !INSTALLED.load(Ordering::Acquire) {
-            // SAFETY: The three functions are of the type that is asked for, live as long as the process, and do not
-            // unwind. An error means that there was no memory for them: forks go unnoticed then.
+            // SAFETY: The three functions have the required type, live as long as the process, and do not unwind. An
+            // error means that there was no memory for them. Forks then go undetected.
             unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
             INSTALLED.store(true, Ordering::Release);
         }
     }
 
-    /// It allocates. An allocator that locks itself across forks registers at its first allocation, which is before ours:
-    /// what registered first comes last here, and so finds it unlocked.
+    /// This allocates. An allocator that locks itself across forks registers its hook at its first allocation, which is
+    /// before ours. Hooks run in reverse order here, so the allocator is not locked yet.
     extern "C" fn prepare() {
         if HELD.with(|held| held.borrow().is_some()) {
             return;
         }
         let list = clients();
-        // From here on an allocator that counts comes back in.
+        // From here on, an allocator that counts calls back into this library.
         BUSY.set(true);
         let making = making();
         let clients = list.present();
@@ -77,15 +77,15 @@ mod linux {
     }
 
     fn outlast(locks: Box<dyn Locks + '_>) -> Box<dyn Locks> {
-        // SAFETY: `Held` keeps the clients and the others, and so what is locked, for longer than the locks, and nobody
-        // else gets at either.
+        // SAFETY: `Held` keeps the clients and the other owners, and thereby what is locked, alive for longer than the
+        // locks. Nothing else has access to either.
         unsafe { mem::transmute::<Box<dyn Locks + '_>, Box<dyn Locks>>(locks) }
     }
 
     extern "C" fn parent() {
         let Some(Held { locked, owners }) = HELD.with(|held| held.take()) else { return };
         drop(locked);
-        // What these held may use metrics while it is let go.
+        // What these owners hold may use metrics while it is dropped.
         BUSY.set(false);
         drop(owners);
     }

@@ -1,78 +1,79 @@
-//! Who lives in a process, as far as a fork concerns them: clients, and parts of the library that every client has.
+//! What a fork affects: clients, and the parts of the library that all clients share.
 
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-/// Locks, held.
+/// Held locks.
 pub(crate) trait Held {}
 
 impl<T> Held for T {}
 
-/// What others must be kept out of while a thread forks.
+/// State that no other thread may access during a fork.
 pub(crate) trait Freeze: Send + Sync {
-    /// Keeps everybody out for as long as the answer lives.
+    /// Locks it for as long as the returned value lives.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     fn freeze(&self) -> Box<dyn Held + '_>;
 }
 
-/// A client, for whoever forks.
+/// A client, as the fork code sees it.
 pub(crate) trait Resident: Send + Sync {
-    /// Keeps everybody out of it for as long as the answer lives, and adds what is to be frozen after it.
+    /// Locks the client for as long as the returned value lives, and adds what has to be locked after it.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux is asked to tell of forks"))]
     fn freeze(&self, further: &mut Vec<Arc<dyn Freeze>>) -> Vec<Box<dyn Held + '_>>;
 
-    /// In a forked child: makes its own out of what it was born with. `false` where the system refused a thread.
+    /// Runs in a forked child, and replaces the inherited state. Returns `false` if the system refused a thread.
     fn start_over(self: Arc<Self>) -> bool;
 
-    /// The same in a process that was restored from a snapshot: its threads are there.
+    /// Does the same in a process that was restored from a snapshot, whose threads still exist.
     fn start_over_restored(self: Arc<Self>) -> bool;
 
-    /// Asks again for a thread that the system refused. `false` where it does so again.
+    /// Tries again to start a thread that the system refused. Returns `false` if it is refused again.
     fn start_worker(&self) -> bool;
 
-    /// In a process that was restored: ends the worker of the original, which is to send nothing here.
+    /// Runs in a restored process, and stops the original's worker, which must not send anything here.
     fn outlive_worker(&self);
 }
 
-/// Where a process that starts over has its memory from.
+/// The origin of the memory of a process that starts over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// It is a forked child.
+    /// The process is a forked child.
     Forked,
-    /// It was restored from a snapshot.
+    /// The process was restored from a snapshot.
     Restored,
 }
 
-/// A part of the library that a fork concerns, with or without a client.
+/// A part of the library that a fork affects, with or without a client.
 #[derive(Debug)]
 pub(crate) struct AtFork {
-    /// Makes what can't be made by halves, before the first fork: a forked child would wait for the rest.
+    /// Initializes lazy state before the first fork. If it were half-initialized at a fork, the child would wait
+    /// forever.
     pub(crate) prepare: fn(),
-    /// In the child, where hardly anything may be done: between a fork and the start of another program.
+    /// Runs in the child, where almost nothing is allowed between a fork and the start of another program.
     pub(crate) forget_parents: fn(),
-    /// In a process that starts over.
+    /// Runs in a process that starts over.
     pub(crate) start_over: fn(Origin),
 }
 
 impl AtFork {
-    /// One that has nothing to do at a fork.
+    /// A part that does nothing at a fork.
     pub(crate) const NONE: Self = Self { prepare: || (), forget_parents: || (), start_over: |_| () };
 }
 
-/// As many as there are: the threads' lanes, the task id, the connections.
+/// One slot per part: the threads' lanes, the task id, the connections.
 static PARTS: [OnceLock<&AtFork>; 3] = [const { OnceLock::new() }; 3];
 
 pub(super) fn is_known(part: &'static AtFork) -> bool {
     parts().any(|known| ptr::eq(known, part))
 }
 
-/// One thread at a time.
+/// The caller ensures that only one thread runs this at a time.
 pub(super) fn note(part: &'static AtFork) {
     let mut places = PARTS.iter();
     while !is_known(part) && places.next().is_some_and(|place| place.set(part).is_err()) {}
 }
 
-/// In the child.
+/// Runs in the child.
 pub(super) fn forget_parents() {
     parts().for_each(|part| (part.forget_parents)());
 }

@@ -1,32 +1,33 @@
-//! What an event or a service check takes while it waits for the worker: no more than a packet of it holds.
+//! Limits the memory of an event or a service check that waits for the worker to the size of its packet.
 
 use super::{Event, ServiceCheck};
 use std::mem;
 
-/// Bytes of the largest packet that an event or a service check gets, and of memory that one takes while it waits.
+/// The size in bytes of the largest packet for an event or a service check, and of the memory that one takes while it
+/// waits.
 pub(crate) const MAX_BYTES: usize = 8192;
 
-/// Bytes of a host, an aggregation key or a source that are kept where not all can be. Host names have at most 253.
+/// The bytes kept of a host, an aggregation key or a source type when not everything fits. Host names have at most 253.
 const MAX_FIELD: usize = 256;
-/// As much of a check's name as can be left of it: 200 characters.
+/// The most bytes that the encoder can use of a check's name: 200 characters.
 const MAX_NAME: usize = 800;
-/// As much of a tag's key or value as can be left of it: 100 characters.
+/// The most bytes that the encoder can use of a tag's key or value: 100 characters.
 const MAX_TAG_PART: usize = 400;
-/// Bytes that are left to the texts, however many tags there are.
+/// The bytes reserved for the texts, however many tags there are.
 const MIN_TEXTS: usize = 1024;
 
 type Tags = Vec<(String, String)>;
 
-/// What was left out so that the rest has room.
+/// What was left out to fit the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cuts {
-    /// Whether a text is shorter than it was.
+    /// Whether a text was truncated.
     pub(crate) text: bool,
     pub(crate) tags: u64,
 }
 
 impl Event {
-    /// Cuts what has more bytes than a packet holds.
+    /// Truncates an event that has more bytes than a packet holds.
     pub(crate) fn bound(&mut self) {
         let fields = [&mut self.hostname, &mut self.aggregation_key, &mut self.source_type];
         let texts = fields.iter().filter_map(|field| field.as_ref()).chain([&self.title, &self.text]);
@@ -40,21 +41,21 @@ impl Event {
         self.cuts = room.cuts;
     }
 
-    /// An event of texts that may be long, of which no more is copied than is ever kept.
+    /// Creates an event from texts that may be long, and copies no more of them than can be kept.
     pub(crate) fn of(title: &str, text: &str) -> Self {
-        // A character more than has room, so that it shows that there is more.
+        // One more character than fits is copied, so that the truncation is noticed.
         let worth_copying = |text| start(text, MAX_BYTES + char::MAX.len_utf8());
         Self::new(worth_copying(title), worth_copying(text))
     }
 }
 
 impl ServiceCheck {
-    /// Cuts what has more bytes than a packet holds.
+    /// Truncates a check that has more bytes than a packet holds.
     pub(crate) fn bound(&mut self) {
         let texts = [self.hostname.as_ref(), self.message.as_ref()].into_iter().flatten().chain([&self.name]);
         let Some(mut room) = Room::needed_for(texts, &self.tags) else { return };
         room.keep(&mut self.name, room.name);
-        // Every name ends before that on the wire.
+        // On the wire every name is shorter than that, so this is no truncation of a text.
         room.cuts.text = false;
         self.hostname.iter_mut().for_each(|host| room.keep(host, room.field));
         room.keep_tags(&mut self.tags);
@@ -64,19 +65,19 @@ impl ServiceCheck {
     }
 }
 
-/// What is left of the bytes, and what had to go for want of them.
+/// The bytes that are left, and what had to be left out.
 struct Room {
     left: usize,
     // The most bytes of a field and of a check's name.
     field: usize,
     name: usize,
-    // Bytes that are left to the texts.
+    // The bytes reserved for the texts.
     reserved: usize,
     cuts: Cuts,
 }
 
 impl Room {
-    /// `None` where everything has room as it is.
+    /// Returns `None` if everything fits as it is.
     fn needed_for<'a>(texts: impl Iterator<Item = &'a String>, tags: &Tags) -> Option<Self> {
         let (mut held, mut written) = (bytes_of(tags), tags.iter().map(bytes_of_tag).sum::<usize>());
         for text in texts {
@@ -87,7 +88,7 @@ impl Room {
         if held <= MAX_BYTES {
             None
         } else if written <= MAX_BYTES {
-            // Only memory that was never written to has to go.
+            // Only unused capacity has to be released.
             Some(Self { left: MAX_BYTES, field: MAX_BYTES, name: MAX_BYTES, reserved: 0, cuts })
         } else {
             let left = MAX_BYTES - MIN_TEXTS;
@@ -104,7 +105,7 @@ impl Room {
         self.left -= kept;
     }
 
-    /// Keeps the first tags.
+    /// Keeps as many of the first tags as fit.
     fn keep_tags(&mut self, tags: &mut Tags) {
         let fitting = tags.iter().take_while(|tag| {
             let left = self.left.checked_sub(bytes_of_tag(tag));
@@ -131,14 +132,14 @@ fn bytes_of_tag((key, value): &(String, String)) -> usize {
     key.len().min(MAX_TAG_PART) + value.len().min(MAX_TAG_PART) + mem::size_of::<(String, String)>()
 }
 
-/// How many bytes a title and a text may have of `room`: both as many as they have, else the title those that half of
-/// the room leaves it, and the text the rest.
+/// Divides `room` bytes between a title and a text. If both fit, each gets its length. Otherwise the title gets at most
+/// half of the room, and the text gets the rest.
 pub(crate) fn share(title: usize, text: usize, room: usize) -> (usize, usize) {
     let title = title.min(room - text.min(room / 2));
     (title, text.min(room - title))
 }
 
-/// As much of the start of a text as has up to `bytes` bytes, in whole characters.
+/// Returns the longest start of a text that has up to `bytes` bytes and ends with a whole character.
 pub(crate) fn start(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or_default()).unwrap_or_default()

@@ -1,21 +1,23 @@
-//! A sample of a distribution's values, for servers that need a line for each. Pure arithmetic.
+//! Samples a distribution's values, for servers that need one line per value.
 
-/// The part of the mean by which that of a sample may be off, so that the least and the greatest value are in it.
+/// The fraction by which a sample's mean may be off, so that the smallest and the largest value stay in it.
 const TOLERANCE: f64 = 0.01;
 
-/// One in so many values at either end may make way for the mean: no quantile between the 1st and the 99th percentile
-/// changes for that.
+/// At most one value in this number may be moved at either end to correct the mean. No quantile between the 1st and the
+/// 99th percentile changes by it.
 const TAIL: u64 = 100;
 
-/// Thins out values with their counts so that exactly `limit` are left, of two or more, if there are more. Says how
-/// many were taken out.
+/// Reduces values with their counts to exactly `limit` values (at least two), if there are more. Returns the number of
+/// values that were removed.
 ///
-/// All values in order are cut into `limit` parts of one size, and the greatest of each part is left. A server that
-/// takes a quantile of these finds the value that it would find among all. But the last part of a long tail reaches
-/// far beyond what is usual in it, and would make the mean too high. So the greatest value makes way for one nearer to
-/// the others, as far as the mean needs it; or the least one does, if the long tail is below.
+/// The sorted values are divided into `limit` parts of the same size, and the largest value of each part is kept. A
+/// server that computes a quantile of these finds the value that it would find among all of them.
+///
+/// The last part of a long tail reaches far beyond the usual values, and would make the mean too large. The largest
+/// value is therefore replaced by one closer to the others, as far as the mean requires it. If the long tail is below,
+/// the same is done with the smallest value.
 pub(crate) fn thin(values: &mut Vec<(f64, u64)>, limit: u64) -> u64 {
-    // In 128 bits: counts may be large.
+    // 128 bits are needed because counts may be large.
     let total: u128 = values.iter().map(|(_, n)| u128::from(*n)).sum();
     if total <= u128::from(limit) {
         return 0;
@@ -39,7 +41,7 @@ fn keep_greatest_of_parts(values: &mut [(f64, u64)], limit: u64, total: u128) {
     }
 }
 
-/// The least value takes the place of its neighbour. (The greatest is that of the last part.)
+/// The smallest value replaces the next one. The largest value is kept already, as that of the last part.
 fn keep_least(values: &mut [(f64, u64)]) {
     let Some(((_, least @ 0), rest)) = values.split_first_mut() else { return };
     if let Some((_, neighbour)) = rest.iter_mut().find(|(_, n)| *n > 0) {
@@ -48,11 +50,11 @@ fn keep_least(values: &mut [(f64, u64)]) {
     }
 }
 
-/// Moves the greatest or the least value inwards until the mean is that of all again, but for the tolerance.
+/// Moves the largest or the smallest value inwards until the mean is again that of all values, within the tolerance.
 fn keep_mean(sample: &mut Vec<(f64, u64)>, limit: u64, all: Moments) {
     let excess = Moments::of(sample).mean - all.mean;
     let distance = (excess.abs() - TOLERANCE * all.size) * limit as f64;
-    // Not finite where sums of the values are not.
+    // The distance is not finite if sums of the values are not.
     if distance <= 0.0 || !distance.is_finite() {
         return;
     }
@@ -68,7 +70,7 @@ fn keep_mean(sample: &mut Vec<(f64, u64)>, limit: u64, all: Moments) {
     sample.extend(moved.map(|value| (value, 1)));
 }
 
-/// The value that follows the first `skipped`.
+/// Returns the value after the first `skipped` ones.
 fn after<'a>(values: impl Iterator<Item = &'a (f64, u64)>, skipped: u64) -> f64 {
     let mut seen = 0;
     let mut values = values.skip_while(|(_, n)| {
@@ -85,7 +87,7 @@ fn take_one(end: Option<&mut (f64, u64)>) -> Option<f64> {
     })
 }
 
-/// The mean of values, and that of how far they are from 0.
+/// The mean of values, and the mean of their distances from 0.
 #[derive(Clone, Copy, Debug)]
 struct Moments {
     mean: f64,
@@ -116,7 +118,7 @@ mod tests {
         values.iter().map(|(_, n)| n).sum()
     }
 
-    /// The least value that a part of all values do not exceed, in thousandths.
+    /// Returns the smallest value that the given fraction of all values does not exceed, in thousandths.
     fn quantile(values: &Values, thousandths: u64) -> f64 {
         let mut values = values.clone();
         values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -133,7 +135,7 @@ mod tests {
         (quantile(values, 0), quantile(values, 1000))
     }
 
-    /// Values of any shape: most lie close together, and some far away, on either side of 0.
+    /// Generates values of any shape. Most are close together, and some are far away on either side of 0.
     fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<Values> {
         (0..u.int_in_range(1..=60)?)
             .map(|_| {
@@ -209,12 +211,12 @@ mod tests {
 
     #[test]
     fn a_tail_keeps_its_mean_and_as_much_of_its_greatest_value_as_that_allows() {
-        // The last part has 99 values of 1 and the great one, which alone would make the mean 101.
+        // The last part has 99 values of 1 and the large one, which alone would make the mean 101.
         let mut values = vec![(1.0, 99_999), (100_000.0, 1)];
         assert_eq!(thin(&mut values, 1000), 99_000);
         let [(body, 999), (moved, 1)] = values[..] else { panic!("{values:?}") };
         assert_eq!(body, 1.0);
-        // The mean is 1.99999, and 1 % more with this.
+        // The mean is 1.99999, and this makes it 1 % larger.
         assert!((moved - (1001.0 + 19.9999)).abs() < 0.01, "{moved}");
         // The same below 0.
         let mut values = vec![(-1.0, 99_999), (-100_000.0, 1)];

@@ -1,19 +1,19 @@
-//! Values that were taken at a time of their own, until the flush.
+//! Values with explicit timestamps, until the flush.
 
 use super::address;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Distinct seconds that a context's values with a time of their own keep for a flush.
+/// The maximum number of distinct seconds for which a context keeps values with timestamps until a flush.
 const MAX_SECONDS: usize = 10_000;
 
-/// A value with a time of its own.
+/// A value with an explicit timestamp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Timed<T> {
-    /// Since 1970.
+    /// The timestamp, in seconds since 1970.
     pub(crate) seconds: u64,
     pub(crate) value: T,
-    /// How many calls it stands for.
+    /// The number of calls that it stands for.
     pub(crate) times: u64,
 }
 
@@ -25,8 +25,8 @@ impl<T> Timed<T> {
 
 type Seconds<T> = BTreeMap<u64, Timed<T>>;
 
-/// Values with a time of their own, folded by context and second: agents pass them on as they are, and backends keep one
-/// a second.
+/// Values with explicit timestamps, aggregated by context and second. Agents pass them on unchanged, and backends keep
+/// one per second.
 #[derive(Debug)]
 pub(crate) struct Timeline<C, T>(HashMap<usize, (Arc<C>, Seconds<T>)>);
 
@@ -37,7 +37,7 @@ impl<C, T> Default for Timeline<C, T> {
 }
 
 impl<C, T: Copy> Timeline<C, T> {
-    /// Folds in a value. `false` when the context keeps no more seconds.
+    /// Adds a value. Returns `false` if the context has no room for another second.
     pub(crate) fn add(&mut self, cell: Arc<C>, seconds: u64, value: T, fold: impl Fn(T, T) -> T) -> bool {
         let (_, seen) = self.0.entry(address(&cell)).or_insert_with(|| (cell, BTreeMap::new()));
         if seen.len() >= MAX_SECONDS && !seen.contains_key(&seconds) {
@@ -52,16 +52,16 @@ impl<C, T: Copy> Timeline<C, T> {
         true
     }
 
-    /// A context's values, the earliest first.
+    /// Returns a context's values, sorted by time.
     pub(crate) fn take(&mut self, cell: &Arc<C>) -> Vec<Timed<T>> {
-        // Most flushes find none of any context.
+        // At most flushes there are none for any context.
         if self.0.is_empty() {
             return Vec::new();
         }
         self.0.remove(&address(cell)).map(|(_, seen)| seen.into_values().collect()).unwrap_or_default()
     }
 
-    /// Forgets everything, and says how many calls that were.
+    /// Discards everything, and returns the number of calls.
     pub(super) fn clear(&mut self) -> u64 {
         let left = self.0.drain().flat_map(|(_, (_, seen))| seen.into_values());
         left.map(|timed| timed.times).fold(0, u64::wrapping_add)

@@ -1,5 +1,5 @@
-//! What leaves when there was no room for another context: first what costs nobody anything, then idle gauges, the least
-//! recently set first, and no more of them than are needed.
+//! Selects what leaves if there was no room for another context: first the contexts that nobody misses, then idle
+//! gauges. Gauges leave in the order in which they were last set, and only as many as needed.
 
 use super::{IDLE_FLUSHES_IN_A_CROWD, Registry, Tracked};
 use crate::cell::Cell;
@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 impl Registry {
-    /// Takes contexts out of the index. Their cells are read once more at the flush that follows.
+    /// Removes contexts from the index. Their cells are read once more at the flush that follows.
     pub(super) fn make_room(&mut self, crowd: &Crowd, index: &Index, keepers: &Keepers) {
         let mut missing = crowd.clone();
         for tracked in &self.contexts {
@@ -25,17 +25,18 @@ impl Registry {
         let gauges: HashSet<_> = chosen.iter().filter_map(|tracked| tracked.gauge_id()).collect();
         keepers.release_gauges(&gauges);
         for tracked in chosen {
-            // Not one that was called or got a handle in the meantime.
+            // A context that was called or got a handle in the meantime stays.
             index.remove(&tracked.context);
         }
     }
 
-    /// Gauges that may leave, as many as are needed. What one metric needs is looked for first: it is the client's gain, too.
+    /// Returns as many gauges that may leave as are needed. The needs of single metrics come first, because they also
+    /// make room in the client.
     fn choose_gauges(&self, mut missing: Crowd, spare: &SpareGauges) -> Vec<&Tracked> {
         let of_use = self.contexts.iter().filter(|tracked| missing.gains_by(&tracked.context));
         let idle = |tracked| Some((tracked, Tracked::idle_gauge(tracked, spare)?));
         let mut gauges: Vec<_> = of_use.filter_map(idle).collect();
-        // Among those that were set last between the same two flushes, the one that was known first leaves first.
+        // Among gauges that were last set between the same two flushes, the oldest one leaves first.
         gauges.sort_by_key(|(_, idle_flushes)| Reverse(*idle_flushes));
         let mut chosen = Vec::new();
         for gains in [Crowd::metric_gains_by, Crowd::gains_by] {
@@ -53,20 +54,21 @@ impl Registry {
 }
 
 impl Tracked {
-    /// Whether it leaves as soon as there is no room for others: nothing is sent for it that would be missed.
+    /// Returns whether it leaves as soon as there is no room for others, because it sends nothing that would be missed.
     fn leaves_any_crowd(&self, crowd: &Crowd) -> bool {
         let context = &self.context;
         if context.is_retired() || context.is_called() || context.is_held() {
             return false;
         }
-        // Whoever dropped its last handle ended it: it leaves in any case.
+        // Dropping the last handle ended it, so it leaves in any case.
         let is_over = !self.by_name || matches!(context.cell, Cell::Gauge(_)) && context.is_registered();
         let is_idle = self.idle_flushes.saturating_add(1) >= IDLE_FLUSHES_IN_A_CROWD;
         let is_of_use = context.is_overflow() || crowd.gains_by(context);
         is_over || is_idle && is_of_use && !self.is_lasting_gauge()
     }
 
-    /// Flushes since a gauge was set that nobody but keepers has a handle of, if that is long enough for it to leave.
+    /// Returns the number of flushes since a gauge was set, if only keepers hold it and it was idle long enough to
+    /// leave.
     fn idle_gauge(&self, spare: &SpareGauges) -> Option<u32> {
         let Cell::Gauge(cell) = &self.context.cell else { return None };
         if !self.is_lasting_gauge() || self.context.is_retired() || self.context.is_called() {
