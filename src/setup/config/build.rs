@@ -205,7 +205,7 @@ impl ClientBuilder {
     /// installed in its place, at another address or with other settings, and the macros use that. Handles and clones of the
     /// one before stay with it, and report nothing. The task id that was decided with the first stays that of the process.
     /// A lease in Redis, which is given back when the last client ends, is not taken again: the later clients share a bucket, and
-    /// count that, unless [`TaskId::decide`] was called before, which keeps the lease.
+    /// count that, unless [`TaskId::decide`](crate::TaskId::decide) was called before, which keeps the lease.
     ///
     /// Call sites of macros keep handles of the first client that is installed, and so its memory is kept to the end of the
     /// process. Of the later ones, however many, the last is kept, and by each thread the one that it used last. What a macro
