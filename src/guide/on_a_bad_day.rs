@@ -56,7 +56,7 @@
 //! fails. A packet that was cut is lost. On Linux, what the connection had taken and not delivered is moved from
 //! [`Stats::sent`] to [`DropReason::Transport`]. Over TCP that is what the agent's host did not acknowledge, and over a
 //! Unix stream what the agent may not have read. What the agent's host acknowledged and the agent did not read stays in
-//! [`Stats::sent`], because nobody tells the client.
+//! [`Stats::sent`], because the client is not notified of it.
 //!
 //! * **Statistics:** [`Stats::sent`] shrinks by what [`DropReason::Transport`] grows. [`Stats::last_error`] says why
 //!   the connection ended.
@@ -155,8 +155,8 @@
 //!
 //! ## A distribution has more than 1000 lines in a flush
 //!
-//! With [`Weights::Repeats`] every value of a distribution, histogram or timing is a line of its own. Of more than 1000
-//! values, a sample of 1000 is sent that has the same quantiles and the same mean.
+//! With [`Weights::Repeats`], every value of a distribution, histogram or timing is written as a separate line. Of more
+//! than 1000 values, a sample of 1000 is sent that has the same quantiles and the same mean.
 //!
 //! * **Statistics:** [`DropReason::Sampled`] counts the values that were left out.
 //! * **Notice:** the reason `sampled`.

@@ -103,9 +103,9 @@ impl ClientBuilder {
     /// The port defaults to 8125. A host name is resolved on a separate thread, every minute and again if sends fail.
     ///
     /// A broken connection is made again after 25 ms. If that fails, each wait is twice as long as the one before, up
-    /// to 5 s, and shorter by a random amount of up to a half. TCP connections are made on a separate thread. A packet
-    /// that was sent in part is dropped, and the next connection begins with a whole packet. A server may misread the
-    /// cut line if it accepts an unterminated line at the end of a connection.
+    /// to 5 s. Every wait is shortened by a random amount of up to a half. TCP connections are made on a separate
+    /// thread. A packet that was sent in part is dropped, and the next connection begins with a whole packet. A server
+    /// may misread the cut line if it accepts an unterminated line at the end of a connection.
     ///
     /// An agent that reads nothing holds up the worker for at most 100 ms per flush, and a slow agent for at most 200
     /// ms.
@@ -149,8 +149,8 @@ impl ClientBuilder {
     }
 
     /// Sets the prefix of all metric names. The client puts a `.` after it. Events and service checks have no prefix.
-    /// It has up to 150 bytes, and up to 100 with [`task_id_in_names`](Self::task_id_in_names); a longer one is an
-    /// error of [`build`](Self::build). A whole name is cut after 200 bytes. Defaults to nothing.
+    /// The prefix has up to 150 bytes, and up to 100 with [`task_id_in_names`](Self::task_id_in_names); a longer one is
+    /// an error of [`build`](Self::build). A whole name is cut after 200 bytes. Defaults to nothing.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
