@@ -71,7 +71,8 @@ impl ClientBuilder {
     /// In AWS Lambda with Datadog's extension, the dialect is [`DatadogServerless`](crate::Dialect::DatadogServerless).
     /// The client recognizes the extension if `AWS_LAMBDA_FUNCTION_NAME` is set and the file
     /// `/opt/extensions/datadog-agent` exists. Datadog's own Lambda libraries look for the same file. This does not
-    /// apply if the program sets a dialect or a protocol, or if the agent's address is not UDP on this host.
+    /// apply if the program sets a dialect or a protocol, if `TASKTAG_DIALECT` is set, or if the agent's address is not
+    /// UDP on this host.
     ///
     /// `TASKTAG_TASK_ID` is read with or without this call.
     pub fn from_env(self) -> Self {
