@@ -1,7 +1,7 @@
 //! The atomics behind the handles: what a call site writes and the worker takes.
 //!
-//! Every operation here is a handful of atomic instructions. None of them locks, allocates, waits or fails. Where no
-//! comment says otherwise the ordering is `Relaxed`: a cell carries one number, and nothing else is published by it.
+//! Every operation here is a handful of atomic instructions. None of them locks, allocates, waits or fails. Unless a
+//! comment says otherwise, the ordering is `Relaxed`, because a cell carries one number and publishes nothing else.
 
 mod buckets;
 mod counter;
@@ -20,7 +20,7 @@ pub(crate) use self::table::{bucket_of, countable, is_countable};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// A set has no number: its members cross the channel. The cell is what its handles and records share.
+/// A set has no number, because its members cross the channel. Its handles and records share this cell.
 #[derive(Debug, Default)]
 pub(crate) struct SetCell;
 
@@ -35,7 +35,7 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    /// Whether there are more references to the cell than the `known` ones.
+    /// Returns whether there are more references to the cell than the `known` ones.
     pub(crate) fn is_held_by_more_than(&self, known: usize) -> bool {
         let references = match self {
             Self::Gauge(cell) => Arc::strong_count(cell),
@@ -44,7 +44,8 @@ impl Cell {
             Self::Set(cell) => Arc::strong_count(cell),
             Self::Occupancy(cell) => Arc::strong_count(cell),
         };
-        // Whoever let go of the cell last wrote to it before: Acquire, after the Release in the drop of an `Arc`.
+        // A thread that dropped its reference may have written to the cell before. Acquire pairs with the Release in
+        // the drop of an `Arc`.
         fence(Ordering::Acquire);
         references > known
     }

@@ -1,4 +1,4 @@
-//! From settings and variables to a running client.
+//! Makes a running client from settings and environment variables.
 
 pub(crate) mod agent;
 pub(crate) mod config;
@@ -7,7 +7,7 @@ pub(crate) mod env;
 use crate::process::fork;
 use crate::{cell, task_id};
 
-/// From now on there is something that a forked child must not share.
+/// Prepares for forks. From now on, something exists that a forked child must not share.
 pub(crate) fn expect_forks() {
     fork::expect_forks(&cell::AT_FORK);
     fork::expect_forks(&task_id::AT_FORK);

@@ -113,6 +113,7 @@ const FAULTS: [(&str, &[&str]); 34] = [
         "A tag has the key of the task id",
         &[
             "tests/task_id_key.rs the_ids_of_other_tasks_are_kept_under_another_key",
+            "tests/task_id_key.rs the_own_id_under_its_key_is_sent_once_and_counted_as_refused",
             "tests/task_id_key.rs with_another_key_a_task_id_is_an_ordinary_tag",
         ],
     ),

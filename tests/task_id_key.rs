@@ -32,6 +32,17 @@ fn the_ids_of_other_tasks_are_kept_under_another_key() {
 }
 
 #[test]
+fn the_own_id_under_its_key_is_sent_once_and_counted_as_refused() {
+    let capture = Capture::new();
+    let guard = builder().capture(&capture).build().unwrap();
+    let own = guard.client().task_id();
+    guard.client().gauge("rows").tag("Task_ID", own.as_str()).set(1.0);
+    guard.client().flush(PATIENCE).unwrap();
+    assert_eq!(capture.take_lines(), [format!("rows:1|g|#task_id:{}", own.as_str())]);
+    assert_eq!(guard.client().stats().refused_tags, 1);
+}
+
+#[test]
 fn with_another_key_a_task_id_is_an_ordinary_tag() {
     let builder = builder().task_id_key("bucket").tag("task_id", "all").from_vars([("DD_TAGS", "bucket:x")]);
     let found = lines(builder, work);

@@ -111,7 +111,7 @@ pub(crate) fn print_row(out: &mut impl Write, plan: &Plan, found: &Found, series
 pub(crate) fn print_foot(out: &mut impl Write, pool: TaskIdPool) -> io::Result<()> {
     writeln!(
         out,
-        "\nLeases keep all apart while there are slots for the tasks and for those that a deploy starts ahead:"
+        "\nLeases never collide if every task that a deploy starts before it stops the old ones finds a free slot:"
     )?;
     writeln!(
         out,

@@ -1,4 +1,4 @@
-//! The handle to a client, and the guard that ends it.
+//! The handle to a client, and the guard that shuts it down.
 
 use crate::api::disabled::disabled;
 use crate::ledger::Stats;
@@ -11,26 +11,29 @@ use crate::vocabulary::event::{Event, ServiceCheck, Status};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What call sites use: cheap to clone, and nothing happens when a clone is dropped.
+/// Sends metrics, events and service checks. A clone is cheap, and dropping one has no effect.
 ///
-/// [`Client::builder`] sets one up; [`Client::disabled`] is one that does nothing.
+/// [`Client::builder`] sets up a client. [`Client::disabled`] returns one that does nothing.
 ///
 /// Metrics are registered once and used through handles, or called by name with tags known at run time; see
-/// [`MetricBuilder`](crate::MetricBuilder). Nothing here blocks on the agent or fails; what was lost is in [`stats`](Self::stats).
+/// [`MetricBuilder`](crate::MetricBuilder). No method but [`flush`](Self::flush) waits for the agent or returns an
+/// error. [`stats`](Self::stats) reports what was lost.
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
 impl Client {
-    /// A client that does nothing: for a test, a tool or a library that takes a client and is to report nothing.
+    /// Returns a client that does nothing, for a test, a tool or a library that requires a client and should report
+    /// nothing.
     ///
-    /// It has no thread and no socket, and decides no task id: its own is `0000`, which no process has. All methods work. What
-    /// it is given is dropped and in no count: its [`stats`](Self::stats) are those of a client that nobody used. What it is to
-    /// watch is never asked, and dropped at once; `flush` is `Ok`. All such clients are one.
+    /// It has no thread and no socket, and decides no task id. Its own task id is `0000`, which no process has. All
+    /// methods work. Values are dropped and not counted, so its [`stats`](Self::stats) are those of an unused client. A
+    /// closure that it should watch is never called, and is dropped at once. `flush` returns `Ok`. All disabled clients
+    /// are the same one.
     ///
-    /// A program that may be switched off needs a guard in both cases:
-    /// [`ClientBuilder::disabled`](crate::ClientBuilder::disabled) gives it one.
+    /// A program that may be switched off needs a guard in either case.
+    /// [`ClientBuilder::disabled`](crate::ClientBuilder::disabled) provides one.
     ///
     /// ```
     /// use tasktag::Client;
@@ -45,7 +48,7 @@ impl Client {
         Self { shared: Arc::clone(&disabled().shared) }
     }
 
-    /// Whether this is a client that does [nothing](Self::disabled).
+    /// Returns whether this client does [nothing](Self::disabled).
     #[must_use]
     #[inline]
     pub fn is_disabled(&self) -> bool {
@@ -60,14 +63,15 @@ impl Client {
         &self.shared
     }
 
-    /// The task id that everything this client sends is tagged with; `0000` of a [disabled](Self::disabled) one.
+    /// Returns the task id that this client tags its metrics with. It is `0000` for a [disabled](Self::disabled)
+    /// client.
     #[must_use]
     pub fn task_id(&self) -> TaskId {
         fork::check();
         self.shared.task_id()
     }
 
-    /// Sends an event. [`send_event`](Self::send_event) takes one with more to say.
+    /// Sends an event with a title and a text. Use [`send_event`](Self::send_event) for one with more fields.
     pub fn event(&self, title: &str, text: &str) {
         if !self.is_disabled() {
             self.send_event(Event::of(title, text));
@@ -80,7 +84,8 @@ impl Client {
         self.shared.offer(Record::Event(Box::new(event)));
     }
 
-    /// Sends a service check. [`send_service_check`](Self::send_service_check) takes one with more to say.
+    /// Sends a service check with a name and a status. Use [`send_service_check`](Self::send_service_check) for one
+    /// with more fields.
     pub fn service_check(&self, name: &str, status: Status) {
         if !self.is_disabled() {
             self.send_service_check(ServiceCheck::new(name, status));
@@ -93,19 +98,22 @@ impl Client {
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
     }
 
-    /// Has the worker collect and send everything, and waits until it has, for at most `timeout`. The worker waits as long
-    /// for what the agent needs: the address of its name, a connection, room for a packet. Without a caller it
-    /// waits at most 200 ms. Of several callers the most patient one decides; each waits for its own timeout.
+    /// Makes the worker collect and send everything, and waits until it is done, for at most `timeout`.
     ///
-    /// `Ok` says that nothing was lost for want of time: all of it was handed to the system, or refused by it, as where
-    /// nobody listens. What was refused is in [`stats`](Self::stats), with the reason in
-    /// [`last_error`](Stats::last_error), and no error here.
+    /// The worker waits for the agent as long as the caller does: for name resolution, for a connection, and for room
+    /// for a packet. Without a caller it waits for at most 200 ms. If several callers wait, the longest timeout applies
+    /// to the worker, and each caller waits for its own.
+    ///
+    /// `Ok` means that nothing was lost for lack of time: the system accepted everything, or refused it, for example
+    /// because nobody listens. A refusal is not an error here. [`stats`](Self::stats) counts what was refused, with the
+    /// reason in [`last_error`](Stats::last_error).
     ///
     /// # Errors
     ///
-    /// When the timeout is over before everything was handed to the system; what the agent did not take by then is
-    /// dropped, and counted as [`Transport`](crate::DropReason::Transport). When the client was shut down. When it is called
-    /// by the worker.
+    /// Returns [`TimedOut`](FlushError::TimedOut) if the timeout expires before everything was handed to the system.
+    /// What the agent did not take by then is dropped, and counted as [`Transport`](crate::DropReason::Transport).
+    /// Returns [`Stopped`](FlushError::Stopped) if the client was shut down, and [`OnWorker`](FlushError::OnWorker) if
+    /// one of the client's own threads calls it.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.is_disabled() {
             return Ok(());
@@ -116,34 +124,37 @@ impl Client {
         self.shared.post().flush(timeout)
     }
 
-    /// What was accepted, sent and dropped so far.
+    /// Returns the amounts accepted, sent and dropped so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// The same for one of several agents: 0 is the main one, those of [`also`](crate::ClientBuilder::also) follow in their
-    /// order. `None` where there is no such agent. What was lost before it was on its way to any agent, as in a full
-    /// channel, is in the main one's books alone.
+    /// Returns the statistics of one of several agents. Index 0 is the main agent, and those of
+    /// [`also`](crate::ClientBuilder::also) follow in their order. It returns `None` if there is no such agent. What
+    /// was lost before it was on its way to any agent, for example in a full channel, is counted for the main agent
+    /// only.
     #[must_use]
     pub fn stats_of(&self, agent: usize) -> Option<Stats> {
         self.shared.stats_of(agent)
     }
 }
 
-/// Owns the worker. Dropping it flushes and stops the worker, within the
-/// [shutdown timeout](crate::ClientBuilder::shutdown_timeout); clones of the [`Client`] go on working and report nothing.
+/// Owns the worker. Dropping the guard flushes and stops the worker, within the
+/// [shutdown timeout](crate::ClientBuilder::shutdown_timeout). Clones of the [`Client`] still work after that, and
+/// report nothing.
 ///
-/// Keep it in `main`, or wherever the program ends by returning or panicking. `std::process::exit`, an abort and a signal
-/// that nobody handles, as `SIGTERM` at the end of a container, drop nothing, and a `static` is never dropped: what came
-/// since the last flush is lost then, and nobody is left to count it. Call [`shutdown`](Self::shutdown) before.
+/// Keep the guard in `main`, or wherever the program ends by returning or panicking. It is not dropped by
+/// `std::process::exit`, by an abort, or by a signal that nobody handles, such as `SIGTERM` at the end of a container.
+/// A `static` is never dropped either. What came since the last flush is then lost, and nobody is left to count it.
+/// Call [`shutdown`](Self::shutdown) before.
 #[derive(Debug)]
 #[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
 pub struct Guard {
     client: Client,
     timeout: Duration,
     stopped: bool,
-    // Somebody to be told.
+    // A callback for the end of the worker.
     when_ended: Option<fn()>,
 }
 
@@ -152,29 +163,31 @@ impl Guard {
         Self { client, timeout, stopped: false, when_ended: None }
     }
 
-    /// Has `act` called once the worker has ended, or was given up.
+    /// Calls `act` once the worker has ended or was abandoned.
     pub(crate) fn when_ended(self, act: fn()) -> Self {
         let mut guard = self;
         guard.when_ended = Some(act);
         guard
     }
 
-    /// The client; clone it freely.
+    /// Returns the client, which may be cloned freely.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Sends everything and ends the worker, as dropping the guard does, with a timeout of its own and an answer. For the
-    /// agent it waits as [`Client::flush`] does. What the agent did not take is in the client's [stats](Client::stats).
+    /// Sends everything and stops the worker. It does the same as dropping the guard, with an explicit timeout and a
+    /// result. It waits for the agent as [`Client::flush`] does. The client's [stats](Client::stats) count what the
+    /// agent did not take.
     ///
-    /// What others keep in thread-locals of the worker's thread is not waited for: it is dropped when the thread ends.
+    /// It does not wait for the destructors of other crates' thread-locals on the worker's thread. They run when the
+    /// thread ends.
     ///
     /// # Errors
     ///
-    /// When that takes longer than `timeout`: something that the worker asked or sent to does not answer. If it is a watched
-    /// closure, the thread is left to itself, and ends when it can; if it is the agent, what it did not take is dropped
-    /// and counted.
+    /// Returns [`TimedOut`](FlushError::TimedOut) if the shutdown takes longer than `timeout`, because a watched
+    /// closure or the agent does not respond. If it is a watched closure, its thread is abandoned and ends when it can.
+    /// If it is the agent, what it did not take is dropped and counted.
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), FlushError> {
         self.stop(timeout)
     }
@@ -192,7 +205,7 @@ impl Guard {
         if self.client.is_disabled() {
             return Ok(());
         }
-        // The worker is the parent's, and in this process there was nothing to report.
+        // The worker belongs to the parent, and this process had nothing to report.
         if fork::is_newborn() {
             return Err(FlushError::Stopped);
         }

@@ -1,14 +1,14 @@
-//! What handles have that report nothing: cells that nobody reads.
+//! The cells of handles that report nothing. Nobody reads them.
 
 use crate::cell::{Buckets, CounterBlock, CounterCell, SetCell};
 use crate::mailbox::shared::Shared;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 
-/// One a process, whatever number of clients is disabled: nobody would see a difference.
+/// All disabled clients of a process share one of these, because nobody would see a difference.
 ///
-/// Gauges and occupancies are not here, because threads would get into each other's way at one cell. At a counter they have
-/// lanes, and the buckets keep nothing.
+/// Gauges and occupancies are not shared, because threads would contend for their one cell. A shared counter has lanes,
+/// and the buckets keep nothing.
 pub(super) struct Disabled {
     pub(super) shared: Arc<Shared>,
     pub(super) counter: Arc<CounterCell>,
@@ -16,7 +16,8 @@ pub(super) struct Disabled {
     pub(super) set: Arc<SetCell>,
 }
 
-/// Made by whoever comes first. Nobody waits for another thread that makes it, which a forked child would not have.
+/// Returns the shared cells, which the first caller makes. No thread waits for another one that makes them, because a
+/// forked child would not have that thread.
 pub(super) fn disabled() -> &'static Disabled {
     static DISABLED: OnceBox<Disabled> = OnceBox::new();
     DISABLED.get_or_init(|| {

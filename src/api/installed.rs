@@ -1,4 +1,4 @@
-//! The client under the macros: the installed one, or for a while a thread's own.
+//! The client that the macros use: the installed one, or temporarily one of the thread.
 
 use crate::api::client::{Client, Guard};
 use crate::process::fork::{self, detour};
@@ -12,37 +12,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The first one that was installed. Call sites keep handles of it as long as the process lives, and so does this.
+/// The first client that was installed. Call sites keep handles of it as long as the process lives, and so does this.
 static FIRST: OnceLock<Client> = OnceLock::new();
-/// The one that is installed now, if it is not the first. Locked by nobody while a thread forks.
+/// The client that is installed now, if it is not the first. Nobody holds the lock while a thread forks.
 static LATER: Mutex<Option<Client>> = Mutex::new(None);
-/// How many were installed, and so which one is.
+/// The number of clients installed so far, which identifies the current one.
 static COUNT: AtomicU64 = AtomicU64::new(0);
-/// Whether the one that is installed has not ended.
+/// Whether the installed client has not ended.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// The process that a thread installs one in at the moment, or 0.
+/// The process that is currently installing a client, or 0.
 static INSTALLING: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    // The thread's own, the innermost last.
+    // The thread's own clients, the innermost last.
     static LOCAL: RefCell<Vec<Rc<Client>>> = const { RefCell::new(Vec::new()) };
-    // Which later one the thread found, so that it takes no lock for the next look.
+    // The later client that the thread found last, so that it takes no lock the next time.
     static FOUND: RefCell<Option<(u64, Rc<Client>)>> = const { RefCell::new(None) };
 }
 
-/// Which client a call site is to use.
+/// The client that a call site uses.
 pub(super) enum Current {
     Nobody,
-    /// Of this one it keeps a handle.
+    /// The first client. The call site keeps a handle of it.
     First(&'static Client),
-    /// A later one or a local one, which it uses by name.
+    /// A later or a local client. The call site calls it by name.
     Other(Rc<Client>),
 }
 
-/// The client that the macros use: the [installed](crate::ClientBuilder::install) one, or inside
-/// [`with_local_client`] the thread's own. `None` until one is installed.
+/// Returns the client that the macros use. This is the [installed](crate::ClientBuilder::install) one, or inside
+/// [`with_local_client`] the thread's own. It returns `None` until a client is installed.
 ///
-/// An installed client whose guard was dropped stays the installed one until another takes its place.
+/// A client stays installed after its guard was dropped, until another one replaces it.
 #[must_use]
 pub fn client() -> Option<Client> {
     if detour::is_straight() {
@@ -55,16 +55,17 @@ pub fn client() -> Option<Client> {
     }
 }
 
-/// Has the macros of the calling thread use a client of its own while `act` runs, and [`client`] return it: for tests of code
-/// that uses the macros, which run side by side in one process.
+/// Makes the macros of the calling thread use `client` while `act` runs, and makes [`client`] return it. It is meant
+/// for tests of code that uses the macros, because tests run concurrently in one process.
 ///
-/// The client need not be installed, and may be [disabled](Client::disabled). Calls are calls by name meanwhile, and leave
-/// nothing behind at their call sites. Where scopes are nested, the innermost client counts; a panic ends its scope. Other threads
-/// are not concerned, those that `act` starts included: hand the client on, and call this there. In asynchronous code,
-/// `act` is what polls, as a `block_on` of a runtime that runs on the calling thread. A child that is forked inside goes on
-/// with the client, which has a worker of its own there.
+/// The client need not be installed, and may be [disabled](Client::disabled). The macros call it by name, and leave
+/// nothing behind at their call sites. If scopes are nested, the innermost client is used. A panic ends its scope.
 ///
-/// While any thread is inside, the macros of all others cost a few nanoseconds more.
+/// Other threads are not affected, including those that `act` starts. Pass the client to them, and call this function
+/// there. In asynchronous code, `act` must be what polls, for example the `block_on` of a runtime that runs on the
+/// calling thread. A child that is forked inside continues to use the client, which has its own worker there.
+///
+/// While any thread is inside, the macros of all other threads cost a few nanoseconds more.
 ///
 /// ```
 /// use tasktag::testing::Capture;
@@ -86,7 +87,7 @@ pub fn with_local_client<T>(client: &Client, act: impl FnOnce() -> T) -> T {
     act()
 }
 
-/// Has a client for as long as it lives. It stays on its thread.
+/// Keeps a client on the thread's list for as long as it lives. It stays on its thread.
 struct Scope {
     is_entered: bool,
     thread: PhantomData<*const ()>,
@@ -95,7 +96,7 @@ struct Scope {
 impl Scope {
     fn enter(client: &Client) -> Self {
         let client = Rc::new(client.clone());
-        // A thread that is at its end, and has no such place any more, goes without.
+        // A thread that is ending may have dropped the list already, and then has no local client.
         let is_entered = LOCAL.try_with(|local| local.borrow_mut().push(client)).is_ok();
         if is_entered {
             detour::add();
@@ -109,15 +110,15 @@ impl Drop for Scope {
         if self.is_entered {
             let client = LOCAL.try_with(|local| local.borrow_mut().pop());
             detour::remove();
-            // Not while the list is borrowed: it may be the last that holds the client.
+            // This comes after the borrow of the list has ended, because it may drop the last reference to the client.
             drop(client);
         }
     }
 }
 
-/// Which client is to be used by the calling thread.
+/// Returns the client that the calling thread uses.
 pub(super) fn current() -> Current {
-    // A signal handler or an allocator may come in while the list is changed.
+    // A signal handler or an allocator may run this while the list is being changed.
     let local = LOCAL.try_with(|local| local.try_borrow().ok()?.last().cloned());
     if let Some(client) = local.ok().flatten() {
         return Current::Other(client);
@@ -129,7 +130,7 @@ pub(super) fn current() -> Current {
     }
 }
 
-/// The one that is installed after others.
+/// Returns the client that was installed after others.
 fn later(count: u64) -> Option<Rc<Client>> {
     let found = FOUND.try_with(|found| {
         let found = found.try_borrow().ok()?;
@@ -138,10 +139,10 @@ fn later(count: u64) -> Option<Rc<Client>> {
     found.ok().flatten().or_else(look_up)
 }
 
-/// The same where the thread did not find it yet, which remembers it.
+/// Looks up the later client if the thread did not find it yet, and remembers it for the thread.
 #[cold]
 fn look_up() -> Option<Rc<Client>> {
-    // It would wait for itself.
+    // The thread would wait for itself.
     if fork::is_busy() {
         return None;
     }
@@ -149,14 +150,14 @@ fn look_up() -> Option<Rc<Client>> {
     let (count, client) = (COUNT.load(Ordering::Acquire), locked_later().clone().map(Rc::new)?);
     drop(whole);
     let found = Some((count, Rc::clone(&client)));
-    // What it found before is let go with no lock held.
+    // The client found before is dropped while no lock is held.
     let before = FOUND
         .try_with(|place| place.try_borrow_mut().ok().map(|mut place| std::mem::replace(&mut *place, found)));
     drop(before);
     Some(client)
 }
 
-/// Builds a client and puts it into its place, which nobody else has or whose client has ended.
+/// Builds and installs a client, unless another one is installed and has not ended.
 pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Result<Guard, ConfigError> {
     let _turn = Turn::wait();
     if TAKEN.load(Ordering::Relaxed) {
@@ -168,7 +169,7 @@ pub(crate) fn install(build: impl FnOnce() -> Result<Guard, ConfigError>) -> Res
     Ok(guard.when_ended(vacate))
 }
 
-/// Puts a client into its place, and says what was there.
+/// Makes a client the installed one, and returns the one that it replaces.
 fn put(client: Client) -> Option<Client> {
     let _whole = fork::make_whole();
     TAKEN.store(true, Ordering::Relaxed);
@@ -177,34 +178,34 @@ fn put(client: Client) -> Option<Client> {
     } else {
         locked_later().replace(client)
     };
-    // Release: who sees the count sees the client.
+    // Release: a thread that sees the count also sees the client.
     if COUNT.fetch_add(1, Ordering::Release) == 1 {
-        // For good: what call sites keep is the first one's.
+        // This is permanent, because call sites keep handles of the first client.
         detour::add();
     }
     before
 }
 
-/// The client that is installed has ended: another may take its place.
+/// The installed client has ended, so another may be installed.
 fn vacate() {
     TAKEN.store(false, Ordering::Relaxed);
 }
 
 fn locked_later() -> MutexGuard<'static, Option<Client>> {
-    // Nothing panics while it holds the lock; a poisoned one would be as good.
+    // Nothing panics while it holds the lock, so a poisoned lock would be just as good.
     LATER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right to install a client: one thread at a time, so that no second client is built in vain.
+/// The right to install a client. Only one thread has it at a time, so that no second client is built in vain.
 ///
-/// No lock of the library's: a child that is forked while another thread has one would wait for it, for ever.
+/// It is not one of the library's locks: a child forked while another thread holds it would wait for it forever.
 struct Turn;
 
 impl Turn {
     fn wait() -> Self {
-        // A child is told from its parent, whatever its number.
+        // From here on, a child differs from its parent, whatever its process id.
         fork::expect_forks(&task_id::AT_FORK);
-        // In a process namespace of its own a forked child may have its parent's number.
+        // In a PID namespace of its own, a forked child may have its parent's process id.
         let this = u64::from(fork::generation()) << u32::BITS | u64::from(std::process::id());
         let take = |installing| (installing != this).then_some(this);
         while INSTALLING.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).is_err() {

@@ -8,7 +8,7 @@ use crate::vocabulary::kind::Kind;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// A call site: what it names, and the handle that it keeps once a client is installed.
+/// A call site, with its name and tags. It keeps a handle once a client is installed.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Site<M> {
@@ -18,12 +18,12 @@ pub struct Site<M> {
     tags: &'static [(&'static str, &'static str)],
 }
 
-/// Where a call goes.
+/// The target of a call.
 #[allow(clippy::large_enum_variant, reason = "it lives for one call, and is stored nowhere")]
 enum Target<'a, M: 'static> {
-    /// To the handle that the call site keeps.
+    /// The handle that the call site keeps.
     Kept(&'static M),
-    /// By name, to a client of which it keeps none.
+    /// A call by name, to a client of which the call site keeps no handle.
     Named(MetricBuilder<'a, M>),
 }
 
@@ -32,7 +32,7 @@ impl<M> Site<M> {
         Self { kept: OnceLock::new(), kind, name, tags }
     }
 
-    /// The handle that is kept, if it is the one to be used, as it nearly always is.
+    /// Returns the kept handle if it is the one to use, which is nearly always so.
     #[inline]
     fn kept(&'static self) -> Option<&'static M> {
         if detour::is_straight() { self.kept.get() } else { None }
@@ -41,7 +41,7 @@ impl<M> Site<M> {
 
 #[allow(private_bounds, reason = "the kinds of handles are ours to add to")]
 impl<M: Metric + 'static> Site<M> {
-    /// Looks where the call is to go, if anywhere.
+    /// Looks up the target of a call, and passes it to `act` if there is one.
     fn aim<T>(&'static self, act: impl FnOnce(Target<'_, M>) -> T) -> Option<T> {
         match current() {
             Current::Nobody => None,
@@ -54,16 +54,16 @@ impl<M: Metric + 'static> Site<M> {
         MetricBuilder::new(client, self.name, self.kind, Options::default()).tags(self.tags)
     }
 
-    /// The handle that is kept from now on.
+    /// Returns the handle that is kept from now on.
     fn register(&'static self, client: &'static Client) -> Option<&'static M> {
         if let Some(kept) = self.kept.get() {
             return Some(kept);
         }
-        // It would wait for itself.
+        // The thread would wait for itself.
         if fork::is_busy() {
             return None;
         }
-        // A thread that is at it when another one forks would be waited for in the child, for ever.
+        // If another thread forked during the registration, the child would wait for this thread forever.
         let _whole = fork::make_whole();
         Some(self.kept.get_or_init(|| self.named(client).register()))
     }
@@ -87,12 +87,12 @@ sites! {
     Distribution: distribution Distribution timing Timing;
 }
 
-/// What a call site's macro gives: the verbs of the handle, which do nothing until a client is installed.
+/// The value of a call site's macro. It has the methods of the handle, which do nothing until a client is installed.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Called<M: 'static>(pub &'static Site<M>);
 
-// What is not nearly always done is out of line.
+// Everything but the common case is out of line.
 
 impl Called<Gauge> {
     /// As [`Gauge::set`].
@@ -217,7 +217,7 @@ impl Called<Distribution> {
     }
 }
 
-/// What a macro's `start` gives: a [`Timer`].
+/// The value of a macro's `start`: a [`Timer`].
 #[doc(hidden)]
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
@@ -248,17 +248,17 @@ impl CalledTimer {
     }
 }
 
-/// A gauge with a constant name and constant tags, registered once per call site with the
-/// [installed](crate::ClientBuilder::install) client, and kept for the rest of the process. Does nothing until there
-/// is one. A client that is installed after the first has ended, or one of the [thread's own](crate::with_local_client), is
-/// called by name instead. Verbs: `set`, `add`, `sub`.
+/// Updates a gauge with a constant name and constant tags. Each call site registers the gauge once with the
+/// [installed](crate::ClientBuilder::install) client, and keeps it for the rest of the process. It does nothing until a
+/// client is installed. A client that was installed after the first one ended is called by name instead, as is the
+/// [thread's own](crate::with_local_client) client. The methods are `set`, `add` and `sub`.
 ///
 /// ```
 /// const CACHE: &str = "sessions";
 /// tasktag::gauge!("cache.entries", "cache" => CACHE).set(512.0);
 /// ```
 ///
-/// A tag that is known at run time is a compile error; a [`MetricBuilder`](crate::MetricBuilder) takes it.
+/// A tag that is only known at run time is a compile error. Use a [`MetricBuilder`](crate::MetricBuilder) for it.
 ///
 /// ```compile_fail
 /// let cache = std::env::args().next().unwrap();
@@ -271,7 +271,8 @@ macro_rules! gauge {
     };
 }
 
-/// A counter with a constant name and constant tags, as [`gauge!`](crate::gauge). Verb: `increment`.
+/// Updates a counter with a constant name and constant tags, in the same way as [`gauge!`](crate::gauge). The method is
+/// `increment`.
 ///
 /// ```
 /// tasktag::counter!("jobs.done", "queue" => "within_1_minute").increment(1);
@@ -283,8 +284,8 @@ macro_rules! counter {
     };
 }
 
-/// A distribution with a constant name and constant tags, as [`gauge!`](crate::gauge). Verbs: `record`,
-/// `record_duration`, `start`.
+/// Updates a distribution with a constant name and constant tags, in the same way as [`gauge!`](crate::gauge). The
+/// methods are `record`, `record_duration` and `start`.
 ///
 /// ```
 /// tasktag::distribution!("export.rows").record(1234.0);
@@ -296,8 +297,8 @@ macro_rules! distribution {
     };
 }
 
-/// A timing with a constant name and constant tags, as [`gauge!`](crate::gauge). Verbs: those of
-/// [`distribution!`](crate::distribution); values are milliseconds.
+/// Updates a timing with a constant name and constant tags, in the same way as [`gauge!`](crate::gauge). It has the
+/// methods of [`distribution!`](crate::distribution), and values are in milliseconds.
 ///
 /// ```
 /// let timer = tasktag::timing!("export.took", "format" => "csv").start();
@@ -315,7 +316,7 @@ macro_rules! timing {
 #[macro_export]
 macro_rules! __call_site {
     ($handle:ident, $kind:ident, $name:expr $(, $key:expr => $value:expr)*) => {{
-        // A constant, so that a name or a tag that differs from call to call is a compile error.
+        // These are constants, so that a name or a tag that differs from call to call is a compile error.
         const NAME: &str = $name;
         const TAGS: &[(&str, &str)] = &[$(($key, $value)),*];
         static SITE: $crate::__macros::Site<$crate::$handle> =

@@ -1,4 +1,4 @@
-//! Values folded into logarithmic buckets: a distribution's tables.
+//! The tables of a distribution, which fold values into logarithmic buckets.
 
 use super::lane;
 use super::table::{Table, bucket_of, rank_of};
@@ -7,31 +7,32 @@ use crate::process::sync::{AtomicUsize, Ordering};
 use crate::vocabulary::unit::KnownUnit;
 use std::sync::OnceLock;
 
-/// Distinct buckets that fit whatever the threads: 32 octaves with every bucket in use. The Agent's own sketch keeps
-/// as many.
+/// The number of distinct buckets that always fit: 32 octaves with every bucket in use. The Agent's own sketch keeps as
+/// many.
 const SLOTS: usize = if cfg!(tasktag_loom) { 2 } else { 4096 };
-/// Those of a further table: 8 octaves, more than a metric's busy values span. The rest finds room in the first.
+/// The slots of a further table: 8 octaves, which is more than a metric's busy values span. The other values go to the
+/// first table.
 const FURTHER_SLOTS: usize = if cfg!(tasktag_loom) { 1 } else { 1024 };
 
-/// Tables beside the first, at most.
+/// The maximum number of tables besides the first.
 const MAX_FURTHER: usize = 7;
 const _: () = assert!((MAX_FURTHER + 1).is_power_of_two());
 
 type Further = Table<FURTHER_SLOTS>;
 
-/// The spread of buckets that nobody reads. No lane is in this mask, and it is not 0: what is recorded goes the longer way,
-/// and is dropped there.
+/// The spread of buckets that nobody reads. This mask contains no lane, and it is not 0, so every record takes the slow
+/// path, where it is dropped.
 const UNREAD: usize = 1 << (usize::BITS - 1);
 
-/// The buckets of a distribution, in one table or several.
+/// The buckets of a distribution, in one or more tables.
 ///
-/// Threads that record at once take the table's cache lines from each other, and then a record takes several times as
-/// long. It shows in exchanges that fail. The worker, who may allocate, then doubles the tables, and each thread keeps to
-/// the one of its lane; buckets that several tables had are one again when they are taken.
+/// Threads that record at the same time take the table's cache lines from each other, and a record then takes several
+/// times as long. Failed exchanges show this. The worker, which may allocate, then doubles the number of tables, and
+/// each thread uses the table of its lane. Buckets that occur in several tables are merged when they are taken.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     first: Table<SLOTS>,
-    // How many further tables are in use: 0, 1, 3 or 7, so that it is a mask of lanes too.
+    // The number of further tables in use. It is 0, 1, 3 or 7, so that it is also a mask of lanes.
     spread: AtomicUsize,
     further: [OnceLock<Further>; MAX_FURTHER],
     pub(crate) unit: KnownUnit,
@@ -47,19 +48,19 @@ impl Buckets {
         }
     }
 
-    /// Buckets that nobody reads: they take everything and keep nothing.
+    /// Returns buckets that nobody reads. They accept everything and keep nothing.
     pub(crate) fn unread() -> Self {
         Self { spread: AtomicUsize::new(UNREAD), ..Self::new() }
     }
 
-    /// Counts a countable value `n` times if it is a matter of a few instructions. Where it is not,
-    /// [`add_apart`](Self::add_apart) and [`add`](Self::add) are to be asked next.
+    /// Counts a countable value `n` times if that takes only a few instructions. If it returns `false`,
+    /// [`add_apart`](Self::add_apart) and then [`add`](Self::add) must be called.
     #[inline]
     pub(crate) fn add_at_once(&self, value: f64, n: u64) -> bool {
         self.spread.load(Ordering::Relaxed) == 0 && self.first.add_at_once(value, n)
     }
 
-    /// As [`add_at_once`](Self::add_at_once), in the table of the thread's lane, once it has one.
+    /// Does the same as [`add_at_once`](Self::add_at_once) in the table of the thread's lane, if the lane is known.
     #[inline]
     pub(crate) fn add_apart(&self, value: f64, n: u64) -> bool {
         lane::known().is_some_and(|lane| self.add_at_once_from(lane, value, n))
@@ -74,8 +75,8 @@ impl Buckets {
         }
     }
 
-    /// Counts a countable value `n` times. `false` when there is no room for its bucket, or `n` is more than a slot
-    /// takes: the caller must take the value elsewhere.
+    /// Counts a countable value `n` times. It returns `false` if there is no room for its bucket, or if `n` is more
+    /// than a slot holds. The caller must then record the value elsewhere.
     pub(crate) fn add(&self, value: f64, n: u64) -> bool {
         self.add_from(lane::current, value, n)
     }
@@ -85,25 +86,25 @@ impl Buckets {
         if spread == UNREAD {
             return true;
         }
-        // Lanes are few: where there is one table they are left to others.
+        // Lanes are scarce, so a thread claims none for a single table.
         let own = if spread == 0 { None } else { self.further_of(lane() & spread) };
-        // What finds no room in a further table does in the first.
+        // A value that does not fit into a further table goes to the first one.
         own.is_some_and(|table| table.add(value, n)) || self.first.add(value, n)
     }
 
     #[inline]
     fn spread(&self) -> usize {
-        // Pairs with the Release in `widen`: who sees the spread sees the tables.
+        // Pairs with the Release in `widen`: a thread that sees the spread also sees the tables.
         self.spread.load(Ordering::Acquire)
     }
 
-    /// A table by its number, if it is not the first.
+    /// Returns a table by its number, unless it is the first.
     #[inline]
     fn further_of(&self, table: usize) -> Option<&Further> {
         self.further.get(table.checked_sub(1)?)?.get()
     }
 
-    /// Takes every bucket's value and count, from the least to the greatest, and leaves the tables empty.
+    /// Takes the value and the count of every bucket, in ascending order, and leaves the tables empty.
     pub(crate) fn take(&self, mut each: impl FnMut(f64, u64)) {
         let mut found = Vec::new();
         self.first.take(&mut found);
@@ -112,7 +113,7 @@ impl Buckets {
         if found.is_empty() {
             return;
         }
-        // Each is asked, so that each begins anew.
+        // Every table is checked, because the check resets its collisions.
         let crowded = further().map(Table::take_crowded).fold(self.first.take_crowded(), |a, b| a | b);
         if crowded {
             self.widen();
@@ -125,28 +126,29 @@ impl Buckets {
         }
     }
 
-    /// In a forked child: what is in the tables is its parent's.
+    /// Empties the tables in a forked child, because their values belong to the parent.
     pub(crate) fn start_over(&self) {
         self.first.start_over();
         self.further.iter().map_while(OnceLock::get).for_each(Table::start_over);
     }
 
-    /// Doubles the tables, up to the limit.
+    /// Doubles the number of tables, up to the limit.
     #[cold]
     fn widen(&self) {
         let spread = (2 * self.spread.load(Ordering::Relaxed) + 1).min(MAX_FURTHER);
         for further in self.further.iter().take(spread).filter(|further| further.get().is_none()) {
-            // A forked child's worker would wait for a parent's that was at it.
+            // If the parent forked meanwhile, a plain initialization would make the child's worker wait for the
+            // parent's.
             fork::fill(further, Table::new());
         }
         self.spread.store(spread, Ordering::Release);
     }
 }
 
-/// Sorts the values by bucket, and makes one of those that share a bucket.
+/// Sorts the values by bucket, and merges those that share a bucket.
 fn unite(found: &mut Vec<(f64, u64)>) {
-    // Stable: where several tables had a bucket, the value is the first one's. The sort makes use of the order within
-    // each table.
+    // The sort is stable, so a bucket of several tables keeps the value of the first one. It makes use of the order
+    // within each table.
     found.sort_by_key(|(value, _)| rank_of(*value));
     found.dedup_by(|(later, more), (earlier, n)| {
         let same = bucket_of(*later) == bucket_of(*earlier);

@@ -1,28 +1,28 @@
-//! How often something happened: a word a lane, summed by the worker.
+//! Counts how often something happened, in one word per lane. The worker sums the words.
 
 use super::lane;
 use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;
 
-/// Counters that stand side by side in a cache line of each lane.
+/// The number of counters that share a cache line of each lane.
 const COLUMNS: usize = 8;
 
-/// A lane's words of eight counters. Lines are 64 bytes on the machines that matter; where they are longer, two
-/// threads may share one, which is slower and nothing worse.
+/// A lane's words of eight counters. Cache lines have 64 bytes on the machines that matter. If they are longer, two
+/// threads may share one, which is only slower.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Lane([AtomicU64; COLUMNS]);
 
-/// What was counted since the cell was made, in lanes that only grow: the worker reads and never writes them.
+/// What was counted since the cell was made. Its lanes only grow: the worker reads them and never writes them.
 pub(crate) struct CounterCell {
     lanes: Arc<[Lane]>,
     column: usize,
-    // Beside the lanes: two words that only grow need no order between them.
+    // This is apart from the lanes. Two words that only grow need no order between them.
     taken_off: AtomicU64,
 }
 
-/// How much was added to a cell and taken off it since it was made, both modulo 2^64.
+/// The amounts added to and subtracted from a cell since it was made, both modulo 2^64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted {
     added: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// The difference to an earlier reading.
+    /// Returns the difference from an earlier reading.
     pub(crate) fn since(self, earlier: Self) -> i128 {
         let added = self.added.wrapping_sub(earlier.added);
         let taken_off = self.taken_off.wrapping_sub(earlier.taken_off);
@@ -39,30 +39,30 @@ impl Counted {
 }
 
 impl CounterCell {
-    /// Takes `n` off; wraps at 2^64. A locked addition: only bridges count down.
+    /// Subtracts `n`, modulo 2^64. It uses a locked addition, because only bridges count down.
     #[allow(dead_code, reason = "not every build has a neighbour that counts down")]
     pub(crate) fn take_off(&self, n: u64) {
         self.taken_off.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// What the worker reports the differences of.
+    /// Returns the amounts whose differences the worker reports.
     pub(crate) fn counted(&self) -> Counted {
         Counted { added: self.sum(), taken_off: self.taken_off.load(Ordering::Relaxed) }
     }
 
-    /// Adds; wraps at 2^64.
+    /// Adds `n`, modulo 2^64.
     #[inline]
     pub(crate) fn add(&self, n: u64) {
         self.add_to_lane(n);
     }
 
-    /// As [`add`](Self::add), and says what the thread's lane had before: its threads count it up.
+    /// Does the same as [`add`](Self::add), and returns the count of the thread's lane before that.
     #[inline]
     pub(crate) fn add_to_lane(&self, n: u64) -> u64 {
         self.add_at_once(n).unwrap_or_else(|| self.add_slowly(n))
     }
 
-    /// For a thread that has no lane of its own, or does not know it yet.
+    /// Adds for a thread that has no lane of its own, or does not know it yet.
     #[inline(never)]
     fn add_slowly(&self, n: u64) -> u64 {
         lane::current();
@@ -70,38 +70,39 @@ impl CounterCell {
         self.add_at_once(n).or_else(shared).unwrap_or(0)
     }
 
-    /// The lanes are the owned ones, and the shared one behind them. There is none beyond, so that a thread without a lane of
-    /// its own is told by the same check as any index.
+    /// Returns the word of a lane. The owned lanes come first, and the shared one is the last. A thread without a lane
+    /// of its own has an index beyond them, so the bounds check detects it.
     #[inline]
     fn word(&self, lane: usize) -> Option<&AtomicU64> {
         self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS))
     }
 
-    /// As [`add_to_lane`](Self::add_to_lane), where the thread has a lane of its own already: a matter of a few instructions.
+    /// Does the same as [`add_to_lane`](Self::add_to_lane) in a few instructions, if the thread already has a lane of
+    /// its own.
     #[inline]
     pub(crate) fn add_at_once(&self, n: u64) -> Option<u64> {
         let word = self.word(lane::own())?;
-        // Nobody else writes it, so nothing is lost between the two.
+        // No other thread writes the word, so nothing is lost between the load and the store.
         let before = word.load(Ordering::Relaxed);
         word.store(before.wrapping_add(n), Ordering::Relaxed);
         Some(before)
     }
 
-    /// What was added since the cell was made, modulo 2^64.
+    /// Returns what was added since the cell was made, modulo 2^64.
     pub(crate) fn sum(&self) -> u64 {
         let words = self.lanes.iter().filter_map(|lane| lane.0.get(self.column % COLUMNS));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
     }
 }
 
-/// Not all lanes of its block, of which there are as many as threads may have.
+/// This leaves out the lanes of the block, because there are as many as threads may have.
 impl fmt::Debug for CounterCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CounterCell").field("sum", &self.sum()).finish_non_exhaustive()
     }
 }
 
-/// Places counters: eight to a block, so that neither padding nor lanes cost more than they must.
+/// Allocates counters, eight to a block, so that padding and lanes cost no more than necessary.
 #[derive(Debug, Default)]
 pub(crate) struct CounterBlock {
     lanes: Option<Arc<[Lane]>>,
@@ -109,7 +110,7 @@ pub(crate) struct CounterBlock {
 }
 
 impl CounterBlock {
-    /// The next counter's cell.
+    /// Returns the cell of the next counter.
     pub(crate) fn cell(&mut self) -> CounterCell {
         if self.used == COLUMNS {
             *self = Self::default();
@@ -122,33 +123,33 @@ impl CounterBlock {
     }
 }
 
-/// Counts side by side, for whoever tells them apart by a number: each lane has a row of them.
+/// Counts that are identified by a number. Each lane has one row of them.
 #[derive(Debug)]
 pub(crate) struct CounterGrid {
     words: Box<[AtomicU64]>,
-    // Of a row, with as much behind it as keeps it off the lines of the next.
+    // The width of a row, with padding that separates it from the cache lines of the next row.
     width: usize,
 }
 
 impl CounterGrid {
-    /// At least `columns` counts of 0.
+    /// Returns a grid of at least `columns` counts of 0.
     pub(crate) fn new(columns: usize) -> Self {
         let width = columns + COLUMNS;
         Self { words: (0..width * lane::count()).map(|_| AtomicU64::new(0)).collect(), width }
     }
 
-    /// Adds one; wraps at 2^64.
+    /// Adds one, modulo 2^64.
     #[inline]
     pub(crate) fn add_one(&self, column: usize) {
         match self.word(lane::own(), column) {
-            // As in `CounterCell::add`.
+            // No other thread writes the word, as in `CounterCell::add_at_once`.
             Some(word) => word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed),
             None => self.add_one_slowly(column),
         }
     }
 
-    /// For a thread that has no lane of its own, or does not know it yet. Not a load and a store: one that is put off
-    /// between the two would undo what all others counted meanwhile.
+    /// Adds for a thread that has no lane of its own, or does not know it yet. It must not use a load and a store: a
+    /// thread that is preempted between the two would undo what all others counted meanwhile.
     #[cold]
     #[inline(never)]
     fn add_one_slowly(&self, column: usize) {
@@ -159,14 +160,14 @@ impl CounterGrid {
         }
     }
 
-    /// A count since the grid was made, modulo 2^64.
+    /// Returns a count since the grid was made, modulo 2^64.
     pub(crate) fn sum(&self, column: usize) -> u64 {
         let words = (0..lane::count()).filter_map(|row| self.word(row, column));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
     }
 
-    /// Rows are those of the owned lanes, and the shared one's behind them. There is none beyond, so that a thread without
-    /// a lane of its own is told by the same check as any index.
+    /// Returns a word of a row. The rows of the owned lanes come first, and that of the shared one is the last. A
+    /// thread without a lane of its own has an index beyond them, so the bounds check detects it.
     #[inline]
     fn word(&self, row: usize, column: usize) -> Option<&AtomicU64> {
         self.words.get(row.wrapping_mul(self.width).wrapping_add(column))

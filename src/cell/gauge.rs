@@ -1,11 +1,11 @@
-//! A level, and the highest level since the worker last looked.
+//! A level, and the highest level since the worker last read it.
 
 use crate::process::sync::{AtomicU64, Ordering};
 
-/// Stands for "never set": a gauge without a value is absent, not 0. No caller can store it.
+/// Means "never set". A gauge without a value is absent, not 0. No caller can store this value.
 const NEVER_SET: u64 = f64::NAN.to_bits();
 
-/// Stands for "not known any more", after `unset` or a value that is not finite. A NaN as well.
+/// Means "no longer known", after `unset` or a value that is not finite. It is also a NaN.
 const UNSET: u64 = NEVER_SET | 1;
 
 /// A word with a cache line to itself.
@@ -15,11 +15,11 @@ struct OwnLine(AtomicU64);
 
 /// The last value, as the bits of an `f64`.
 ///
-/// Callers store the value and read the peak. On one line each store of another thread would have to be waited for.
+/// Callers store the value and read the peak. If both were on one cache line, each store would delay the other threads.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
     value: OwnLine,
-    // Infinite while nobody asked for the peak, so that one comparison serves both cases.
+    // It is infinite until a peak is requested, so that one comparison covers both cases.
     peak: OwnLine,
 }
 
@@ -29,7 +29,7 @@ impl GaugeCell {
         Self { value: word(NEVER_SET), peak: word(f64::INFINITY.to_bits()) }
     }
 
-    /// From now on the highest value is kept. May be called again.
+    /// Keeps the highest value from now on. It may be called again.
     pub(crate) fn keep_peak(&self) {
         if self.keeps_peak() {
             return;
@@ -50,8 +50,8 @@ impl GaugeCell {
         self.raise(value);
     }
 
-    /// Adds to the value: to `start` if it was never set, and to 0 if it was unset. A sum that is not finite unsets it.
-    /// Says whether the gauge became absent by that.
+    /// Adds to the value. It starts at `start` if the gauge was never set, and at 0 if it was unset. A sum that is not
+    /// finite unsets the gauge. Returns whether that made the gauge absent.
     pub(crate) fn add_from(&self, start: f64, delta: f64) -> bool {
         let mut now = self.value.0.load(Ordering::Relaxed);
         loop {
@@ -68,13 +68,14 @@ impl GaugeCell {
         }
     }
 
-    /// Makes the gauge absent until it is set again. Says whether it was not yet.
+    /// Makes the gauge absent until it is set again. Returns whether it was present before.
     pub(crate) fn unset(&self) -> bool {
-        // Most calls of a source that has nothing to tell find it so: no cache line is taken from another core for them.
+        // A source without a value mostly finds the gauge absent already. Such a call takes no cache line from another
+        // core.
         self.value.0.load(Ordering::Relaxed) != UNSET && self.value.0.swap(UNSET, Ordering::Relaxed) != UNSET
     }
 
-    /// In a forked child: without the level and the peak that it was born with.
+    /// Removes the level and the peak in a forked child, because they belong to the parent.
     pub(crate) fn start_over(&self) {
         self.value.0.store(NEVER_SET, Ordering::Relaxed);
         self.take_peak();
@@ -93,19 +94,20 @@ impl GaugeCell {
         let _ = self.peak.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
     }
 
-    /// The last value, or `None` when there is none.
+    /// Returns the last value, or `None` if there is none.
     pub(crate) fn value(&self) -> Option<f64> {
         let bits = self.value.0.load(Ordering::Relaxed);
         (!is_absent(bits)).then(|| f64::from_bits(bits))
     }
 
-    /// What the next addition begins with: the last value, 0 if it was unset, and `start` if it was never set.
+    /// Returns the value that the next addition starts from: the last value, 0 if the gauge was unset, and `start` if
+    /// it was never set.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn value_or(&self, start: f64) -> f64 {
         level_or(self.value.0.load(Ordering::Relaxed), start)
     }
 
-    /// The highest value set since the last call, or `None` when nothing was set or nobody asked for it.
+    /// Returns the highest value set since the last call, or `None` if nothing was set or no peak was requested.
     pub(crate) fn take_peak(&self) -> Option<f64> {
         if !self.keeps_peak() {
             return None;

@@ -1,4 +1,4 @@
-//! Lanes: words that one thread writes alone, so that counting needs no locked instruction and shares no line.
+//! Lanes are words that only one thread writes, so that counting needs no locked instruction and shares no cache line.
 
 mod thread_end;
 
@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
-/// The lane of all threads that have none of their own.
+/// The lane of all threads without a lane of their own.
 pub(super) const SHARED: usize = 0;
 const UNCLAIMED: usize = usize::MAX;
 
-/// One lane a thread, for more threads than run at once; the bits of `TAKEN`.
+/// The limits of the number of owned lanes. There is one per thread, for more threads than run at once. Each has a bit
+/// in `TAKEN`.
 const MIN_OWNED: usize = 8;
 const MAX_OWNED: usize = 63;
 
@@ -23,24 +24,25 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 loom::lazy_static! { static ref TAKEN: AtomicU64 = AtomicU64::new(0); }
 
 thread_local! {
-    // Without destructors: reading one costs a single load.
+    // These have no destructors, so reading one costs a single load.
     static LANE: Cell<usize> = const { Cell::new(UNCLAIMED) };
     // The bit of the thread's own lane in `TAKEN`.
     static CLAIMED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Lanes are the process's.
+/// Lanes belong to the process.
 pub(crate) static AT_FORK: AtFork = AtFork { prepare, forget_parents: forget_others, ..AtFork::NONE };
 
-/// Makes what a claim must not allocate.
+/// Makes everything that a claim must not allocate.
 fn prepare() {
     count();
     thread_end::prepare();
 }
 
-/// How many lanes there are: the shared one, and two for each processor.
+/// Returns the number of lanes: the shared one, and two for each processor.
 pub(super) fn count() -> usize {
-    // 0 until it is known. Nobody waits for another thread's look at the system, which a forked child has not.
+    // It is 0 until the number is known. No thread waits for another one that asks the system, because a forked child
+    // would not have that thread.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let known = COUNT.load(Ordering::Relaxed);
     if known != 0 {
@@ -48,38 +50,40 @@ pub(super) fn count() -> usize {
     }
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let seen = 1 + (2 * processors).clamp(MIN_OWNED, MAX_OWNED);
-    // The first one's holds, whatever another thread saw.
+    // The number of the first thread is used, whatever another thread saw.
     COUNT.compare_exchange(0, seen, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|first| first, |_| seen)
 }
 
-/// The calling thread's lane: [`SHARED`], or one that no other thread writes for as long as this one lives.
+/// Returns the calling thread's lane. It is [`SHARED`], or a lane that no other thread writes for as long as this one
+/// lives.
 #[inline]
 pub(super) fn current() -> usize {
     let lane = LANE.get();
     if lane == UNCLAIMED { claim() } else { lane }
 }
 
-/// The calling thread's lane if [`current`] was asked for it before.
+/// Returns the calling thread's lane if [`current`] was called before.
 #[inline]
 pub(super) fn known() -> Option<usize> {
     Some(LANE.get()).filter(|lane| *lane != UNCLAIMED)
 }
 
-/// The calling thread's place among the owned lanes; beyond all of them where it has none, or did not ask yet.
+/// Returns the calling thread's index among the owned lanes. It is beyond all of them if the thread has none, or has
+/// not called [`current`] yet.
 #[inline]
 pub(super) fn own() -> usize {
     LANE.get().wrapping_sub(SHARED + 1)
 }
 
-/// Claims a lane on a thread's first use, once.
+/// Claims a lane on a thread's first use.
 #[cold]
 fn claim() -> usize {
-    // Counting begins with no other check: a forked child comes here with its first count.
-    // Until the child has all that it needs, its threads share a lane and come here again.
+    // Counting makes no other check, so a forked child comes here with its first count. Until the child has everything
+    // that it needs, its threads share a lane and come here again.
     if crate::process::fork::check() || crate::process::fork::is_growing() {
         return SHARED;
     }
-    // A signal handler that comes in here goes on with the shared one.
+    // A signal handler that interrupts this uses the shared lane.
     LANE.set(SHARED);
     if CLAIMED.get() == 0 && thread_end::watch() {
         CLAIMED.set(bit_of(take_lane(&TAKEN, count() - 1)));
@@ -89,14 +93,14 @@ fn claim() -> usize {
     lane
 }
 
-/// The thread ends. What it still counts goes to the shared lane.
+/// Runs when the thread ends. What it still counts goes to the shared lane.
 fn end() {
     LANE.set(SHARED);
     let_go(&TAKEN, lane_of(CLAIMED.replace(0)));
 }
 
-/// In a forked child, whose one thread this is: lets go of the lanes of threads that it does not have, before it has
-/// others, and has this one come by [`claim`] again.
+/// Runs in a forked child while it has only one thread. It releases the lanes of the parent's other threads, and makes
+/// this thread call [`claim`] again.
 fn forget_others() {
     TAKEN.store(CLAIMED.get(), Ordering::Relaxed);
     LANE.set(UNCLAIMED);
@@ -107,7 +111,7 @@ fn take_lane(taken: &AtomicU64, owned: usize) -> usize {
         let lane = bits.trailing_ones() as usize;
         (lane < owned).then_some(bits | (1 << lane))
     };
-    // Acquire pairs with the Release in `let_go`: the new owner goes on from the last word of the old one.
+    // Acquire pairs with the Release in `let_go`: the new owner continues from the last words of the old one.
     match taken.fetch_update(Ordering::Acquire, Ordering::Relaxed, free) {
         Ok(before) => before.trailing_ones() as usize + 1,
         Err(_) => SHARED,
@@ -120,12 +124,12 @@ fn let_go(taken: &AtomicU64, lane: usize) {
     }
 }
 
-/// The lane of a bit in `TAKEN`.
+/// Returns the lane of a bit in `TAKEN`.
 fn lane_of(bit: u64) -> usize {
     if bit == 0 { SHARED } else { bit.trailing_zeros() as usize + 1 }
 }
 
-/// A lane's bit in `TAKEN`; the shared one has none.
+/// Returns a lane's bit in `TAKEN`. The shared one has none.
 fn bit_of(lane: usize) -> u64 {
     lane.checked_sub(1).map_or(0, |bit| 1 << bit)
 }

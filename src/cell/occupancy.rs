@@ -1,81 +1,83 @@
-//! How much of a capacity is in use, integrated over time from two atomics.
+//! Integrates over time how much of a capacity is in use, with two atomics.
 
 use crate::process::clock::Clock;
 use crate::process::sync::{AtomicU64, Ordering};
 
-// The first word, from its lowest bit: whether the interval is an odd one, the units in use, the time.
+// The first word has these fields, from its lowest bit: whether the interval is odd, the units in use, and the time.
 const ODD: u64 = 1;
 const UNITS_SHIFT: u32 = 1;
 const UNITS_BITS: u32 = 24;
 const UNITS_MASK: u64 = (1 << UNITS_BITS) - 1;
 const TIME_SHIFT: u32 = UNITS_SHIFT + UNITS_BITS;
-// The second word: the time but for its low 16 bits, which stand in the first.
+// The second word has the time without its low 16 bits, which are in the first word.
 const LOW_MASK: u64 = u16::MAX as u64;
-// How the units in use change, added with wrap-around.
+// The changes of the units in use. They are added with wrap-around.
 const ACQUIRED: u64 = 1;
 const RELEASED: u64 = u64::MAX;
 
 /// Time-weighted use of a number of units.
 ///
-/// Whoever acquires a unit at `t` takes `t` off a sum, whoever releases one adds it. At any moment `T` the time
-/// that units were in use is then `sum + in_use × T`, with nothing sampled and nothing missed.
+/// A thread that acquires a unit at `t` subtracts `t` from a sum, and one that releases a unit adds it. At any time
+/// `T`, units were then in use for `sum + in_use × T`. Nothing is sampled, and nothing is missed.
 ///
-/// That holds if the sum and the units are of the same operations, and one atomic has no room for both. So an operation
-/// adds to two words, each of which gives the time in use by itself, one precisely and one roughly:
+/// This is only true if the sum and the units include the same operations, and one atomic has no room for both. An
+/// operation therefore adds to two words. Each of them gives the time in use by itself, one precisely and one roughly:
 ///
-/// - First to `cut`, which has the units and the sum modulo 2^39. Each value of it is a cut through time.
-/// - Then to the `time` of the interval, which has all of the sum but its low 16 bits. What the operation carries
-///   over from these is known from the first word, so that many operations add up no error. In place of the low bits
-///   it has the units modulo 2^16. It lags behind by the operations that are half done: while these are fewer than 2^15
-///   and have taken less than 270 s together, it tells the multiple of 2^39 ns (550 s) that the first leaves open.
+/// - It first adds to `cut`, which has the units and the sum modulo 2^39. Each value of `cut` is a cut through time.
+/// - It then adds to the `time` of the interval, which has the sum without its low 16 bits. The first word gives the
+///   carry from those bits, so that errors do not accumulate. In place of the low bits, `time` has the units modulo
+///   2^16. It lags behind by the operations that are half done. While these are fewer than 2^15, and have taken less
+///   than 270 s together, it determines the multiple of 2^39 ns (550 s) that the first word leaves open.
 ///
-/// A reading ends an interval with the same addition that reads `cut`, and from then on operations add to the `time` of
-/// the other interval. So what the reader still has to read no longer moves, but for operations that are half done, and
-/// it never tries again.
+/// A reading ends an interval with the same addition that reads `cut`. From then on, operations add to the `time` of
+/// the other interval. The words that the reader still has to read therefore no longer change, except through
+/// operations that are half done, and it never retries.
 #[derive(Debug)]
 pub(crate) struct OccupancyCell {
     cut: AtomicU64,
-    // The even and the odd one: the interval that is under way, and the one before it.
+    // The even and the odd interval. One is the current interval, and the other is the one before it.
     intervals: [Interval; 2],
     capacity: AtomicU64,
     opened: u64,
-    // Of the client, so that whoever gives back a unit needs nothing but the cell.
+    // The client's clock, so that releasing a unit needs nothing but the cell.
     clock: Clock,
 }
 
-/// What operations added in every second interval between readings.
+/// The amounts that operations added in every second interval between readings.
 #[derive(Debug)]
 struct Interval {
-    /// Since the cell was made.
+    /// The sum since the cell was made.
     time: AtomicU64,
-    /// The most units that were in use at once, since it was last taken.
+    /// The most units that were in use at once since the peak was last taken.
     peak: AtomicU64,
 }
 
-/// What the worker reads.
+/// A reading by the worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    /// Units in use now.
+    /// The units in use now.
     pub(crate) in_use: u64,
-    /// The most units that were in use at once since the reading before.
+    /// The most units that were in use at once since the previous reading.
     pub(crate) peak: u64,
-    /// When it was taken.
+    /// The time of the reading.
     pub(crate) at: u64,
     // Nanoseconds × units since the cell was made, modulo 2^64.
     busy: u64,
 }
 
 impl Reading {
-    /// Nanoseconds × units to report for the time since the reading before, up to 2^63: 292 years of a unit.
+    /// Returns the nanoseconds × units to report for the time since the previous reading, up to 2^63, which is 292
+    /// years of one unit.
     ///
-    /// An operation that a thread began before the last reading and completed after it brings time of that interval: an
-    /// acquired unit more, a released one less. What does not fit into this interval, which has had no less than no
-    /// unit and no more than the peak in use, is left to the next. So all that is reported adds up to the time in use.
+    /// If a thread began an operation before the last reading and completed it after, the operation adds time of the
+    /// earlier interval: more for an acquired unit, and less for a released one. At least no unit and at most the peak
+    /// was in use in this interval. Time outside these limits is left to the next interval, so the reported amounts add
+    /// up to the time in use.
     pub(crate) fn take_busy(&mut self, last: Self) -> u64 {
         let most = self.at.saturating_sub(last.at).saturating_mul(self.peak);
         let busy = self.busy.wrapping_sub(last.busy);
         let Ok(signed_most) = i64::try_from(most) else {
-            // Less than nothing and more than 2^63 look the same: nothing is left that could be either.
+            // A negative amount looks the same as one above 2^63, so nothing is left over that could be either.
             return busy.min(most);
         };
         let busy = busy.cast_signed().clamp(0, signed_most).cast_unsigned();
@@ -96,7 +98,7 @@ impl OccupancyCell {
         }
     }
 
-    /// The client's time.
+    /// Returns the time of the client's clock.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.clock.now()
@@ -118,16 +120,16 @@ impl OccupancyCell {
         self.complete(before, RELEASED, now);
     }
 
-    /// The first half of an operation, which counts from here on. Returns what was there before.
+    /// Does the first half of an operation, which counts from here on. Returns the previous value of the word.
     #[inline]
     fn enter(&self, change: u64, time: u64) -> u64 {
         let entry = (time << TIME_SHIFT).wrapping_add(change << UNITS_SHIFT);
-        // Release: a reader that sees this finds its clock later. Acquire: who finds a new interval adds to it only after
-        // the reader that began it has read what the interval of the same parity had.
+        // Release: a reader that sees this reads its clock later. Acquire: a thread that sees a new interval adds to it
+        // only after the reader that began it has read the previous interval of the same parity.
         self.cut.fetch_add(entry, Ordering::AcqRel)
     }
 
-    /// The second half, in the interval in which the first was done.
+    /// Does the second half, in the interval in which the first half was done.
     #[inline]
     fn complete(&self, before: u64, change: u64, time: u64) -> &Interval {
         let interval = self.interval(before);
@@ -142,13 +144,13 @@ impl OccupancyCell {
         if cut & ODD == 0 { even } else { odd }
     }
 
-    /// The reading of the moment at which the cell was made.
+    /// Returns the reading of the moment when the cell was made.
     pub(crate) fn first_reading(&self) -> Reading {
         Reading { at: self.opened, ..Reading::default() }
     }
 
-    /// Gives back all units, and returns the reading that the next one is held against. While nobody else uses the
-    /// cell: an operation that a fork cut in two is never completed.
+    /// Releases all units, and returns the reading that the next one is compared with. No other thread may use the cell
+    /// meanwhile. An operation that a fork interrupted is never completed.
     pub(crate) fn start_over(&self, now: u64) -> Reading {
         self.cut.store(0, Ordering::Relaxed);
         for interval in &self.intervals {
@@ -158,13 +160,13 @@ impl OccupancyCell {
         Reading { at: now, ..Reading::default() }
     }
 
-    /// The reading after `last`. Only one thread reads.
+    /// Returns the reading after `last`. Only one thread reads.
     pub(crate) fn read(&self, last: Reading, clock: impl FnOnce() -> u64) -> Reading {
         let ended = self.end_interval();
-        // Read last: no operation that was seen is later.
+        // The clock is read last, so that no operation in the reading is later.
         let at = clock();
         let in_use = units(ended.cut);
-        // A peak that came too late for its own interval is told now, unless that one had as much to tell.
+        // A peak that came too late for its own interval is reported now, unless that interval reported as much.
         let late_peak = if ended.late_peak > last.peak { ended.late_peak } else { 0 };
         let peak = in_use.max(last.in_use).max(ended.peak).max(late_peak);
         Reading { in_use, peak, at, busy: ended.busy(at) }
@@ -173,7 +175,7 @@ impl OccupancyCell {
     fn end_interval(&self) -> Ended {
         let parity = self.cut.load(Ordering::Relaxed) & ODD;
         let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
-        // Before it begins again.
+        // The next interval's words are read before it begins again.
         let earlier = next.time.load(Ordering::Relaxed);
         let late_peak = next.peak.swap(0, Ordering::Relaxed);
         let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
@@ -191,36 +193,36 @@ impl OccupancyCell {
     }
 }
 
-/// The units in use, of the first word.
+/// Returns the units in use from the first word.
 #[inline]
 fn units(cut: u64) -> u64 {
     (cut >> UNITS_SHIFT) & UNITS_MASK
 }
 
-/// What the words were at the end of an interval.
+/// The words at the end of an interval.
 #[derive(Debug)]
 struct Ended {
     cut: u64,
     time: u64,
     peak: u64,
-    // Noted since the interval before this one was read.
+    // The peak that was noted since the previous interval was read.
     late_peak: u64,
 }
 
 impl Ended {
-    /// The units whose operations are in the first word and not yet in the second.
+    /// Returns the units whose operations are in the first word and not yet in the second.
     fn half_done(&self) -> i64 {
-        // Both counts are right modulo 2^16.
+        // Both counts are correct modulo 2^16.
         (units(self.cut).wrapping_sub(self.time) << 48).cast_signed() >> 48
     }
 
-    /// The time that units were in use until `at`.
+    /// Returns the time that units were in use until `at`.
     fn busy(&self, at: u64) -> u64 {
         let in_use = units(self.cut);
         let completed = in_use.wrapping_sub(self.half_done().cast_unsigned());
         let rough = self.time.wrapping_sub(completed).wrapping_add(completed.wrapping_mul(at));
         let precise = (self.cut >> TIME_SHIFT).wrapping_add(in_use.wrapping_mul(at));
-        // The number nearest to the rough one that is the precise one modulo 2^39.
+        // The result is the number nearest to the rough one that equals the precise one modulo 2^39.
         let off = (precise.wrapping_sub(rough) << TIME_SHIFT).cast_signed() >> TIME_SHIFT;
         rough.wrapping_add(off.cast_unsigned())
     }

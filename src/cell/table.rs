@@ -3,79 +3,82 @@
 use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 
-/// Bits of the mantissa that tell buckets apart: 128 buckets an octave, so two values of a bucket differ by less
-/// than 1/128 of the smaller one. The Datadog Agent's own sketch allows an error of 1/128 on top.
+/// The mantissa bits that distinguish buckets. They make 128 buckets per octave, so two values of a bucket differ by
+/// less than 1/128 of the smaller one. The Datadog Agent's own sketch adds an error of 1/128.
 const MANTISSA_BITS: u32 = 7;
 const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - MANTISSA_BITS;
-/// The exponent of what is not finite.
+/// The exponent of values that are not finite.
 const EXPONENT_MASK: u64 = 0x7FF;
 const SIGN: u64 = 1 << (u64::BITS - 1 - SHIFT);
 
-// A slot is one word, so that the worker takes a bucket and its count in one instruction, and a caller who has seen
-// the bucket in it can't add to another one's count: the upper bits name the bucket, the lower ones count.
+// A slot is one word: the upper bits are the bucket, and the lower ones are its count. The worker therefore takes both
+// in one instruction, and a caller that has seen the bucket can't add to the count of another one.
 const COUNT_BITS: u32 = 44;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
-/// What may be added at once; and up to here a slot takes more, so that no sum carries into the bucket.
+/// The most that may be added at once. A slot accepts more up to the same count, so that no sum carries into the
+/// bucket.
 const MAX_COUNT: u64 = COUNT_MASK >> 1;
-// Sign, exponent and the mantissa's upper bits, plus one so that no used slot is 0.
+// A bucket is the sign, the exponent and the upper bits of the mantissa. One is added, so that no used slot is 0.
 const _: () = assert!(u64::BITS - COUNT_BITS > 1 + 11 + MANTISSA_BITS);
 
-/// Collisions between two sweeps that make a table crowded. Where callers meet more rarely, a record waits so seldom
-/// for another thread that memory is worth more.
+/// The number of collisions between two sweeps that makes a table crowded. With fewer collisions, a record so rarely
+/// waits for another thread that memory matters more.
 const MANY_COLLISIONS: u64 = 256;
 
-/// Whether a value is counted as it is: it is finite, and not nearer to 0 than 2.2e-308.
+/// Returns whether a value is counted unchanged. It must be finite, and at least 2.2e-308 away from 0.
 #[inline]
 pub(crate) fn is_countable(value: f64) -> bool {
-    // What `f64::is_normal` says, in half its instructions.
+    // This is the result of `f64::is_normal` in half its instructions.
     let exponent = (value.to_bits() << 1) >> f64::MANTISSA_DIGITS;
     exponent.wrapping_sub(1) < EXPONENT_MASK - 1
 }
 
-/// A value as it is counted, or `None` when it is not finite. Values nearer to 0 than 2.2e-308 are 0, of either sign:
-/// their own bits tell their size no more.
+/// Returns a value as it is counted, or `None` if it is not finite. Values nearer to 0 than 2.2e-308, of either sign,
+/// are counted as 0, because their bits no longer give their size.
 pub(crate) fn countable(value: f64) -> Option<f64> {
     if is_countable(value) { Some(value) } else { value.is_finite().then_some(0.0) }
 }
 
-/// The number of the bucket that a countable value falls in.
+/// Returns the number of the bucket of a countable value.
 #[inline]
 pub(crate) fn bucket_of(value: f64) -> u64 {
     value.to_bits() >> SHIFT
 }
 
-/// Where a value's bucket stands among all, from the least to the greatest.
+/// Returns the position of a value's bucket among all buckets in ascending order.
 #[inline]
 pub(super) fn rank_of(value: f64) -> i64 {
     let bits = value.to_bits().cast_signed();
-    // Below 0, a greater number of a bucket is a lesser value.
+    // Below 0, a greater bucket number means a smaller value.
     let size_flipped = (bits >> (u64::BITS - 1)) & i64::MAX;
     (bits ^ size_flipped) >> SHIFT
 }
 
-/// A value in the middle of a bucket, for the rare moment at which the observed one can't be told.
+/// Returns a value in the middle of a bucket, for the rare case in which the observed value is unknown.
 fn middle_of(bucket: u64) -> f64 {
     f64::from_bits((bucket << SHIFT) | (1 << (SHIFT - 1)))
 }
 
-/// A fixed table of buckets. Each remembers a value really observed, so that a lone value is sent exactly.
+/// A table of buckets with a fixed size. Each bucket keeps a value that was really observed, so that a lone value is
+/// sent exactly.
 pub(super) struct Table<const SLOTS: usize> {
     words: Box<[AtomicU64; SLOTS]>,
     values: Box<[AtomicU64; SLOTS]>,
-    // A bit for each group of slots that was touched, so that the worker sweeps no others. The marks and the words are
-    // `SeqCst`: a caller writes a word and then reads its mark, the worker clears the marks and then reads the words,
-    // and without one order of the four a count could stay behind unmarked.
+    // One bit per group of slots that was written, so that the worker sweeps only those. The marks and the words are
+    // `SeqCst`. A caller writes a word and then reads its mark, and the worker clears the marks and then reads the
+    // words. Without a single order of these four operations, a count could remain unmarked.
     marks: AtomicU64,
     collisions: AtomicU64,
 }
 
 impl<const SLOTS: usize> Table<SLOTS> {
-    /// How far from its own place a bucket may stand: four cache lines of a table of 4096.
+    /// The number of slots in which a bucket may be placed, from its own slot on. In a table of 4096 they are four
+    /// cache lines.
     const PROBES: usize = if cfg!(tasktag_loom) { SLOTS } else { SLOTS / 128 };
-    /// Slots that share a mark.
+    /// The number of slots that share a mark.
     const GROUP: usize = SLOTS.div_ceil(u64::BITS as usize);
-    /// Where a sweep starts: at the place of 2^-12, so that the values of most metrics come in ascending order, and only
-    /// those far from 1 not.
+    /// The group where a sweep starts, which contains the slot of 2^-12. The values of most metrics are then taken in
+    /// ascending order, except for those far from 1.
     #[allow(clippy::cast_possible_truncation, reason = "less than 64")]
     const FIRST_GROUP: u32 = ((((1023 - 12) << MANTISSA_BITS) % SLOTS) / Self::GROUP) as u32;
     const CHECKED: () = assert!(SLOTS.is_power_of_two() && Self::PROBES > 0);
@@ -85,8 +88,8 @@ impl<const SLOTS: usize> Table<SLOTS> {
         Self { words: zeroes(), values: zeroes(), marks: AtomicU64::new(0), collisions: AtomicU64::new(0) }
     }
 
-    /// Counts a countable value `n` times if its bucket stands in its own place, as it nearly always does, and nobody
-    /// else is at it. All that must be fast is here: [`add`](Self::add) does the rest.
+    /// Counts a countable value `n` times if its bucket is in its own slot, as is nearly always so, and no other thread
+    /// is writing there. Everything that must be fast is here, and [`add`](Self::add) does the rest.
     #[inline]
     pub(super) fn add_at_once(&self, value: f64, n: u64) -> bool {
         let bucket = bucket_of(value);
@@ -104,8 +107,9 @@ impl<const SLOTS: usize> Table<SLOTS> {
         true
     }
 
-    /// Counts a countable value `n` times, in the first slot from its bucket's place that is free or has it already.
-    /// `false` when there is none, or `n` is more than a slot takes: the caller must take the value elsewhere.
+    /// Counts a countable value `n` times. It uses the first slot, from the bucket's own on, that is free or already
+    /// has the bucket. It returns `false` if there is none, or if `n` is more than a slot holds. The caller must then
+    /// record the value elsewhere.
     pub(super) fn add(&self, value: f64, n: u64) -> bool {
         if n > MAX_COUNT {
             return false;
@@ -122,14 +126,15 @@ impl<const SLOTS: usize> Table<SLOTS> {
         false
     }
 
-    /// Adds to the slot if it is free or has the value's bucket already.
+    /// Adds to the slot if it is free or already has the value's bucket.
     fn count_in(&self, word: &AtomicU64, held: &AtomicU64, value: f64, n: u64) -> bool {
         let bucket = bucket_of(value);
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             let wanted = if seen == 0 {
-                // Written before the slot is claimed, so that a claimed slot has its value. A rival for the same free
-                // slot may write another bucket's in between: the worker notices, and takes the bucket's middle.
+                // The value is written before the slot is claimed, so that a claimed slot has a value. Another thread
+                // that claims the same free slot may write the value of another bucket in between. The worker detects
+                // that, and uses the middle of the bucket.
                 held.store(value.to_bits(), Ordering::Relaxed);
                 ((bucket + 1) << COUNT_BITS) | n
             } else if takes(seen, bucket) {
@@ -155,8 +160,8 @@ impl<const SLOTS: usize> Table<SLOTS> {
         }
     }
 
-    /// Notes that two callers met in a slot. Some may go uncounted: it is a hint, and no more than `MANY_COLLISIONS` are
-    /// noted, so that the line of the marks is left to those who read it.
+    /// Notes that two callers met in a slot. Some collisions may go uncounted, because the number is only a hint. No
+    /// more than `MANY_COLLISIONS` are noted, so that the cache line of the marks is left to its readers.
     fn collide(&self) {
         let collisions = self.collisions.load(Ordering::Relaxed);
         if collisions < MANY_COLLISIONS {
@@ -164,14 +169,14 @@ impl<const SLOTS: usize> Table<SLOTS> {
         }
     }
 
-    /// As [`take_crowded`](Self::take_crowded), and forgets nothing: threads that share one processor meet where one is
-    /// put off half-way through, which takes its time.
+    /// Does the same as [`take_crowded`](Self::take_crowded) without a reset. Threads that share one processor only
+    /// meet if one is preempted during a record, which takes time to occur.
     #[cfg(all(test, not(tasktag_loom)))]
     pub(super) fn is_crowded(&self) -> bool {
         self.collisions.load(Ordering::Relaxed) >= MANY_COLLISIONS
     }
 
-    /// Whether callers often met in a slot since the last call.
+    /// Returns whether callers often met in a slot since the last call.
     pub(super) fn take_crowded(&self) -> bool {
         let collisions = self.collisions.load(Ordering::Relaxed);
         if collisions != 0 {
@@ -180,9 +185,9 @@ impl<const SLOTS: usize> Table<SLOTS> {
         collisions >= MANY_COLLISIONS
     }
 
-    /// Takes every bucket's value and count, and leaves the table empty.
+    /// Takes the value and the count of every bucket, and leaves the table empty.
     pub(super) fn take(&self, found: &mut Vec<(f64, u64)>) {
-        // What is marked a moment later is for the next sweep.
+        // A mark that is set a moment later is for the next sweep.
         if self.marks.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -192,7 +197,7 @@ impl<const SLOTS: usize> Table<SLOTS> {
         self.sweep(marks, found);
     }
 
-    /// Empties every slot. Where the process forked within a record or a sweep, slots that are not marked have counts too.
+    /// Empties every slot. If the process forked during a record or a sweep, unmarked slots have counts too.
     pub(super) fn start_over(&self) {
         self.marks.store(0, Ordering::SeqCst);
         self.sweep(u64::MAX, &mut Vec::new());
@@ -217,7 +222,7 @@ impl<const SLOTS: usize> Table<SLOTS> {
             if word.load(Ordering::SeqCst) == 0 {
                 continue;
             }
-            // Pairs with the exchange in `count_in`, so that the bucket's value is seen too.
+            // It pairs with the exchange in `count_in`, so that the value of the bucket is visible too.
             let taken = word.swap(0, Ordering::SeqCst);
             let bucket = (taken >> COUNT_BITS) - 1;
             let value = f64::from_bits(held.load(Ordering::Relaxed));
@@ -226,9 +231,9 @@ impl<const SLOTS: usize> Table<SLOTS> {
         }
     }
 
-    /// Where a bucket stands if its place is free. The octaves of one sign stand side by side, as a metric's values do,
-    /// and those of the other half a table away: as many octaves in a row as fill the table, or half of them of each
-    /// sign, are in nobody's way.
+    /// Returns the slot of a bucket if that is free. The octaves of one sign are adjacent, as the values of a metric
+    /// are, and those of the other sign are half a table away. Octaves in a row therefore do not collide, up to as many
+    /// as fill the table, or half as many of each sign.
     #[inline]
     fn place_of(bucket: u64) -> usize {
         let negative = bucket / SIGN;
@@ -239,7 +244,7 @@ impl<const SLOTS: usize> Table<SLOTS> {
     }
 }
 
-/// Whether a slot has the bucket, and room for `MAX_COUNT` more: one comparison tells both.
+/// Returns whether a slot has the bucket, and room for `MAX_COUNT` more. One comparison decides both.
 #[inline]
 fn takes(word: u64, bucket: u64) -> bool {
     word >> (COUNT_BITS - 1) == (bucket + 1) << 1
@@ -248,17 +253,17 @@ fn takes(word: u64, bucket: u64) -> bool {
 #[allow(clippy::unnecessary_box_returns, reason = "32 KiB are not for the stack")]
 fn zeroes<const N: usize>() -> Box<[AtomicU64; N]> {
     let zeroes: Box<[AtomicU64]> = (0..N).map(|_| AtomicU64::new(0)).collect();
-    // There are `N`.
+    // The slice has `N` words.
     zeroes.try_into().unwrap_or_else(|_| Box::new(std::array::from_fn(|_| AtomicU64::new(0))))
 }
 
-/// The model checker takes `SeqCst` operations for weaker ones, and only such fences for what they are.
+/// The model checker treats `SeqCst` operations as weaker ones. It only models such fences correctly.
 #[cfg(tasktag_loom)]
 fn in_one_order() {
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// Not its 64 KiB.
+/// This leaves out its 64 KiB.
 impl<const SLOTS: usize> fmt::Debug for Table<SLOTS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table").field("slots", &SLOTS).finish_non_exhaustive()

@@ -16,7 +16,7 @@
 //!   tracing have closures that write it.
 //!
 //! Below, **statistics** lists the fields of [`Stats`] and the drop reasons that a fault changes, **notice** says what
-//! the closure is called with, and **what to do** is for whoever runs the program.
+//! the closure is called with, and **what to do** is for the operator of the program.
 //!
 //! # The agent
 //!
@@ -56,7 +56,7 @@
 //! fails. A packet that was cut is lost. On Linux, what the connection had taken and not delivered is moved from
 //! [`Stats::sent`] to [`DropReason::Transport`]. Over TCP that is what the agent's host did not acknowledge, and over a
 //! Unix stream what the agent may not have read. What the agent's host acknowledged and the agent did not read stays in
-//! [`Stats::sent`], because nobody tells the client.
+//! [`Stats::sent`], because the client is not notified of it.
 //!
 //! * **Statistics:** [`Stats::sent`] shrinks by what [`DropReason::Transport`] grows. [`Stats::last_error`] says why
 //!   the connection ended.
@@ -86,8 +86,8 @@
 //!
 //! ## The dialect has no such thing
 //!
-//! An event or a service check for a StatsD server is refused. So is a value with a time of its own, if the agent's
-//! protocol has none.
+//! An event or a service check for a StatsD server is refused. So is a value with an explicit timestamp, if the agent's
+//! protocol does not support timestamps.
 //!
 //! * **Statistics:** [`DropReason::Unsupported`] grows.
 //! * **Notice:** the reason `unsupported`, once in the life of the client.
@@ -97,7 +97,7 @@
 //!
 //! ## The channel to the worker is full
 //!
-//! Events, service checks, set members and values with a time of their own are lost. Gauges, counters and distributions
+//! Events, service checks, set members and values with explicit timestamps are lost. Gauges, counters and distributions
 //! do not use the channel, except for values of a distribution beyond the range of its table.
 //!
 //! * **Statistics:** [`DropReason::ChannelFull`] grows.
@@ -146,16 +146,17 @@
 //!
 //! ## A tag has the key of the task id
 //!
-//! It is sent as `task_id_`, so that no line has two task ids.
+//! It is sent as `task_id_`, so that no line has two task ids. If its value is this process's own task id, the tag is
+//! left out instead, because the client adds the same tag.
 //!
-//! * **Statistics:** nothing.
+//! * **Statistics:** [`Stats::refused_tags`] grows if the tag was left out. Nothing is dropped.
 //! * **Notice:** none.
 //! * **What to do:** rename the tag, or give the client's own another key with [`ClientBuilder::task_id_key`].
 //!
 //! ## A distribution has more than 1000 lines in a flush
 //!
-//! With [`Weights::Repeats`] every value of a distribution, histogram or timing is a line of its own. Of more than 1000
-//! values, a sample of 1000 is sent that has the same quantiles and the same mean.
+//! With [`Weights::Repeats`], every value of a distribution, histogram or timing is written as a separate line. Of more
+//! than 1000 values, a sample of 1000 is sent that has the same quantiles and the same mean.
 //!
 //! * **Statistics:** [`DropReason::Sampled`] counts the values that were left out.
 //! * **Notice:** the reason `sampled`.
@@ -166,13 +167,13 @@
 //! ## There are more contexts than the limit
 //!
 //! The limit is 2000 contexts, and 200 of one metric. Values of further contexts are summed in one context a metric,
-//! tagged `tasktag_overflow:true`. At the next flush idle gauges that nobody has a handle of leave to make room, the
-//! least recently set first.
+//! tagged `tasktag_overflow:true`. At the next flush, idle gauges without a handle are removed to make room, the least
+//! recently set first.
 //!
 //! * **Statistics:** [`Stats::folded_values`] counts calls by name, and [`Stats::folded_registrations`] counts
 //!   registrations. The metric `<name>.folded` counts them for each metric. Nothing is dropped, except the tags.
 //! * **Notice:** none.
-//! * **What to do:** ask [`Client::cardinality`] which tag has so many values, and bound it with
+//! * **What to do:** call [`Client::cardinality`] to find out which tag has so many values, and bound it with
 //!   [`MetricBuilder::bounded`]. [`ClientBuilder::context_limit`] and [`ClientBuilder::metric_context_limit`] set the
 //!   limits.
 //!
@@ -197,7 +198,7 @@
 //!
 //! ## A pool or a queue is watched twice
 //!
-//! A second watch with the same prefix and tags does nothing. The first goes on.
+//! A second watch with the same prefix and tags does nothing. The first one continues.
 //!
 //! * **Statistics:** [`Stats::refused_watches`] grows.
 //! * **Notice:** none.
@@ -210,12 +211,12 @@
 //!
 //! ## A watched closure does not return for 1 s
 //!
-//! Its gauges are absent until it returns. All other watches go on, for up to four closures that hang at the same time.
-//! With a fifth nothing is asked until one of them returns.
+//! Its gauges are absent until it returns. All other watches continue while up to four closures hang at the same time.
+//! If a fifth hangs, no closure is called until one of them returns.
 //!
 //! * **Statistics:** [`Stats::probes_late`] counts it, and [`Stats::late_probes`] names it until it returns.
 //! * **Notice:** [`LossPhase::ProbeLate`], which names the watch.
-//! * **What to do:** use `try_lock` in the closure, and ask nothing in it that goes over a network.
+//! * **What to do:** use `try_lock` in the closure, and make no network calls in it.
 //!
 //! ## A watched closure panics
 //!
@@ -249,15 +250,15 @@
 //! It is not sent.
 //!
 //! * **Statistics:** [`DropReason::AfterShutdown`] grows.
-//! * **Notice:** none. The closure is gone by then.
+//! * **Notice:** none. The closure was dropped by then.
 //! * **What to do:** drop the [`Guard`] after everything that reports.
 //!
 //! ## The program ends without dropping the guard
 //!
-//! This is so for `std::process::exit`, an abort, a `SIGTERM` that nobody handles, and a guard in a `static`. What came
-//! since the last flush is lost.
+//! This happens with `std::process::exit`, an abort, a `SIGTERM` that nobody handles, and a guard in a `static`. What
+//! came since the last flush is lost.
 //!
-//! * **Statistics:** nothing, as nobody is left to count.
+//! * **Statistics:** nothing, because nobody is left to count.
 //! * **Notice:** none.
 //! * **What to do:** call [`Guard::shutdown`] before.
 //!
@@ -267,7 +268,7 @@
 //!
 //! Their gauges overwrite each other. The probability is 2 % at 7 tasks, and 50 % at 38.
 //!
-//! * **Statistics:** nothing, as neither knows of the other.
+//! * **Statistics:** nothing, because neither knows of the other.
 //! * **Notice:** none.
 //! * **What to do:** [`TaskIdPool::collision_probability`] computes the probability. An ordinal of the platform or a
 //!   lease makes it 0: see [`TaskIdSource`].
@@ -282,7 +283,7 @@
 //!
 //! ## Redis does not answer for 20 s while it holds the lease of the task id
 //!
-//! The task shares a bucket before another task can have its own, and asks for its own again once Redis answers.
+//! The task shares a bucket before another task can lease its id, and requests its own id again once Redis answers.
 //!
 //! * **Statistics:** [`Stats::lost_task_ids`] and [`Stats::shared_task_ids`] grow.
 //! * **Notice:** none.
@@ -326,7 +327,8 @@
 //!
 //! ## A forked child is refused a thread
 //!
-//! Its values wait in their cells and in the channel. The first use of a metric after a second asks for a thread again.
+//! Its values wait in their cells and in the channel. The first use of a metric after a second tries to start a thread
+//! again.
 //!
 //! * **Statistics:** nothing at first. If the child ends without a thread, [`DropReason::AfterShutdown`] counts what it
 //!   had.

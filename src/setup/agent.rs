@@ -1,4 +1,4 @@
-//! An agent as the user describes it: where it is, and what it understands.
+//! An agent as the user describes it: its address and its dialect.
 
 use crate::vocabulary::error::ConfigError;
 use crate::vocabulary::kind::Kind;
@@ -8,8 +8,8 @@ use crate::wire::transport::Address;
 
 const MIN_PACKET_SIZE: usize = 64;
 
-/// An agent that gets everything that the main one gets, with [`ClientBuilder::also`](crate::ClientBuilder::also): for
-/// the time of a move from one to another.
+/// An additional agent, which receives everything that the main agent receives. It is added with
+/// [`ClientBuilder::also`](crate::ClientBuilder::also), for example during a migration from one agent to another.
 ///
 /// ```
 /// use tasktag::{Agent, Client, Dialect};
@@ -36,55 +36,57 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent by its address, in the syntax of [`ClientBuilder::agent`](crate::ClientBuilder::agent).
+    /// Creates an agent from its address, in the syntax of [`ClientBuilder::agent`](crate::ClientBuilder::agent).
     pub fn at(address: impl Into<String>) -> Self {
         Self { address: Some(address.into()), ..Self::default() }
     }
 
-    /// What it understands. Defaults to [`Dialect::DogStatsd`].
+    /// Sets the agent's dialect. Defaults to [`Dialect::DogStatsd`].
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = Some(dialect);
         self
     }
 
-    /// The version of DogStatsD that it understands, if that is its dialect. Defaults to [`Protocol::V1_6`].
+    /// Sets the version of DogStatsD that the agent supports. With another dialect it is an error of
+    /// [`build`](crate::ClientBuilder::build). Defaults to [`Protocol::V1_6`].
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = Some(protocol);
         self
     }
 
-    /// How a distribution's values that were seen several times are written. Defaults to what suits the dialect's
-    /// servers: see [`Dialect`].
+    /// Sets how values that a distribution has seen several times are written. Defaults to what suits the dialect's
+    /// servers; see [`Dialect`].
     pub fn weights(mut self, weights: Weights) -> Self {
         self.weights = Some(weights);
         self
     }
 
-    /// The kind that distributions are sent as, one that the dialect has:
+    /// Sets the kind that distributions are sent as. A kind that the dialect does not allow is an error of
+    /// [`build`](crate::ClientBuilder::build).
     ///
-    /// | dialect | default | may be |
+    /// | dialect | default | allowed |
     /// |---|---|---|
     /// | [`Dialect::DogStatsd`] | [`Kind::Distribution`] | [`Kind::Distribution`], [`Kind::Histogram`], [`Kind::Timing`] |
     /// | [`Dialect::DatadogServerless`] | [`Kind::Distribution`] | [`Kind::Distribution`] |
-    /// | the others | [`Kind::Timing`] | [`Kind::Timing`], or [`Kind::Histogram`] if the server knows `h`, as Telegraf, netdata, `statsd_exporter` and the CloudWatch agent do |
+    /// | the others | [`Kind::Timing`] | [`Kind::Timing`], or [`Kind::Histogram`] if the server supports `h`, as Telegraf, netdata, `statsd_exporter` and the CloudWatch agent do |
     ///
-    /// Values are sent as they are, in whatever unit they were recorded.
+    /// Values are sent unchanged, in the unit in which they were recorded.
     pub fn distributions_as(mut self, kind: Kind) -> Self {
         self.distributions_as = Some(kind);
         self
     }
 
-    /// The kind that histograms are sent as; see [`distributions_as`](Self::distributions_as). Defaults to
-    /// [`Kind::Histogram`] in DogStatsD, and in the other dialects to what distributions are sent as.
+    /// Sets the kind that histograms are sent as; see [`distributions_as`](Self::distributions_as). Defaults to
+    /// [`Kind::Histogram`] in DogStatsD, and in the other dialects to the kind that distributions are sent as.
     pub fn histograms_as(mut self, kind: Kind) -> Self {
         self.histograms_as = Some(kind);
         self
     }
 
-    /// The kind that timings are sent as; see [`distributions_as`](Self::distributions_as). Defaults to
-    /// [`Kind::Timing`], and in [`Dialect::DatadogServerless`], which has none, to [`Kind::Distribution`].
+    /// Sets the kind that timings are sent as; see [`distributions_as`](Self::distributions_as). Defaults to
+    /// [`Kind::Timing`]. [`Dialect::DatadogServerless`] has no timings, and defaults to [`Kind::Distribution`].
     ///
-    /// As [`Kind::Distribution`], the quantiles of timings are computed over all tasks instead of for each agent:
+    /// If timings are sent as [`Kind::Distribution`], their quantiles are computed over all tasks instead of per agent:
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {
@@ -106,31 +108,34 @@ impl Agent {
         self
     }
 
-    /// Whether values below 0 of distributions, histograms and timings are sent. Those that are not are counted as
-    /// [`DropReason::Invalid`](crate::DropReason::Invalid). [`Weights::Summaries`] has them in any case, and gauges too.
+    /// Sets whether negative values of distributions, histograms and timings are sent. If they are not, they are
+    /// counted as [`DropReason::Invalid`](crate::DropReason::Invalid). Gauges and the summaries of
+    /// [`Weights::Summaries`] always include negative values.
     ///
     /// Defaults to `false` in [`Dialect::TaggedStatsd`], [`Dialect::Graphite`] and [`Dialect::Statsd`], because etsy's
-    /// server takes such a value for a bad line, and to `true` in the others. Telegraf, which reads [`Dialect::Influx`],
-    /// drops such values: `false` has the client count them. Vector, which reads [`Dialect::TaggedStatsd`], takes them.
+    /// server treats a negative value as a bad line. Defaults to `true` in the others. Telegraf, which reads
+    /// [`Dialect::Influx`], drops negative values: with `false`, the client counts them. Vector, which reads
+    /// [`Dialect::TaggedStatsd`], accepts them.
     pub fn negative_values(mut self, are_sent: bool) -> Self {
         self.negative_values = Some(are_sent);
         self
     }
 
-    /// Whether [`Dialect::Statsd`], which has no tags, puts the task id into every name, behind the prefix:
+    /// Sets whether [`Dialect::Statsd`], which has no tags, puts the task id into every name, after the prefix:
     /// `shop.task_0042.jobs.done`. Defaults to `false`.
     pub fn task_id_in_names(mut self, in_names: bool) -> Self {
         self.task_id_in_names = in_names;
         self
     }
 
-    /// Bytes of a packet; see [`ClientBuilder::max_packet_size`](crate::ClientBuilder::max_packet_size).
+    /// Sets the maximum size of a packet in bytes. See
+    /// [`ClientBuilder::max_packet_size`](crate::ClientBuilder::max_packet_size) for the range and the defaults.
     pub fn max_packet_size(mut self, bytes: usize) -> Self {
         self.max_packet_size = Some(bytes);
         self
     }
 
-    /// The dialect, unless the program said which, or which version of `DogStatsD` it is.
+    /// Sets the dialect, unless the program set a dialect or a version of `DogStatsD`.
     pub(crate) fn presume(mut self, dialect: Dialect) -> Self {
         if self.protocol.is_none() {
             self.dialect = self.dialect.or(Some(dialect));
@@ -146,7 +151,7 @@ impl Agent {
         self.spoken() == Dialect::DogStatsd
     }
 
-    /// No dialect does by itself.
+    /// Returns whether summaries are sent. No dialect does so by default.
     pub(crate) fn sends_summaries(&self) -> bool {
         self.weights == Some(Weights::Summaries)
     }
@@ -188,7 +193,7 @@ impl Agent {
         })
     }
 
-    /// What a setting says, else `default`, else the dialect's first.
+    /// Returns the kind that was set, or else `default`, or else the dialect's first kind.
     fn sent_kind(
         &self,
         setting: &'static str,
@@ -208,7 +213,7 @@ impl Agent {
         }
     }
 
-    /// Checks that the agent can be spoken to there.
+    /// Checks that the agent's dialect can be used at the address.
     pub(crate) fn check_address(&self, address: &Address) -> Result<(), ConfigError> {
         if self.spoken() == Dialect::DatadogServerless
             && !matches!(address, Address::Udp { .. } | Address::Stdout | Address::Null)

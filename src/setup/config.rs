@@ -1,4 +1,4 @@
-//! How a client is set up: every setting in one place, checked once.
+//! The settings of a client. All are kept in one place and checked once.
 
 mod agent;
 mod build;
@@ -19,24 +19,25 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where the agent is when nobody says.
+/// The agent's address if neither the program nor the environment sets one.
 pub const DEFAULT_AGENT: &str = "udp://127.0.0.1:8125";
-/// Time between flushes: the official Datadog clients' interval, five of which are one of the Agent's.
+/// The time between flushes, which is that of the official Datadog clients. Five of them are one flush interval of the
+/// Agent.
 pub const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(2);
-/// Time between collections, which ask the probes and empty the channel.
+/// The time between collections, which poll the probes and empty the channel.
 pub const DEFAULT_COLLECT_INTERVAL: Duration = Duration::from_millis(250);
-/// Records that the channel holds.
+/// The number of records that the channel holds.
 pub const DEFAULT_CHANNEL_CAPACITY: usize = 8192;
-/// Contexts that a client knows at a time.
+/// The number of contexts that a client keeps at a time.
 pub const DEFAULT_CONTEXT_LIMIT: usize = 2000;
-/// Contexts of one metric.
+/// The number of contexts that one metric has at a time.
 pub const DEFAULT_METRIC_CONTEXT_LIMIT: usize = 200;
-/// The longest that dropping the [`Guard`](crate::Guard) takes.
+/// The longest time that dropping the [`Guard`](crate::Guard) takes.
 pub const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sets up a client. [`Client::builder`](crate::Client::builder) gives one.
+/// Builds a client. [`Client::builder`](crate::Client::builder) returns a builder.
 ///
-/// What is set here goes before what the environment says, in whatever order the two are called.
+/// Settings made in code take precedence over the environment, regardless of call order.
 ///
 /// ```
 /// use std::time::Duration;
@@ -76,7 +77,7 @@ pub struct ClientBuilder {
     origin: OriginSettings,
     environment: Option<Environment>,
     disabled: Option<bool>,
-    // Whether it is the process-wide one, whose task id is the process's.
+    // Whether this is the process-wide client, whose task id is that of the process.
     installed: bool,
     #[cfg(feature = "testing")]
     pub(crate) memory: Option<Arc<transport::Memory>>,
@@ -87,34 +88,38 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the agent is. Defaults to [`DEFAULT_AGENT`].
+    /// Sets the agent's address. Defaults to [`DEFAULT_AGENT`].
     ///
-    /// | address | what is there |
+    /// | address | transport |
     /// |---|---|
     /// | `udp://host:port` | UDP |
     /// | `unix:///path/to/socket` or `unixgram://…` | Unix datagrams |
-    /// | `unix:@name` | the same on Linux, to a socket that has a name and no file |
-    /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, each packet behind its length |
-    /// | `tcp://host:port` | TCP, a line behind the other |
-    /// | `stdout:` | this process's standard output; nothing else ever writes there |
-    /// | `null:` | nobody: the client is [disabled](Self::disabled). Another agent, by [`also`](Self::also), takes everything and sends nothing |
+    /// | `unix:@name` | Unix datagrams to an abstract socket, on Linux |
+    /// | `unixstream:///path/to/socket` | a Unix stream in the Datadog Agent's framing, in which each packet follows its length |
+    /// | `tcp://host:port` | TCP, one line after another |
+    /// | `stdout:` | the process's standard output. With any other address, the client never writes there |
+    /// | `null:` | none. As the main agent's address, it [disables](Self::disabled) the client. Another agent, added with [`also`](Self::also), accepts everything and sends nothing |
     ///
-    /// The port may be left out; it is 8125 then. A name is resolved by a thread of its own, again when sends fail, and
-    /// every minute. A connection that breaks is made again, by TCP on a thread of its own: after 25 ms, then twice
-    /// that, and so on up to 5 s, each up to a half shorter at random. A packet that it took in part is dropped,
-    /// and the next connection begins with a whole one; a server that reads an unended line at the end of a connection as
-    /// a whole one may misread that. An agent that takes nothing holds the worker for at most 100 ms a flush, one that
-    /// is slow for at most 200 ms.
+    /// The port defaults to 8125. A host name is resolved on a separate thread, every minute and again if sends fail.
+    ///
+    /// A broken connection is made again after 25 ms. If that fails, each wait is twice as long as the one before, up
+    /// to 5 s. Every wait is shortened by a random amount of up to a half. TCP connections are made on a separate
+    /// thread. A packet that was sent in part is dropped, and the next connection begins with a whole packet. A server
+    /// may misread the cut line if it accepts an unterminated line at the end of a connection.
+    ///
+    /// An agent that reads nothing holds up the worker for at most 100 ms per flush, and a slow agent for at most 200
+    /// ms.
     pub fn agent(mut self, address: impl Into<String>) -> Self {
         self.agent.address = Some(address.into());
         self
     }
 
-    /// Writes to `writer` instead of sending to an agent: a file, a pipe, a buffer of a test. Lines are written as they
-    /// are, whole packets at a time, by a thread of their own named `tasktag-writer`, and the writer is flushed at the
-    /// end of a flush. One that fails, panics or takes longer than 100 ms costs what it was given, counted as
-    /// [`DropReason::Transport`](crate::DropReason::Transport). Goes before [`agent`](Self::agent).
-    /// Defaults to none.
+    /// Writes to `writer` instead of sending to an agent. A writer may be a file, a pipe or the buffer of a test, and
+    /// it takes precedence over [`agent`](Self::agent). Defaults to none.
+    ///
+    /// A separate thread named `tasktag-writer` writes the lines unchanged, in whole packets, and flushes the writer at
+    /// the end of each flush. If the writer fails, panics or takes longer than 100 ms, what it was given is lost and
+    /// counted as [`DropReason::Transport`](crate::DropReason::Transport).
     ///
     /// ```
     /// use std::fs::File;
@@ -134,41 +139,44 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends everything to another agent too, up to three of them: for the time of a move from one to another. Each
-    /// has its own [books](crate::Client::stats_of): one that is away costs the others nothing but the wait for it,
-    /// 100 ms a flush at most, 200 ms where it is only slow. Defaults to none.
+    /// Sends everything to another agent as well, for example during a migration. Up to three agents can be added, and
+    /// a fourth is an error of [`build`](Self::build). Each agent has its own [statistics](crate::Client::stats_of). An
+    /// agent that is away costs the others nothing but the wait for it, which is at most 100 ms per flush. A slow agent
+    /// costs at most 200 ms. Defaults to none.
     pub fn also(mut self, agent: Agent) -> Self {
         self.others.push(agent);
         self
     }
 
-    /// What every metric's name starts with; a `.` is put behind it. Events and service checks have none.
-    /// Up to 150 bytes, 100 with [`task_id_in_names`](Self::task_id_in_names); in all, a name is cut after 200. Defaults to
-    /// nothing.
+    /// Sets the prefix of all metric names. The client puts a `.` after it. Events and service checks have no prefix.
+    /// The prefix has up to 150 bytes, and up to 100 with [`task_id_in_names`](Self::task_id_in_names); a longer one is
+    /// an error of [`build`](Self::build). A whole name is cut after 200 bytes. Defaults to nothing.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Adds a tag to everything that is sent. Global tags come behind a context's own, in the order they were added,
-    /// those of the environment first and the task id last. The [key of the task id](Self::task_id_key)
-    /// is an error here.
+    /// Adds a tag to everything that is sent. Global tags follow the tags of a context. Those of the environment come
+    /// first, then those added here in call order, and the task id comes last. A tag with the
+    /// [key of the task id](Self::task_id_key) is an error of [`build`](Self::build).
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((key.into(), value.into()));
         self
     }
 
-    /// Gives this client another task id than the process's. Defaults to [`TaskId::current`].
+    /// Sets a task id for this client, in place of the process's. Defaults to [`TaskId::current`].
     pub fn task_id(mut self, task_id: TaskId) -> Self {
         self.task_id = Some(task_id);
         self
     }
 
-    /// The key of the tag that carries the task id: 1 to 99 of `a-z 0-9 _ - . /`, of which the first is a letter. Defaults
-    /// to `task_id`. Another key is an error when the client is built.
+    /// Sets the key of the tag that carries the task id. A key has 1 to 99 characters of `a-z 0-9 _ - . /`, and begins
+    /// with a letter. Any other key is an error of [`build`](Self::build). Defaults to `task_id`.
     ///
-    /// The key is the client's alone: a tag of your own with it, in any case, is sent under the key with `_` behind it. So
-    /// where a workflow engine has its own `task_id`, that one is sent as `task_id_`, or as it is with another key here:
+    /// The key is reserved for the client. If a tag of yours has this key, in upper or lower case, the tag is sent
+    /// under the key with `_` appended. If its value is the client's own task id, it is left out instead, and counted
+    /// in [`Stats::refused_tags`](crate::Stats::refused_tags). The `task_id` of a workflow engine is therefore sent as
+    /// `task_id_`, or unchanged if the client has another key:
     ///
     /// ```
     /// let guard = tasktag::Client::builder().task_id_key("bucket").build()?;
@@ -181,20 +189,21 @@ impl ClientBuilder {
         self
     }
 
-    /// The pool that the process's task id is drawn from, if it is not drawn yet. Defaults to
+    /// Sets the pool that the process's task id is drawn from, unless it was drawn before. Defaults to
     /// [`TaskIdPool::DEFAULT`], 1000 buckets.
     pub fn task_id_pool(mut self, pool: TaskIdPool) -> Self {
         self.task_id_pool = Some(pool);
         self
     }
 
-    /// Where the task id comes from, unless [`task_id`](Self::task_id) or `TASKTAG_TASK_ID` fixes it. Defaults to
+    /// Sets the source of the task id, unless [`task_id`](Self::task_id) or `TASKTAG_TASK_ID` fixes the id. Defaults to
     /// [`TaskIdSource::random`].
     ///
-    /// A client that is [installed](Self::install) decides the id of the process by it: [`TaskId::current`] is the
-    /// same, and a lease is held until the process ends. A client that is [built](Self::build) takes an id of its own,
-    /// and gives a lease back when its guard was dropped and its worker has ended. The variables of a platform
-    /// are the process's, or those of [`from_vars`](Self::from_vars).
+    /// An [installed](Self::install) client uses the source to decide the task id of the process. [`TaskId::current`]
+    /// then returns the same id, and a lease is held until the process exits. A client from [`build`](Self::build)
+    /// obtains an id of its own. It releases a lease once its guard was dropped and its worker has stopped. A source
+    /// that reads the platform's variables reads those of the process, or those passed to
+    /// [`from_vars`](Self::from_vars).
     ///
     /// ```
     /// use tasktag::{Client, TaskIdSource, TaskIdSourceKind};
@@ -212,80 +221,85 @@ impl ClientBuilder {
         self
     }
 
-    /// The kinds of metrics that carry the task id. Defaults to [`TaskIdOn::AllKinds`]. What is
-    /// [`without_task_id`](crate::MetricBuilder::without_task_id) never does. Events, service checks and
+    /// Sets the kinds of metrics that carry the task id. Defaults to [`TaskIdOn::AllKinds`]. Metrics
+    /// [`without_task_id`](crate::MetricBuilder::without_task_id) never carry it. Events, service checks and
     /// [telemetry](Self::telemetry) always do.
     pub fn task_id_on(mut self, kinds: TaskIdOn) -> Self {
         self.task_id_on = kinds;
         self
     }
 
-    /// Time between flushes, 1 ms to 1 h. Defaults to [`DEFAULT_FLUSH_INTERVAL`].
+    /// Sets the time between flushes, from 1 ms to 1 h. Defaults to [`DEFAULT_FLUSH_INTERVAL`].
     ///
-    /// The first flush comes after a random part of the interval, so that tasks that are started together don't flush
-    /// together. The others follow in exact steps, as the operating system wakes the worker. A
-    /// [`flush`](crate::Client::flush) by a caller comes on top and moves none of them. Steps that were missed, because
-    /// the process stood still or a flush took longer, are made up for by one flush.
+    /// The first flush is due after a random part of the interval, so that tasks that were started together do not
+    /// flush together. The others follow in exact steps, subject to when the operating system wakes the worker. A
+    /// [`flush`](crate::Client::flush) by a caller is an additional one and does not move the others. If the process
+    /// stood still or a flush took longer than the interval, one flush makes up for all that were missed.
     ///
-    /// The interval should divide the time that a server adds up over: 10 s in the Datadog Agent, in etsy's StatsD and
-    /// in Telegraf. 2 s and 5 s do. With 3 s, a window gets three flushes or four, and a constant rate looks like
-    /// one that changes by a third.
+    /// The interval should divide the server's aggregation window, which is 10 s in the Datadog Agent, in etsy's StatsD
+    /// and in Telegraf. 2 s and 5 s do. With 3 s, a window contains three or four flushes, and a constant rate appears
+    /// to change by a third.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = Some(interval);
         self
     }
 
-    /// Time between collections, 1 ms to 1 h: how often probes are asked, and so how finely their peaks are seen.
-    /// Defaults to [`DEFAULT_COLLECT_INTERVAL`].
+    /// Sets the time between collections, from 1 ms to 1 h. Each collection polls the probes, so a shorter interval
+    /// catches shorter peaks. Defaults to [`DEFAULT_COLLECT_INTERVAL`].
     pub fn collect_interval(mut self, interval: Duration) -> Self {
         self.collect_interval = Some(interval);
         self
     }
 
-    /// Records that the channel holds between two collections, 1 to 1,048,576: events, service checks and set
-    /// members. Gauges, counters and distributions do not use it. Defaults to [`DEFAULT_CHANNEL_CAPACITY`].
+    /// Sets the number of records that the channel holds between two collections, from 1 to 1,048,576. Events, service
+    /// checks and set members are records. Gauges, counters and distributions do not use the channel. Defaults to
+    /// [`DEFAULT_CHANNEL_CAPACITY`].
     pub fn channel_capacity(mut self, records: usize) -> Self {
         self.channel_capacity = Some(records);
         self
     }
 
-    /// Contexts (a name with its tags) that the client knows at a time, 1 to 1,000,000. What comes then is folded into
-    /// one overflow context a metric, which has the tag `tasktag_overflow:true` in place of its own: counters add up, distributions
-    /// and sets unite, gauges show the last value, and `<name>.folded` counts how often that happened. There may be
-    /// as many overflow contexts again; beyond them values are dropped as `context_limit`. A distribution takes 64 KiB a
+    /// Sets the number of contexts (names with their tags) that the client keeps at a time, from 1 to 1,000,000.
+    /// Defaults to [`DEFAULT_CONTEXT_LIMIT`].
+    ///
+    /// Values of further contexts are folded into one overflow context per metric, which has the tag
+    /// `tasktag_overflow:true` in place of their tags. In it, counters add up, distributions and sets are merged, and a
+    /// gauge shows the last value. The metric `<name>.folded` counts how often this happened. There may be as many
+    /// overflow contexts again; values beyond them are dropped as `context_limit`. A distribution takes 64 KiB per
     /// context, and up to 176 KiB if many threads record at once.
     ///
     /// A context that was only called by name is forgotten after 150 flushes without a call, or after two if there was
-    /// no room for another. A gauge stays as long as there is room; [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent) says which
-    /// leaves first.
+    /// no room for another. A gauge stays as long as there is room. [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent)
+    /// describes which gauges leave first.
     ///
-    /// A thread finds what it calls by name without a lock, and for that holds the contexts that it called lately, forgotten
-    /// ones too, until it calls others or ends. Of distributions that is 64 a thread at most, and 2048 in all threads together:
-    /// 128 MiB of tables, or up to 352 MiB if many threads recorded in each at once. They can't be taken from a thread that is silent,
-    /// as that would cost each call by name a lock or an atomic exchange. Defaults to [`DEFAULT_CONTEXT_LIMIT`].
+    /// To find contexts by name without a lock, each thread holds those that it called recently, until it calls others
+    /// or ends. It also holds those that were forgotten meanwhile. Of distributions, one thread holds at most 64, and
+    /// all threads together hold at most 2048. These take 128 MiB of tables, or up to 352 MiB if many threads recorded
+    /// in each of them at once. An idle thread keeps what it holds, because taking it away would cost each call by name
+    /// a lock or an atomic exchange.
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
         self
     }
 
-    /// Contexts of one metric, 1 to 1,000,000: an unbounded tag overflows by itself, and leaves the other metrics their
-    /// room. Families of closed tags and bounded tags have limits of their own, and are not concerned. Defaults to
-    /// [`DEFAULT_METRIC_CONTEXT_LIMIT`].
+    /// Sets the number of contexts of one metric, from 1 to 1,000,000. A metric with an unbounded tag then overflows
+    /// alone, and leaves room for the others. Families of closed tags and bounded tags have limits of their own, and
+    /// this one does not apply to them. Defaults to [`DEFAULT_METRIC_CONTEXT_LIMIT`].
     pub fn metric_context_limit(mut self, contexts: usize) -> Self {
         self.metric_context_limit = Some(contexts);
         self
     }
 
-    /// Ends gauges that nobody set for this long, at least 1 ms, and that have no registered handle: those called by name, by
-    /// the `metrics` facade or by cadence. A gauge ends at the first flush that comes this long after the one that
-    /// reported its last setting. It is back when it is set again. Defaults to none: such a gauge is sent as long as there is
-    /// [room](crate::Gauge#how-long-a-gauge-is-sent) for its context.
+    /// Ends gauges that were not set for `time`, which is at least 1 ms, and that have no registered handle. These are
+    /// the gauges set by name, through the `metrics` facade or through cadence. A gauge ends at the first flush that
+    /// comes this long after the flush that reported its last setting. It returns when it is set again. Defaults to
+    /// none: such a gauge is sent as long as there is [room](crate::Gauge#how-long-a-gauge-is-sent) for its context.
     ///
     /// ```
     /// use std::time::Duration;
     /// use tasktag::Client;
     ///
-    /// // What was not set for an hour is about something that is gone.
+    /// // A gauge that was not set for an hour describes an upload that has ended.
     /// let guard = Client::builder().idle_gauges(Duration::from_secs(3600)).build()?;
     /// guard.client().gauge("upload.rate").tag("upload", "a5f3").set(12.5);
     /// # Ok::<(), tasktag::ConfigError>(())
@@ -295,35 +309,38 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest that dropping the [`Guard`](crate::Guard) takes, and that the last flush waits for an agent's name, a
-    /// connection or a slow agent. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
+    /// Sets the longest time that dropping the [`Guard`](crate::Guard) takes. It also limits how long the last flush
+    /// waits for name resolution, a connection or a slow agent. Defaults to [`DEFAULT_SHUTDOWN_TIMEOUT`].
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
         self
     }
 
-    /// Whether the client reports its own counts, every 10 s, under `datadog.dogstatsd.client.` (in the StatsD
+    /// Sets whether the client reports its own statistics every 10 s, under `datadog.dogstatsd.client.` (in the StatsD
     /// dialects under `tasktag.client.`). Defaults to `true`.
     pub fn telemetry(mut self, telemetry: bool) -> Self {
         self.telemetry = Some(telemetry);
         self
     }
 
-    /// Calls a closure when values start to be dropped, at most once in a
-    /// [`LOSS_NOTICE_INTERVAL`](crate::LOSS_NOTICE_INTERVAL) while that goes on, and when it has ended: after such an
-    /// interval in which nothing was dropped and something was sent. Each agent's books have notices of their own. What was
-    /// dropped between two flushes is told after the second; what is open, or dropped with the last flush, at the
-    /// shutdown; what comes after it, to nobody. What is [`Unsupported`](crate::DropReason::Unsupported) is told once.
-    /// Defaults to none.
+    /// Calls a closure when values start to be dropped, at most once per
+    /// [`LOSS_NOTICE_INTERVAL`](crate::LOSS_NOTICE_INTERVAL) while losses continue, and once when they have ended.
+    /// Losses have ended after such an interval in which nothing was dropped and something was sent. Each agent's
+    /// losses are reported separately. Defaults to none.
     ///
-    /// It is called on the thread `tasktag-probes`, with no lock held. If it does not return, it is left behind like a
-    /// watched closure ([`WatchBuilder::watch`](crate::WatchBuilder::watch)). It may use the client; a
-    /// [`flush`](crate::Client::flush) in it is refused as [`OnWorker`](crate::FlushError::OnWorker). One that panics is
-    /// called no more, counted as [`notice_panics`](crate::Stats::notice_panics), unless the program is built with
-    /// `panic = "abort"`, which ends at the first panic. It is dropped when the worker ends,
-    /// unless a clone of the builder has it too; of several clients with one closure, one that finds another
-    /// at it tells after its next flush. A forked child has a copy of it, as of all memory, and calls that for its own losses;
-    /// one that was forked while its parent's worker was at it never does.
+    /// Losses between two flushes are reported after the second flush. The shutdown reports ongoing losses and those of
+    /// the last flush. Losses after the shutdown are not reported. [`Unsupported`](crate::DropReason::Unsupported)
+    /// values are reported once.
+    ///
+    /// The closure runs on the thread `tasktag-probes`, with no lock held. If it does not return, its thread is
+    /// abandoned, as with a watched closure ([`WatchBuilder::watch`](crate::WatchBuilder::watch)). It may use the
+    /// client, but a [`flush`](crate::Client::flush) in it returns the error [`OnWorker`](crate::FlushError::OnWorker).
+    /// A closure that panics is counted in [`notice_panics`](crate::Stats::notice_panics), and is not called again. If
+    /// the program is built with `panic = "abort"`, the first panic ends it instead.
+    ///
+    /// The closure is dropped when the worker stops, unless a cloned builder still holds it. If several clients share
+    /// it, only one calls it at a time; the others retry after their next flush. A forked child has its own copy, and
+    /// calls that for its own losses. A child never calls it if the parent's worker was calling it during the fork.
     ///
     /// ```
     /// use std::sync::mpsc;

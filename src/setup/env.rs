@@ -1,4 +1,4 @@
-//! What the environment says about the agent and the tags.
+//! The environment variables for the agent and the tags.
 
 mod address;
 
@@ -12,7 +12,7 @@ use crate::wire::origin::TagCardinality;
 use std::collections::HashMap;
 use std::fmt;
 
-/// It goes before Datadog's own.
+/// It takes precedence over Datadog's own variable.
 const TASKTAG_DISABLED: &str = "TASKTAG_DISABLED";
 const DD_DOGSTATSD_DISABLE: &str = "DD_DOGSTATSD_DISABLE";
 const TASKTAG_DIALECT: &str = "TASKTAG_DIALECT";
@@ -21,15 +21,15 @@ const DD_ENTITY_ID: &str = "DD_ENTITY_ID";
 const DD_EXTERNAL_ENV: &str = "DD_EXTERNAL_ENV";
 const DD_ORIGIN_DETECTION_ENABLED: &str = "DD_ORIGIN_DETECTION_ENABLED";
 const CARDINALITIES: [&str; 2] = ["DD_CARDINALITY", "DATADOG_CARDINALITY"];
-/// AWS Lambda sets it in every function.
+/// AWS Lambda sets it for every function.
 const AWS_LAMBDA_FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Datadog's unified service tags.
 const SERVICE_TAGS: [(&str, &str); 3] =
     [("DD_ENV", "env"), ("DD_SERVICE", "service"), ("DD_VERSION", "version")];
-/// The Agent turns this tag into those of the pod.
+/// The Agent replaces this tag with the tags of the pod.
 const ENTITY_ID_TAG: &str = "dd.internal.entity_id";
 
-/// Variables and their values; the empty ones are left out.
+/// Variables with their values. Empty ones are left out.
 #[derive(Clone)]
 pub(crate) struct Environment {
     vars: HashMap<String, String>,
@@ -44,12 +44,12 @@ impl Environment {
         self.vars.get(variable).map(String::as_str)
     }
 
-    /// The task id of a client that is set up from a list of variables.
+    /// Returns the task id of a client that is set up from a list of variables.
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.get(TASK_ID_VARIABLE)
     }
 
-    /// Whether the client is switched off.
+    /// Returns whether the client is disabled.
     pub(crate) fn is_disabled(&self) -> Result<bool, ConfigError> {
         match self.get(TASKTAG_DISABLED) {
             Some(text) => usable(TASKTAG_DISABLED, text, switch(text)),
@@ -66,12 +66,12 @@ impl Environment {
             .transpose()
     }
 
-    /// Whether this process is a function of AWS Lambda.
+    /// Returns whether this process is a function of AWS Lambda.
     pub(crate) fn is_lambda_function(&self) -> bool {
         self.get(AWS_LAMBDA_FUNCTION_NAME).is_some()
     }
 
-    /// Global tags, in the order they are written.
+    /// Returns the global tags in the order in which they are written.
     pub(crate) fn tags(&self, for_datadog: bool) -> Vec<(String, String)> {
         let listed = self.get(DD_TAGS).unwrap_or_default();
         let mut tags: Vec<(String, String)> = listed
@@ -82,7 +82,7 @@ impl Environment {
             .collect();
         for (variable, key) in SERVICE_TAGS {
             if let Some(value) = self.get(variable) {
-                // The variable made for it goes before the list.
+                // The dedicated variable takes precedence over the list.
                 tags.retain(|(listed, _)| listed != key);
                 tags.push((key.to_owned(), value.to_owned()));
             }
@@ -93,14 +93,14 @@ impl Environment {
         tags
     }
 
-    /// Whether the container may be looked for, if a variable says. What the official clients can't read means yes to
-    /// them.
+    /// Returns whether the client may look for its container, if a variable is set. A value that the official clients
+    /// can't parse means yes to them.
     pub(crate) fn origin_detection(&self) -> Option<bool> {
         let no = |text| matches!(text, "0" | "f" | "F" | "false" | "False" | "FALSE");
         self.get(DD_ORIGIN_DETECTION_ENABLED).map(|text| !no(text))
     }
 
-    /// What the Agent's admission controller says of the pod, as it is.
+    /// Returns the pod's data from the Agent's admission controller, unchanged.
     pub(crate) fn external_data(&self) -> Option<&str> {
         self.get(DD_EXTERNAL_ENV)
     }
@@ -112,7 +112,7 @@ impl Environment {
     }
 }
 
-/// Variables hold passwords, and what has a client in it is printed into logs.
+/// The variables are not printed, because they may hold passwords, and a type that contains a client may be logged.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").field("len", &self.vars.len()).finish_non_exhaustive()
@@ -127,7 +127,8 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// What was read from a variable, or an error that names it. What was not Unicode left a mark.
+/// Returns the value that was read from a variable, or an error that names the variable. Invalid Unicode was replaced
+/// with the replacement character.
 fn usable<T>(variable: &'static str, value: &str, read: Result<T, String>) -> Result<T, ConfigError> {
     let read =
         if value.contains(char::REPLACEMENT_CHARACTER) { Err("it is not Unicode".to_owned()) } else { read };

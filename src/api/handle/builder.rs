@@ -118,8 +118,10 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// Adds a tag. The order of tags does not matter: the same name and tags use the same cell.
     ///
     /// Up to 8 tags can be added one by one. A ninth is left out and counted. [`tags`](Self::tags) takes any number.
-    /// The key `task_id` is reserved for the worker. A tag of yours with that key is sent as `task_id_`, unless the
-    /// client has [another key](crate::ClientBuilder::task_id_key).
+    /// The key `task_id` is reserved for the worker. A tag of yours with that key is sent as `task_id_`. If its value
+    /// is this process's own task id, the tag is left out instead, and counted in
+    /// [`Stats::refused_tags`](crate::Stats::refused_tags). If the client has
+    /// [another key](crate::ClientBuilder::task_id_key), that key is reserved instead.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
     pub fn tag(self, key: &'a str, value: &'a str) -> Self {

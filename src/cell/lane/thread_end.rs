@@ -1,5 +1,5 @@
-//! How the end of a thread that holds a lane is noticed, without an allocation for it: the first use of a counter may be in a
-//! signal handler, or in an allocator.
+//! Detects the end of a thread that holds a lane. It allocates nothing, because the first use of a counter may be in a
+//! signal handler or in an allocator.
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::{prepare, watch};
@@ -7,7 +7,7 @@ pub(super) use self::linux::{prepare, watch};
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::portable::{prepare, watch};
 
-/// By a key of POSIX threads. Destructors of thread-local variables are noted on the heap of the C library.
+/// This uses a key of POSIX threads, because the C library allocates for the destructors of thread-local variables.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "the C library tells of the end of a thread")]
 mod linux {
@@ -16,9 +16,10 @@ mod linux {
     use std::ptr;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// One more than the key; 0 is none yet.
+    /// The key plus one, or 0 if there is none yet.
     static KEY: AtomicU32 = AtomicU32::new(0);
-    /// The keys whose values every thread has room for from its start, in glibc. Others have room for all.
+    /// The number of keys whose values have room in every thread from its start, in glibc. Other libraries have room
+    /// for all keys.
     const MAX_KEYS: u32 = 32;
 
     /// Makes the key, which may allocate.
@@ -31,20 +32,20 @@ mod linux {
         if unsafe { libc::pthread_key_create(&raw mut key, Some(at_end)) } != 0 {
             return;
         }
-        // Where two threads come at once, the second one's is one too many.
+        // If two threads run this at the same time, the second one's key is superfluous.
         if KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: Nobody else knows the key.
+            // SAFETY: No other thread knows the key.
             unsafe { libc::pthread_key_delete(key) };
         }
     }
 
-    /// Has `end` called when this thread ends. `false` where that would allocate.
+    /// Makes the thread call `end` when it ends. Returns `false` if that would allocate.
     pub(in super::super) fn watch() -> bool {
         let Some(key) = KEY.load(Ordering::Acquire).checked_sub(1) else { return false };
         if cfg!(target_env = "gnu") && key >= MAX_KEYS {
             return false;
         }
-        // SAFETY: The key was made above, and the value is never looked at.
+        // SAFETY: The key was made by `prepare`, and the value is never read.
         unsafe { libc::pthread_setspecific(key, ptr::dangling::<c_void>()) == 0 }
     }
 
@@ -71,7 +72,7 @@ mod portable {
 
     pub(in super::super) fn prepare() {}
 
-    /// Has `end` called when this thread ends. `false` where it is ending.
+    /// Makes the thread call `end` when it ends. Returns `false` if it is ending already.
     pub(in super::super) fn watch() -> bool {
         END.try_with(|_| ()).is_ok()
     }

@@ -1,4 +1,4 @@
-//! The words of an occupancy, in every order of the threads that use it.
+//! Checks the words of an occupancy in every order of the threads that use it.
 
 use super::*;
 use loom::sync::Arc;

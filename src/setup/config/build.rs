@@ -1,4 +1,4 @@
-//! From settings to a running client: everything is checked before anything is started.
+//! Makes a running client from its settings. Everything is checked before anything is started.
 
 mod routes;
 mod spelling;
@@ -34,34 +34,35 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// Agents that a client sends to beside the main one.
+/// The maximum number of agents besides the main one.
 const MAX_OTHERS: usize = 3;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MAX_CHANNEL_CAPACITY: usize = 1 << 20;
 const MAX_CONTEXT_LIMIT: usize = 1_000_000;
 
-/// Names are cut after 200 bytes, and what is cut must be neither the task id nor all of a metric's own name.
+/// Names are cut after 200 bytes. The cut must not remove the task id, or all of a metric's own name.
 const MAX_PREFIX: usize = 150;
 const MAX_PREFIX_BEFORE_TASK_ID: usize = 100;
 
 impl Client {
-    /// Sets up a client.
+    /// Returns a builder for a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 }
 
 impl ClientBuilder {
-    /// Starts the worker.
+    /// Starts the worker and returns the guard of the client.
     ///
     /// # Errors
     ///
-    /// When a setting or a variable is unusable (the error names it and its value), when there is no task id to be
-    /// had, or when the thread can't be started. An agent that is away is no error: it may come.
+    /// Returns an error if a setting or a variable is unusable, if no task id can be obtained, or if the thread can't
+    /// be started. The error names the setting or variable and its value. An unreachable agent is not an error, because
+    /// it may become reachable later.
     pub fn build(mut self) -> Result<Guard, ConfigError> {
         fork::after_fork();
-        // Before anything is made that a child could find half-made.
+        // This comes before anything is made that a child could find incomplete.
         crate::setup::expect_forks();
         let timeout = self.shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT);
         let limits = self.check()?;
@@ -69,10 +70,10 @@ impl ClientBuilder {
             return Ok(Guard::new(Client::disabled(), timeout));
         }
         let thread = WorkerThread::start().map_err(|error| ConfigError::Thread(error.to_string()))?;
-        // The last that can fail: no id is decided, and no lease held, by what is refused.
+        // This is the last step that can fail, so a refused client decides no id and holds no lease.
         let claim = self.claimed_task_id(None)?;
         let spelling = self.spelling(claim.known_task_id())?;
-        // The worker is the one to keep it.
+        // From here on, only the worker keeps the writer.
         let writer = self.writer.as_mut().map(SharedWriter::release);
         let settings = Arc::new(self);
         let shared = settings.shared(limits, spelling, &claim);
@@ -96,7 +97,7 @@ impl ClientBuilder {
         Arc::new(Shared::new(self.make_clock(), limits, spelling, claim, sizes, series, workforce))
     }
 
-    /// Whether the settings can be used. Nothing is taken, decided or started.
+    /// Checks whether the settings can be used. It claims, decides and starts nothing.
     fn check(&self) -> Result<Limits, ConfigError> {
         within("channel_capacity", self.records(), 1, MAX_CHANNEL_CAPACITY)?;
         within("also", self.others.len(), 0, MAX_OTHERS)?;
@@ -126,7 +127,7 @@ impl ClientBuilder {
         })
     }
 
-    /// The worker of a client, in its process or in a child forked from it.
+    /// Makes the worker of a client, in its own process or in a child forked from it.
     fn worker(
         &self,
         shared: &Arc<Shared>,
@@ -179,12 +180,13 @@ impl ClientBuilder {
         }
     }
 
-    /// What the channel holds.
+    /// Returns the capacity of the channel.
     fn records(&self) -> usize {
         self.channel_capacity.unwrap_or(DEFAULT_CHANNEL_CAPACITY)
     }
 
-    /// A name is cut at its end: a prefix that leaves no room would make one name of all.
+    /// Checks the length of the prefix. A name is cut at its end, so a prefix that leaves no room would make all names
+    /// the same.
     fn check_prefix(&self, is_before_task_id: bool) -> Result<(), ConfigError> {
         let (most, place) = if is_before_task_id {
             (MAX_PREFIX_BEFORE_TASK_ID, "before a task id ")
@@ -198,22 +200,25 @@ impl ClientBuilder {
         Err(ConfigError::setting("prefix", &self.prefix, reason))
     }
 
-    /// Starts the worker, and makes the client the process-wide one that the macros use. In tests use [`build`](Self::build),
-    /// and pass the client or have the macros use it by [`with_local_client`](crate::with_local_client).
+    /// Starts the worker, and installs the client as the process-wide one that the macros use. In tests, use
+    /// [`build`](Self::build) and pass the client, or let the macros use it with
+    /// [`with_local_client`](crate::with_local_client).
     ///
-    /// As soon as the guard of an installed client was dropped or [shut down](crate::Guard::shutdown), another may be
-    /// installed in its place, at another address or with other settings, and the macros use that. Handles and clones of the
-    /// one before stay with it, and report nothing. The task id that was decided with the first stays that of the process.
-    /// A lease in Redis, which is given back when the last client ends, is not taken again: the later clients share a bucket, and
-    /// count that, unless [`TaskId::decide`](crate::TaskId::decide) was called before, which keeps the lease.
+    /// Once the guard of an installed client was dropped or [shut down](crate::Guard::shutdown), another client may be
+    /// installed, with another address or other settings. The macros then use that client. Handles and clones of the
+    /// earlier client stay with it, and report nothing.
     ///
-    /// Call sites of macros keep handles of the first client that is installed, and so its memory is kept to the end of the
-    /// process. Of the later ones, however many, the last is kept, and by each thread the one that it used last. What a macro
-    /// does with one of these is a call by name, which costs a few times as much.
+    /// The task id that was decided with the first client remains that of the process. A lease in Redis is released
+    /// when the last client ends, and is not acquired again. Later clients share a bucket, and count that. If
+    /// [`TaskId::decide`](crate::TaskId::decide) was called before, it keeps the lease.
+    ///
+    /// Call sites of macros keep handles of the first installed client, so its memory is kept until the process exits.
+    /// Of any number of later clients, only the last one is kept, and each thread keeps the one that it used last. A
+    /// macro calls a later client by name, which costs a few times as much.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and when a client is installed that has not ended.
+    /// Returns the same errors as [`build`](Self::build), and an error if an installed client has not ended.
     pub fn install(mut self) -> Result<Guard, ConfigError> {
         self.installed = true;
         crate::api::installed::install(|| self.build())
@@ -236,13 +241,14 @@ impl ClientBuilder {
         Address::parse(DEFAULT_AGENT).map_err(|reason| ConfigError::setting("agent", DEFAULT_AGENT, reason))
     }
 
-    /// The address of an agent beside the main one.
+    /// Returns the address of an agent other than the main one.
     fn address_of(agent: &Agent) -> Result<Address, ConfigError> {
         let text = agent.address.as_deref().unwrap_or(DEFAULT_AGENT);
         Address::parse(text).map_err(|reason| ConfigError::setting("also", text, reason))
     }
 
-    /// The environment's tags, then the explicit ones; those go before the environment's of the same key.
+    /// Returns the tags of the environment, and then those set in code, which take precedence over the environment's
+    /// tags with the same key.
     fn global_tags(&self, agent: &Agent) -> Vec<(String, String)> {
         let from_env =
             self.environment.as_ref().map(|vars| vars.tags(agent.is_dogstatsd())).unwrap_or_default();
@@ -250,7 +256,7 @@ impl ClientBuilder {
         from_env.into_iter().filter(|(key, _)| !set_here(key)).chain(self.tags.iter().cloned()).collect()
     }
 
-    /// Whether the client is to do nothing.
+    /// Returns whether the client does nothing.
     fn is_disabled(&self) -> Result<bool, ConfigError> {
         if self.sends_to_address() && self.address()? == Address::Null {
             return Ok(true);
@@ -262,14 +268,14 @@ impl ClientBuilder {
         }
     }
 
-    /// The main agent, with the dialect that the environment names if none is set.
+    /// Returns the main agent. If no dialect is set, it has the one that the environment names.
     fn told_agent(&self) -> Result<Agent, ConfigError> {
         let agent = self.agent.clone();
         let named = self.environment.as_ref().map(Environment::dialect).transpose()?.flatten();
         Ok(named.into_iter().fold(agent, Agent::presume))
     }
 
-    /// The same, with the dialect that is found in the environment if none is named.
+    /// Returns the main agent. If no dialect is set or named, it has the one that is detected in the environment.
     fn main_agent(&self, address: &Address) -> Result<Agent, ConfigError> {
         let serverless = |environment| serverless::is_behind(address, environment, self.files_root());
         let agent = self.told_agent()?;
@@ -296,7 +302,7 @@ impl ClientBuilder {
 
     #[cfg(feature = "testing")]
     fn files_root(&self) -> Option<&Path> {
-        // What a program's tests capture is the same on every machine.
+        // A capture must be the same on every machine.
         let default = self.memory.is_none().then_some(Path::new("/"));
         self.system_root.as_deref().or(default)
     }
@@ -312,7 +318,7 @@ impl ClientBuilder {
         self.clock.clone().map_or_else(Clock::monotonic, Clock::Manual)
     }
 
-    /// Whether there is neither a writer nor a capture in the agent's place.
+    /// Returns whether the agent is replaced by neither a writer nor a capture.
     fn sends_to_address(&self) -> bool {
         #[cfg(feature = "testing")]
         if self.memory.is_some() {
@@ -327,7 +333,7 @@ impl ClientBuilder {
         random_phase(interval)
     }
 
-    /// When the first flush comes: in a program's tests always after a whole interval.
+    /// Returns the time until the first flush. In a program's tests it is always a whole interval.
     #[cfg(feature = "testing")]
     fn phase(&self, interval: u64) -> u64 {
         if self.memory.is_some() || self.clock.is_some() { interval } else { random_phase(interval) }

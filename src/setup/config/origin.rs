@@ -1,4 +1,4 @@
-//! Setting up what a Datadog Agent is told of where metrics come from.
+//! Settings of the origin that is reported to a Datadog Agent.
 
 use super::ClientBuilder;
 use crate::setup::env::Environment;
@@ -6,10 +6,10 @@ use crate::vocabulary::error::ConfigError;
 use crate::wire::origin::{Origin, TagCardinality, container_id};
 use std::path::Path;
 
-/// A container id in bytes, however it is given. A real one has 64.
+/// The maximum bytes of a container id in any form. A real one has 64.
 const MAX_CONTAINER_ID: usize = 256;
 
-/// What the program sets. It goes before what the environment says.
+/// Settings made in code. They take precedence over the environment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OriginSettings {
     pub(crate) detection: Option<bool>,
@@ -18,7 +18,7 @@ pub(crate) struct OriginSettings {
 }
 
 impl OriginSettings {
-    /// Looks for the origin, once. `root` is where the system's files are, if they may be read.
+    /// Looks for the origin, once. `root` is the directory of the system's files, if they may be read.
     pub(crate) fn resolve(
         &self,
         environment: Option<&Environment>,
@@ -54,25 +54,27 @@ impl OriginSettings {
 }
 
 impl ClientBuilder {
-    /// Whether the client looks for the container that it runs in, once, in [`build`](Self::build), and tells a Datadog
-    /// Agent, which adds the container's tags. Read are `/proc/self/cgroup`, `/proc/self/mountinfo` and the inode of
-    /// the cgroup's directory, on Linux and in DogStatsD only; what is missing or unreadable is no error. `false` leaves
-    /// all files alone, and `DD_EXTERNAL_ENV` too. Defaults to `true`, with or without [`from_env`](Self::from_env).
+    /// Sets whether the client looks for the container that it runs in. It looks once, in [`build`](Self::build), and
+    /// reports the container to a Datadog Agent, which adds the container's tags. It reads `/proc/self/cgroup`,
+    /// `/proc/self/mountinfo` and the inode of the cgroup's directory, on Linux and in DogStatsD only. A missing or
+    /// unreadable file is not an error. With `false` it reads no file, and ignores `DD_EXTERNAL_ENV`. Defaults to
+    /// `true`, with or without [`from_env`](Self::from_env).
     pub fn origin_detection(mut self, detection: bool) -> Self {
         self.origin.detection = Some(detection);
         self
     }
 
-    /// The container, for the Agent's own tags (DogStatsD only), at most 256 bytes: an id, `ci-<id>` or `in-<inode>`. A
-    /// runtime's name in front, as in `containerd://<id>`, is left out. `_` becomes `-`, and what is no ASCII letter or digit, `-`
-    /// or `,` is left out, because some Agents refuse a line with other characters there. Nothing is looked for then. Defaults to what
+    /// Sets the container for the Agent's own tags (DogStatsD only). It is an id, `ci-<id>` or `in-<inode>`, of at most
+    /// 256 bytes. The name of a runtime before it, as in `containerd://<id>`, is removed. `_` becomes `-`. All other
+    /// characters except ASCII letters, digits, `-` and `,` are removed, because some Agents refuse a line that has
+    /// them. The client then does not look for a container. Defaults to what
     /// [`origin_detection`](Self::origin_detection) finds.
     pub fn container_id(mut self, id: impl Into<String>) -> Self {
         self.origin.container_id = Some(id.into());
         self
     }
 
-    /// How many of its own tags the Agent adds (DogStatsD only). Defaults to what the Agent is set to.
+    /// Sets how many of its own tags the Agent adds (DogStatsD only). Defaults to the Agent's own setting.
     pub fn tag_cardinality(mut self, cardinality: TagCardinality) -> Self {
         self.origin.cardinality = Some(cardinality);
         self

@@ -1,14 +1,14 @@
-//! Whether the agent is Datadog's extension of AWS Lambda, which speaks a dialect of its own.
+//! Detects Datadog's extension of AWS Lambda, an agent with its own dialect.
 
 use crate::setup::env::Environment;
 use crate::wire::transport::Address;
 use std::net::IpAddr;
 use std::path::Path;
 
-/// By which Datadog's own Lambda libraries know it, under the system's root.
+/// The path under the system's root by which Datadog's own Lambda libraries recognize the extension.
 const EXTENSION: &str = "opt/extensions/datadog-agent";
 
-/// Whether this is a function that has the extension, and the address may be the extension's.
+/// Returns whether this process is a function with the extension, and the address may be that of the extension.
 pub(super) fn is_behind(address: &Address, environment: &Environment, root: Option<&Path>) -> bool {
     is_local_udp(address)
         && environment.is_lambda_function()

@@ -1,4 +1,4 @@
-//! Where the environment says that the agent is.
+//! The agent's address from the environment.
 
 use super::{Environment, usable};
 use crate::vocabulary::error::ConfigError;
@@ -14,12 +14,12 @@ const STATSD_HOST: &str = "STATSD_HOST";
 const STATSD_PORT: &str = "STATSD_PORT";
 const LOCALHOST: &str = "127.0.0.1";
 
-/// Where the Datadog Agent makes its socket if nobody configures another path, without the `/` in front.
+/// The default path of the Datadog Agent's socket, without the leading `/`.
 #[cfg(unix)]
 const AGENT_SOCKET: &str = "var/run/datadog/dsd.socket";
 
 impl Environment {
-    /// The agent's address, if a variable gives one. The order is that of the table in
+    /// Returns the agent's address, if a variable gives one. The order is that of the table in
     /// [`from_env`](crate::ClientBuilder::from_env).
     pub(crate) fn address(&self) -> Result<Option<Address>, ConfigError> {
         if let Some(url) = self.get(DD_DOGSTATSD_URL) {
@@ -45,7 +45,7 @@ impl Environment {
         Ok(None)
     }
 
-    /// What a variable for a host says: a host, a host with its port, or a whole address.
+    /// Parses a variable for a host. Its value is a host, a host with its port, or a whole address.
     fn host(
         &self,
         variable: &'static str,
@@ -60,20 +60,21 @@ impl Environment {
             let port = self.port(port_variable)?.unwrap_or(DEFAULT_PORT);
             return usable(variable, text, Address::udp(text, port));
         }
-        // A port behind the host is the one that is meant, whatever the port's own variable says.
+        // A port after the host takes precedence over the variable for the port.
         usable(variable, text, Address::parse_authority(text).map(|(host, port)| Address::Udp { host, port }))
     }
 
     fn port(&self, variable: &'static str) -> Result<Option<u16>, ConfigError> {
-        // Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod beside a Service named `statsd`, and nobody
-        // wrote that. Source: <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
+        // Kubernetes sets `STATSD_PORT=udp://10.96.0.12:8125` in every pod beside a Service named `statsd`. No user
+        // wrote that value. Source:
+        // <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>.
         let is_service_link = |text: &&str| text.contains("://");
         let port = |text| usable(variable, text, Address::parse_port(text));
         self.get(variable).filter(|text| !is_service_link(text)).map(port).transpose()
     }
 }
 
-/// The path of a socket, or its whole address.
+/// Parses the path of a socket or its whole address.
 fn socket_address(text: &str) -> Result<Address, String> {
     if text.starts_with(['/', '@']) {
         Address::parse(&format!("unix://{text}"))
@@ -82,7 +83,7 @@ fn socket_address(text: &str) -> Result<Address, String> {
     }
 }
 
-/// The socket of a Datadog Agent on this host, if it is there. `root` is `/` but in tests.
+/// Returns the socket of a Datadog Agent on this host, if it exists. `root` is `/` except in tests.
 #[cfg(unix)]
 pub(crate) fn agent_socket(root: &Path) -> Option<Address> {
     use std::os::unix::fs::FileTypeExt;

@@ -1,4 +1,4 @@
-//! The ways to a client's agents.
+//! The routes to a client's agents.
 
 use crate::ledger::Ledger;
 use crate::mailbox::shared::Shared;
@@ -15,7 +15,7 @@ use crate::worker::telemetry::{Taken, Telemetry};
 use std::sync::Arc;
 
 impl ClientBuilder {
-    /// The main agent's route, then those of the others.
+    /// Returns the main agent's route, followed by those of the others.
     pub(super) fn routes(
         &self,
         main: &Agent,

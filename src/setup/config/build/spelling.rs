@@ -1,4 +1,4 @@
-//! How names and tags are spelled for all of a client's agents, by its settings.
+//! The spelling of names and tags for all of a client's agents, according to its settings.
 
 use crate::setup::agent::Agent;
 use crate::setup::config::ClientBuilder;
@@ -8,7 +8,7 @@ use crate::wire::encode::{Globals, Spelling};
 use crate::wire::origin::Origin;
 
 impl ClientBuilder {
-    /// What is written of names and tags, for all agents.
+    /// Returns how names and tags are written for all agents.
     pub(super) fn spelling(&self, task_id: TaskId) -> Result<Spelling, ConfigError> {
         let main = self.main_agent(&self.address()?)?;
         let agents = || [&main].into_iter().chain(&self.others);

@@ -1,4 +1,4 @@
-//! Which task id a client has, and under which key.
+//! The task id of a client, and the key of its tag.
 
 use crate::setup::config::ClientBuilder;
 use crate::setup::env::Environment;
@@ -6,11 +6,11 @@ use crate::task_id::{self, TASK_ID_KEY, TaskId, TaskIdClaim, Variables};
 use crate::vocabulary::error::ConfigError;
 use std::sync::Arc;
 
-/// With the `_` behind a user's own tag of that key, what a key may have.
+/// One byte less than the longest key, because `_` is appended to a user's own tag of that key.
 const MAX_TASK_ID_KEY: usize = 99;
 
 impl ClientBuilder {
-    /// The key of the tag that carries the task id.
+    /// Returns the key of the tag that carries the task id.
     pub(super) fn reserved_key(&self) -> &str {
         self.task_id_key.as_deref().unwrap_or(TASK_ID_KEY)
     }
@@ -31,8 +31,9 @@ impl ClientBuilder {
         Ok(())
     }
 
-    /// The task id of a forked child's client. What could be had in the parent may be out of reach here: a directory that is
-    /// gone, or that the child gave up its right to write in. It shares a bucket then.
+    /// Returns the task id of a forked child's client. The child may be unable to get what its parent could: a
+    /// directory of leases may be gone, or the child may have given up its right to write there. It then shares a
+    /// bucket.
     pub(crate) fn childs_task_id(&self, parents: TaskId) -> Arc<TaskIdClaim> {
         self.claimed_task_id(Some(parents)).unwrap_or_else(|_| {
             if self.task_id_source.is_some() && !self.installed {
@@ -43,7 +44,7 @@ impl ClientBuilder {
         })
     }
 
-    /// The task id of a client, and what keeps it; in a forked child, given its parent's.
+    /// Returns the task id of a client with whatever keeps it. A forked child passes the task id of its parent.
     pub(super) fn claimed_task_id(&self, parents: Option<TaskId>) -> Result<Arc<TaskIdClaim>, ConfigError> {
         let pool = self.task_id_pool.unwrap_or_default();
         let alone = |id| Ok(Arc::new(TaskIdClaim::new(id)));
@@ -59,7 +60,7 @@ impl ClientBuilder {
         };
         let source = self.task_id_source.as_ref();
         match source {
-            // A client of its own, whatever the process decided; but the variable still goes first.
+            // The client has an id of its own, whatever the process decided. The variable still takes precedence.
             Some(source) if !self.installed => match TaskId::from_variable(pool)? {
                 Some(id) => alone(id),
                 None => source.claim_with(pool, variables, parents).map(Arc::new),

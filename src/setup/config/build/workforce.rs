@@ -1,4 +1,4 @@
-//! The workers of processes that start over.
+//! The workers of forked children and restored processes.
 
 use crate::mailbox::post::Remains;
 use crate::mailbox::shared::Shared;
