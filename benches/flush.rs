@@ -114,15 +114,22 @@ fn idle_counters(bencher: Bencher, contexts: usize) {
 /// Each with 400 values in about as many buckets.
 #[divan::bench(args = [20, 200])]
 fn timings(bencher: Bencher, contexts: usize) {
+    timings_with(bencher, contexts, || (0..400).map(|n| 1.01_f64.powi(n)));
+}
+
+#[divan::bench(args = CONTEXTS)]
+fn timings_of_20_values(bencher: Bencher, contexts: usize) {
+    timings_with(bencher, contexts, || (0..20).map(|n| 1.4_f64.powi(n)));
+}
+
+fn timings_with<V: Iterator<Item = f64>>(bencher: Bencher, contexts: usize, values: impl Fn() -> V + Sync) {
     let (guard, capture) = in_memory();
     let register = |n: usize| guard.client().timing("timing").tag("n", &n.to_string()).register();
     let timings: Vec<Distribution> = (0..contexts).map(register).collect();
     let inputs = || {
         drop(capture.take_packets());
         for timing in &timings {
-            for n in 0..400 {
-                timing.record(1.01_f64.powi(n));
-            }
+            values().for_each(|value| timing.record(value));
         }
     };
     bencher.with_inputs(inputs).bench_local_refs(|()| flush(&guard));

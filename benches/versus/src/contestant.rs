@@ -1,6 +1,7 @@
 //! What is compared: operations at a call site, and the crates that offer them.
 
 use crate::traffic::{Style, Traffic};
+use std::any::Any;
 use std::arch::asm;
 use std::fmt;
 use std::net::SocketAddr;
@@ -103,6 +104,36 @@ pub struct Setup {
     pub interval: Option<Duration>,
 }
 
+/// What a context is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Gauge,
+    Counter,
+    Timing,
+}
+
+/// Contexts of one kind that are all known at once, each with the same values.
+#[derive(Debug)]
+pub struct Holding<'a> {
+    pub kind: Kind,
+    pub name: &'a str,
+    /// Each has a tag of its own.
+    pub tags: &'a [String],
+    pub values: &'a [f64],
+}
+
+impl Holding<'_> {
+    /// Registers each context, and gives it its values.
+    pub fn keep<H: 'static>(&self, register: impl Fn(&str) -> H, give: impl Fn(&H, f64)) -> Box<dyn Any> {
+        let registered = |tag: &String| {
+            let handle = register(tag);
+            self.values.iter().for_each(|value| give(&handle, *value));
+            handle
+        };
+        Box::new(self.tags.iter().map(registered).collect::<Vec<_>>())
+    }
+}
+
 /// A crate, set up and ready.
 pub trait Contestant: Sync {
     /// Does `operation` `n` times on the calling thread. `false` where the crate has none like it.
@@ -113,6 +144,16 @@ pub trait Contestant: Sync {
         let _ = (style, traffic, updates);
         false
     }
+
+    /// Registers contexts, gives them their values, and hands out whatever keeps them. `None` where the crate has none
+    /// like it.
+    fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
+        let _ = holding;
+        None
+    }
+
+    /// Has everything sent that is in memory, if it can be told to; where it flushes by itself, waits until it did.
+    fn flush(&self) {}
 
     /// Waits until nothing is left to do in the background, so that the next contestant has the machine to itself.
     fn settle(&self) {}

@@ -1,7 +1,7 @@
 //! tasktag beside its peers, interleaved in one run, so that ratios hold on a machine that others use too.
 //!
 //! `cargo run --release --manifest-path benches/versus/Cargo.toml` prints tables, and a line for every target.
-//! `-- --quick` takes under a minute, `-- --only SECTION` one of `call-site`, `traffic`, `away` and `cold`,
+//! `-- --quick` takes under a minute, `-- --only SECTION` one of `call-site`, `traffic`, `away`, `cold` and `memory`,
 //! `-- --instructions` counts instructions instead of time, and `-- --csv FILE` writes what `chart.py` reads.
 
 mod allocations;
@@ -10,6 +10,7 @@ mod call_site;
 mod contestant;
 mod floor;
 mod instructions;
+mod memory;
 mod peers;
 mod pipeline;
 mod receiver;
@@ -26,7 +27,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs, thread};
 
-const USAGE: &str = "versus [--quick] [--instructions] [--only call-site|traffic|away|cold] [--csv FILE]";
+const USAGE: &str =
+    "versus [--quick] [--instructions] [--only call-site|traffic|away|cold|memory] [--csv FILE]";
 
 #[derive(Debug, Default)]
 struct Options {
@@ -93,6 +95,9 @@ fn measure(options: &Options, csv: &mut Csv) {
     if options.wants("cold") {
         away::measure_cold(rounds(2, 15), csv);
     }
+    if options.wants("memory") {
+        memory::measure();
+    }
 }
 
 /// This program runs itself for what needs a process of its own.
@@ -108,6 +113,7 @@ fn child(arguments: &[String]) -> Option<ExitCode> {
             let pace = away::Pace::parse(pace, amount)?;
             away::child(contestant, Operation::parse(operation)?, condition, pace);
         }
+        ["--memory", contestant, row, agent] => memory::child(contestant, row, Agent::parse(agent)?),
         ["--one", contestant, operation, n] => {
             if !instructions::child(contestant, Operation::parse(operation)?, n.parse().ok()?) {
                 return Some(ExitCode::FAILURE);

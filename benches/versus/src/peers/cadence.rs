@@ -1,13 +1,15 @@
 //! cadence: a line per call, through a queue to a thread that packs them, or into tasktag.
 
 use crate::contestant::{
-    Agent, COUNTER, Contestant, GAUGE, Operation, Setup, TASK_ID, TIMING, Tags, latency, level, repeat,
+    Agent, COUNTER, Contestant, GAUGE, Holding, Kind, Operation, Setup, TASK_ID, TIMING, Tags, latency,
+    level, repeat,
 };
 use crate::traffic::{Style, Traffic};
 use cadence::{
     BufferedUdpMetricSink, BufferedUnixMetricSink, Counted, Distributed, Gauged, MetricSink,
     QueuingMetricSink, StatsdClient,
 };
+use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
 use std::ops::Range;
@@ -140,6 +142,31 @@ impl Contestant for Cadence {
             },
         );
         true
+    }
+
+    /// It keeps no contexts: each value is a line.
+    fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
+        let (client, name) = (&self.client, holding.name);
+        Some(match holding.kind {
+            Kind::Gauge => holding.keep(str::to_owned, |tag, value| {
+                client.gauge_with_tags(name, value).with_tag("n", tag).send();
+            }),
+            Kind::Counter => holding.keep(str::to_owned, |tag, _| {
+                client.count_with_tags(name, 1).with_tag("n", tag).send();
+            }),
+            Kind::Timing => holding.keep(str::to_owned, |tag, value| {
+                client.distribution_with_tags(name, value).with_tag("n", tag).send();
+            }),
+        })
+    }
+
+    fn flush(&self) {
+        match &self.behind {
+            Behind::Queue(queue) => queue.finish(),
+            Behind::Tasktag(guard) => {
+                guard.client().flush(Duration::from_secs(60)).expect("everything is sent");
+            }
+        }
     }
 
     fn settle(&self) {

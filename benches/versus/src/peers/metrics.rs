@@ -2,10 +2,11 @@
 
 use super::cadence::Queue;
 use crate::contestant::{
-    COUNTER, Contestant, GAUGE, Operation, POOL, ROLE, TIMING, Tags, latency, level, repeat,
+    COUNTER, Contestant, GAUGE, Holding, Kind, Operation, POOL, ROLE, TIMING, Tags, latency, level, repeat,
 };
 use crate::traffic::{Series, Style, Traffic, handles};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, with_local_recorder};
+use std::any::Any;
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
@@ -122,6 +123,30 @@ impl Contestant for Facade {
             }
         }
         true
+    }
+
+    fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
+        let recorder = &self.recorder;
+        let key = |tag: &str| Key::from_parts(holding.name.to_owned(), vec![Label::new("n", tag.to_owned())]);
+        Some(match holding.kind {
+            Kind::Gauge => holding
+                .keep(|tag| recorder.register_gauge(&key(tag), &METADATA), |gauge, value| gauge.set(value)),
+            Kind::Counter => holding.keep(
+                |tag| recorder.register_counter(&key(tag), &METADATA),
+                |counter, _| counter.increment(1),
+            ),
+            Kind::Timing => holding.keep(
+                |tag| recorder.register_histogram(&key(tag), &METADATA),
+                |timing, value| timing.record(value),
+            ),
+        })
+    }
+
+    fn flush(&self) {
+        match &self.rest {
+            Rest::Queued(queue) => queue.finish(),
+            Rest::After(time) => thread::sleep(*time),
+        }
     }
 
     fn settle(&self) {

@@ -1,7 +1,8 @@
 //! rylv-metrics: maps of cells, one shared or one a thread. Integers only, and no global tags: the task id is left out.
 
 use crate::contestant::{
-    Agent, COUNTER, Contestant, GAUGE, Operation, POOL, ROLE, Setup, TIMING, Tags, latency, level, repeat,
+    Agent, COUNTER, Contestant, GAUGE, Holding, Kind, Operation, POOL, ROLE, Setup, TIMING, Tags, latency,
+    level, repeat,
 };
 use crate::traffic::{Series, Style, Traffic, handles};
 use rylv_metrics::{
@@ -9,8 +10,11 @@ use rylv_metrics::{
     MetricCollectorTrait, PreparedMetric, RylvStr, RylvTag, SharedCollector, TLSCollector,
     TLSCollectorOptions,
 };
+use std::any::Any;
 use std::hash::BuildHasher;
 use std::ops::Range;
+use std::thread;
+use std::time::Duration;
 
 struct Rylv<C>
 where
@@ -22,7 +26,12 @@ where
     counter: PreparedMetric<C::Hasher>,
     timing: PreparedMetric<C::Hasher>,
     tags: Tags,
+    /// Within which it has flushed.
+    rest: Duration,
 }
+
+/// Its own default.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
 pub fn build_shared(setup: &Setup) -> Option<Box<dyn Contestant>> {
     rylv(setup, SharedCollector::default())
@@ -53,6 +62,7 @@ where
         timing: prepared(&collector, TIMING, POOL, ROLE),
         collector,
         tags: Tags::new(),
+        rest: setup.interval.unwrap_or(DEFAULT_INTERVAL) + Duration::from_millis(200),
     }))
 }
 
@@ -151,6 +161,28 @@ where
             ),
         }
         true
+    }
+
+    fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
+        let collector = &self.collector;
+        let register = |tag: &str| {
+            let tag = RylvTag::Compound(RylvStr::from_static("n"), RylvStr::from(tag));
+            let tags = collector.prepare_sorted_tags([tag]);
+            collector.prepare_metric(RylvStr::from(holding.name.to_owned()), tags)
+        };
+        Some(match holding.kind {
+            Kind::Gauge => {
+                holding.keep(register, |gauge, value| collector.gauge_prepared(gauge, value as u64))
+            }
+            Kind::Counter => holding.keep(register, |counter, _| collector.count_add_prepared(counter, 1)),
+            Kind::Timing => {
+                holding.keep(register, |timing, value| collector.timing_prepared(timing, value as u64))
+            }
+        })
+    }
+
+    fn flush(&self) {
+        thread::sleep(self.rest);
     }
 
     // Dropping the collector flushes.

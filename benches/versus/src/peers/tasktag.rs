@@ -1,9 +1,11 @@
 //! Ours.
 
 use crate::contestant::{
-    COUNTER, Contestant, GAUGE, Operation, POOL, ROLE, Setup, TIMING, Tags, latency, level, repeat,
+    COUNTER, Contestant, GAUGE, Holding, Kind, Operation, POOL, ROLE, Setup, TIMING, Tags, latency, level,
+    repeat,
 };
 use crate::traffic::{Style, Traffic, handles};
+use std::any::Any;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +26,8 @@ struct Tasktag {
 /// The one client of the process: the literal call sites use it too.
 pub fn build(setup: &Setup) -> Option<Box<dyn Contestant>> {
     let mut builder = Client::builder().agent(setup.agent.to_string());
+    // Room for whatever is to be held.
+    builder = builder.context_limit(200_000).metric_context_limit(200_000);
     if let Some(interval) = setup.interval {
         // Watches are asked as often as there are flushes, so that a short measurement has them in it.
         builder = builder.flush_interval(interval).collect_interval(interval);
@@ -115,6 +119,24 @@ impl Contestant for Tasktag {
             ),
         }
         true
+    }
+
+    fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
+        let (client, name) = (self.guard.client(), holding.name);
+        Some(match holding.kind {
+            Kind::Gauge => holding
+                .keep(|tag| client.gauge(name).tag("n", tag).register(), |gauge, value| gauge.set(value)),
+            Kind::Counter => holding
+                .keep(|tag| client.counter(name).tag("n", tag).register(), |counter, _| counter.increment(1)),
+            Kind::Timing => holding.keep(
+                |tag| client.timing(name).tag("n", tag).register(),
+                |timing, value| timing.record(value),
+            ),
+        })
+    }
+
+    fn flush(&self) {
+        self.guard.client().flush(Duration::from_secs(60)).expect("everything is sent");
     }
 
     fn finish(self: Box<Self>) {
