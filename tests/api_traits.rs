@@ -358,7 +358,8 @@ fn a_task_id_reads_back_and_says_what_is_no_id() {
     assert_eq!(of_ten.parse("10"), Ok(of_ten.id(10).unwrap()));
     for unusable in ["", "0", "1001", "+7", "-7", "7.0", "two\nlines"] {
         let error = unusable.parse::<TaskId>().unwrap_err();
-        let expected = format!("setting task_id is {unusable:?}: a task id is a number from 1 to 1000");
+        let expected =
+            format!("the setting task_id can't be {unusable:?}: a task id is a number from 1 to 1000");
         assert_eq!(error.to_string(), expected);
     }
 }

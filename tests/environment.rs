@@ -732,7 +732,7 @@ fn what_a_switch_or_a_dialect_may_not_say_is_an_error_that_names_it() {
         ("TASKTAG_DISABLED", "yes"),
         ("TASKTAG_DISABLED", "True"),
         ("TASKTAG_DISABLED", " 1"),
-        ("TASKTAG_DIALECT", "DogStatsd"),
+        ("TASKTAG_DIALECT", "dog_statsd"),
         ("TASKTAG_DIALECT", "statsd2"),
     ] {
         let refused =
