@@ -11,6 +11,7 @@ const NO_LEVELS: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 struct Desk {
     guard: Guard,
     capture: Capture,
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the test of the facade alone moves it"))]
     clock: ManualClock,
     notices: Receiver<String>,
 }
