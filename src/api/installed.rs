@@ -68,6 +68,7 @@ pub fn client() -> Option<Client> {
 /// While any thread is inside, the macros of all other threads cost a few nanoseconds more.
 ///
 /// ```
+/// # #[cfg(feature = "testing")] {
 /// use tasktag::testing::Capture;
 /// use tasktag::{Client, with_local_client};
 ///
@@ -80,6 +81,7 @@ pub fn client() -> Option<Client> {
 /// with_local_client(guard.client(), work);
 /// drop(guard);
 /// assert_eq!(capture.take_metrics()?[0].name, "jobs.done");
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn with_local_client<T>(client: &Client, act: impl FnOnce() -> T) -> T {
