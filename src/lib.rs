@@ -207,6 +207,9 @@ pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
     Timer,
 };
+pub use crate::api::holders::{
+    Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
+};
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
