@@ -164,8 +164,10 @@ impl HolderMetrics {
 
     /// Returns the number of callers that wait.
     pub(super) fn waiting(&self) -> u64 {
-        // The level is a count, and 0 at least: a caller is counted before it is taken off.
-        self.waiting.level().map_or(0, |level| level as u64)
+        let level = self.waiting.level().unwrap_or_default();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a count")]
+        let callers = level as u64;
+        callers
     }
 
     pub(super) fn oldest_hold(&self) -> Option<Duration> {

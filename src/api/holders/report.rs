@@ -83,8 +83,8 @@ impl HolderReport {
 impl fmt::Display for HoldersReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} held, {} waiting", on_one_line(&self.name), self.held(), self.waiting())?;
-        let busy = self.holders.iter().filter(|holder| holder.held > 0 || holder.waiting > 0);
-        busy.map(|holder| write!(f, "; {holder}")).collect()
+        let mut busy = self.holders.iter().filter(|holder| holder.held > 0 || holder.waiting > 0);
+        busy.try_for_each(|holder| write!(f, "; {holder}"))
     }
 }
 

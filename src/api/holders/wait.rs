@@ -75,9 +75,9 @@ impl Wait {
             Ok(unit) => Ok(self.acquired(unit)),
             Err(error) => {
                 if is_timeout(&error) {
-                    self.timed_out()
+                    self.timed_out();
                 } else {
-                    self.failed()
+                    self.failed();
                 }
                 Err(error)
             }
