@@ -37,18 +37,18 @@ fn holds_and_waits_before_the_fork_are_the_parents_alone() {
     let holders = guard.client().holders("primary", 10);
     let checkout = holders.of("checkout");
     // More than are remembered one by one.
-    let before: Vec<_> = (0..130).map(|n| checkout.hold(n)).collect();
-    let waiting = [checkout.wait(), checkout.wait(), checkout.wait()];
+    let mut before: Vec<_> = (0..130).map(|n| checkout.hold(n)).collect();
+    let mut waiting = Vec::from([checkout.wait(), checkout.wait(), checkout.wait()]);
     clock.advance(Duration::from_secs(7));
     assert_done(fork(|| {
         assert_eq!(counts(&holders), (0, 0));
         let report = holders.report();
         assert!(report.holders.iter().all(|holder| holder.oldest.is_none() && holder.untracked == 0));
         let own = checkout.wait().acquired(());
-        let [first, second, third] = waiting;
-        drop((before, first));
-        second.timed_out();
-        third.failed();
+        before.clear();
+        waiting.pop().unwrap().timed_out();
+        waiting.pop().unwrap().failed();
+        waiting.clear();
         assert_eq!(counts(&holders), (1, 0));
         clock.advance(Duration::from_secs(2));
         let metrics = flushed(&guard, &capture);
@@ -71,9 +71,9 @@ fn holds_and_waits_before_the_fork_are_the_parents_alone() {
 fn a_wait_of_the_parent_becomes_a_hold_of_the_child_without_a_wait() {
     let (guard, capture, _clock) = started();
     let holders = guard.client().holders("primary", 10);
-    let wait = holders.of("checkout").wait();
+    let mut wait = Some(holders.of("checkout").wait());
     assert_done(fork(|| {
-        let held = wait.acquired(());
+        let held = wait.take().unwrap().acquired(());
         let metrics = flushed(&guard, &capture);
         let of_child = ["pool.held.in_use", "pool.wait"].map(|name| value(&metrics, name));
         drop(held);
