@@ -3,15 +3,12 @@
 use super::Holders;
 use super::family::HolderFamily;
 use super::metrics::{OLDEST_HOLD, Patterns};
-use super::roster::Roster;
+use super::roster::{MAX_HOLDERS, Roster};
 use crate::api::client::Client;
 use crate::api::dimension::ClosedTag;
 use crate::callback::watch_name::WatchName;
 use crate::vocabulary::tag::TagList;
 use std::sync::Arc;
-
-/// The maximum number of holders, each of which takes two distributions.
-pub(super) const MAX_HOLDERS: usize = 256;
 
 /// The key of the tag with the name of what is held, and the default prefix.
 const POOL: &str = "pool";

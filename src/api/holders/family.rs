@@ -1,9 +1,8 @@
 //! Holders that a closed tag names.
 
-use super::builder::MAX_HOLDERS;
 use super::holder::Holder;
 use super::report::HoldersReport;
-use super::roster::Roster;
+use super::roster::{MAX_HOLDERS, Roster};
 use crate::api::client::Client;
 use crate::api::dimension::{ClosedTag, check};
 use std::fmt;

@@ -13,6 +13,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+/// The maximum number of holders, each of which takes two distributions.
+pub(super) const MAX_HOLDERS: usize = 256;
+
 /// All holders of one thing, each in a place of its own, and what names without a place become.
 pub(super) struct Roster {
     name: String,
