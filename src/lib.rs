@@ -42,6 +42,7 @@
 //! | durations or sizes | [`Client::distribution`], or [`Client::timing`] for a StatsD server |
 //! | a capacity that is acquired and released | [`Client::occupancy`] |
 //! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`] |
+//! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
