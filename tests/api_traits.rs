@@ -294,7 +294,7 @@ const _: () = {
     assert!(size_of::<Watch>() <= 2 * WORD);
     // The start is 8 bytes on every machine.
     assert!(size_of::<Timer<'_>>() <= WORD + 8);
-    assert!(size_of::<Holder>() <= WORD);
+    assert!(size_of::<Holder>() <= 2 * WORD);
     assert!(size_of::<Wait>() <= WORD + 16);
     assert!(size_of::<Held<()>>() <= WORD + 16);
     assert!(size_of::<OwnedTimer>() <= 2 * WORD + 16);

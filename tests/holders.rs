@@ -350,6 +350,24 @@ fn the_leak_is_the_oldest_hold_whatever_else_is_held() {
 }
 
 #[test]
+fn the_oldest_hold_is_reported_as_long_as_there_is_a_holder_and_a_hold_as_long_as_it_lasts() {
+    let (guard, capture, clock) = started();
+    let checkout = guard.client().holders("primary", 10).of("checkout");
+    let held = checkout.hold(());
+    clock.advance(seconds(5));
+    assert_eq!(of_holder(&flushed(&guard, &capture), "checkout")["pool.oldest_hold_seconds"], 5.0);
+    drop(checkout);
+    clock.advance(seconds(5));
+    flushed(&guard, &capture);
+    clock.advance(seconds(5));
+    let metrics = of_holder(&flushed(&guard, &capture), "checkout");
+    assert_eq!(metrics.get("pool.oldest_hold_seconds"), None, "an age that no longer grows would be wrong");
+    assert_eq!(metrics["pool.held.in_use"], 1.0);
+    drop(held);
+    assert_eq!(of_holder(&flushed(&guard, &capture), "checkout")["pool.hold"], 15_000.0);
+}
+
+#[test]
 fn holds_beyond_what_is_remembered_are_said_to_be_of_unknown_age() {
     let (guard, _, clock) = started();
     let holders = guard.client().holders("primary", 10);

@@ -93,3 +93,23 @@ fn a_name_that_is_new_in_the_child_has_a_place_there() {
     }));
     assert_eq!(holders.of("reports").name(), "reports", "the place is still free in the parent");
 }
+
+#[test]
+fn holds_and_waits_before_a_restore_are_the_originals() {
+    let (guard, capture, _clock) = started();
+    let holders = guard.client().holders("primary", 10);
+    // In a process of its own, because a restore concerns all clients.
+    assert_done(fork(|| {
+        let checkout = holders.of("checkout");
+        let before = (checkout.hold(()), checkout.wait());
+        assert_eq!(counts(&holders), (1, 1));
+        tasktag::after_restore();
+        assert_eq!(counts(&holders), (0, 0));
+        let own = checkout.hold(());
+        drop(before);
+        assert_eq!(counts(&holders), (1, 0));
+        assert_eq!(value(&flushed(&guard, &capture), "pool.held.in_use"), Some(1.0));
+        drop(own);
+        counts(&holders) == (0, 0)
+    }));
+}

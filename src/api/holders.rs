@@ -81,6 +81,8 @@ use std::sync::Arc;
 /// but its oldest holds are not reported, which is counted in
 /// [`Stats::refused_watches`](crate::Stats::refused_watches).
 ///
+/// A holder reports as long as this or one of its [`Holder`]s lives, and its holds and waits as long as they last.
+///
 /// A forked child has the same holders, and begins with none of its parent's holds and waits.
 ///
 /// # Costs
@@ -121,7 +123,7 @@ impl Holders {
     /// Returns the holder of this name. A new name is registered now, if there is a place for it. Without a place it
     /// becomes `other`. A name that is longer than 100 characters is truncated to 100.
     pub fn of(&self, name: &str) -> Holder {
-        self.roster.of(name).clone()
+        Holder::new(&self.roster, name)
     }
 
     /// Returns the number of calls of [`of`](Self::of) whose name had no place and became `other`. A forked child

@@ -4,6 +4,7 @@ use super::holder::Holder;
 use super::report::HoldersReport;
 use super::roster::{MAX_HOLDERS, Roster};
 use crate::api::client::Client;
+use crate::api::dimension::bounded::OTHER;
 use crate::api::dimension::{ClosedTag, check};
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,8 +32,10 @@ use std::sync::Arc;
 #[must_use = "a family reports nothing but what its members do"]
 pub struct HolderFamily<T> {
     roster: Arc<Roster>,
-    // In the order of the tag's values. There is one at least.
+    // In the order of the tag's values.
     members: Arc<[Holder]>,
+    // An index past the end counts as the last one.
+    last: Holder,
     tag: PhantomData<fn(T)>,
 }
 
@@ -41,15 +44,15 @@ impl<T: ClosedTag> HolderFamily<T> {
         assert!(check::<T>() <= MAX_HOLDERS, "the tag has too many values: 256 is the limit");
 
     pub(super) fn new(roster: Arc<Roster>) -> Self {
-        let members = T::VALUES.iter().map(|value| roster.of(value).clone()).collect();
-        Self { roster, members, tag: PhantomData }
+        let members = T::VALUES.iter().map(|value| Holder::new(&roster, value)).collect();
+        let last = Holder::new(&roster, T::VALUES.last().copied().unwrap_or(OTHER));
+        Self { roster, members, last, tag: PhantomData }
     }
 
     /// Returns the holder for this value.
     #[inline]
     pub fn at(&self, tag: T) -> &Holder {
-        // An index past the end counts as the last one.
-        self.members.get(tag.index()).or(self.members.last()).unwrap_or_else(|| self.roster.other())
+        self.members.get(tag.index()).unwrap_or(&self.last)
     }
 }
 
@@ -70,7 +73,12 @@ impl<T: ClosedTag> Default for HolderFamily<T> {
 
 impl<T> Clone for HolderFamily<T> {
     fn clone(&self) -> Self {
-        Self { roster: Arc::clone(&self.roster), members: Arc::clone(&self.members), tag: PhantomData }
+        Self {
+            roster: Arc::clone(&self.roster),
+            members: Arc::clone(&self.members),
+            last: self.last.clone(),
+            tag: PhantomData,
+        }
     }
 }
 

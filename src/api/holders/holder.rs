@@ -2,6 +2,7 @@
 
 use super::held::Held;
 use super::metrics::HolderMetrics;
+use super::roster::Roster;
 use super::turn::Turn;
 use super::wait::Wait;
 use crate::api::client::Client;
@@ -30,15 +31,14 @@ use std::sync::Arc;
 #[must_use = "a holder reports only what it waits for and holds"]
 pub struct Holder {
     metrics: Arc<HolderMetrics>,
+    // The oldest holds are reported for as long as there are holders.
+    _roster: Arc<Roster>,
 }
 
 impl Holder {
-    pub(super) fn new(metrics: HolderMetrics) -> Self {
-        Self { metrics: Arc::new(metrics) }
-    }
-
-    pub(super) fn metrics(&self) -> &HolderMetrics {
-        &self.metrics
+    /// Returns the holder of this name, or `other`.
+    pub(super) fn new(roster: &Arc<Roster>, name: &str) -> Self {
+        Self { metrics: Arc::clone(roster.of(name)), _roster: Arc::clone(roster) }
     }
 
     /// Returns the value of the tag `holder`, which is `other` for a name without a place.

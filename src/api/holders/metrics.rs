@@ -20,7 +20,7 @@ pub(super) struct Patterns {
     hold: Pattern<Distribution>,
     timeouts: Pattern<Counter>,
     errors: Pattern<Counter>,
-    oldest_hold: Pattern<Gauge>,
+    pub(super) oldest_hold: Pattern<Gauge>,
 }
 
 /// The part of the name of the gauge that only one set of holders may report.
@@ -88,7 +88,6 @@ pub(super) struct HolderMetrics {
     hold: Distribution,
     timeouts: Counter,
     errors: Counter,
-    oldest_hold: Gauge,
     holds: Holds,
 }
 
@@ -105,7 +104,6 @@ impl HolderMetrics {
             hold: R::handle(&patterns.hold, &tags)?,
             timeouts: R::handle(&patterns.timeouts, &tags)?,
             errors: R::handle(&patterns.errors, &tags)?,
-            oldest_hold: R::handle(&patterns.oldest_hold, &tags)?,
             holds: Holds::new(),
         })
     }
@@ -176,10 +174,5 @@ impl HolderMetrics {
 
     pub(super) fn untracked(&self) -> u64 {
         self.holds.untracked()
-    }
-
-    /// Sets the gauge of the oldest hold. The gauge is 0 while nothing is held.
-    pub(super) fn report_oldest_hold(&self) {
-        self.oldest_hold.set(self.oldest_hold().unwrap_or_default().as_secs_f64());
     }
 }

@@ -1,15 +1,14 @@
 //! All holders of one thing.
 
-use super::holder::Holder;
-use super::metrics::{Folded, HolderMetrics, Patterns, Refused};
+use super::metrics::{Folded, HOLDER, HolderMetrics, Patterns, Refused, Registration};
 use super::report::HoldersReport;
 use crate::api::dimension::bounded::OTHER;
 use crate::api::dimension::places::Places;
+use crate::api::handle::Gauge;
 use crate::callback::probe::{Collect, Watch};
 use crate::callback::watch_name::WatchName;
 use crate::ledger::Share;
 use crate::process::fork;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -20,11 +19,30 @@ pub(super) const MAX_HOLDERS: usize = 256;
 pub(super) struct Roster {
     name: String,
     patterns: Patterns,
-    places: Places<Holder>,
-    other: Holder,
+    places: Places<Listed>,
+    other: Arc<HolderMetrics>,
     folded: Share,
     // The oldest holds are reported for as long as this lives. It is `None` if another set of holders reports them.
     _oldest_holds: Option<(Watch, Arc<WatchName>)>,
+}
+
+/// A holder in the roster.
+struct Listed {
+    metrics: Arc<HolderMetrics>,
+    // It is the roster's, so that it ends with the reports of the oldest holds.
+    oldest_hold: Gauge,
+}
+
+impl Listed {
+    fn register<R: Registration>(patterns: &Patterns, name: &str) -> Result<Self, R::Refusal> {
+        let oldest_hold = R::handle(&patterns.oldest_hold, &[(HOLDER, name)])?;
+        Ok(Self { metrics: Arc::new(HolderMetrics::register::<R>(patterns, name)?), oldest_hold })
+    }
+
+    /// Sets the gauge, which is 0 while nothing is held.
+    fn report_oldest_hold(&self) {
+        self.oldest_hold.set(self.metrics.oldest_hold().unwrap_or_default().as_secs_f64());
+    }
 }
 
 impl Roster {
@@ -37,37 +55,32 @@ impl Roster {
         kept: &[&str],
         watch_name: Arc<WatchName>,
     ) -> Arc<Self> {
-        let always = |name: &str| {
-            let Ok(metrics) = HolderMetrics::register::<Folded>(&patterns, name);
-            Holder::new(metrics)
-        };
         let places = Places::new(limit, kept.len());
-        let other = always(OTHER);
-        places.fill(OTHER, other.clone());
+        let Ok(other) = Listed::register::<Folded>(&patterns, OTHER);
+        let metrics = Arc::clone(&other.metrics);
+        places.fill(OTHER, other);
         for name in kept {
-            let Ok(()) = places.keep(name, |name| Ok::<_, Infallible>(always(name)));
+            let Ok(()) = places.keep(name, |name| Listed::register::<Folded>(&patterns, name));
         }
         let folded = patterns.client().shared().ledger.folded_values.share();
         Arc::new_cyclic(|roster| {
             let oldest_holds = watch(roster, &patterns, watch_name);
-            Self { name, patterns, places, other, folded, _oldest_holds: oldest_holds }
+            Self { name, patterns, places, other: metrics, folded, _oldest_holds: oldest_holds }
         })
     }
 
     /// Returns the holder of this name, or `other`.
-    pub(super) fn of(&self, name: &str) -> &Holder {
-        let make =
-            |name: &str| HolderMetrics::register::<Refused>(&self.patterns, name).ok().map(Holder::new);
-        self.places.at(name, make).unwrap_or_else(|| self.fold())
+    pub(super) fn of(&self, name: &str) -> &Arc<HolderMetrics> {
+        let make = |name: &str| Listed::register::<Refused>(&self.patterns, name).ok();
+        match self.places.at(name, make) {
+            Some(listed) => &listed.metrics,
+            None => self.fold(),
+        }
     }
 
     #[cold]
-    fn fold(&self) -> &Holder {
+    fn fold(&self) -> &Arc<HolderMetrics> {
         self.folded.add_one();
-        &self.other
-    }
-
-    pub(super) fn other(&self) -> &Holder {
         &self.other
     }
 
@@ -77,7 +90,7 @@ impl Roster {
 
     pub(super) fn report(&self) -> HoldersReport {
         fork::check();
-        HoldersReport::new(&self.name, self.places.iter().map(Holder::metrics))
+        HoldersReport::new(&self.name, self.places.iter().map(|listed| &*listed.metrics))
     }
 }
 
@@ -101,7 +114,7 @@ fn watch(
     None
 }
 
-/// Reports the oldest hold of each holder. The roster need not stay for it.
+/// Reports the oldest hold of each holder, as long as there is a roster.
 struct OldestHolds {
     roster: Weak<Roster>,
 }
@@ -109,7 +122,7 @@ struct OldestHolds {
 impl Collect for OldestHolds {
     fn collect(&mut self) {
         let Some(roster) = self.roster.upgrade() else { return };
-        roster.places.iter().for_each(|holder| holder.metrics().report_oldest_hold());
+        roster.places.iter().for_each(Listed::report_oldest_hold);
     }
 }
 
