@@ -61,7 +61,7 @@
 //! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
-//! | `tokio` | watches runtimes, channels and semaphores: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
+//! | `tokio` | watches runtimes, channels and semaphores, and what only a query can tell: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
 //! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
 //! | `tracing` | emits an event when metrics start to be dropped, and one when that has ended: [`integrations::tracing`](integrations/tracing/index.html) | `tracing` |
 //!
