@@ -49,7 +49,7 @@ fn a_known_holder_allocates_nothing() {
                 ("fail", &|| holder.wait().failed()),
                 ("wait for a future", &|| drop(done(holder.wait_for(ready(Ok::<_, ()>(())), |()| false)))),
                 ("wait for one that fails", &|| {
-                    drop(done(holder.wait_for(ready(Err::<(), _>(())), |()| true)))
+                    drop(done(holder.wait_for(ready(Err::<(), _>(())), |()| true)));
                 }),
                 ("clone", &|| drop(holder.clone())),
             ]);

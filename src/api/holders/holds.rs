@@ -179,7 +179,9 @@ mod tests {
                             holds.slots[at].load(Ordering::Relaxed) == start.to_word()
                         };
                         assert!(slots.iter().all(is_own));
-                        slots.into_iter().for_each(|(slot, start)| holds.end(slot, start));
+                        for (slot, start) in slots {
+                            holds.end(slot, start);
+                        }
                     }
                 });
             }
