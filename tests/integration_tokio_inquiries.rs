@@ -14,6 +14,7 @@ use tokio::task::yield_now;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const COLLECT_INTERVAL: Duration = Duration::from_millis(250);
+const COLLECTIONS_PER_QUESTION: u32 = 4;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A client whose collections come when the clock is moved, and a runtime that runs when it is told to.
@@ -142,7 +143,7 @@ fn an_answer_is_reported_until_the_next_one() {
     bench.run();
     assert_eq!(bench.depth(), Some(3.0));
     bench.answer(4);
-    bench.pass(EVERY - COLLECT_INTERVAL);
+    bench.pass(COLLECT_INTERVAL * (COLLECTIONS_PER_QUESTION - 1));
     assert_eq!((bench.depth(), bench.begun()), (Some(3.0), 1));
     bench.pass(COLLECT_INTERVAL);
     assert_eq!((bench.depth(), bench.begun()), (Some(4.0), 2));
@@ -156,7 +157,7 @@ fn a_question_without_an_answer_is_given_up_before_the_next_one_is_asked() {
     bench.answer_nothing();
     let _watch = bench.watch();
     bench.collect();
-    bench.pass(EVERY - COLLECT_INTERVAL);
+    bench.pass(COLLECT_INTERVAL * (COLLECTIONS_PER_QUESTION - 1));
     assert_eq!((bench.begun(), bench.alive()), (1, 1));
     bench.pass(EVERY * 10);
     // After 1 s it is given up, and the collection after that asks again.
@@ -192,7 +193,7 @@ fn an_answer_that_is_too_old_is_absent_until_there_is_another() {
     let _watch = bench.watch();
     bench.collect();
     bench.answer_nothing();
-    bench.pass(EVERY * 3 - COLLECT_INTERVAL);
+    bench.pass(COLLECT_INTERVAL * (3 * COLLECTIONS_PER_QUESTION - 1));
     assert_eq!(bench.depth(), Some(3.0), "one question without an answer is bridged");
     bench.pass(COLLECT_INTERVAL);
     assert_eq!(bench.depth(), None);
