@@ -128,15 +128,15 @@
 //!
 //! # Two versions in one program
 //!
-//! Two versions of this crate in one program, for example because a library brings its own, are two clients with a task
-//! id each. `client()` of one version does not find what the other installed. While nothing is installed through the
-//! other version, values that are counted with its macros are dropped and counted nowhere.
+//! Two versions of this crate in one program, for example because a library brings its own, are two clients. On Linux
+//! they have the same task id if it is [random](TaskIdSource::random), because both compute it from what the kernel
+//! gave the program at its start. An id from another source is known to one version only: set `TASKTAG_TASK_ID` for the
+//! process, or let the program pass the number to the library's client as [`fixed`](TaskIdSource::fixed).
 //!
 //! The two versions can't share a client. Setting an environment variable is not safe in a program with threads, and a
-//! symbol of one name in both does not link. A version also can't know what a later one would share.
-//!
-//! Set `TASKTAG_TASK_ID` so that the process has one id, and use one version: `cargo tree -d` shows whether there are
-//! two.
+//! symbol of one name in both does not link. `client()` of one version does not find what the other installed. While
+//! nothing is installed through the other version, values that are counted with its macros are dropped and counted
+//! nowhere. `cargo tree -d` shows whether there are two versions.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
