@@ -9,7 +9,7 @@ pub(crate) mod telemetry;
 pub(crate) use self::schedule::{Schedule, random_phase};
 
 use crate::callback::probe::Watched;
-use crate::context::keeper::IdleGauges;
+use crate::context::handle_cache::IdleGauges;
 use crate::ledger::DropReason;
 use crate::mailbox::control::Order;
 use crate::mailbox::post::Post;
@@ -254,7 +254,7 @@ impl Worker {
         self.registry.flush(&mut Flush {
             clock: &self.shared.clock,
             index: &self.shared.index,
-            keepers: &self.shared.keepers,
+            handle_caches: &self.shared.handle_caches,
             routes: &mut self.routes,
             aggregate: &mut self.aggregate,
             now,

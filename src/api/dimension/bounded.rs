@@ -1,6 +1,6 @@
 //! Tags with run-time values and a limit, in which the first values get the slots.
 
-use super::places::Places;
+use super::slots::Slots;
 use crate::api::client::Client;
 use crate::api::handle::{Metric, MetricBuilder, Options, Pattern};
 use crate::ledger::Share;
@@ -77,8 +77,8 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
         Ok(BoundedFamily::new(places, pattern.try_register(&[(self.key, OTHER)])?, self.key, pattern))
     }
 
-    fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Places<M>, E> {
-        let places = Places::new(self.limit, self.allowed.len());
+    fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Slots<M>, E> {
+        let places = Slots::new(self.limit, self.allowed.len());
         places.fill(OTHER, register((self.key, OTHER))?);
         for value in &self.allowed {
             places.keep(value, |value| register((self.key, value)))?;
@@ -119,7 +119,7 @@ pub struct BoundedFamily<M> {
 }
 
 struct Shared<M> {
-    places: Places<M>,
+    places: Slots<M>,
     key: Box<str>,
     other: M,
     pattern: Pattern<M>,
@@ -127,7 +127,7 @@ struct Shared<M> {
 }
 
 impl<M: Metric> BoundedFamily<M> {
-    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
+    fn new(places: Slots<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
         let folded = pattern.client().shared().ledger.folded_values.share();
         Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
     }
