@@ -1,4 +1,4 @@
-//! HandleCaches hold handles for callers by name. They are notified of every flush, so that they can drop handles.
+//! Caches of handles, for callers by name. They are notified of every flush, so that they can drop handles.
 
 use crate::cell::GaugeCell;
 use crate::context::index::Index;
