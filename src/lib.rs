@@ -88,8 +88,11 @@
 //!   full channel can't lose a gauge's latest value.
 //! * Values that don't fit into a cell use a bounded channel. If the channel is full, they are dropped and counted.
 //! * One thread, named `tasktag`, does everything else. No call site wakes it, except [`Client::flush`] and the
-//!   shutdown. A lease in Redis has one more thread, `tasktag-lease`. All transport sinks under cadence clients share
-//!   one, `tasktag-sinks`.
+//!   shutdown.
+//! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
+//!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
+//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis. All transport sinks under cadence
+//!   clients share `tasktag-sinks`.
 //! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
 //!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.

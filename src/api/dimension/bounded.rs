@@ -30,6 +30,18 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// The first values get the slots, and keep them for as long as the [`BoundedFamily`] lives. With
     /// [`most_frequent`](BoundedBuilder::most_frequent) the slots are reassigned from time to time. `other` itself
     /// takes no slot.
+    ///
+    /// A metric has one bounded tag, and no closed tags beside it. To tell outcomes apart too, register a bounded family
+    /// for each of them, with slots of its own:
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let ok = client.counter("orders").tag("outcome", "ok").bounded("tenant", 50).register();
+    /// let error = client.counter("orders").tag("outcome", "error").bounded("tenant", 50).register();
+    /// ok.at("acme").increment(1); // orders:1|c|#outcome:ok,tenant:acme,task_id:0042
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn bounded(self, key: &'a str, limit: usize) -> BoundedBuilder<'a, M> {
         BoundedBuilder { metric: self, key, limit: limit.min(MAX_LIMIT), allowed: Vec::new() }
     }
