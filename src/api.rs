@@ -7,4 +7,5 @@ mod disabled;
 pub(crate) mod handle;
 pub(crate) mod installed;
 pub(crate) mod macros;
+pub(crate) mod sole;
 pub(crate) mod watch;

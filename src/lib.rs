@@ -211,6 +211,7 @@ pub use crate::api::handle::{
     Timer,
 };
 pub use crate::api::installed::{client, with_local_client};
+pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

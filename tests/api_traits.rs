@@ -16,9 +16,9 @@ use tasktag::{
     ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
     FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, Metric,
     MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus,
-    Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
+    Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter,
+    Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool,
+    TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -73,6 +73,7 @@ const _: () = {
     any::<Outcome>();
     any::<StatusClass>();
     any::<HttpMethod>();
+    any::<SoleReporter>();
     any::<Watch>();
     any::<WatchBuilder<'_, PoolStatus>>();
     any::<WatchBuilder<'_, QueueStatus>>();

@@ -30,6 +30,9 @@ impl TaskIdPool {
     /// 1000 buckets, `0001` to `1000`.
     pub const DEFAULT: Self = Self { size: 1000 };
 
+    /// The pool of what only one process may have.
+    pub(super) const ONE: Self = Self { size: 1 };
+
     /// The largest pool size, 1,000,000. A larger pool would make the task id a high-cardinality tag.
     pub const MAX_SIZE: u32 = 1_000_000;
 

@@ -311,6 +311,14 @@ impl TaskIdSource {
         }
         if is_parents && claim.is_err() { Ok(TaskIdClaim::shared(pool)) } else { claim }
     }
+
+    /// Claims what only one process may have, and keeps trying while another process has it.
+    pub(crate) fn claim_alone(&self) -> Result<TaskIdClaim, ConfigError> {
+        match self.choices.as_slice() {
+            [choice] if self.process == Process::ALONE => choice.claim_alone(),
+            _ => Err(ConfigError::setting("sole_reporter", self, "it takes one lease")),
+        }
+    }
 }
 
 /// The form in errors: `platform or leased(/run/shop)`.

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 /// The setting that takes a source.
 pub(in crate::task_id) const SETTING: &str = "task_id_from";
+/// The setting that takes the lease of a sole reporter.
+const ALONE_SETTING: &str = "sole_reporter";
 
 /// The variable that holds the directory systemd made for a service (`RuntimeDirectory=`).
 const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
@@ -73,12 +75,33 @@ impl Choice {
             }
             #[cfg(feature = "redis")]
             Self::LeasedInRedis(place) => {
-                let time = format_args!("{:?}", place.lease);
-                place.check_lease().map_err(|reason| ConfigError::setting("lease_time", time, reason))?;
-                TaskIdClaim::lease_in_redis(place, pool).map_err(|reason| refused(&reason))
+                check_lease_time(place)?;
+                TaskIdClaim::lease_in_redis(place, pool, false).map_err(|reason| refused(&reason))
             }
         }
     }
+
+    /// Claims what only one process may have. A process that does not get it keeps trying.
+    pub(super) fn claim_alone(&self) -> Result<TaskIdClaim, ConfigError> {
+        let refused = |reason: &dyn fmt::Display| ConfigError::setting(ALONE_SETTING, self, reason);
+        match self {
+            Self::Leased(directory) => TaskIdClaim::lease_alone(directory).map_err(|reason| refused(&reason)),
+            #[cfg(feature = "redis")]
+            Self::LeasedInRedis(place) => {
+                check_lease_time(place)?;
+                TaskIdClaim::lease_in_redis(place, TaskIdPool::ONE, true).map_err(|reason| refused(&reason))
+            }
+            _ => {
+                Err(refused(&"only a lease belongs to one process alone: use leased() or leased_in_redis()"))
+            }
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn check_lease_time(place: &Place) -> Result<(), ConfigError> {
+    let time = format_args!("{:?}", place.lease);
+    place.check_lease().map_err(|reason| ConfigError::setting("lease_time", time, reason))
 }
 
 impl fmt::Display for Choice {
