@@ -212,7 +212,9 @@ pub use crate::api::handle::{
 };
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
-pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
+pub use crate::api::watch::{
+    ConnectionBudget, PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable,
+};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;
 pub use crate::ledger::{DropReason, Stats, Tally};

@@ -1,5 +1,6 @@
 //! The task id: the bucket that tells this process from the other tasks of its service.
 
+mod application_name;
 mod claim;
 mod coverage;
 mod identity;

@@ -13,12 +13,12 @@ use tasktag::testing::{
 };
 use tasktag::{
     Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
-    ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
-    FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, Metric,
-    MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus,
-    Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter,
-    Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool,
-    TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
+    ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
+    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase,
+    Metric, MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer,
+    PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set,
+    SoleReporter, Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn,
+    TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -78,6 +78,8 @@ const _: () = {
     any::<WatchBuilder<'_, PoolStatus>>();
     any::<WatchBuilder<'_, QueueStatus>>();
     any::<PoolStatus>();
+    any::<ConnectionBudget>();
+    any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<QueueDepth>();
     any::<QueueTicket>();

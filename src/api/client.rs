@@ -71,6 +71,21 @@ impl Client {
         self.shared.task_id()
     }
 
+    /// Returns how many live tasks have an id of this client's pool, as it was known up to 10 s ago: its own, and those
+    /// of others that lease from the same directory or the same key. It is `None` if the id is not
+    /// [leased](crate::TaskIdSource::leased), until the client's first collection, and while Redis does not answer.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// assert_eq!(guard.client().live_tasks(), None, "its id is random");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn live_tasks(&self) -> Option<u32> {
+        fork::check();
+        self.shared.post().leased()
+    }
+
     /// Sends an event with a title and a text. Use [`send_event`](Self::send_event) for one with more fields.
     pub fn event(&self, title: &str, text: &str) {
         if !self.is_disabled() {

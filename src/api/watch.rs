@@ -1,9 +1,11 @@
 //! Watched pools and queues: a status, and the gauges that report it.
 
+mod budget;
 mod pool;
 mod queue;
 mod status_probe;
 
+pub use self::budget::ConnectionBudget;
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
@@ -32,9 +34,9 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`] or [`QueueStatus`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`] or [`ConnectionBudget`].
 ///
-/// Use it as a bound in functions that work for both. The trait is sealed: no other type can implement it.
+/// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///
 /// ```
 /// use tasktag::{PoolStatus, Watch, Watchable, WatchBuilder};
@@ -54,8 +56,10 @@ pub trait Watchable: Reported {}
 
 /// Defines how a status is reported.
 pub(crate) trait Reported: Send + 'static {
-    /// The default prefix of its gauges, which is also the key of the tag that names the pool or queue.
+    /// The key of the tag that names the pool or queue.
     const NOUN: &'static str;
+    /// The default prefix of its gauges.
+    const PREFIX: &'static str = Self::NOUN;
     fn fields(&self) -> Vec<Field>;
     /// Returns the same counts in the same order each time.
     fn counts(&self) -> Vec<Count> {
@@ -131,7 +135,7 @@ pub struct WatchBuilder<'a, S> {
 impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
-        Self { client, prefix: S::NOUN.to_owned(), tags, sole: None, status: PhantomData }
+        Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, status: PhantomData }
     }
 
     /// Sets the prefix of the gauges' names. The default is `pool` or `queue`.

@@ -157,7 +157,6 @@ impl ClientBuilder {
             losses: claim.identity().losses(),
             claim,
             task_id,
-            leased: None,
         })
     }
 
