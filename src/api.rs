@@ -8,4 +8,5 @@ pub(crate) mod handle;
 pub(crate) mod holders;
 pub(crate) mod installed;
 pub(crate) mod macros;
+pub(crate) mod sole;
 pub(crate) mod watch;

@@ -1,9 +1,9 @@
 //! A context is a metric with its tags, the unit of cardinality.
 
-pub(crate) mod crowd;
+pub(crate) mod handle_cache;
 pub(crate) mod index;
-pub(crate) mod keeper;
 pub(crate) mod recent;
+pub(crate) mod shortage;
 
 use crate::cell::Cell;
 use crate::process::sync::wide::AtomicU64;

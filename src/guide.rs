@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | a level that changes: a cache's fill, a buffer's size | [`Client::gauge`] | the last value, per task; with [`peak`](crate::MetricBuilder::peak) also the highest since the last flush |
 //! | something that happens: jobs done, errors | [`Client::counter`] | a rate, added up over all tasks |
-//! | durations or sizes, and one agent for all tasks or a backend that merges them | [`Client::distribution`] | quantiles over all tasks |
-//! | durations, and a StatsD server | [`Client::timing`] | quantiles per agent |
+//! | durations or sizes, if one agent receives those of all tasks or the backend merges them | [`Client::distribution`] | quantiles over all tasks |
+//! | durations that a StatsD server receives | [`Client::timing`] | quantiles per agent |
 //! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
 //! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`, with peaks |
 //! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
@@ -20,8 +20,8 @@
 //! | code that uses the macros of `metrics` | `integrations::metrics` | the same metrics, through this client |
 //! | code that uses cadence | `integrations::cadence` | the same metrics, aggregated, with a task id |
 //!
-//! Tags whose values come from a fixed list belong into a [family](crate::Family): its handles are found by arithmetic. Tags
-//! whose values come from outside belong into a [bounded](crate::MetricBuilder::bounded) tag: values beyond its limit are
+//! Tags whose values come from a fixed list belong in a [family](crate::Family): its handles are found by arithmetic. Tags
+//! whose values come from outside belong in a [bounded](crate::MetricBuilder::bounded) tag: values beyond its limit are
 //! folded into `other`.
 //!
 //! [`Client::cardinality`](crate::Client::cardinality) reports how many time series a program makes, and which tag makes

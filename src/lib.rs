@@ -89,8 +89,11 @@
 //!   full channel can't lose a gauge's latest value.
 //! * Values that don't fit into a cell use a bounded channel. If the channel is full, they are dropped and counted.
 //! * One thread, named `tasktag`, does everything else. No call site wakes it, except [`Client::flush`] and the
-//!   shutdown. A lease in Redis has one more thread, `tasktag-lease`. All transport sinks under cadence clients share
-//!   one, `tasktag-sinks`.
+//!   shutdown.
+//! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
+//!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
+//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis. All transport sinks under cadence
+//!   clients share `tasktag-sinks`.
 //! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
 //!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.
@@ -129,15 +132,15 @@
 //!
 //! # Two versions in one program
 //!
-//! Two versions of this crate in one program, for example because a library brings its own, are two clients with a task
-//! id each. `client()` of one version does not find what the other installed. While nothing is installed through the
-//! other version, values that are counted with its macros are dropped and counted nowhere.
+//! Two versions of this crate in one program, for example because a library brings its own, are two clients. On Linux
+//! they have the same task id if it is [random](TaskIdSource::random), because both compute it from what the kernel
+//! gave the program at its start. An id from another source is known to one version only: set `TASKTAG_TASK_ID` for the
+//! process, or let the program pass the number to the library's client as [`fixed`](TaskIdSource::fixed).
 //!
 //! The two versions can't share a client. Setting an environment variable is not safe in a program with threads, and a
-//! symbol of one name in both does not link. A version also can't know what a later one would share.
-//!
-//! Set `TASKTAG_TASK_ID` so that the process has one id, and use one version: `cargo tree -d` shows whether there are
-//! two.
+//! symbol of one name in both does not link. `client()` of one version does not find what the other installed. While
+//! nothing is installed through the other version, values that are counted with its macros are dropped and counted
+//! nowhere. `cargo tree -d` shows whether there are two versions.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -212,7 +215,10 @@ pub use crate::api::holders::{
     Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
 pub use crate::api::installed::{client, with_local_client};
-pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
+pub use crate::api::sole::SoleReporter;
+pub use crate::api::watch::{
+    ConnectionBudget, PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable,
+};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;
 pub use crate::ledger::{DropReason, Stats, Tally};

@@ -1,5 +1,6 @@
 //! The task id: the bucket that tells this process from the other tasks of its service.
 
+mod application_name;
 mod claim;
 mod coverage;
 mod identity;
@@ -48,7 +49,7 @@ const TEXT_LEN: usize = TAG_START.len() + TaskIdPool::MAX_WIDTH;
 ///
 /// 1. the value of `TASKTAG_TASK_ID`;
 /// 2. the [`TaskIdSource`] that was [chosen](Self::decide) before the first use;
-/// 3. a bucket drawn uniformly from `1..=1000` with the operating system's generator.
+/// 3. a bucket drawn uniformly from `1..=1000`: see [`TaskIdSource::random`].
 ///
 /// The text is padded to the width of the pool's size. Two ids are equal if their numbers and pools are, whatever their
 /// sources.

@@ -9,7 +9,7 @@ pub(crate) mod telemetry;
 pub(crate) use self::schedule::{Schedule, random_phase};
 
 use crate::callback::probe::Watched;
-use crate::context::keeper::IdleGauges;
+use crate::context::handle_cache::IdleGauges;
 use crate::ledger::DropReason;
 use crate::mailbox::control::Order;
 use crate::mailbox::post::Post;
@@ -63,8 +63,6 @@ pub(crate) struct Worker {
     pub(crate) task_id: TaskId,
     /// How often the lease of a task id was lost, as far as it was counted.
     pub(crate) losses: u64,
-    /// The number of leased task ids when it was last read.
-    pub(crate) leased: Option<u32>,
 }
 
 /// How long a thread without a worker may take to end.
@@ -205,7 +203,7 @@ impl Worker {
         self.schedule.collect.pass(now);
         if self.schedule.lease.is_due(now) {
             self.schedule.lease.pass(now);
-            self.leased = self.claim.show();
+            self.post.note_leased(self.claim.show());
         }
         self.probes.extend(self.post.take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
@@ -254,7 +252,7 @@ impl Worker {
         self.registry.flush(&mut Flush {
             clock: &self.shared.clock,
             index: &self.shared.index,
-            keepers: &self.shared.keepers,
+            handle_caches: &self.shared.handle_caches,
             routes: &mut self.routes,
             aggregate: &mut self.aggregate,
             now,
@@ -265,7 +263,8 @@ impl Worker {
         if report_itself {
             self.schedule.telemetry.pass(now);
         }
-        self.routes.iter_mut().for_each(|route| route.finish(report_itself, self.leased));
+        let leased = self.post.leased();
+        self.routes.iter_mut().for_each(|route| route.finish(report_itself, leased));
         // The shutdown reports the last flush, along with whatever else is lost then.
         if !last {
             self.post.probes.flushed(now);

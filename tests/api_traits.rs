@@ -13,12 +13,12 @@ use tasktag::testing::{
 };
 use tasktag::{
     Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
-    ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
-    FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport, Holders,
-    HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
+    ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
+    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
+    Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
     MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority,
-    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats, Status,
-    StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
+    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats,
+    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
     TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
 };
 
@@ -74,10 +74,13 @@ const _: () = {
     any::<Outcome>();
     any::<StatusClass>();
     any::<HttpMethod>();
+    any::<SoleReporter>();
     any::<Watch>();
     any::<WatchBuilder<'_, PoolStatus>>();
     any::<WatchBuilder<'_, QueueStatus>>();
     any::<PoolStatus>();
+    any::<ConnectionBudget>();
+    any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<QueueDepth>();
     any::<QueueTicket>();

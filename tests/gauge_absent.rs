@@ -8,7 +8,7 @@ use tasktag::{Client, ClientBuilder, DropReason, Guard, Stats, TaskIdPool};
 const PATIENCE: Duration = Duration::from_secs(60);
 const NO_LEVELS: [f64; 3] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 
-struct Desk {
+struct Fixture {
     guard: Guard,
     capture: Capture,
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the test of the facade alone moves it"))]
@@ -16,7 +16,7 @@ struct Desk {
     notices: Receiver<String>,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         let (capture, clock) = (Capture::new(), ManualClock::new());
         let (tell, notices) = mpsc::channel();
@@ -62,8 +62,8 @@ fn nothing() -> Vec<String> {
 
 #[test]
 fn a_gauge_that_is_set_to_no_level_is_absent_until_it_is_set_again_whatever_sets_it() {
-    let desk = Desk::new();
-    let client = desk.client();
+    let fixture = Fixture::new();
+    let client = fixture.client();
     let (set_to, moved_to) = (client.gauge("level").register(), client.gauge("level").register());
     let ways: [&dyn Fn(f64); 7] = [
         &|level| set_to.set(level),
@@ -81,80 +81,80 @@ fn a_gauge_that_is_set_to_no_level_is_absent_until_it_is_set_again_whatever_sets
     for (way, make_absent) in ways.iter().enumerate() {
         for no_level in NO_LEVELS {
             set_to.set(1.0);
-            assert_eq!(desk.flush(), ["level:1|g"], "way {way}");
+            assert_eq!(fixture.flush(), ["level:1|g"], "way {way}");
             make_absent(no_level);
             absences += 1;
-            assert_eq!(desk.flush(), nothing(), "way {way}");
+            assert_eq!(fixture.flush(), nothing(), "way {way}");
             // It stays so, and that is not counted again.
             set_to.set(no_level);
             moved_to.add(no_level);
             client.gauge("level").set(no_level);
-            assert_eq!(desk.flush(), nothing(), "way {way}");
-            assert_eq!(desk.stats().unset_gauges, absences, "way {way}");
+            assert_eq!(fixture.flush(), nothing(), "way {way}");
+            assert_eq!(fixture.stats().unset_gauges, absences, "way {way}");
         }
     }
-    desk.assert_lossless();
+    fixture.assert_lossless();
 }
 
 #[test]
 fn a_gauge_that_was_never_set_becomes_absent_once_and_one_that_was_unset_is_absent_already() {
-    let desk = Desk::new();
-    let gauge = desk.client().gauge("level").register();
+    let fixture = Fixture::new();
+    let gauge = fixture.client().gauge("level").register();
     (0..3).for_each(|_| gauge.set(f64::NAN));
-    assert_eq!(desk.stats().unset_gauges, 1);
+    assert_eq!(fixture.stats().unset_gauges, 1);
     gauge.set(1.0);
     gauge.unset();
     gauge.set(f64::NAN);
-    assert_eq!(desk.stats().unset_gauges, 1, "the program unset it");
-    assert_eq!(desk.flush(), nothing());
+    assert_eq!(fixture.stats().unset_gauges, 1, "the program unset it");
+    assert_eq!(fixture.flush(), nothing());
     // From there it is moved as if it had never been set.
     gauge.add(2.5);
-    assert_eq!(desk.flush(), ["level:2.5|g"]);
+    assert_eq!(fixture.flush(), ["level:2.5|g"]);
 }
 
 #[test]
 fn an_absent_gauge_has_no_peak_and_the_next_one_is_of_what_was_set_since() {
-    let desk = Desk::new();
-    let gauge = desk.client().gauge("level").peak().register();
+    let fixture = Fixture::new();
+    let gauge = fixture.client().gauge("level").peak().register();
     gauge.set(7.0);
     gauge.set(2.0);
-    assert_eq!(desk.flush(), ["level.max:7|g", "level:2|g"]);
+    assert_eq!(fixture.flush(), ["level.max:7|g", "level:2|g"]);
     gauge.set(9.0);
     gauge.set(f64::NAN);
-    assert_eq!(desk.flush(), nothing(), "nor that of the interval in which it became absent");
+    assert_eq!(fixture.flush(), nothing(), "nor that of the interval in which it became absent");
     gauge.set(1.0);
-    assert_eq!(desk.flush(), ["level.max:1|g", "level:1|g"]);
+    assert_eq!(fixture.flush(), ["level.max:1|g", "level:1|g"]);
     // One that was absent in between and has a level again reports the highest of the interval.
     gauge.set(5.0);
     gauge.set(f64::NAN);
     gauge.set(3.0);
-    assert_eq!(desk.flush(), ["level.max:5|g", "level:3|g"]);
+    assert_eq!(fixture.flush(), ["level.max:5|g", "level:3|g"]);
 }
 
 #[test]
 fn a_value_with_a_time_of_its_own_is_refused_and_leaves_the_level_as_it_is() {
-    let desk = Desk::new();
-    let gauge = desk.client().gauge("level").register();
+    let fixture = Fixture::new();
+    let gauge = fixture.client().gauge("level").register();
     gauge.set(1.0);
     for no_level in NO_LEVELS {
         gauge.set_at(no_level, UNIX_EPOCH + Duration::from_secs(1_658_997_712));
     }
-    assert_eq!(desk.flush(), ["level:1|g"]);
-    let stats = desk.stats();
+    assert_eq!(fixture.flush(), ["level:1|g"]);
+    let stats = fixture.stats();
     assert_eq!((stats.dropped(DropReason::Invalid).values, stats.unset_gauges), (3, 0));
 }
 
 #[test]
 fn an_absent_gauge_that_was_called_by_name_is_forgotten_like_what_sends_nothing() {
-    let desk = Desk::new();
-    desk.client().gauge("level").set(f64::NAN);
+    let fixture = Fixture::new();
+    fixture.client().gauge("level").set(f64::NAN);
     for _ in 0..149 {
-        desk.flush();
+        fixture.flush();
     }
-    assert_eq!(desk.stats().contexts, 1);
-    desk.flush();
-    desk.flush();
-    assert_eq!(desk.stats().contexts, 0);
+    assert_eq!(fixture.stats().contexts, 1);
+    fixture.flush();
+    fixture.flush();
+    assert_eq!(fixture.stats().contexts, 0);
 }
 
 #[test]
@@ -190,20 +190,20 @@ fn a_gauge_of_the_facade_is_absent_too_and_moved_from_0_after_that() {
     use metrics::{gauge, with_local_recorder};
     use tasktag::integrations::metrics::Recorder;
 
-    let desk = Desk::new();
-    with_local_recorder(&Recorder::new(desk.client()), || {
+    let fixture = Fixture::new();
+    with_local_recorder(&Recorder::new(fixture.client()), || {
         let held = gauge!("held");
         for no_level in NO_LEVELS {
             held.set(0.5);
             gauge!("called").increment(2.0);
-            assert_eq!(desk.flush(), ["called:2|g", "held:0.5|g"]);
+            assert_eq!(fixture.flush(), ["called:2|g", "held:0.5|g"]);
             held.set(no_level);
             gauge!("called").increment(no_level);
-            assert_eq!(desk.flush(), nothing());
+            assert_eq!(fixture.flush(), nothing());
         }
     });
-    desk.assert_lossless();
-    assert_eq!(desk.stats().unset_gauges, 6);
+    fixture.assert_lossless();
+    assert_eq!(fixture.stats().unset_gauges, 6);
 }
 
 #[cfg(feature = "cadence")]
@@ -213,15 +213,15 @@ fn a_line_of_cadence_makes_a_gauge_absent_too() {
     use cadence::prelude::*;
     use tasktag::integrations::cadence::CadenceSink;
 
-    let desk = Desk::new();
-    let statsd = StatsdClient::from_sink("", CadenceSink::new(desk.client()));
+    let fixture = Fixture::new();
+    let statsd = StatsdClient::from_sink("", CadenceSink::new(fixture.client()));
     for no_level in NO_LEVELS {
         statsd.gauge("ratio", 0.5).unwrap();
-        assert_eq!(desk.flush(), ["ratio:0.5|g"]);
+        assert_eq!(fixture.flush(), ["ratio:0.5|g"]);
         statsd.gauge("ratio", no_level).unwrap();
-        assert_eq!(desk.flush(), nothing());
+        assert_eq!(fixture.flush(), nothing());
     }
-    desk.assert_lossless();
+    fixture.assert_lossless();
 }
 
 /// The ratios of tokio-metrics are 0 divided by 0 for each interval in which no task was polled.
@@ -232,13 +232,13 @@ async fn the_ratios_of_idle_tasks_are_absent_and_a_healthy_program_is_not_told_o
     use tasktag::integrations::metrics::Recorder;
     use tokio_metrics::{TaskMetricsReporterBuilder, TaskMonitor};
 
-    let desk = Desk::new();
-    let recorder = Recorder::new(desk.client());
+    let fixture = Fixture::new();
+    let recorder = Recorder::new(fixture.client());
     let monitor = TaskMonitor::new();
     let builder = TaskMetricsReporterBuilder::new(Key::from_static_name);
     let mut reporter = with_local_recorder(&recorder, || builder.build_with_monitor(monitor.clone()));
     let ratios = || {
-        let lines = desk.flush();
+        let lines = fixture.flush();
         lines.into_iter().filter(|line| line.contains("slow_poll_ratio")).collect::<Vec<_>>()
     };
     for round in 1..=5 {
@@ -248,9 +248,9 @@ async fn the_ratios_of_idle_tasks_are_absent_and_a_healthy_program_is_not_told_o
         for _ in 0..3 {
             reporter.run_once();
             assert_eq!(ratios(), nothing(), "round {round}");
-            desk.clock.advance(Duration::from_secs(2));
+            fixture.clock.advance(Duration::from_secs(2));
         }
     }
-    assert!(desk.stats().unset_gauges >= 5);
-    desk.assert_lossless();
+    assert!(fixture.stats().unset_gauges >= 5);
+    fixture.assert_lossless();
 }

@@ -473,3 +473,19 @@ fn processes_that_are_killed_at_random_in_a_full_pool_share_a_bucket_or_have_one
     assert_eq!(watch.wrong, [""; 0]);
     assert!(enough(&watch), "{} shared", watch.shared);
 }
+
+#[test]
+fn a_client_knows_how_many_tasks_are_alive() {
+    let directory = Directory::new("alive");
+    let start = || {
+        let builder = Client::builder().capture(&Capture::new()).clock(&tasktag::testing::ManualClock::new());
+        builder.task_id_from(TaskIdSource::leased(&directory.0)).build().unwrap()
+    };
+    let guards = [start(), start(), start()];
+    let live = |of: usize| {
+        guards[of].client().flush(PATIENCE).unwrap();
+        guards[of].client().live_tasks()
+    };
+    assert_eq!([live(0), live(1), live(2)], [Some(3); 3], "each start was noted");
+    assert_eq!(Client::disabled().live_tasks(), None);
+}

@@ -607,3 +607,32 @@ fn processes_that_are_killed_at_random_never_have_one_id_at_once_though_the_serv
     assert!(held.len() > processes as usize && held.len() > ids.len(), "ids were had one after the other");
     assert!(count(|diary| diary.losses) > 0, "the pause was noticed");
 }
+
+// One task that reports what belongs to all of them.
+
+#[test]
+fn the_lease_of_a_sole_reporter_goes_to_another_task_and_never_to_two() {
+    let Some(redis) = Redis::start() else { return };
+    let lease = Duration::from_secs(2);
+    let start = || {
+        let capture = Capture::new();
+        let builder = Client::builder().capture(&capture).telemetry(false).origin_detection(false);
+        let guard = builder.collect_interval(Duration::from_millis(10)).build().unwrap();
+        let sole = guard.client().sole_reporter(redis.source(lease)).unwrap();
+        (guard, sole)
+    };
+    let (first, second) = (start(), start());
+    assert!(first.1.is_held() && !second.1.is_held());
+    first.0.shutdown(PATIENCE).unwrap();
+    assert!(!first.1.is_held());
+    wait_until(|| second.1.is_held());
+    // A holder that is cut off gives the lease up before the server gives it to another.
+    let third = start();
+    assert!(!third.1.is_held());
+    redis.take_all_and_leave(&[1]);
+    wait_until(|| !second.1.is_held());
+    assert!(!third.1.is_held());
+    let () = redis.call(&["DEL", KEY]);
+    wait_until(|| second.1.is_held() || third.1.is_held());
+    assert!(!(second.1.is_held() && third.1.is_held()));
+}

@@ -33,14 +33,14 @@ fn builder(capture: &Capture, clock: &ManualClock) -> ClientBuilder {
         .shutdown_timeout(PATIENCE)
 }
 
-struct Desk {
+struct Fixture {
     capture: Capture,
     clock: ManualClock,
     guard: Guard,
     notices: Receiver<LossNotice>,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         let (capture, clock) = (Capture::new(), ManualClock::new());
         let (act, notices) = notices();
@@ -72,40 +72,40 @@ impl Desk {
 
 #[test]
 fn an_agent_that_goes_away_and_comes_back_is_told_of_twice_and_once_a_minute_between() {
-    let desk = Desk::new();
-    desk.work(100);
-    assert_eq!(desk.told(), []);
+    let fixture = Fixture::new();
+    fixture.work(100);
+    assert_eq!(fixture.told(), []);
 
-    desk.capture.set_away(true);
-    desk.work(1);
-    assert_eq!(desk.summary(), [(LossPhase::Started, 1, 0)], "with the flush that lost it");
-    desk.work(59);
-    assert_eq!(desk.told(), []);
-    desk.work(65);
-    assert_eq!(desk.summary(), [(LossPhase::Ongoing, 61, 60), (LossPhase::Ongoing, 121, 120)]);
+    fixture.capture.set_away(true);
+    fixture.work(1);
+    assert_eq!(fixture.summary(), [(LossPhase::Started, 1, 0)], "with the flush that lost it");
+    fixture.work(59);
+    assert_eq!(fixture.told(), []);
+    fixture.work(65);
+    assert_eq!(fixture.summary(), [(LossPhase::Ongoing, 61, 60), (LossPhase::Ongoing, 121, 120)]);
 
-    desk.capture.set_away(false);
-    desk.work(59);
-    assert_eq!(desk.told(), []);
-    desk.work(1);
-    assert_eq!(desk.summary(), [(LossPhase::Ended, 125, 124)]);
-    desk.work(300);
-    assert_eq!(desk.told(), []);
+    fixture.capture.set_away(false);
+    fixture.work(59);
+    assert_eq!(fixture.told(), []);
+    fixture.work(1);
+    assert_eq!(fixture.summary(), [(LossPhase::Ended, 125, 124)]);
+    fixture.work(300);
+    assert_eq!(fixture.told(), []);
 
-    desk.capture.set_away(true);
-    desk.work(1);
-    assert_eq!(desk.summary(), [(LossPhase::Started, 1, 0)], "the next losses are counted from 0");
-    assert_conserved(&desk.guard.client().stats());
+    fixture.capture.set_away(true);
+    fixture.work(1);
+    assert_eq!(fixture.summary(), [(LossPhase::Started, 1, 0)], "the next losses are counted from 0");
+    assert_conserved(&fixture.guard.client().stats());
 }
 
 #[test]
 fn an_agent_that_comes_and_goes_is_told_of_once_a_minute_at_most() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for second in 0..600 {
-        desk.capture.set_away(second % 7 == 0);
-        desk.work(1);
+        fixture.capture.set_away(second % 7 == 0);
+        fixture.work(1);
     }
-    let told = desk.summary();
+    let told = fixture.summary();
     assert_eq!(told.first(), Some(&(LossPhase::Started, 1, 0)));
     assert!(told[1..].iter().all(|(phase, ..)| *phase == LossPhase::Ongoing), "{told:?}");
     assert!((9..=10).contains(&told.len()), "{told:?}");
@@ -113,14 +113,14 @@ fn an_agent_that_comes_and_goes_is_told_of_once_a_minute_at_most() {
 
 #[test]
 fn each_reason_is_told_with_its_own_figures() {
-    let desk = Desk::new();
-    let client = desk.guard.client();
+    let fixture = Fixture::new();
+    let client = fixture.guard.client();
     (0..3).for_each(|_| client.timing("query").record(f64::NAN));
     let values: Vec<String> = (0..20).map(|n| format!("{n:0100}")).collect();
     let tags: Vec<(&str, &str)> = values.iter().map(|value| (value.as_str(), "v")).collect();
     client.counter("large").tags(&tags).increment(1);
-    desk.clock.advance(SECOND);
-    let [notice] = desk.told().try_into().unwrap();
+    fixture.clock.advance(SECOND);
+    let [notice] = fixture.told().try_into().unwrap();
     assert_eq!((notice.phase, notice.agent, notice.lasted), (LossPhase::Started, 0, Duration::ZERO));
     let stats = client.stats();
     assert_eq!(notice.losses().collect::<Vec<_>>(), stats.losses().collect::<Vec<_>>());
@@ -149,22 +149,22 @@ fn what_a_dialect_does_not_know_is_told_once() {
 
 #[test]
 fn nothing_is_told_where_nothing_is_lost() {
-    let desk = Desk::new();
-    desk.work(200);
-    let Desk { guard, notices, .. } = desk;
+    let fixture = Fixture::new();
+    fixture.work(200);
+    let Fixture { guard, notices, .. } = fixture;
     guard.shutdown(PATIENCE).unwrap();
     assert_eq!(notices.iter().count(), 0, "the closure is gone, and its sender with it");
 }
 
 #[test]
 fn the_shutdown_tells_of_losses_that_have_not_ended() {
-    let desk = Desk::new();
-    desk.capture.set_away(true);
-    desk.work(3);
-    assert_eq!(desk.summary(), [(LossPhase::Started, 1, 0)]);
-    desk.capture.set_away(false);
-    desk.work(1);
-    let Desk { guard, notices, .. } = desk;
+    let fixture = Fixture::new();
+    fixture.capture.set_away(true);
+    fixture.work(3);
+    assert_eq!(fixture.summary(), [(LossPhase::Started, 1, 0)]);
+    fixture.capture.set_away(false);
+    fixture.work(1);
+    let Fixture { guard, notices, .. } = fixture;
     guard.shutdown(PATIENCE).unwrap();
     let [last] = notices.iter().collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 3));
@@ -173,11 +173,11 @@ fn the_shutdown_tells_of_losses_that_have_not_ended() {
 
 #[test]
 fn what_the_last_flush_loses_is_told_in_one_notice_before_the_shutdown_is_over() {
-    let desk = Desk::new();
-    desk.work(3);
-    desk.capture.set_away(true);
-    desk.guard.client().counter("jobs").increment(1);
-    let Desk { guard, notices, .. } = desk;
+    let fixture = Fixture::new();
+    fixture.work(3);
+    fixture.capture.set_away(true);
+    fixture.guard.client().counter("jobs").increment(1);
+    let Fixture { guard, notices, .. } = fixture;
     guard.shutdown(PATIENCE).unwrap();
     let [last] = notices.try_iter().collect::<Vec<_>>().try_into().unwrap();
     assert_eq!((last.phase, last.dropped_total().values), (LossPhase::AtShutdown, 1));
@@ -185,12 +185,12 @@ fn what_the_last_flush_loses_is_told_in_one_notice_before_the_shutdown_is_over()
 
 #[test]
 fn a_worker_that_panics_is_told_of() {
-    let desk = Desk::new();
-    desk.capture.panic_once();
-    desk.work(1);
-    desk.clock.advance(SECOND);
-    let [notice] = desk.told().try_into().unwrap();
-    assert_eq!(notice.dropped(DropReason::WorkerPanic), desk.guard.client().stats().dropped_total());
+    let fixture = Fixture::new();
+    fixture.capture.panic_once();
+    fixture.work(1);
+    fixture.clock.advance(SECOND);
+    let [notice] = fixture.told().try_into().unwrap();
+    assert_eq!(notice.dropped(DropReason::WorkerPanic), fixture.guard.client().stats().dropped_total());
     assert_eq!(notice.dropped(DropReason::WorkerPanic).values, 1);
 }
 
@@ -394,9 +394,9 @@ fn a_client_that_finds_another_at_their_closure_waits_for_nobody_and_tells_later
 
 #[test]
 fn what_is_lost_after_the_shutdown_is_told_to_nobody() {
-    let desk = Desk::new();
-    let jobs = desk.guard.client().counter("jobs").register();
-    let Desk { guard, notices, .. } = desk;
+    let fixture = Fixture::new();
+    let jobs = fixture.guard.client().counter("jobs").register();
+    let Fixture { guard, notices, .. } = fixture;
     let client = guard.client().clone();
     guard.shutdown(PATIENCE).unwrap();
     jobs.increment(1);

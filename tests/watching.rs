@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
-    Client, ClientBuilder, DropReason, FlushError, Guard, PoolStatus, QueueDepth, QueueStatus, TaskId,
+    Client, ClientBuilder, ConnectionBudget, DropReason, FlushError, Guard, PoolStatus, QueueDepth,
+    QueueStatus, TaskId,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -395,6 +396,29 @@ fn a_probe_that_panics_three_times_in_a_row_is_asked_no_more() {
     assert_eq!(found.get("pool.in_use#pool:after"), Some(&2.0));
     assert_eq!(found.len(), 4, "nothing of the one that panicked: {found:?}");
     drop(watches);
+}
+
+#[test]
+fn a_budget_of_connections_says_how_much_of_the_limit_a_full_fleet_needs() {
+    let (guard, capture, clock) = started();
+    let tasks = Arc::new(AtomicU64::new(12));
+    let seen = Arc::clone(&tasks);
+    let _watch = guard.client().watch_budget("orders", move || {
+        let tasks = Some(seen.load(Ordering::Relaxed)).filter(|tasks| *tasks > 0);
+        ConnectionBudget::new().tasks(tasks).pool(10).reserved(5).postgres(100, 3)
+    });
+    clock.advance(COLLECT_INTERVAL);
+    let found = flushed(&guard, &capture);
+    let gauge = |name: &str| found.get(&format!("db.connections.{name}#database:orders")).copied();
+    assert_eq!(
+        [gauge("needed"), gauge("limit"), gauge("budget_used")],
+        [Some(125.0), Some(97.0), Some(125.0 / 97.0)]
+    );
+    assert_eq!(found.len(), 3);
+    tasks.store(0, Ordering::Relaxed);
+    clock.advance(COLLECT_INTERVAL);
+    let found = flushed(&guard, &capture);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["db.connections.limit#database:orders"]);
 }
 
 #[test]

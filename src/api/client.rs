@@ -71,6 +71,21 @@ impl Client {
         self.shared.task_id()
     }
 
+    /// Returns how many live tasks have an id of this client's pool, as it was known up to 10 s ago: its own, and those
+    /// of others that lease from the same directory or the same key. It is `None` if the id is not
+    /// [leased](crate::TaskIdSource::leased), until the client's first collection, and while Redis does not answer.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// assert_eq!(guard.client().live_tasks(), None, "its id is random");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn live_tasks(&self) -> Option<u32> {
+        fork::check();
+        self.shared.post().leased()
+    }
+
     /// Sends an event with a title and a text. Use [`send_event`](Self::send_event) for one with more fields.
     pub fn event(&self, title: &str, text: &str) {
         if !self.is_disabled() {
@@ -98,7 +113,8 @@ impl Client {
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
     }
 
-    /// Makes the worker collect and send everything, and waits until it is done, for at most `timeout`.
+    /// Makes the worker collect and send everything, and waits until it is done, for at most `timeout`. It blocks the
+    /// thread: asynchronous code calls it on a thread for blocking calls.
     ///
     /// The worker waits for the agent as long as the caller does: for name resolution, for a connection, and for room
     /// for a packet. Without a caller it waits for at most 200 ms. If several callers wait, the longest timeout applies
@@ -148,6 +164,24 @@ impl Client {
 /// `std::process::exit`, by an abort, or by a signal that nobody handles, such as `SIGTERM` at the end of a container.
 /// A `static` is never dropped either. What came since the last flush is then lost, and nobody is left to count it.
 /// Call [`shutdown`](Self::shutdown) before.
+///
+/// In an asynchronous program, keep the guard outside the runtime, because dropping it blocks the thread. Handle
+/// `SIGTERM` in the future that the runtime runs, for example with `tokio::signal` and the graceful shutdown of axum.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tasktag::Client;
+///
+/// # async fn serve(client: Client) {}
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let guard = Client::builder().prefix("shop").from_env().install()?;
+///     let runtime = tokio::runtime::Runtime::new()?;
+///     // `serve` returns after a SIGTERM, when the last request was answered.
+///     runtime.block_on(serve(guard.client().clone()));
+///     guard.shutdown(Duration::from_secs(3))?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "the client stops when this is dropped: `let guard`, not `let _`"]
 pub struct Guard {

@@ -1,16 +1,16 @@
 //! Tags with a limited number of values: closed tags, whose values are types, and bounded tags, whose number of values
 //! has a limit.
 
-mod board;
 pub(crate) mod bounded;
 mod candidates;
 mod closed;
 mod declare;
 mod family;
 mod frequent;
-mod hearing;
-pub(crate) mod places;
 mod ranking;
+mod sampling;
+mod slot_table;
+pub(crate) mod slots;
 mod standard;
 
 pub use self::bounded::{BoundedBuilder, BoundedFamily};

@@ -72,7 +72,7 @@ use std::sync::Arc;
 ///
 /// # Names
 ///
-/// The first names get a place each, and keep it as long as this lives. All further ones become `other`, as with a
+/// The first names get a slot each, and keep it as long as this lives. All further ones become `other`, as with a
 /// [bounded tag](crate::MetricBuilder::bounded). This is counted in [`folded`](Self::folded) and
 /// [`Stats::folded_values`](crate::Stats::folded_values). If the client has no room for the contexts of another holder,
 /// its name becomes `other` too.
@@ -98,7 +98,7 @@ pub struct Holders {
 
 /// Holders.
 impl Client {
-    /// Returns the holders of a pool, or of another scarce thing, with this name. At most `limit` of them have a place,
+    /// Returns the holders of a pool, or of another scarce thing, with this name. At most `limit` of them have a slot,
     /// up to 256; see [`Holders`]. [`Holders::builder`] has more settings.
     ///
     /// ```
@@ -120,13 +120,13 @@ impl Holders {
         HoldersBuilder::new(client, name)
     }
 
-    /// Returns the holder of this name. A new name is registered now, if there is a place for it. Without a place it
+    /// Returns the holder of this name. A new name is registered now, if there is a slot for it. Without a slot it
     /// becomes `other`. A name that is longer than 100 characters is truncated to 100.
     pub fn of(&self, name: &str) -> Holder {
         Holder::new(&self.roster, name)
     }
 
-    /// Returns the number of calls of [`of`](Self::of) whose name had no place and became `other`. A forked child
+    /// Returns the number of calls of [`of`](Self::of) whose name had no slot and became `other`. A forked child
     /// continues from its parent's count.
     #[must_use]
     pub fn folded(&self) -> u64 {

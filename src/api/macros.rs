@@ -250,8 +250,12 @@ impl CalledTimer {
 
 /// Updates a gauge with a constant name and constant tags. Each call site registers the gauge once with the
 /// [installed](crate::ClientBuilder::install) client, and keeps it for the rest of the process. It does nothing until a
-/// client is installed. A client that was installed after the first one ended is called by name instead, as is the
-/// [thread's own](crate::with_local_client) client. The methods are `set`, `add` and `sub`.
+/// client is installed. The methods are `set`, `add` and `sub`.
+///
+/// A call site keeps no handle of a client that was installed after the first one ended. It calls that client by name,
+/// and does the same with a client of [`with_local_client`](crate::with_local_client).
+///
+/// Histograms, sets and occupancies have no macro. Get the client with [`client()`](crate::client), or pass it along.
 ///
 /// ```
 /// const CACHE: &str = "sessions";

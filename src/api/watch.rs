@@ -1,18 +1,21 @@
 //! Watched pools and queues: a status, and the gauges that report it.
 
+mod budget;
 mod pool;
 mod queue;
+mod status_probe;
 
+pub use self::budget::ConnectionBudget;
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
+use self::status_probe::{StatusLevels, StatusProbe};
 use crate::api::client::Client;
-use crate::api::handle::{Counter, Gauge};
-use crate::callback::probe::{Collect, Levels, Watch};
+use crate::api::sole::SoleReporter;
+use crate::callback::probe::Watch;
 use crate::callback::watch_name::WatchName;
 use crate::vocabulary::tag::TagList;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One gauge of a status.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +34,9 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`] or [`QueueStatus`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`] or [`ConnectionBudget`].
 ///
-/// Use it as a bound in functions that work for both. The trait is sealed: no other type can implement it.
+/// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///
 /// ```
 /// use tasktag::{PoolStatus, Watch, Watchable, WatchBuilder};
@@ -53,8 +56,10 @@ pub trait Watchable: Reported {}
 
 /// Defines how a status is reported.
 pub(crate) trait Reported: Send + 'static {
-    /// The default prefix of its gauges, which is also the key of the tag that names the pool or queue.
+    /// The key of the tag that names the pool or queue.
     const NOUN: &'static str;
+    /// The default prefix of its gauges.
+    const PREFIX: &'static str = Self::NOUN;
     fn fields(&self) -> Vec<Field>;
     /// Returns the same counts in the same order each time.
     fn counts(&self) -> Vec<Count> {
@@ -123,13 +128,14 @@ pub struct WatchBuilder<'a, S> {
     client: &'a Client,
     prefix: String,
     tags: Vec<(String, String)>,
+    sole: Option<SoleReporter>,
     status: PhantomData<fn() -> S>,
 }
 
 impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
-        Self { client, prefix: S::NOUN.to_owned(), tags, status: PhantomData }
+        Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, status: PhantomData }
     }
 
     #[cfg(feature = "tokio")]
@@ -146,6 +152,23 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// Adds a tag to every gauge.
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         self.tags.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Has only the task with this lease poll and report, without a task id. Use it for what belongs to all tasks, such
+    /// as a queue in a database. In the other tasks, the gauges are absent.
+    ///
+    /// ```no_run
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// # use tasktag::{QueueStatus, TaskIdSource};
+    /// # fn waiting_in_database() -> u64 { 0 }
+    /// let sole = client.sole_reporter(TaskIdSource::leased("/run/shop/mail-queue"))?;
+    /// client.queue("mail").by(&sole).watch(|| QueueStatus::new().depth(waiting_in_database())).detach();
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn by(mut self, sole: &SoleReporter) -> Self {
+        self.sole = Some(sole.clone());
         self
     }
 
@@ -192,115 +215,9 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         let mut tags = TagList::default();
         tags.set_slice(&pairs);
         let name = WatchName::new(&self.client.shared().index, &self.prefix, &tags);
-        let levels = StatusLevels {
-            client: self.client.clone(),
-            prefix: self.prefix,
-            tags: self.tags,
-            gauges: Mutex::default(),
-        };
-        let levels = Arc::new(levels);
-        let probe =
-            StatusProbe { _name: Arc::clone(&name), levels, status, counters: Vec::new(), over: false };
+        let levels = StatusLevels::new(self.client, self.prefix, self.tags, self.sole);
+        let probe = StatusProbe::new(&name, levels, status);
         Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
-    }
-}
-
-/// Polls a status, and sets a gauge for each of its fields.
-#[derive(Debug)]
-struct StatusProbe<F> {
-    // The name is taken for as long as this is polled.
-    _name: Arc<WatchName>,
-    levels: Arc<StatusLevels>,
-    status: F,
-    // In the order of the status's counts. A count that was never above 0 has no counter.
-    counters: Vec<Option<Counter>>,
-    over: bool,
-}
-
-/// The gauges of a status, and what they have in common.
-#[derive(Debug)]
-struct StatusLevels {
-    client: Client,
-    prefix: String,
-    tags: Vec<(String, String)>,
-    // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
-    // status is polled.
-    gauges: Mutex<Vec<Option<Gauge>>>,
-}
-
-impl StatusLevels {
-    fn gauge(&self, field: Field) -> Gauge {
-        let (name, tags) = (self.name(field.name), self.tags());
-        let builder = self.client.gauge(&name).tags(&tags);
-        if field.peak { builder.peak().register() } else { builder.register() }
-    }
-
-    fn counter(&self, name: &str) -> Counter {
-        let (name, tags) = (self.name(name), self.tags());
-        self.client.counter(&name).tags(&tags).register()
-    }
-
-    fn name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    fn tags(&self) -> Vec<(&str, &str)> {
-        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
-    }
-
-    fn report(&self, fields: Vec<Field>) {
-        let mut gauges = self.gauges();
-        gauges.resize_with(fields.len(), || None);
-        for (gauge, field) in gauges.iter_mut().zip(fields) {
-            match (field.value, gauge) {
-                (Some(value), gauge) => gauge.get_or_insert_with(|| self.gauge(field)).set(value),
-                (None, Some(gauge)) => gauge.unset(),
-                (None, None) => {}
-            }
-        }
-    }
-
-    fn gauges(&self) -> MutexGuard<'_, Vec<Option<Gauge>>> {
-        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Levels for StatusLevels {
-    fn make_absent(&self) {
-        self.gauges().iter().flatten().for_each(Gauge::unset);
-    }
-}
-
-impl<F> StatusProbe<F> {
-    fn report_counts(&mut self, counts: Vec<Count>) {
-        self.counters.resize_with(counts.len(), || None);
-        for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
-            counter.get_or_insert_with(|| self.levels.counter(count.name)).increment(count.added);
-        }
-    }
-}
-
-impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
-    fn collect(&mut self) {
-        let Some(status) = (self.status)() else {
-            self.over = true;
-            return;
-        };
-        self.levels.report(status.fields());
-        self.report_counts(status.counts());
-    }
-
-    fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn name(&self) -> String {
-        let first = self.levels.tags.first();
-        first.map(|(noun, name)| format!("{noun}:{name}")).unwrap_or_default()
-    }
-
-    fn levels(&self) -> Option<Arc<dyn Levels>> {
-        Some(Arc::clone(&self.levels) as Arc<dyn Levels>)
     }
 }
 
@@ -314,56 +231,4 @@ fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {
 
 fn level(value: Option<u64>) -> Option<f64> {
     value.map(|value| value as f64)
-}
-
-#[cfg(all(test, feature = "testing"))]
-mod tests {
-    use super::*;
-    use crate::testing::{Capture, ManualClock};
-    use std::time::Duration;
-
-    struct Counted([u64; 2]);
-
-    impl Watchable for Counted {}
-
-    impl Reported for Counted {
-        const NOUN: &'static str = "door";
-
-        fn fields(&self) -> Vec<Field> {
-            Vec::new()
-        }
-
-        fn counts(&self) -> Vec<Count> {
-            let [opened, forced] = self.0;
-            vec![Count { name: "opened", added: opened }, Count { name: "forced", added: forced }]
-        }
-    }
-
-    #[test]
-    fn what_a_status_counted_adds_up_and_0_is_not_sent() {
-        let (capture, clock) = (Capture::new(), ManualClock::new());
-        let builder = Client::builder().capture(&capture).clock(&clock).telemetry(false);
-        let guard = builder.flush_interval(Duration::from_secs(3600)).build().unwrap();
-        let client = guard.client();
-        let mut statuses = [[2, 0], [3, 0], [0, 0], [0, 1]].into_iter();
-        let _watch = WatchBuilder::new(client, "front").watch_while(move || statuses.next().map(Counted));
-        let flushed = || {
-            client.flush(Duration::from_secs(60)).unwrap();
-            let metrics = capture.take_metrics().unwrap();
-            metrics
-                .iter()
-                .map(|metric| {
-                    assert_eq!((metric.code.as_str(), metric.tag("door")), ("c", Some("front")));
-                    (metric.name.clone(), metric.value.number().unwrap())
-                })
-                .collect::<Vec<_>>()
-        };
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(flushed(), [("door.opened".to_owned(), 5.0)]);
-        assert_eq!(client.stats().contexts, 1, "what was never counted has no context");
-        assert_eq!(flushed(), []);
-        assert_eq!(flushed(), [("door.forced".to_owned(), 1.0)]);
-        assert_eq!(flushed(), []);
-        assert_eq!(client.stats().contexts, 0, "it is over");
-    }
 }

@@ -5,7 +5,7 @@ mod listener;
 
 pub(crate) use self::listener::Listener;
 
-use self::episode::{Books, Episode};
+use self::episode::{AgentCounts, Episode};
 use crate::ledger::{DropReason, Ledger, Tally};
 use std::fmt;
 use std::sync::Arc;
@@ -172,7 +172,7 @@ impl Notices {
 
     /// Runs after a flush, and reports what has changed.
     pub(crate) fn look<'a>(&mut self, now: u64, ledgers: impl Iterator<Item = &'a Arc<Ledger>>) {
-        self.tell(ledgers, |episode, books| episode.look(now, books));
+        self.tell(ledgers, |episode, counts| episode.look(now, counts));
     }
 
     /// Reports a probe that does not return.
@@ -192,18 +192,18 @@ impl Notices {
 
     /// Runs when the worker stops, and reports open episodes.
     pub(crate) fn end<'a>(mut self, now: u64, ledgers: impl Iterator<Item = &'a Arc<Ledger>>) {
-        self.tell(ledgers, |episode, books| episode.end(now, books));
+        self.tell(ledgers, |episode, counts| episode.end(now, counts));
         self.listener.retire();
     }
 
     fn tell<'a>(
         &mut self,
         ledgers: impl Iterator<Item = &'a Arc<Ledger>>,
-        mut ask: impl FnMut(&mut Episode, &Books) -> Option<LossNotice>,
+        mut ask: impl FnMut(&mut Episode, &AgentCounts) -> Option<LossNotice>,
     ) {
         for (agent, (episode, ledger)) in self.episodes.iter_mut().zip(ledgers).enumerate() {
             let before = episode.clone();
-            let Some(notice) = ask(episode, &Books::of(&ledger.stats(0))) else { continue };
+            let Some(notice) = ask(episode, &AgentCounts::of(&ledger.stats(0))) else { continue };
             if !self.listener.tell(&LossNotice { agent, ..notice }, ledger) {
                 // If another client is calling the closure, the episode is restored. The next flush finds the same
                 // losses and more.

@@ -69,12 +69,12 @@ pub(crate) trait Probes: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static {
 impl<F: Fn(bool) -> Option<Box<dyn Collect>> + Send + 'static> Probes for F {}
 
 /// A probe that a forked child inherits.
-pub(crate) struct Heirloom {
+pub(crate) struct InheritedProbe {
     watching: Weak<()>,
     probes: Box<dyn Probes>,
 }
 
-impl Heirloom {
+impl InheritedProbe {
     pub(crate) fn new(watching: &Arc<()>, probes: Box<dyn Probes>) -> Self {
         Self { watching: Arc::downgrade(watching), probes }
     }
@@ -90,9 +90,9 @@ impl Heirloom {
     }
 }
 
-impl fmt::Debug for Heirloom {
+impl fmt::Debug for InheritedProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Heirloom").field("is_watched", &self.is_watched()).finish_non_exhaustive()
+        f.debug_struct("InheritedProbe").field("is_watched", &self.is_watched()).finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,8 @@ use self::alias::{Passed, is_short};
 use self::table::{Full, Table};
 use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
-use crate::context::crowd::Crowd;
 use crate::context::recent;
+use crate::context::shortage::Shortage;
 use crate::ledger::Ledger;
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::{DistinctTags, TagList, Tags};
@@ -306,8 +306,8 @@ impl Index {
     }
 
     /// Returns what was refused for lack of room since the last call, if anything was.
-    pub(crate) fn take_crowd(&self) -> Option<Crowd> {
-        self.crowded.swap(false, Ordering::Relaxed).then(|| self.read().take_crowd())
+    pub(crate) fn take_shortage(&self) -> Option<Shortage> {
+        self.crowded.swap(false, Ordering::Relaxed).then(|| self.read().take_shortage())
     }
 
     /// Marks contexts as called whose aliases were called.
@@ -514,7 +514,7 @@ mod tests {
         }
         let refused = register(&index, "pages", &[("k", "v")], Kind::Gauge);
         assert_eq!(refused, Err(Refusal::Kind(Kind::Counter)), "room would not help");
-        assert_eq!(index.take_crowd().unwrap().client, 1);
-        assert!(index.take_crowd().is_none());
+        assert_eq!(index.take_shortage().unwrap().client, 1);
+        assert!(index.take_shortage().is_none());
     }
 }

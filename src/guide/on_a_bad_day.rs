@@ -219,7 +219,8 @@
 //!
 //! * **Statistics:** [`Stats::probes_late`] counts it, and [`Stats::late_probes`] names it until it returns.
 //! * **Notice:** [`LossPhase::ProbeLate`], which names the watch.
-//! * **What to do:** use `try_lock` in the closure, and make no network calls in it.
+//! * **What to do:** use `try_lock` in the closure, and make no network calls in it. [`QueueStatus`] shows how to watch a
+//!   queue on a server.
 //!
 //! ## A watched closure panics
 //!
@@ -349,6 +350,6 @@
 
 #[cfg(doc)]
 use crate::{
-    Client, ClientBuilder, Dialect, DropReason, Guard, LossNotice, LossPhase, MetricBuilder, Stats, TaskId,
-    TaskIdPool, TaskIdSource, TaskIdSourceKind, Watch, Weights, after_fork, after_restore,
+    Client, ClientBuilder, Dialect, DropReason, Guard, LossNotice, LossPhase, MetricBuilder, QueueStatus,
+    Stats, TaskId, TaskIdPool, TaskIdSource, TaskIdSourceKind, Watch, Weights, after_fork, after_restore,
 };

@@ -37,8 +37,8 @@
 //!
 //! The feature brings `cadence` and no other dependency. cadence's own MSRV is 1.70.
 
-mod desk;
 mod line;
+mod process_sink;
 mod refused;
 mod task_id;
 mod timer;

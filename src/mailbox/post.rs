@@ -9,11 +9,15 @@ use crate::process::thread::Thread;
 use crate::task_id::{Identity, TaskIdClaim};
 use crate::vocabulary::error::FlushError;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// How long a shutdown waits for the worker's thread to exit after the worker has stopped, if its timeout allows.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(100);
+
+/// Stands for an unknown number of leases.
+const UNKNOWN: u32 = u32::MAX;
 
 /// What a stopped worker leaves behind. It has all contexts, so it can count what will never be sent.
 pub(crate) trait Remains: fmt::Debug + Send {
@@ -27,6 +31,8 @@ pub(crate) struct Post {
     pub(crate) identity: Identity,
     // The worker's claim, which holds a lease for as long as it lives.
     claim: Weak<TaskIdClaim>,
+    // How many task ids are leased, as the worker last read it.
+    leased: AtomicU32,
     pub(crate) channel: Channel,
     pub(crate) control: Control,
     /// The users' probes.
@@ -44,6 +50,7 @@ impl Post {
         Self {
             identity: claim.identity(),
             claim: Arc::downgrade(claim),
+            leased: AtomicU32::new(UNKNOWN),
             channel: Channel::new(channel_capacity),
             control: Control::default(),
             probes,
@@ -52,6 +59,15 @@ impl Post {
             remains: Mutex::default(),
             thread: Mutex::default(),
         }
+    }
+
+    pub(crate) fn note_leased(&self, leased: Option<u32>) {
+        self.leased.store(leased.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// Returns how many task ids are leased, if that is known.
+    pub(crate) fn leased(&self) -> Option<u32> {
+        Some(self.leased.load(Ordering::Relaxed)).filter(|leased| *leased != UNKNOWN)
     }
 
     /// Called in a forked child on the parent's post. Releases the reference to the lease, which stays the parent's.

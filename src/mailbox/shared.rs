@@ -1,9 +1,9 @@
 //! What handles, the client and the worker share.
 
-use crate::callback::probe::{Collect, Heirloom, ProbeThread, Probes, Watched};
+use crate::callback::probe::{Collect, InheritedProbe, ProbeThread, Probes, Watched};
 use crate::callback::watch_name::WatchName;
+use crate::context::handle_cache::{self, HandleCaches};
 use crate::context::index::{Index, Limits};
-use crate::context::keeper::{self, Keepers};
 use crate::ledger::{DropReason, Ledger, Stats};
 use crate::mailbox::post::Post;
 use crate::mailbox::record::Record;
@@ -43,11 +43,11 @@ pub(crate) struct Shared {
     /// The ledgers of the other agents.
     pub(crate) other_ledgers: Vec<Arc<Ledger>>,
     pub(crate) index: Index,
-    pub(crate) keepers: Keepers,
+    pub(crate) handle_caches: HandleCaches,
     post: PerProcess<Post>,
     // Probes that a forked child inherits. The lock is held during a fork, so that no child finds it locked by another
     // thread.
-    heirlooms: Mutex<Vec<Heirloom>>,
+    inherited_probes: Mutex<Vec<InheritedProbe>>,
     // The worker of a child that was refused a thread.
     unstarted: Mutex<Option<Box<dyn Unstarted>>>,
     workforce: Arc<dyn Workforce<Self>>,
@@ -77,9 +77,9 @@ impl Shared {
             ledger,
             other_ledgers,
             index: Index::new(limits, spelling, ledgers.into()),
-            keepers: Keepers::default(),
+            handle_caches: HandleCaches::default(),
             post: PerProcess::new(post),
-            heirlooms: Mutex::default(),
+            inherited_probes: Mutex::default(),
             unstarted: Mutex::default(),
             workforce,
             channel_capacity: sizes.channel_capacity,
@@ -160,9 +160,9 @@ impl Shared {
         });
         let watching = watching.unwrap_or_default();
         let _whole = make_whole();
-        let mut heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
-        heirlooms.retain(Heirloom::is_watched);
-        heirlooms.push(Heirloom::new(&watching, Box::new(probes)));
+        let mut inherited_probes = self.inherited_probes.lock().unwrap_or_else(PoisonError::into_inner);
+        inherited_probes.retain(InheritedProbe::is_watched);
+        inherited_probes.push(InheritedProbe::new(&watching, Box::new(probes)));
         watching
     }
 
@@ -208,11 +208,11 @@ impl Shared {
         let had_ended = self.post().channel.is_closed();
         let probes = ProbeThread::new(self.clock.clone(), self.ledgers());
         let claim = self.renew_post(probes);
-        let heirlooms = self.heirlooms.lock().unwrap_or_else(PoisonError::into_inner);
-        for probe in heirlooms.iter().filter_map(Heirloom::inherit) {
+        let inherited_probes = self.inherited_probes.lock().unwrap_or_else(PoisonError::into_inner);
+        for probe in inherited_probes.iter().filter_map(InheritedProbe::inherit) {
             drop(self.post().watch(probe));
         }
-        drop(heirlooms);
+        drop(inherited_probes);
         self.employ(claim, had_ended)
     }
 
@@ -323,8 +323,8 @@ impl Shared {
 
 impl Resident for Shared {
     fn freeze(&self, further: &mut Vec<Arc<dyn Freeze>>) -> Vec<Box<dyn Held + '_>> {
-        let known = self.keepers.freeze();
-        further.extend(keeper::present(&known).map(|keeper| keeper as Arc<dyn Freeze>));
+        let known = self.handle_caches.freeze();
+        further.extend(handle_cache::present(&known).map(|handle_cache| handle_cache as Arc<dyn Freeze>));
         vec![Box::new(known), Box::new(self.index.freeze())]
     }
 

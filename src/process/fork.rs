@@ -10,6 +10,7 @@ mod resident;
 
 pub(crate) use self::resident::{AtFork, Freeze, Held, Origin, Resident};
 
+use super::birth;
 use std::cell::Cell;
 use std::mem;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -122,6 +123,7 @@ pub fn after_restore() {
     // From here on, units that other threads acquired before belong to the original, and each worker sees that it is
     // obsolete.
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    birth::forget();
     for client in &clients {
         client.outlive_worker();
     }

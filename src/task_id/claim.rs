@@ -52,14 +52,22 @@ impl TaskIdClaim {
     pub(super) fn lease(directory: &Path, pool: TaskIdPool, except: Option<u32>) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let start = start.with_source(TaskIdSourceKind::Shared);
-        let lease = FileLease::start(directory, pool, start, except)?;
+        let lease = FileLease::start(directory, pool, start, except, false)?;
         Ok(Self { file: Some(lease), ..Self::new(start) })
     }
 
-    /// Leases a number in Redis, or shares a bucket if all are taken. `Err` holds why Redis can't be used.
+    /// Leases the only slot of a directory, or takes it when it is free.
+    pub(super) fn lease_alone(directory: &Path) -> Result<Self, String> {
+        let only = TaskIdPool::ONE.id_at(0, TaskIdSourceKind::Shared);
+        let lease = FileLease::start(directory, TaskIdPool::ONE, only, None, true)?;
+        Ok(Self { file: Some(lease), ..Self::new(only) })
+    }
+
+    /// Leases a number in Redis, or shares a bucket if all are taken. With `waits`, it takes a number when one is free.
+    /// `Err` holds why Redis can't be used.
     #[cfg(feature = "redis")]
-    pub(super) fn lease_in_redis(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
-        let lease = RedisLease::start(place, pool)?;
+    pub(super) fn lease_in_redis(place: &Place, pool: TaskIdPool, waits: bool) -> Result<Self, String> {
+        let lease = RedisLease::start(place, pool, waits)?;
         Ok(Self { redis: Some(lease), ..Self::new(pool.id_at(0, TaskIdSourceKind::Shared)) })
     }
 
@@ -107,6 +115,17 @@ impl TaskIdClaim {
         }
         #[cfg(not(feature = "redis"))]
         let _ = last;
+    }
+
+    /// Gives a lease back now. It may take 250 ms if Redis does not answer.
+    pub(crate) fn give_back(&self) {
+        if let Some(lease) = &self.file {
+            lease.give_back();
+        }
+        #[cfg(feature = "redis")]
+        if let Some(lease) = &self.redis {
+            lease.give_back();
+        }
     }
 
     /// Releases the parent's lease in a forked child.

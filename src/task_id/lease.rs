@@ -40,6 +40,8 @@ pub(super) struct FileLease {
     standing: Mutex<Standing>,
     term: Arc<Term>,
     holder: u32,
+    // Whether it waits for a slot if all are taken.
+    waits: bool,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,8 @@ enum Standing {
     Held(Lock),
     /// The process lost the slot with this number and has found no other yet: it retries.
     Lost(u32),
+    /// Other processes have all slots, and the process waits for one.
+    Waiting,
     /// The process shares a bucket permanently, as a forked child does whose parent has the lease.
     Settled,
 }
@@ -79,12 +83,14 @@ enum Attempt {
 
 impl FileLease {
     /// Takes a free slot, searching from `start`, or shares that bucket if no slot is free. The slot `except` belongs
-    /// to another process. `Err` holds what is wrong with the directory.
+    /// to another process. With `waits`, it takes a slot later instead, when one is free. `Err` holds what is wrong with
+    /// the directory.
     pub(super) fn start(
         path: &Path,
         pool: TaskIdPool,
         start: super::TaskId,
         except: Option<u32>,
+        waits: bool,
     ) -> Result<Self, String> {
         // An empty path joined with a file's name would be a path in the current directory.
         if path.as_os_str().is_empty() {
@@ -97,9 +103,10 @@ impl FileLease {
                 term.hold_until_lost(lock.number);
                 Standing::Held(lock)
             }
+            None if waits => Standing::Waiting,
             None => Standing::Settled,
         };
-        Ok(Self { directory, standing: Mutex::new(standing), term, holder: std::process::id() })
+        Ok(Self { directory, standing: Mutex::new(standing), term, holder: std::process::id(), waits })
     }
 
     pub(super) fn term(&self) -> &Arc<Term> {
@@ -114,20 +121,23 @@ impl FileLease {
         }
         // If it is locked, another thread is already checking.
         let Ok(mut standing) = self.standing.try_lock() else { return };
-        let number = match &*standing {
+        let (number, taken) = match &*standing {
             Standing::Held(lock) if self.directory.has(lock) => return,
-            Standing::Held(lock) => lock.number,
-            Standing::Lost(number) => *number,
+            Standing::Held(Lock { number, .. }) | Standing::Lost(number) => {
+                (*number, self.directory.take_again(*number))
+            }
+            // Nothing is made that belongs to a holder whose file is gone for the moment.
+            Standing::Waiting => (1, self.directory.take(1, None)),
             Standing::Settled => return,
         };
-        *standing = match self.directory.take_again(number) {
+        *standing = match taken {
             Ok(Some(lock)) => {
                 self.term.hold_until_lost(lock.number);
                 Standing::Held(lock)
             }
             Ok(None) => {
                 self.term.lose();
-                Standing::Settled
+                if self.waits { Standing::Waiting } else { Standing::Settled }
             }
             Err(_) => {
                 self.term.lose();
@@ -155,12 +165,21 @@ impl FileLease {
         }
         match &*self.standing() {
             Standing::Held(lock) => Some(lock.number),
-            Standing::Lost(_) | Standing::Settled => None,
+            Standing::Lost(_) | Standing::Waiting | Standing::Settled => None,
         }
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the slot back.
+    pub(super) fn give_back(&self) {
+        if self.holder == std::process::id() {
+            // The id must change before the slot is free for others.
+            self.term.give_back();
+            *self.standing() = Standing::Settled;
+        }
     }
 
     /// Closes a forked child's copy of the lock, which would keep the slot taken after the parent has ended.
@@ -394,7 +413,7 @@ mod tests {
 
         fn start(&self) -> FileLease {
             let start = self.0.pool.draw().unwrap().with_source(TaskIdSourceKind::Shared);
-            FileLease::start(&self.0.path, self.0.pool, start, None).unwrap()
+            FileLease::start(&self.0.path, self.0.pool, start, None, false).unwrap()
         }
 
         fn is_free(&self) -> bool {
@@ -436,6 +455,7 @@ mod tests {
             standing: Mutex::new(Standing::Held(lock)),
             term: Arc::clone(&parent.term),
             holder: parent.holder + 1,
+            waits: false,
         }
     }
 

@@ -1,7 +1,6 @@
 //! What platforms give a task: an ordinal or a name.
 
 use super::{TaskId, TaskIdPool, TaskIdSourceKind};
-use crate::vocabulary::fnv::fnv1a;
 
 /// Returns a variable's value. An empty value counts as absent.
 pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -133,11 +132,12 @@ pub(super) fn id_of_ordinal(ordinal: u32, process: Process, pool: TaskIdPool) ->
 
 /// The hash of a name, and of the process index if several processes have the name.
 pub(super) fn id_of_identity(identity: &str, process: Process, pool: TaskIdPool) -> TaskId {
-    let hash =
-        if process.of == 1 { fnv1a(identity) } else { fnv1a(&format!("{identity}/{}", process.index)) };
-    // The lowest bits of FNV depend little on the first characters, and the highest ones little on the last.
-    let [high, low] = [hash >> 64, hash].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
-    pool.id_at(high ^ low, TaskIdSourceKind::Hashed)
+    let kind = TaskIdSourceKind::Hashed;
+    if process.of == 1 {
+        pool.id_of(identity, kind)
+    } else {
+        pool.id_of(&format!("{identity}/{}", process.index), kind)
+    }
 }
 
 #[cfg(test)]

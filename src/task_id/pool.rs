@@ -1,7 +1,9 @@
 //! The buckets that task ids are drawn from, and the probabilities of collisions.
 
 use super::{TASK_ID_VARIABLE, TaskId, TaskIdSourceKind};
+use crate::process::birth;
 use crate::vocabulary::error::ConfigError;
+use crate::vocabulary::fnv::fnv1a;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use std::hash::{BuildHasher, RandomState};
@@ -27,6 +29,9 @@ pub struct TaskIdPool {
 impl TaskIdPool {
     /// 1000 buckets, `0001` to `1000`.
     pub const DEFAULT: Self = Self { size: 1000 };
+
+    /// The pool of what only one process may have.
+    pub(super) const ONE: Self = Self { size: 1 };
 
     /// The largest pool size, 1,000,000. A larger pool would make the task id a high-cardinality tag.
     pub const MAX_SIZE: u32 = 1_000_000;
@@ -88,12 +93,31 @@ impl TaskIdPool {
         }
     }
 
+    /// The bucket of this process, which was drawn when the program started. All copies of this crate in one program
+    /// compute the same, whatever their versions: the text that is hashed must never change. Where the system gives a
+    /// program no random bytes, each copy draws a bucket of its own.
+    pub(super) fn draw_for_process(self) -> Result<TaskId, ConfigError> {
+        match birth::mark() {
+            Some(mark) => Ok(self.id_of(&mark, TaskIdSourceKind::Random)),
+            None => self.draw(),
+        }
+    }
+
     /// Draws a bucket even if the generator fails: std seeds its hasher by itself, from memory addresses at worst.
     pub(super) fn draw_or_hash(self) -> TaskId {
         self.draw().unwrap_or_else(|_| {
             let hash = RandomState::new().hash_one(std::process::id());
             self.id_at(hash, TaskIdSourceKind::Random)
         })
+    }
+
+    /// The bucket of a text, by its hash.
+    pub(super) fn id_of(self, text: &str, source: TaskIdSourceKind) -> TaskId {
+        let hash = fnv1a(text);
+        // The lowest bits of FNV depend little on the first characters, and the highest ones little on the last.
+        let [high, low] =
+            [hash >> 64, hash].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
+        self.id_at(high ^ low, source)
     }
 
     /// The bucket at an index counted from 0. Indexes beyond the last bucket start again at the first.

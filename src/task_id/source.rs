@@ -1,9 +1,13 @@
 //! Sources of task ids: what a program asks for, and what was found.
 
+mod choice;
 mod kind;
 
 pub use self::kind::TaskIdSourceKind;
 
+pub(super) use self::choice::SETTING;
+
+use self::choice::Choice;
 use super::claim::TaskIdClaim;
 use super::platform::{self, Process, Variables};
 #[cfg(feature = "redis")]
@@ -15,12 +19,6 @@ use std::fmt;
 use std::path::PathBuf;
 #[cfg(feature = "redis")]
 use std::time::Duration;
-
-/// The setting that takes a source.
-pub(super) const SETTING: &str = "task_id_from";
-
-/// The variable that holds the directory systemd made for a service (`RuntimeDirectory=`).
-const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 
 /// Where a task id comes from. [`task_id_from`](crate::ClientBuilder::task_id_from) takes it.
 ///
@@ -50,29 +48,21 @@ pub struct TaskIdSource {
     process: Process,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Choice {
-    Random,
-    Fixed(u32),
-    Platform,
-    Hashed,
-    /// A hash of a name that the platform gives; the host's name alone does not count.
-    HashedByPlatform,
-    Leased(PathBuf),
-    LeasedInRuntimeDirectory,
-    #[cfg(feature = "redis")]
-    LeasedInRedis(Place),
-}
-
 impl TaskIdSource {
     fn one(choice: Choice) -> Self {
         Self { choices: vec![choice], process: Process::ALONE }
     }
 
-    /// Draws a bucket with the operating system's generator. This is the default.
+    /// Takes the bucket that was drawn for this process. This is the default.
     ///
     /// The id is unique only by chance; [`TaskIdPool`] computes the probability. It holds for any platform and any
     /// number of hosts.
+    ///
+    /// On Linux the bucket is computed from the random bytes that the kernel gives each program at its start
+    /// (`AT_RANDOM`, see `getauxval(3)`) and from the process id. All clients of a process that use this source and
+    /// pools of one size therefore have the same id, also those of [another version](crate#two-versions-in-one-program)
+    /// of this crate. On other systems, and after [`after_restore`](crate::after_restore), each use of the source
+    /// draws a bucket with the operating system's generator.
     #[must_use]
     pub fn random() -> Self {
         Self::one(Choice::Random)
@@ -321,55 +311,12 @@ impl TaskIdSource {
         }
         if is_parents && claim.is_err() { Ok(TaskIdClaim::shared(pool)) } else { claim }
     }
-}
 
-impl Choice {
-    /// Whether all processes of a task get the same id from this source.
-    fn is_one_a_task(&self) -> bool {
-        matches!(self, Self::Platform | Self::Hashed | Self::HashedByPlatform)
-    }
-
-    fn claim(
-        &self,
-        pool: TaskIdPool,
-        process: Process,
-        variables: Variables<'_>,
-        except: Option<u32>,
-    ) -> Result<TaskIdClaim, ConfigError> {
-        let refused = |reason: &dyn fmt::Display| ConfigError::setting(SETTING, self, reason);
-        match self {
-            Self::Random => Ok(TaskIdClaim::new(pool.draw()?)),
-            Self::Fixed(number) => pool
-                .id(*number)
-                .map(TaskIdClaim::new)
-                .ok_or_else(|| refused(&format_args!("a task id is a number from 1 to {}", pool.size()))),
-            Self::Platform => {
-                let ordinal = platform::ordinal(variables);
-                let ordinal = ordinal.ok_or_else(|| refused(&"no environment variable gives an ordinal"))?;
-                Ok(TaskIdClaim::new(platform::id_of_ordinal(ordinal, process, pool)))
-            }
-            Self::Hashed | Self::HashedByPlatform => {
-                let host = || if *self == Self::Hashed { platform::host_name(variables) } else { None };
-                let identity = platform::identity(variables).or_else(host);
-                let identity = identity.ok_or_else(|| refused(&"the platform gives the task no name"))?;
-                Ok(TaskIdClaim::new(platform::id_of_identity(&identity, process, pool)))
-            }
-            Self::Leased(directory) => {
-                TaskIdClaim::lease(directory, pool, except).map_err(|reason| refused(&reason))
-            }
-            Self::LeasedInRuntimeDirectory => {
-                let listed = variables(RUNTIME_DIRECTORY)
-                    .ok_or_else(|| refused(&format_args!("{RUNTIME_DIRECTORY} is not set")))?;
-                // systemd separates several directories by colons.
-                let first = listed.split(':').next().unwrap_or_default();
-                TaskIdClaim::lease(first.as_ref(), pool, except).map_err(|reason| refused(&reason))
-            }
-            #[cfg(feature = "redis")]
-            Self::LeasedInRedis(place) => {
-                let time = format_args!("{:?}", place.lease);
-                place.check_lease().map_err(|reason| ConfigError::setting("lease_time", time, reason))?;
-                TaskIdClaim::lease_in_redis(place, pool).map_err(|reason| refused(&reason))
-            }
+    /// Claims what only one process may have, and keeps trying while another process has it.
+    pub(crate) fn claim_alone(&self) -> Result<TaskIdClaim, ConfigError> {
+        match self.choices.as_slice() {
+            [choice] if self.process == Process::ALONE => choice.claim_alone(),
+            _ => Err(ConfigError::setting("sole_reporter", self, "it takes one lease")),
         }
     }
 }
@@ -381,20 +328,5 @@ impl fmt::Display for TaskIdSource {
             write!(f, "{}{choice}", if place == 0 { "" } else { " or " })?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Random => f.write_str("random"),
-            Self::Fixed(number) => write!(f, "fixed({number})"),
-            Self::Platform => f.write_str("platform"),
-            Self::Hashed | Self::HashedByPlatform => f.write_str("hashed"),
-            Self::Leased(directory) => write!(f, "leased({})", directory.display()),
-            Self::LeasedInRuntimeDirectory => write!(f, "leased({RUNTIME_DIRECTORY})"),
-            #[cfg(feature = "redis")]
-            Self::LeasedInRedis(place) => write!(f, "leased_in_redis({place})"),
-        }
     }
 }

@@ -156,7 +156,6 @@ impl Term {
     }
 
     /// Gives the lease back. It is not counted as lost, but other tasks may have the bucket from now on.
-    #[cfg(any(feature = "redis", test))]
     pub(super) fn give_back(&self) {
         let number = Standing::unpack(self.standing.load(Ordering::Relaxed)).number;
         self.standing.store(Standing::shared(number).pack(), Ordering::Relaxed);

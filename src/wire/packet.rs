@@ -101,7 +101,7 @@ pub(crate) struct Outbox {
     // The last packets sent, which the transport may still report as lost with a connection.
     held: VecDeque<Tally>,
     // Values that have left their cells and are in no packet yet.
-    on_desk: u64,
+    in_progress: u64,
     // Whether the transport is sending the gathered packets right now.
     in_hand: bool,
     // Whether the transport knows of the current flush.
@@ -146,7 +146,7 @@ impl Outbox {
             accepted: Tally::default(),
             in_doubt: None,
             held: VecDeque::new(),
-            on_desk: 0,
+            in_progress: 0,
             in_hand: false,
             begun: false,
             turn: Turn::default(),
@@ -176,7 +176,7 @@ impl Outbox {
     /// [`refuse`](Self::refuse) takes them.
     pub(crate) fn take_in(&mut self, values: u64) {
         self.accepted += Tally::values(values);
-        self.on_desk = self.on_desk.wrapping_add(values);
+        self.in_progress = self.in_progress.wrapping_add(values);
     }
 
     /// The maximum length of a line that goes into the open packet, or that of a whole packet if little room is left:
@@ -219,7 +219,7 @@ impl Outbox {
             }
         }
         self.accepted += on_wire;
-        self.on_desk = self.on_desk.wrapping_sub(values);
+        self.in_progress = self.in_progress.wrapping_sub(values);
         if too_large {
             // Dropped values were accepted first, and the ledger shows that at any moment.
             self.ledger.book_accepted(mem::take(&mut self.accepted));
@@ -237,7 +237,7 @@ impl Outbox {
 
     /// Counts accepted values that get no line.
     pub(crate) fn refuse(&mut self, reason: DropReason, values: u64) {
-        self.on_desk = self.on_desk.wrapping_sub(values);
+        self.in_progress = self.in_progress.wrapping_sub(values);
         self.ledger.book_accepted(mem::take(&mut self.accepted));
         self.ledger.book_dropped(reason, Tally::values(values));
     }
@@ -324,7 +324,7 @@ impl Outbox {
 
     /// Ends a flush: sends the last packet and writes the ledger.
     pub(crate) fn finish(&mut self) {
-        self.write_books();
+        self.settle_counts();
         self.end_turn();
     }
 
@@ -351,7 +351,7 @@ impl Outbox {
     }
 
     /// Sends everything put so far and writes the ledger.
-    pub(crate) fn write_books(&mut self) {
+    pub(crate) fn settle_counts(&mut self) {
         self.send();
         let refused = self.in_doubt.is_some() && self.transport.last_was_refused();
         self.settle(refused);
@@ -361,7 +361,7 @@ impl Outbox {
     /// Counts what the worker was handling as lost, after it panicked.
     pub(crate) fn write_off(&mut self) {
         self.ledger.book_accepted(mem::take(&mut self.accepted));
-        let mut lost = Tally::values(mem::take(&mut self.on_desk));
+        let mut lost = Tally::values(mem::take(&mut self.in_progress));
         if mem::take(&mut self.in_hand) {
             lost += self.gathered.clear();
         }
@@ -590,10 +590,10 @@ mod tests {
     fn a_transport_that_panics_has_no_packet_sent_twice() {
         let (mut outbox, ledger, offers) = send_five(vec![Some(Delivery::taken(1)), None], false);
         let five = outbox.gathered.open;
-        assert_eq!(five, Tally::default(), "the fifth line was on the desk");
+        assert_eq!(five, Tally::default(), "the fifth line was in progress");
         put(&mut outbox, "fff\n", 32);
         outbox.finish();
-        // The first was taken, the next three were in its hands and the fifth on the desk.
+        // The first was taken, the next three were in its hands and the fifth in progress.
         assert_eq!(booked(&ledger), (33, 0, 30));
         let offers = offers.lock().unwrap();
         assert_eq!(offers.last().unwrap().concat(), b"fff\n");

@@ -11,7 +11,6 @@ mod inherited;
 mod memory;
 mod null;
 mod packets;
-mod patience;
 mod resolve;
 #[cfg(unix)]
 mod socket_name;
@@ -24,6 +23,7 @@ mod udp;
 mod unix;
 #[cfg(unix)]
 mod unix_stream;
+mod wait_budget;
 mod writer;
 
 pub(crate) use self::address::{Address, DEFAULT_PORT};

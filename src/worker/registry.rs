@@ -4,8 +4,8 @@ mod room;
 
 use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::context::Context;
+use crate::context::handle_cache::{FlushInfo, HandleCaches, IdleGauges};
 use crate::context::index::Index;
-use crate::context::keeper::{IdleGauges, Keepers, Tidying};
 use crate::mailbox::post::Remains;
 use crate::process::clock::Clock;
 use crate::worker::aggregate::{Aggregate, Timed};
@@ -48,7 +48,7 @@ struct Tracked {
 pub(crate) struct Flush<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) index: &'a Index,
-    pub(crate) keepers: &'a Keepers,
+    pub(crate) handle_caches: &'a HandleCaches,
     pub(crate) routes: &'a mut [Route],
     pub(crate) aggregate: &'a mut Aggregate,
     pub(crate) now: u64,
@@ -79,18 +79,18 @@ impl Registry {
 
     /// Reports every context, and forgets those that nothing holds.
     pub(crate) fn flush(&mut self, flush: &mut Flush<'_>) {
-        let crowd = flush.index.take_crowd();
+        let shortage = flush.index.take_shortage();
         // This must happen before the calls are checked.
         flush.index.pass_on_calls();
-        // What the keepers drop is reported once more, and has made room by the next flush.
-        flush.keepers.tidy(Tidying {
+        // What the handle caches drop is reported once more, and has made room by the next flush.
+        flush.handle_caches.on_flush(FlushInfo {
             now: flush.now,
-            crowd: crowd.as_ref(),
+            shortage: shortage.as_ref(),
             idle_gauges: flush.idle_gauges,
             index: flush.index,
         });
-        if let Some(crowd) = &crowd {
-            self.make_room(crowd, flush.index, flush.keepers);
+        if let Some(shortage) = &shortage {
+            self.make_room(shortage, flush.index, flush.handle_caches);
         }
         self.contexts.retain_mut(|tracked| tracked.flush(flush) != Life::Gone);
     }

@@ -226,7 +226,7 @@ impl Route {
         self.ledger.truncated_texts.add(self.encoder.take_truncated_texts());
         if let Some(telemetry) = self.telemetry.as_mut().filter(|_| report_itself) {
             // The flush's own packets are sent first, so that the statistics include them.
-            self.outbox.write_books();
+            self.outbox.settle_counts();
             telemetry.flush(&self.ledger.stats(0), &self.taken, leased, &mut self.encoder, &mut self.outbox);
         }
         self.outbox.finish();

@@ -351,6 +351,10 @@ impl TempDir {
     }
 
     /// A path in it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

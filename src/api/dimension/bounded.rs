@@ -1,6 +1,6 @@
 //! Tags with run-time values and a limit, in which the first values get the slots.
 
-use super::places::Places;
+use super::slots::Slots;
 use crate::api::client::Client;
 use crate::api::handle::{Metric, MetricBuilder, Options, Pattern};
 use crate::ledger::Share;
@@ -30,6 +30,18 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// The first values get the slots, and keep them for as long as the [`BoundedFamily`] lives. With
     /// [`most_frequent`](BoundedBuilder::most_frequent) the slots are reassigned from time to time. `other` itself
     /// takes no slot.
+    ///
+    /// A metric has one bounded tag, and no closed tags beside it. To tell outcomes apart too, register a bounded family
+    /// for each of them, with slots of its own:
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let ok = client.counter("orders").tag("outcome", "ok").bounded("tenant", 50).register();
+    /// let error = client.counter("orders").tag("outcome", "error").bounded("tenant", 50).register();
+    /// ok.at("acme").increment(1); // orders:1|c|#outcome:ok,tenant:acme,task_id:0042
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn bounded(self, key: &'a str, limit: usize) -> BoundedBuilder<'a, M> {
         BoundedBuilder { metric: self, key, limit: limit.min(MAX_LIMIT), allowed: Vec::new() }
     }
@@ -77,8 +89,8 @@ impl<'a, M: Metric> BoundedBuilder<'a, M> {
         Ok(BoundedFamily::new(places, pattern.try_register(&[(self.key, OTHER)])?, self.key, pattern))
     }
 
-    fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Places<M>, E> {
-        let places = Places::new(self.limit, self.allowed.len());
+    fn places<E>(&self, register: impl Fn((&str, &str)) -> Result<M, E>) -> Result<Slots<M>, E> {
+        let places = Slots::new(self.limit, self.allowed.len());
         places.fill(OTHER, register((self.key, OTHER))?);
         for value in &self.allowed {
             places.keep(value, |value| register((self.key, value)))?;
@@ -119,7 +131,7 @@ pub struct BoundedFamily<M> {
 }
 
 struct Shared<M> {
-    places: Places<M>,
+    places: Slots<M>,
     key: Box<str>,
     other: M,
     pattern: Pattern<M>,
@@ -127,7 +139,7 @@ struct Shared<M> {
 }
 
 impl<M: Metric> BoundedFamily<M> {
-    fn new(places: Places<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
+    fn new(places: Slots<M>, other: M, key: &str, pattern: Pattern<M>) -> Self {
         let folded = pattern.client().shared().ledger.folded_values.share();
         Self { shared: Arc::new(Shared { places, key: key.into(), other, pattern, folded }) }
     }

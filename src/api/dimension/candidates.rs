@@ -1,7 +1,7 @@
 //! Estimates how often values without a slot are seen, in memory that depends only on the limit.
 
-use super::hearing::Hearing;
-use super::places::nth;
+use super::sampling::Sampling;
+use super::slots::nth;
 use crate::process::sync::wide::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -20,7 +20,7 @@ pub(super) struct Ranked {
 /// The values that may get a slot when the slots are reassigned.
 pub(super) struct Candidates {
     corners: Box<[[Candidate; CORNER]]>,
-    hearing: Hearing,
+    sampling: Sampling,
 }
 
 #[derive(Default)]
@@ -33,13 +33,13 @@ impl Candidates {
     /// Creates the candidates for that many slots.
     pub(super) fn new(places: usize) -> Self {
         let corners = places.max(MIN_CORNERS).next_power_of_two();
-        Self { corners: (0..corners).map(|_| Default::default()).collect(), hearing: Hearing::new(corners) }
+        Self { corners: (0..corners).map(|_| Default::default()).collect(), sampling: Sampling::new(corners) }
     }
 
     /// Returns whether the `nth` call without a slot is noted.
     #[inline]
-    pub(super) fn hears(&self, nth: u64) -> bool {
-        self.hearing.hears(nth)
+    pub(super) fn selects(&self, nth: u64) -> bool {
+        self.sampling.selects(nth)
     }
 
     /// Counts a call of a value without a slot, or as many calls as it stands for.
@@ -48,7 +48,7 @@ impl Candidates {
     /// result is an estimate.
     #[inline]
     pub(super) fn note(&self, hash: u64) {
-        let calls = self.hearing.note();
+        let calls = self.sampling.note();
         let Some(corner) = self.corner(hash) else { return };
         match corner.iter().find(|known| known.hash.load(Ordering::Relaxed) == hash) {
             // This is not a load and a store, because a thread that pauses between the two would undo the counts of
@@ -77,7 +77,7 @@ impl Candidates {
 
     /// Starts a half-life.
     pub(super) fn start_over(&self) {
-        self.hearing.start_over();
+        self.sampling.start_over();
     }
 
     /// Puts a candidate back, unless its corner filled up in the meantime.
@@ -170,15 +170,15 @@ mod tests {
         for rhythm in [2, 3, 5, 8, 13, 16, 64] {
             let candidates = Candidates::new(1);
             let calls = 200_000;
-            let mut heard = 0;
+            let mut noted = 0;
             for nth in 0..calls {
-                if candidates.hears(nth) {
-                    heard += 1;
+                if candidates.selects(nth) {
+                    noted += 1;
                     // There is one candidate per corner, so that none is replaced.
                     candidates.note((nth % rhythm) << 32);
                 }
             }
-            assert!((calls / 8..calls / 8 + 4_500).contains(&heard), "{heard}");
+            assert!((calls / 8..calls / 8 + 4_500).contains(&noted), "{noted}");
             for value in 1..rhythm {
                 let (seen, due) = (seen(&candidates, value << 32), calls / rhythm);
                 assert!(
@@ -203,9 +203,9 @@ mod tests {
     fn a_half_life_begins_with_every_call() {
         let candidates = Candidates::new(1);
         (0..4096).for_each(|_| candidates.note(1));
-        let heard = || (0..1000).filter(|nth| candidates.hears(*nth)).count();
-        assert!((120..=130).contains(&heard()), "{}", heard());
+        let selected = || (0..1000).filter(|nth| candidates.selects(*nth)).count();
+        assert!((120..=130).contains(&selected()), "{}", selected());
         assert_eq!(candidates.take_all(), [Ranked { hash: 1, seen: 4096 }]);
-        assert_eq!((heard(), candidates.take_all()), (1000, Vec::new()));
+        assert_eq!((selected(), candidates.take_all()), (1000, Vec::new()));
     }
 }

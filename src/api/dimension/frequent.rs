@@ -1,9 +1,9 @@
 //! Tags with run-time values and a limit, in which the most frequent values keep their slots.
 
-use super::board::Board;
 use super::bounded::{BoundedBuilder, OTHER};
-use super::places::{CALLS_PER_TRY, clip_and_hash};
 use super::ranking::Ranking;
+use super::slot_table::SlotTable;
+use super::slots::{CALLS_PER_TRY, clip_and_hash};
 use crate::api::client::Client;
 use crate::api::handle::{
     Counter, Distribution, Gauge, MemberCall, Metric, MetricBuilder, Options, Pattern, Set,
@@ -91,22 +91,22 @@ impl<M: ByName> FrequentBuilder<'_, M> {
         pinned.retain(|allowed| *allowed != other);
         pinned.push(other);
         let places = limit.saturating_add(1).max(pinned.len());
-        let board = Arc::new(Board::new(places, &pinned));
+        let slot_table = Arc::new(SlotTable::new(places, &pinned));
         let shared = Arc::clone(pattern.client().shared());
         let (ranked, half_life, clock) =
-            (Arc::downgrade(&board), nanos(self.half_life), shared.clock.clone());
+            (Arc::downgrade(&slot_table), nanos(self.half_life), shared.clock.clone());
         let ranking = move |is_child: bool| {
-            let board = ranked.upgrade()?;
+            let slot_table = ranked.upgrade()?;
             if is_child {
-                board.start_over();
+                slot_table.start_over();
             }
-            let ranking = Ranking::new(board, pinned.clone(), places, half_life, clock.clone());
+            let ranking = Ranking::new(slot_table, pinned.clone(), places, half_life, clock.clone());
             Some(Box::new(ranking) as Box<dyn Collect>)
         };
         let watch = Watch::new(shared.watch_in_every_process(ranking));
         let folded = shared.ledger.folded_values.share();
         let (other, misses) = (OnceLock::new(), AtomicUsize::new(0));
-        let shared = Shared { pattern, seed, other, misses, board, folded, _watch: watch };
+        let shared = Shared { pattern, seed, other, misses, slot_table, folded, _watch: watch };
         FrequentFamily { shared: Arc::new(shared) }
     }
 }
@@ -173,7 +173,7 @@ struct Shared<M> {
     // the calls that lacked it.
     other: OnceLock<M>,
     misses: AtomicUsize,
-    board: Arc<Board>,
+    slot_table: Arc<SlotTable>,
     folded: Share,
     // The worker ranks the values for as long as this lives.
     _watch: Watch,
@@ -186,7 +186,7 @@ impl<M: ByName> FrequentFamily<M> {
     pub fn at<'a>(&'a self, value: &'a str) -> MetricBuilder<'a, M> {
         let shared = &*self.shared;
         let (hash, value) = clip_and_hash(&shared.seed, value);
-        if shared.board.keeps(hash) {
+        if shared.slot_table.keeps(hash) {
             return MetricBuilder::of_member(MemberCall::by_hash(&shared.pattern, value, hash));
         }
         match shared.admit_or_fold(hash) {
@@ -219,11 +219,11 @@ impl<M: ByName> Shared<M> {
     /// Finds a slot for a value that has none, or counts the call as folded.
     #[inline(never)]
     fn admit_or_fold(&self, hash: u64) -> Target<'_, M> {
-        let Some(other) = self.other.get().filter(|_| !self.board.has_room()) else {
+        let Some(other) = self.other.get().filter(|_| !self.slot_table.has_room()) else {
             return self.admit_or_fold_slowly(hash);
         };
         match self.folded.add_one_at_once() {
-            Some(nth) if !self.board.candidates.hears(nth) => Target::Other(Some(other)),
+            Some(nth) if !self.slot_table.candidates.selects(nth) => Target::Other(Some(other)),
             Some(_) => self.note(hash, Target::Other(Some(other))),
             None => self.fold(hash, Target::Other(Some(other))),
         }
@@ -232,7 +232,7 @@ impl<M: ByName> Shared<M> {
     #[cold]
     #[inline(never)]
     fn admit_or_fold_slowly(&self, hash: u64) -> Target<'_, M> {
-        if self.board.has_room() && self.board.take_place(hash) {
+        if self.slot_table.has_room() && self.slot_table.take_slot(hash) {
             return Target::Own;
         }
         self.fold(hash, Target::Other(self.make_other()))
@@ -251,12 +251,12 @@ impl<M: ByName> Shared<M> {
     #[inline(never)]
     fn fold<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
         let nth = self.folded.add_one();
-        if self.board.candidates.hears(nth) { self.note(hash, target) } else { target }
+        if self.slot_table.candidates.selects(nth) { self.note(hash, target) } else { target }
     }
 
     #[inline(never)]
     fn note<'a>(&'a self, hash: u64, target: Target<'a, M>) -> Target<'a, M> {
-        self.board.candidates.note(hash);
+        self.slot_table.candidates.note(hash);
         target
     }
 }
@@ -281,7 +281,7 @@ impl<M> fmt::Debug for FrequentFamily<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrequentFamily")
             .field("key", &self.shared.pattern.key())
-            .field("board", &self.shared.board)
+            .field("slot_table", &self.shared.slot_table)
             .field("folded", &self.shared.folded.get())
             .finish_non_exhaustive()
     }
@@ -329,14 +329,15 @@ mod tests {
     fn a_family_that_keeps_other_keeps_nothing_that_keeps_it() {
         let (guard, family) = ranked();
         family.at("/a").increment(1);
-        let (client, board) = (Arc::downgrade(guard.client().shared()), Arc::downgrade(&family.shared.board));
+        let (client, slot_table) =
+            (Arc::downgrade(guard.client().shared()), Arc::downgrade(&family.shared.slot_table));
         drop(guard);
         family.at("/b").increment(1);
         assert_eq!(family.shared.pattern.client().stats().folded_values, 2);
         drop(family);
         // A thread of another test that is forking may hold all clients for that long.
         let deadline = Instant::now() + Duration::from_secs(60);
-        let is_kept = || client.strong_count() + board.strong_count() > 0;
+        let is_kept = || client.strong_count() + slot_table.strong_count() > 0;
         while is_kept() && Instant::now() < deadline {
             thread::yield_now();
         }

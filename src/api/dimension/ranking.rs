@@ -1,7 +1,7 @@
 //! Assigns a tag's slots to the most frequent values. This is the worker's side.
 
-use super::board::Board;
 use super::candidates::Ranked;
+use super::slot_table::SlotTable;
 use crate::callback::probe::Collect;
 use crate::process::clock::Clock;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const LEAD: u64 = 2;
 
 /// The worker's side, which reassigns the slots every half-life.
 pub(super) struct Ranking {
-    board: Arc<Board>,
+    slot_table: Arc<SlotTable>,
     // The pinned hashes, sorted.
     pinned: Vec<u64>,
     places: usize,
@@ -31,7 +31,7 @@ pub(super) struct Ranking {
 
 impl Ranking {
     pub(super) fn new(
-        board: Arc<Board>,
+        slot_table: Arc<SlotTable>,
         mut pinned: Vec<u64>,
         places: usize,
         half_life: u64,
@@ -39,18 +39,29 @@ impl Ranking {
     ) -> Self {
         pinned.sort_unstable();
         let due = clock.now().saturating_add(half_life);
-        let (counted, room) = (board.values().map(|(_, calls)| calls).collect(), board.room());
-        Self { board, pinned, places, half_life, clock, due, before: Vec::new(), counted, room, given_up: 0 }
+        let (counted, room) = (slot_table.values().map(|(_, calls)| calls).collect(), slot_table.room());
+        Self {
+            slot_table,
+            pinned,
+            places,
+            half_life,
+            clock,
+            due,
+            before: Vec::new(),
+            counted,
+            room,
+            given_up: 0,
+        }
     }
 
     fn deal(&mut self) {
-        let board = Arc::clone(&self.board);
-        let _dealing = board.hold();
-        let unused = self.unused(&board);
-        let values: Vec<_> = board.values().collect();
+        let slot_table = Arc::clone(&self.slot_table);
+        let _dealing = slot_table.hold();
+        let unused = self.unused(&slot_table);
+        let values: Vec<_> = slot_table.values().collect();
         let mut kept = self.kept(&values);
         kept.retain(|value| value.seen > 0);
-        let mut candidates = board.candidates.take_all();
+        let mut candidates = slot_table.candidates.take_all();
         candidates.sort_unstable_by_key(|candidate| candidate.seen);
         let given_up = self.places.saturating_sub(self.pinned.len() + kept.len() + unused);
         let mut changes = (self.places / CHANGED).max(1);
@@ -63,11 +74,11 @@ impl Ranking {
         self.given_up = (given_up - filled).min(changes);
         // A value without a slot stays a candidate, with half its count.
         for candidate in candidates {
-            board.candidates.give_back(Ranked { seen: candidate.seen / 2, ..candidate });
+            slot_table.candidates.give_back(Ranked { seen: candidate.seen / 2, ..candidate });
         }
         self.room = unused + self.given_up;
         let holders = self.pinned.iter().copied().chain(kept.iter().map(|value| value.hash));
-        board.deal(holders, self.room);
+        slot_table.deal(holders, self.room);
         self.counted = values.into_iter().map(|(_, calls)| calls).collect();
         kept.sort_unstable_by_key(|value| value.hash);
         self.before = kept;
@@ -92,8 +103,8 @@ impl Ranking {
     }
 
     /// Returns the number of slots that were never used. Slots that were given up are reused first.
-    fn unused(&self, board: &Board) -> usize {
-        let taken = self.room.saturating_sub(board.room());
+    fn unused(&self, slot_table: &SlotTable) -> usize {
+        let taken = self.room.saturating_sub(slot_table.room());
         (self.room - self.given_up.min(self.room)).saturating_sub(taken.saturating_sub(self.given_up))
     }
 }

@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// - A call with more than 32 tags allocates to sort them.
 /// - Names and tag keys that are literals are the fastest, because they are hashed at compile time.
 ///
+/// A timer needs a handle: write `client.timing("db.query").register().start_owned()`, or keep the handle and call
+/// [`start`](Distribution::start). An occupancy needs a handle too.
+///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
 /// # let client = guard.client();

@@ -27,7 +27,7 @@ use std::time::SystemTime;
 /// | what set it | it is sent at every flush |
 /// |---|---|
 /// | a registered handle, or a clone of it | while a handle is alive; a value that was set before the last one was dropped is sent once |
-/// | `tasktag::gauge!` | as long as the process lives, because the call site keeps its handle. With a client that was installed after another one, or with a [local](crate::with_local_client) one, as with a call by name |
+/// | `tasktag::gauge!` | as long as the process lives, because the call site keeps its handle. A client that was installed after another one, or a [local](crate::with_local_client) one, is called by name: see the next row |
 /// | a call by name, such as `client.gauge("limit").set(8.0)` | as long as there is room for its context |
 /// | `metrics::gauge!`, or a handle that the facade returned | as long as there is room for its context, and while the handle is alive |
 /// | a line of cadence | as long as there is room for its context |

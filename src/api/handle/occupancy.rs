@@ -17,6 +17,10 @@ use std::sync::Arc;
 /// - `<name>.utilization` is the sum of the times that units were in use since the last flush, divided by the length of
 ///   that interval times the capacity. It is not reported if the capacity is 0.
 ///
+/// Acquire a unit once the caller has what it stands for, for example after the pool has returned a connection. A unit
+/// that is acquired earlier is also in use while its caller waits. The capacity limits nothing: the utilization is above
+/// 1 if more units are in use.
+///
 /// The utilization is exact for any number of threads and operations. Nothing is sampled: a unit held for a microsecond
 /// counts for a microsecond.
 ///

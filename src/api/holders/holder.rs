@@ -41,7 +41,7 @@ impl Holder {
         Self { metrics: Arc::clone(roster.of(name)), _roster: Arc::clone(roster) }
     }
 
-    /// Returns the value of the tag `holder`, which is `other` for a name without a place.
+    /// Returns the value of the tag `holder`, which is `other` for a name without a slot.
     #[must_use]
     pub fn name(&self) -> &str {
         self.metrics.name()

@@ -7,36 +7,36 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The number of holds at once whose starts are known.
-pub(super) const SLOTS: usize = 128;
-/// A slot without a hold. No start is this word.
+pub(super) const ENTRIES: usize = 128;
+/// An entry without a hold. No start is this word.
 const FREE: u64 = 0;
-/// The number of holds without a slot is in the lower half of its word, and the generation of the process in the upper.
+/// The number of holds without an entry is in the lower half of its word, and the generation of the process in the upper.
 const COUNT_BITS: u32 = 32;
 
-/// A slot for the start of each hold, so that the oldest can be found without a lock.
+/// An entry for the start of each hold, so that the oldest can be found without a lock.
 ///
-/// A hold takes the next free slot and clears it at its end. A hold that never ends keeps its slot, and the others go
-/// around it. If no slot is free, the hold is only counted.
+/// A hold takes the next free entry and clears it at its end. A hold that never ends keeps its entry, and the others go
+/// around it. If no entry is free, the hold is only counted.
 ///
-/// Every access is relaxed: a slot publishes nothing but itself, and only its own hold clears it. Slots of a parent
+/// Every access is relaxed: an entry publishes nothing but itself, and only its own hold clears it. Entrys of a parent
 /// count as free in a forked child, because a start names its process.
 pub(super) struct Holds {
-    slots: [AtomicU64; SLOTS],
-    // Where the next search begins. Holds end roughly in the order in which they began, so most slots ahead are free.
+    entries: [AtomicU64; ENTRIES],
+    // Where the next search begins. Holds end roughly in the order in which they began, so most entries ahead are free.
     next: AtomicUsize,
     untracked: AtomicU64,
 }
 
 /// Where the start of a hold is, or `None` if it is only counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot(Option<u8>);
+pub(super) struct Entry(Option<u8>);
 
-const _: () = assert!(SLOTS <= 1 << u8::BITS, "a slot's number fits a byte");
+const _: () = assert!(ENTRIES <= 1 << u8::BITS, "an entry's number fits a byte");
 
 impl Holds {
     pub(super) fn new() -> Self {
         Self {
-            slots: [const { AtomicU64::new(FREE) }; SLOTS],
+            entries: [const { AtomicU64::new(FREE) }; ENTRIES],
             next: AtomicUsize::new(0),
             untracked: AtomicU64::new(0),
         }
@@ -44,24 +44,24 @@ impl Holds {
 
     /// Notes a hold that begins.
     #[inline]
-    pub(super) fn begin(&self, start: Start) -> Slot {
+    pub(super) fn begin(&self, start: Start) -> Entry {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        for step in 0..SLOTS {
-            let at = first.wrapping_add(step) % SLOTS;
+        for step in 0..ENTRIES {
+            let at = first.wrapping_add(step) % ENTRIES;
             if self.take(at, start) {
-                return Slot(u8::try_from(at).ok());
+                return Entry(u8::try_from(at).ok());
             }
         }
         self.count_untracked();
-        Slot(None)
+        Entry(None)
     }
 
     #[inline]
     fn take(&self, at: usize, start: Start) -> bool {
-        let Some(slot) = self.slots.get(at) else { return false };
-        let known = slot.load(Ordering::Relaxed);
+        let Some(entry) = self.entries.get(at) else { return false };
+        let known = entry.load(Ordering::Relaxed);
         is_free(known)
-            && slot.compare_exchange(known, start.to_word(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && entry.compare_exchange(known, start.to_word(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     #[cold]
@@ -74,11 +74,11 @@ impl Holds {
 
     /// Notes the end of a hold of this process.
     #[inline]
-    pub(super) fn end(&self, slot: Slot, start: Start) {
-        match slot.0.and_then(|at| self.slots.get(usize::from(at))) {
-            // In a process that is being restored, another hold may have the slot already.
-            Some(slot) => {
-                let _ = slot.compare_exchange(start.to_word(), FREE, Ordering::Relaxed, Ordering::Relaxed);
+    pub(super) fn end(&self, entry: Entry, start: Start) {
+        match entry.0.and_then(|at| self.entries.get(usize::from(at))) {
+            // In a process that is being restored, another hold may have the entry already.
+            Some(entry) => {
+                let _ = entry.compare_exchange(start.to_word(), FREE, Ordering::Relaxed, Ordering::Relaxed);
             }
             None => self.uncount_untracked(),
         }
@@ -91,13 +91,13 @@ impl Holds {
         let _ = self.untracked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// Returns the age of the oldest hold that has a slot, in nanoseconds.
+    /// Returns the age of the oldest hold that has an entry, in nanoseconds.
     pub(super) fn oldest(&self, now: u64) -> Option<u64> {
-        let words = self.slots.iter().map(|slot| slot.load(Ordering::Relaxed));
+        let words = self.entries.iter().map(|entry| entry.load(Ordering::Relaxed));
         words.filter(|word| !is_free(*word)).map(|word| Start::from_word(word).until(now)).max()
     }
 
-    /// Returns the number of current holds without a slot. While there are any, the oldest hold may be older than
+    /// Returns the number of current holds without an entry. While there are any, the oldest hold may be older than
     /// [`oldest`](Self::oldest).
     pub(super) fn untracked(&self) -> u64 {
         let word = self.untracked.load(Ordering::Relaxed);
@@ -132,39 +132,39 @@ mod tests {
     fn a_hold_that_never_ends_stays_the_oldest_whatever_comes_after_it() {
         let holds = Holds::new();
         let _leaked = holds.begin(Start::at(0));
-        for now in 1..10 * SLOTS as u64 {
+        for now in 1..10 * ENTRIES as u64 {
             let start = Start::at(now);
-            let slot = holds.begin(start);
-            assert_ne!(slot, Slot(None));
-            holds.end(slot, start);
+            let entry = holds.begin(start);
+            assert_ne!(entry, Entry(None));
+            holds.end(entry, start);
             assert_eq!(holds.oldest(now), Some(now));
         }
         assert_eq!(holds.untracked(), 0);
     }
 
     #[test]
-    fn as_many_holds_as_there_are_slots_are_all_known_and_further_ones_are_counted() {
+    fn as_many_holds_as_there_are_entries_are_all_known_and_further_ones_are_counted() {
         let holds = Holds::new();
-        let starts: Vec<_> = (0..SLOTS as u64).map(|now| Start::at(now * 10)).collect();
-        let mut slots: Vec<_> = starts.iter().map(|start| (holds.begin(*start), *start)).collect();
+        let starts: Vec<_> = (0..ENTRIES as u64).map(|now| Start::at(now * 10)).collect();
+        let mut entries: Vec<_> = starts.iter().map(|start| (holds.begin(*start), *start)).collect();
         assert_eq!(holds.untracked(), 0);
         let further: Vec<_> = (0..3).map(|_| (holds.begin(Start::at(5_000)), Start::at(5_000))).collect();
         assert_eq!((holds.untracked(), holds.oldest(10_000)), (3, Some(10_000)));
-        for (slot, start) in further {
-            holds.end(slot, start);
+        for (entry, start) in further {
+            holds.end(entry, start);
         }
         assert_eq!(holds.untracked(), 0);
         // The oldest come first, so each end makes the next one the oldest.
-        slots.reverse();
-        while let Some((slot, start)) = slots.pop() {
-            holds.end(slot, start);
-            let next = slots.last().map(|(_, start)| start.until(10_000));
+        entries.reverse();
+        while let Some((entry, start)) = entries.pop() {
+            holds.end(entry, start);
+            let next = entries.last().map(|(_, start)| start.until(10_000));
             assert_eq!(holds.oldest(10_000), next);
         }
     }
 
     #[test]
-    fn threads_that_hold_at_once_never_share_a_slot() {
+    fn threads_that_hold_at_once_never_share_a_entry() {
         let holds = Holds::new();
         std::thread::scope(|scope| {
             for thread in 1..=4 {
@@ -173,14 +173,14 @@ mod tests {
                     for turn in 0..20_000 {
                         let starts =
                             [thread, thread + 10, thread + 20].map(|n| Start::at(n * 1_000_000 + turn));
-                        let slots = starts.map(|start| (holds.begin(start), start));
-                        let is_own = |(slot, start): &(Slot, Start)| {
-                            let at = usize::from(slot.0.expect("there are more slots than holds"));
-                            holds.slots[at].load(Ordering::Relaxed) == start.to_word()
+                        let entries = starts.map(|start| (holds.begin(start), start));
+                        let is_own = |(entry, start): &(Entry, Start)| {
+                            let at = usize::from(entry.0.expect("there are more entries than holds"));
+                            holds.entries[at].load(Ordering::Relaxed) == start.to_word()
                         };
-                        assert!(slots.iter().all(is_own));
-                        for (slot, start) in slots {
-                            holds.end(slot, start);
+                        assert!(entries.iter().all(is_own));
+                        for (entry, start) in entries {
+                            holds.end(entry, start);
                         }
                     }
                 });

@@ -1,6 +1,6 @@
 //! The metrics of one holder.
 
-use super::holds::{Holds, Slot};
+use super::holds::{Entry, Holds};
 use crate::api::client::Client;
 use crate::api::handle::{Counter, Distribution, Gauge, Metric, Occupancy, Pattern, Start};
 use crate::process::clock::Clock;
@@ -144,14 +144,14 @@ impl HolderMetrics {
     }
 
     #[inline]
-    pub(super) fn begin_hold(&self, now: u64, start: Start) -> Slot {
+    pub(super) fn begin_hold(&self, now: u64, start: Start) -> Entry {
         self.held.enter_here(now);
         self.holds.begin(start)
     }
 
     #[inline]
-    pub(super) fn end_hold(&self, now: u64, start: Start, slot: Slot) {
-        self.holds.end(slot, start);
+    pub(super) fn end_hold(&self, now: u64, start: Start, entry: Entry) {
+        self.holds.end(entry, start);
         self.held.leave_here(now);
         self.hold.record_nanos_here(start.until(now));
     }

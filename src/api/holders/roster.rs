@@ -3,7 +3,7 @@
 use super::metrics::{Folded, HOLDER, HolderMetrics, Patterns, Refused, Registration};
 use super::report::HoldersReport;
 use crate::api::dimension::bounded::OTHER;
-use crate::api::dimension::places::Places;
+use crate::api::dimension::slots::Slots;
 use crate::api::handle::Gauge;
 use crate::callback::probe::{Collect, Watch};
 use crate::callback::watch_name::WatchName;
@@ -15,11 +15,11 @@ use std::sync::{Arc, Weak};
 /// The maximum number of holders, each of which takes two distributions.
 pub(super) const MAX_HOLDERS: usize = 256;
 
-/// All holders of one thing, each in a place of its own, and what names without a place become.
+/// All holders of one thing, each in a slot of its own, and what names without a slot become.
 pub(super) struct Roster {
     name: String,
     patterns: Patterns,
-    places: Places<Listed>,
+    slots: Slots<Listed>,
     other: Arc<HolderMetrics>,
     folded: Share,
     // The oldest holds are reported for as long as this lives. It is `None` if another set of holders reports them.
@@ -55,24 +55,24 @@ impl Roster {
         kept: &[&str],
         watch_name: Arc<WatchName>,
     ) -> Arc<Self> {
-        let places = Places::new(limit, kept.len());
+        let slots = Slots::new(limit, kept.len());
         let Ok(other) = Listed::register::<Folded>(&patterns, OTHER);
         let metrics = Arc::clone(&other.metrics);
-        places.fill(OTHER, other);
+        slots.fill(OTHER, other);
         for name in kept {
-            let Ok(()) = places.keep(name, |name| Listed::register::<Folded>(&patterns, name));
+            let Ok(()) = slots.keep(name, |name| Listed::register::<Folded>(&patterns, name));
         }
         let folded = patterns.client().shared().ledger.folded_values.share();
         Arc::new_cyclic(|roster| {
             let oldest_holds = watch(roster, &patterns, watch_name);
-            Self { name, patterns, places, other: metrics, folded, _oldest_holds: oldest_holds }
+            Self { name, patterns, slots, other: metrics, folded, _oldest_holds: oldest_holds }
         })
     }
 
     /// Returns the holder of this name, or `other`.
     pub(super) fn of(&self, name: &str) -> &Arc<HolderMetrics> {
         let make = |name: &str| Listed::register::<Refused>(&self.patterns, name).ok();
-        match self.places.at(name, make) {
+        match self.slots.at(name, make) {
             Some(listed) => &listed.metrics,
             None => self.fold(),
         }
@@ -90,7 +90,7 @@ impl Roster {
 
     pub(super) fn report(&self) -> HoldersReport {
         fork::check();
-        HoldersReport::new(&self.name, self.places.iter().map(|listed| &*listed.metrics))
+        HoldersReport::new(&self.name, self.slots.iter().map(|listed| &*listed.metrics))
     }
 }
 
@@ -122,7 +122,7 @@ struct OldestHolds {
 impl Collect for OldestHolds {
     fn collect(&mut self) {
         let Some(roster) = self.roster.upgrade() else { return };
-        roster.places.iter().for_each(Listed::report_oldest_hold);
+        roster.slots.iter().for_each(Listed::report_oldest_hold);
     }
 }
 
@@ -130,7 +130,7 @@ impl fmt::Debug for Roster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Roster")
             .field("name", &self.name)
-            .field("places", &self.places)
+            .field("slots", &self.slots)
             .field("folded", &self.folded())
             .finish_non_exhaustive()
     }

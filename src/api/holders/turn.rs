@@ -1,6 +1,6 @@
 //! A wait, and the hold that it becomes.
 
-use super::holds::Slot;
+use super::holds::Entry;
 use super::metrics::HolderMetrics;
 use crate::api::handle::Start;
 use crate::process::fork;
@@ -18,7 +18,7 @@ pub(super) struct Turn {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Wait,
-    Hold(Slot),
+    Hold(Entry),
 }
 
 impl Turn {
@@ -36,8 +36,8 @@ impl Turn {
         fork::check();
         let now = metrics.now();
         let since = Start::at(now);
-        let slot = metrics.begin_hold(now, since);
-        Self { metrics, since, phase: Phase::Hold(slot) }
+        let entry = metrics.begin_hold(now, since);
+        Self { metrics, since, phase: Phase::Hold(entry) }
     }
 
     /// Turns the wait into a hold.
@@ -80,7 +80,7 @@ impl Drop for Turn {
         }
         match self.phase {
             Phase::Wait => self.metrics.end_wait(),
-            Phase::Hold(slot) => self.metrics.end_hold(self.metrics.now(), self.since, slot),
+            Phase::Hold(entry) => self.metrics.end_hold(self.metrics.now(), self.since, entry),
         }
     }
 }

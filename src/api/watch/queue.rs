@@ -35,8 +35,40 @@ use std::time::Duration;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// Tokio's bounded sender has `max_capacity() - capacity()`, and its receivers have `len()`. [`QueueDepth`] is for
-/// `std::sync::mpsc` and other queues that know neither.
+/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches tokio's
+/// bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's `len()`.
+/// [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
+///
+/// A channel does not know the age of its items. To see how long they wait, send the timer of
+/// [`start_owned`](crate::Distribution::start_owned) with each item, and drop it where the item is received.
+///
+/// # Queues on a server
+///
+/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
+/// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the
+/// gauges are then absent, and don't show an old depth.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// # fn ask_the_server() -> Option<(u64, std::time::Duration)> { None }
+/// use std::sync::{Arc, Mutex};
+/// use tasktag::QueueStatus;
+///
+/// let latest = Arc::new(Mutex::new(QueueStatus::new()));
+/// let watched = Arc::clone(&latest);
+/// let _watch = client.watch_queue("exports", move || watched.lock().map(|latest| *latest).unwrap_or_default());
+///
+/// // In a task of your own, once a second. For a list in Redis, ask for `LLEN` and for the time in its oldest entry.
+/// let status = match ask_the_server() {
+///     Some((depth, age)) => QueueStatus::new().depth(depth).oldest_age(age),
+///     None => QueueStatus::new(),
+/// };
+/// if let Ok(mut latest) = latest.lock() {
+///     *latest = status;
+/// }
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]

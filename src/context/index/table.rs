@@ -5,7 +5,7 @@ use super::series::Series;
 use super::{Limits, Refusal, Wanted};
 use crate::cell::CounterBlock;
 use crate::context::Context;
-use crate::context::crowd::{Crowd, Refused};
+use crate::context::shortage::{Refused, Shortage};
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::DistinctTags;
 use std::collections::HashMap;
@@ -132,14 +132,14 @@ impl Table {
     }
 
     /// Returns what was refused for lack of room since the last call.
-    pub(super) fn take_crowd(&self) -> Crowd {
-        let mut crowd = Crowd::of_client(self.refused.take());
+    pub(super) fn take_shortage(&self) -> Shortage {
+        let mut shortage = Shortage::of_client(self.refused.take());
         for (name, metrics) in &self.metrics {
             for metric in metrics {
-                crowd.add(name, metric.kind, metric.refused.take());
+                shortage.add(name, metric.kind, metric.refused.take());
             }
         }
-        crowd
+        shortage
     }
 
     /// Returns the number in which a context is counted.

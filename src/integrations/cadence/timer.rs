@@ -1,6 +1,6 @@
 //! The thread that flushes all transport sinks of the process on time.
 
-use super::desk::Desk;
+use super::process_sink::ProcessSink;
 use crate::process::fork;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,23 +10,23 @@ use std::time::Instant;
 const THREAD_NAME: &str = "tasktag-sinks";
 
 /// Only locked within [`make_whole`](fork::make_whole), so that no thread holds it while another one forks.
-static TIMER: Mutex<Timer> = Mutex::new(Timer { generation: 0, desks: Vec::new(), thread: None });
+static TIMER: Mutex<Timer> = Mutex::new(Timer { generation: 0, process_sinks: Vec::new(), thread: None });
 
 struct Timer {
     // The fork generation of the process that the other fields belong to.
     generation: u32,
-    desks: Vec<Weak<Desk>>,
+    process_sinks: Vec<Weak<ProcessSink>>,
     thread: Option<Thread>,
 }
 
-/// Flushes a desk on time for as long as it is held. The caller is within [`make_whole`](fork::make_whole).
-pub(super) fn attend(desk: &Arc<Desk>) -> io::Result<()> {
+/// Flushes a process sink on time for as long as it is held. The caller is within [`make_whole`](fork::make_whole).
+pub(super) fn attend(process_sink: &Arc<ProcessSink>) -> io::Result<()> {
     let mut timer = timer();
     if timer.generation != fork::generation() {
         // They belong to the parent, whose thread does not exist here.
-        *timer = Timer { generation: fork::generation(), desks: Vec::new(), thread: None };
+        *timer = Timer { generation: fork::generation(), process_sinks: Vec::new(), thread: None };
     }
-    timer.desks.push(Arc::downgrade(desk));
+    timer.process_sinks.push(Arc::downgrade(process_sink));
     if let Some(thread) = &timer.thread {
         thread.unpark();
     } else {
@@ -44,26 +44,30 @@ pub(super) fn wake() {
     }
 }
 
-/// Ends when no desk is left.
+/// Ends when no process sink is left.
 fn run() {
     loop {
-        let Some(desks) = desks() else { return };
-        let due = desks.iter().filter_map(Weak::upgrade).map(|desk| desk.look_after()).min();
+        let Some(process_sinks) = process_sinks() else { return };
+        let due = process_sinks
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|process_sink| process_sink.look_after())
+            .min();
         if let Some(due) = due {
             thread::park_timeout(due.saturating_duration_since(Instant::now()));
         }
     }
 }
 
-fn desks() -> Option<Vec<Weak<Desk>>> {
+fn process_sinks() -> Option<Vec<Weak<ProcessSink>>> {
     let _whole = fork::make_whole();
     let mut timer = timer();
-    timer.desks.retain(|desk| desk.strong_count() > 0);
-    if timer.desks.is_empty() {
+    timer.process_sinks.retain(|process_sink| process_sink.strong_count() > 0);
+    if timer.process_sinks.is_empty() {
         timer.thread = None;
         return None;
     }
-    Some(timer.desks.clone())
+    Some(timer.process_sinks.clone())
 }
 
 fn timer() -> MutexGuard<'static, Timer> {

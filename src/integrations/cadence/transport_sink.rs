@@ -1,6 +1,6 @@
 //! A cadence sink over tasktag's transports.
 
-use super::desk::{Desk, Settings};
+use super::process_sink::{ProcessSink, Settings};
 use super::refused::Refused;
 use super::{sink_stats, timer};
 use crate::ledger::DropReason;
@@ -119,47 +119,47 @@ impl TransportSinkBuilder {
         let settings = Settings { address, max_packet_size, interval: self.interval };
         setup::expect_forks();
         let _whole = fork::make_whole();
-        let desk = Arc::new(Desk::new(&settings));
-        timer::attend(&desk).map_err(|error| ConfigError::Thread(error.to_string()))?;
-        Ok(TransportSink { owner: Arc::new(Owner { settings, desk: PerProcess::new(desk) }) })
+        let process_sink = Arc::new(ProcessSink::new(&settings));
+        timer::attend(&process_sink).map_err(|error| ConfigError::Thread(error.to_string()))?;
+        Ok(TransportSink { owner: Arc::new(Owner { settings, process_sink: PerProcess::new(process_sink) }) })
     }
 }
 
 /// Shared by the clones of a sink. Dropping the last one flushes.
 struct Owner {
     settings: Settings,
-    desk: PerProcess<Arc<Desk>>,
+    process_sink: PerProcess<Arc<ProcessSink>>,
 }
 
 impl Owner {
-    fn desk(&self) -> &Desk {
-        let desk = self.desk.get();
-        if desk.is_here() { desk } else { self.desk_of_child() }
+    fn process_sink(&self) -> &ProcessSink {
+        let process_sink = self.process_sink.get();
+        if process_sink.is_here() { process_sink } else { self.sink_of_child() }
     }
 
     /// In a forked child, the lines and the connection are the parent's, and another thread may have been changing
     /// them.
     #[cold]
-    fn desk_of_child(&self) -> &Desk {
+    fn sink_of_child(&self) -> &ProcessSink {
         let _whole = fork::make_whole();
-        if !self.desk.get().is_here() {
-            let desk = Arc::new(Desk::new(&self.settings));
+        if !self.process_sink.get().is_here() {
+            let process_sink = Arc::new(ProcessSink::new(&self.settings));
             // Without a thread, lines leave when packets are full, by `flush`, and on the last drop.
-            let _ = timer::attend(&desk);
-            self.desk.renew(desk);
+            let _ = timer::attend(&process_sink);
+            self.process_sink.renew(process_sink);
         }
-        self.desk.get()
+        self.process_sink.get()
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let desk = self.desk.get();
-        if desk.is_here() {
-            desk.flush();
+        let process_sink = self.process_sink.get();
+        if process_sink.is_here() {
+            process_sink.flush();
             timer::wake();
         } else {
-            mem::forget(Arc::clone(desk));
+            mem::forget(Arc::clone(process_sink));
         }
     }
 }
@@ -172,14 +172,14 @@ impl fmt::Debug for Owner {
 
 impl MetricSink for TransportSink {
     fn emit(&self, metric: &str) -> io::Result<usize> {
-        self.owner.desk().put(metric).map_or(Ok(metric.len()), |reason| Err(Refused(reason).into()))
+        self.owner.process_sink().put(metric).map_or(Ok(metric.len()), |reason| Err(Refused(reason).into()))
     }
 
     fn flush(&self) -> io::Result<()> {
-        if self.owner.desk().flush() { Ok(()) } else { Err(Refused(DropReason::Transport).into()) }
+        if self.owner.process_sink().flush() { Ok(()) } else { Err(Refused(DropReason::Transport).into()) }
     }
 
     fn stats(&self) -> SinkStats {
-        sink_stats(&self.owner.desk().stats())
+        sink_stats(&self.owner.process_sink().stats())
     }
 }

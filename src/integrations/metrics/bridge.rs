@@ -7,7 +7,7 @@ use super::table::Table;
 use super::{HistogramKind, labels};
 use crate::api::client::Client;
 use crate::api::handle::{Distribution, MetricBuilder};
-use crate::context::keeper::{GaugeId, Keep, SpareGauges, Tidying};
+use crate::context::handle_cache::{FlushInfo, GaugeId, HandleCache, SpareGauges};
 use crate::ledger::DropReason;
 use crate::process::fork::{self, Freeze, Held};
 use crate::process::sync::wide::AtomicU64;
@@ -65,7 +65,7 @@ impl Bridge {
         });
         fork::check();
         let weak = Arc::downgrade(&bridge);
-        client.shared().keepers.add(weak);
+        client.shared().handle_caches.add(weak);
         bridge
     }
 
@@ -183,12 +183,12 @@ impl Freeze for Bridge {
     }
 }
 
-impl Keep for Bridge {
-    fn tidy(&self, flush: Tidying<'_>) {
+impl HandleCache for Bridge {
+    fn on_flush(&self, flush: FlushInfo<'_>) {
         let limit = self.client.shared().index.limit();
-        self.counters.tidy(flush, limit);
-        self.gauges.tidy(flush, limit);
-        self.histograms.tidy(flush, limit);
+        self.counters.on_flush(flush, limit);
+        self.gauges.on_flush(flush, limit);
+        self.histograms.on_flush(flush, limit);
     }
 
     fn find_spare_gauges(&self, spare: &mut SpareGauges) {

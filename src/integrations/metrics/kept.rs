@@ -4,7 +4,7 @@ use super::absolute::Absolute;
 use super::forgotten::Trace;
 use crate::api::client::Client;
 use crate::api::handle::{CellHandle, Counter, Distribution, Gauge, Metric};
-use crate::context::keeper::{GaugeId, Tidying};
+use crate::context::handle_cache::{FlushInfo, GaugeId};
 use crate::ledger::DropReason;
 use crate::process::sync::wide::AtomicU64;
 use crate::vocabulary::unit::Scale;
@@ -18,7 +18,7 @@ pub(super) trait Handle: Send + Sync + Sized + 'static {
     type Of: Metric;
 
     /// Whether it is released at a flush, after being idle for so long.
-    fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool;
+    fn ends(&self, idle: Idle, flush: FlushInfo<'_>) -> bool;
 
     /// The trace that the next handle of its key needs once this one is released.
     fn trace(&self) -> Option<Trace> {
@@ -82,7 +82,7 @@ impl<H: Handle> Kept<H> {
     }
 
     /// Called at a flush. Returns whether the handle was idle for so long that it is to be released.
-    pub(super) fn grows_old(self: &Arc<Self>, flush: Tidying<'_>) -> bool {
+    pub(super) fn grows_old(self: &Arc<Self>, flush: FlushInfo<'_>) -> bool {
         let called = self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Relaxed);
         if called || Arc::strong_count(self) > 1 {
             self.idle_flushes.store(0, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl<H: Handle> Kept<H> {
         self.is_old(flush)
     }
 
-    pub(super) fn is_old(&self, flush: Tidying<'_>) -> bool {
+    pub(super) fn is_old(&self, flush: FlushInfo<'_>) -> bool {
         let idle = Idle {
             flushes: self.idle_flushes(),
             used_at: self.used_at.load(Ordering::Relaxed),
@@ -140,7 +140,7 @@ impl CounterHandle {
 impl Handle for CounterHandle {
     type Of = Counter;
 
-    fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
+    fn ends(&self, idle: Idle, _: FlushInfo<'_>) -> bool {
         // Releasing it would lose the last absolute value, and with it the next growth.
         let is_told = self.absolute.as_ref().is_some_and(Absolute::is_in_use);
         Idle { is_crowded: idle.is_crowded && !is_told, ..idle }.ends_silent()
@@ -206,8 +206,8 @@ impl Handle for GaugeHandle {
     type Of = Gauge;
 
     /// When room is short, the worker chooses which gauges with a level leave: see
-    /// [`Keep`](crate::context::keeper::Keep).
-    fn ends(&self, idle: Idle, flush: Tidying<'_>) -> bool {
+    /// [`HandleCache`](crate::context::handle_cache::HandleCache).
+    fn ends(&self, idle: Idle, flush: FlushInfo<'_>) -> bool {
         if self.is_overflow {
             return idle.flushes >= IDLE_FLUSHES;
         }
@@ -266,7 +266,7 @@ impl HistogramHandle {
 impl Handle for HistogramHandle {
     type Of = Distribution;
 
-    fn ends(&self, idle: Idle, _: Tidying<'_>) -> bool {
+    fn ends(&self, idle: Idle, _: FlushInfo<'_>) -> bool {
         idle.ends_silent()
     }
 }

@@ -3,7 +3,7 @@
 use super::forgotten::Forgotten;
 use super::kept::{GaugeHandle, Handle, Kept};
 use super::labels;
-use crate::context::keeper::{GaugeId, SpareGauges, Tidying};
+use crate::context::handle_cache::{FlushInfo, GaugeId, SpareGauges};
 use crate::process::fork::Held;
 use foldhash::fast::RandomState;
 use metrics::Key;
@@ -97,7 +97,7 @@ impl<H: Handle> Table<H> {
     }
 
     /// Releases handles that were idle for too long. Keeps the traces of up to `limit` of them.
-    pub(super) fn tidy(&self, flush: Tidying<'_>, limit: usize) {
+    pub(super) fn on_flush(&self, flush: FlushInfo<'_>, limit: usize) {
         let known = self.read();
         let links = known.links.values().flatten();
         // Every handle must be visited, because the visit ages it.
@@ -144,7 +144,7 @@ impl Table<GaugeHandle> {
         }
     }
 
-    /// Releases those gauges that are still unused. Keeps their traces, as [`tidy`](Self::tidy) does.
+    /// Releases those gauges that are still unused. Keeps their traces, as [`on_flush`](Self::on_flush) does.
     pub(super) fn release(&self, gauges: &HashSet<GaugeId>, limit: usize) {
         let gone = self.write().let_go(limit, |kept| gauges.contains(&kept.gauge()));
         drop(gone);
@@ -152,7 +152,7 @@ impl Table<GaugeHandle> {
 }
 
 impl<H: Handle> Link<H> {
-    fn grows_old(&self, flush: Tidying<'_>) -> bool {
+    fn grows_old(&self, flush: FlushInfo<'_>) -> bool {
         match self {
             Self::Own(kept) => kept.grows_old(flush),
             Self::Alias(_, kept) => kept.strong_count() == 0,

@@ -123,12 +123,12 @@ mod tests {
     const TICK: Duration = Duration::from_millis(250);
 
     /// A runtime whose counts a test sets, in milliseconds. Each tick reads the mean and the busiest ratio.
-    struct Books {
+    struct Readings {
         meter: BusyMeter,
         now: Instant,
     }
 
-    impl Books {
+    impl Readings {
         fn new<const N: usize>(driven: bool, workers: [(u64, u64); N]) -> Self {
             let now = Instant::now();
             Self { meter: BusyMeter::starting(now, &workers.map(reading), driven), now }
@@ -154,20 +154,20 @@ mod tests {
 
     #[test]
     fn the_mean_is_over_all_workers_and_the_busiest_is_one() {
-        let mut books = Books::new(true, [(1_000, 1), (500, 7)]);
+        let mut books = Readings::new(true, [(1_000, 1), (500, 7)]);
         assert_eq!(books.read([(1_200, 5), (550, 9)]), Some((0.5, 0.8)));
         assert_eq!(books.read([(1_200, 5), (550, 9)]), Some((0.0, 0.0)), "both are parked");
     }
 
     #[test]
     fn what_was_busy_before_is_not_counted() {
-        let mut books = Books::new(true, [(1_000_000, 3)]);
+        let mut books = Readings::new(true, [(1_000_000, 3)]);
         assert_eq!(books.read([(1_000_000, 3)]), Some((0.0, 0.0)));
     }
 
     #[test]
     fn a_worker_that_does_not_park_is_busy_before_it_booked_anything() {
-        let mut books = Books::new(true, [(100, 3)]);
+        let mut books = Readings::new(true, [(100, 3)]);
         // It wakes 50 ms before the reading, and polls for 600 ms.
         assert_eq!(books.read([(100, 4)]), Some((0.0, 0.0)));
         assert_eq!(books.read([(100, 4)]), Some((1.0, 1.0)));
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn no_ratio_is_over_1_and_nothing_is_lost_for_that() {
-        let mut books = Books::new(true, [(0, 3)]);
+        let mut books = Readings::new(true, [(0, 3)]);
         // It wakes right after a reading, and parks right before the one after the next.
         assert_eq!(books.read([(0, 4)]), Some((0.0, 0.0)));
         assert_eq!(books.read([(450, 5)]), Some((1.0, 1.0)));
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn long_polls_that_are_booked_by_the_dozen_show_no_dips() {
-        let mut books = Books::new(true, [(0, 4)]);
+        let mut books = Readings::new(true, [(0, 4)]);
         for tick in 1..=100 {
             // 61 polls of 100 ms each are counted at once.
             let booked = tick * 250 / 6_100 * 6_100;
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_searched_for_long_owes_nothing_later() {
-        let mut books = Books::new(true, [(0, 4)]);
+        let mut books = Readings::new(true, [(0, 4)]);
         for tick in 1..=100 {
             assert_eq!(books.read([(tick * 10, 4)]), Some((1.0, 1.0)), "it never parked");
         }
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn where_nobody_may_drive_the_runtime_a_ratio_is_absent_until_it_is_known() {
-        let mut books = Books::new(false, [(100, 3)]);
+        let mut books = Readings::new(false, [(100, 3)]);
         assert_eq!(books.read([(200, 4)]), Some((0.4, 0.4)));
         assert_eq!(books.read([(200, 4)]), None);
         assert_eq!(books.read([(200, 4)]), None);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_reading_right_after_another_repeats_its_ratios() {
-        let mut books = Books::new(true, [(0, 1)]);
+        let mut books = Readings::new(true, [(0, 1)]);
         assert_eq!(books.read_after(Duration::from_millis(99), [(99, 3)]), None);
         assert_eq!(books.read([(99, 3)]), Some((99.0 / 349.0, 99.0 / 349.0)));
         let known = books.read([(224, 5)]);

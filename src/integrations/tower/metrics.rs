@@ -6,7 +6,7 @@ use super::route::RequestHead;
 use super::route_metrics::{Patterns, RouteMetrics};
 use super::settings::Settings;
 use crate::api::dimension::bounded::OTHER;
-use crate::api::dimension::places::Places;
+use crate::api::dimension::slots::Slots;
 use crate::{Client, Counter, Distribution, Family, Occupancy};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub(super) struct Metrics {
     in_flight: Occupancy,
     wait: Option<Wait>,
     patterns: Arc<Patterns>,
-    routes: Places<Arc<RouteMetrics>>,
+    routes: Slots<Arc<RouteMetrics>>,
     other: Arc<RouteMetrics>,
     unmatched: Arc<RouteMetrics>,
 }
@@ -50,7 +50,7 @@ impl Metrics {
         });
         let route = |name: &str| Arc::new(RouteMetrics::new(name, &patterns));
         let other = route(OTHER);
-        let routes = Places::new(settings.routes, settings.critical.len());
+        let routes = Slots::new(settings.routes, settings.critical.len());
         routes.fill(OTHER, Arc::clone(&other));
         for name in &settings.critical {
             let keep =

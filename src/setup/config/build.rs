@@ -12,8 +12,8 @@ use super::{
 };
 use crate::api::client::{Client, Guard};
 use crate::callback::notice::Notices;
+use crate::context::handle_cache::IdleGauges;
 use crate::context::index::Limits;
-use crate::context::keeper::IdleGauges;
 use crate::mailbox::shared::{SeriesRules, Shared, Sizes};
 use crate::mailbox::workforce::Workforce;
 #[cfg(feature = "testing")]
@@ -157,7 +157,6 @@ impl ClientBuilder {
             losses: claim.identity().losses(),
             claim,
             task_id,
-            leased: None,
         })
     }
 

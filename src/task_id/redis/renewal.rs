@@ -52,10 +52,15 @@ enum Stage {
 }
 
 impl RedisLease {
-    /// Takes a lease, or shares a bucket if the pool is full. `Err` holds why the server can't be used.
+    /// Takes a lease, or shares a bucket if the pool is full. With `keeps_asking`, it takes a lease when one is free.
+    /// `Err` holds why the server can't be used.
     ///
     /// A forked child that is starting over does not wait: it shares a bucket until it has a lease.
-    pub(in crate::task_id) fn start(place: &Place, pool: TaskIdPool) -> Result<Self, String> {
+    pub(in crate::task_id) fn start(
+        place: &Place,
+        pool: TaskIdPool,
+        keeps_asking: bool,
+    ) -> Result<Self, String> {
         let start = pool.draw().map_err(|error| error.to_string())?;
         let term = Arc::new(Term::new(start, Instant::now()));
         let progress = Arc::new(Progress { stage: Mutex::new(Stage::Starting), changed: Condvar::new() });
@@ -66,6 +71,7 @@ impl RedisLease {
             progress: Arc::clone(&progress),
             lease: place.lease,
             wish: Wish::Number(None),
+            keeps_asking,
         };
         // The state reports the thread's end: a forked child has no handle of any thread.
         crate::process::thread::spawn(THREAD_NAME, move || renewal.live(waits))
@@ -168,6 +174,7 @@ struct Renewal {
     progress: Arc<Progress>,
     lease: Duration,
     wish: Wish,
+    keeps_asking: bool,
 }
 
 impl Renewal {
@@ -219,9 +226,9 @@ impl Renewal {
                 self.wish = Wish::Number(Some(number));
                 self.term.hold(number, asked, self.lease);
             }
-            // One attempt at a full pool is enough.
+            // For an id, one attempt at a full pool is enough.
             (Wish::Number(_), None) => {
-                self.wish = Wish::Count;
+                self.wish = if self.keeps_asking { Wish::Number(None) } else { Wish::Count };
                 self.term.lose();
             }
             (Wish::Count, _) => {}

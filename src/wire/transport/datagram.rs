@@ -1,9 +1,9 @@
 //! A connected socket with a limited wait.
 
 use super::Packets;
-use super::patience::{Patience, TICK};
 #[cfg(target_os = "linux")]
 use super::system;
+use super::wait_budget::{TICK, WaitBudget};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::UdpSocket;
@@ -46,14 +46,14 @@ impl Datagram {
     }
 
     /// Sends the first of the packets, or more of them, and returns how many.
-    pub(super) fn send(&mut self, packets: Packets<'_>, patience: &mut Patience) -> io::Result<usize> {
+    pub(super) fn send(&mut self, packets: Packets<'_>, wait_budget: &mut WaitBudget) -> io::Result<usize> {
         #[cfg(target_os = "linux")]
         if packets.len() > 1 && system::knows_send_datagrams() {
             match system::send_datagrams(self.as_fd(), packets) {
                 // One call may wait for each packet, and the waits would add up: it only waits for the first.
-                Err(error) if is_full(&error) && patience.left().is_some() => {}
+                Err(error) if is_full(&error) && wait_budget.left().is_some() => {}
                 Err(error) if system::may_be_forbidden(&error) => {
-                    let sent = self.send_one(packets.first(), patience);
+                    let sent = self.send_one(packets.first(), wait_budget);
                     // A firewall refuses the packet in either call; a sandbox only refuses the call for several.
                     if sent.as_ref().err().and_then(io::Error::raw_os_error) != error.raw_os_error() {
                         system::forget_send_datagrams();
@@ -67,24 +67,24 @@ impl Datagram {
                 }
             }
         }
-        self.send_one(packets.first(), patience).map(|()| 1)
+        self.send_one(packets.first(), wait_budget).map(|()| 1)
     }
 
-    fn send_one(&mut self, packet: &[u8], patience: &mut Patience) -> io::Result<()> {
+    fn send_one(&mut self, packet: &[u8], wait_budget: &mut WaitBudget) -> io::Result<()> {
         loop {
-            self.wait_for(patience.left())?;
-            let sent = patience.spend(|_| match &self.socket {
+            self.wait_for(wait_budget.left())?;
+            let sent = wait_budget.spend(|_| match &self.socket {
                 Socket::Udp(socket) => socket.send(packet),
                 #[cfg(unix)]
                 Socket::Unix(socket) => socket.send(packet),
             });
             match sent {
-                // A signal interrupted the call. The remaining patience limits how often this may happen.
+                // A signal interrupted the call. The remaining wait budget limits how often this may happen.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A datagram is sent whole or not at all.
                 sent => {
                     if sent.as_ref().is_err_and(is_full) {
-                        patience.lose();
+                        wait_budget.lose();
                     }
                     return sent.map(drop);
                 }
@@ -175,13 +175,13 @@ mod tests {
         from.set_nonblocking(true).unwrap();
         while from.send(b"filler").is_ok() {}
         let mut socket = Datagram::new(Socket::Unix(from)).unwrap();
-        let mut patience = Patience::new();
+        let mut wait_budget = WaitBudget::new();
         for packets in [Packets::new(b"ab", 0, &[1]), Packets::new(b"ab", 0, &[1, 2])] {
-            patience.renew(Turn::default());
-            let full = socket.send(packets, &mut patience).unwrap_err();
-            assert!(is_full(&full) && patience.left().is_none(), "{full}");
+            wait_budget.renew(Turn::default());
+            let full = socket.send(packets, &mut wait_budget).unwrap_err();
+            assert!(is_full(&full) && wait_budget.left().is_none(), "{full}");
             let start = std::time::Instant::now();
-            assert!((0..100).all(|_| socket.send(packets, &mut patience).is_err()));
+            assert!((0..100).all(|_| socket.send(packets, &mut wait_budget).is_err()));
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         }
     }

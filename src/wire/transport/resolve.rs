@@ -78,15 +78,15 @@ impl Resolver {
         }
     }
 
-    /// Updates the addresses. Waits only for the very first answer, for at most `patience`.
-    pub(super) fn refresh(&mut self, patience: Duration) -> News {
+    /// Updates the addresses. Waits only for the very first answer, for at most `wait budget`.
+    pub(super) fn refresh(&mut self, wait_budget: Duration) -> News {
         if !self.is_name {
             return if self.take_turn() { News::Same } else { News::None };
         }
         self.ask();
         let Some(receiver) = &self.under_way else { return News::None };
-        let patience = if self.known.is_empty() { patience } else { Duration::ZERO };
-        let answer = match receiver.recv_timeout(patience) {
+        let wait_budget = if self.known.is_empty() { wait_budget } else { Duration::ZERO };
+        let answer = match receiver.recv_timeout(wait_budget) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => return News::None,
             Err(RecvTimeoutError::Disconnected) => Err(ErrorKind::BrokenPipe.into()),
@@ -181,18 +181,18 @@ mod tests {
     use std::sync::atomic::{AtomicU16, Ordering};
     use std::thread;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const BUDGET: Duration = Duration::from_secs(10);
 
     #[test]
     fn an_ip_address_is_its_own_answer() {
         let mut resolver = Resolver::new("::1".to_owned(), 8125);
-        assert_eq!(resolver.refresh(PATIENCE), News::None);
+        assert_eq!(resolver.refresh(BUDGET), News::None);
         assert_eq!(resolver.addresses(), ["[::1]:8125".parse().unwrap()]);
         resolver.doubt();
-        assert_eq!(resolver.refresh(PATIENCE), News::None);
+        assert_eq!(resolver.refresh(BUDGET), News::None);
         resolver.asked = Instant::now().checked_sub(INTERVAL);
-        assert_eq!(resolver.refresh(PATIENCE), News::Same);
-        assert_eq!(resolver.refresh(PATIENCE), News::None);
+        assert_eq!(resolver.refresh(BUDGET), News::Same);
+        assert_eq!(resolver.refresh(BUDGET), News::None);
     }
 
     #[test]
@@ -201,18 +201,18 @@ mod tests {
         let mut resolver = Resolver::with("agent".to_owned(), 1, |_, _| {
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], 100 + ANSWERS.fetch_add(1, Ordering::SeqCst)))])
         });
-        assert_eq!(resolver.refresh(PATIENCE), News::Other);
+        assert_eq!(resolver.refresh(BUDGET), News::Other);
         assert_eq!(resolver.addresses(), ["127.0.0.1:100".parse().unwrap()]);
-        assert_eq!(resolver.refresh(PATIENCE), News::None, "a good answer is kept");
+        assert_eq!(resolver.refresh(BUDGET), News::None, "a good answer is kept");
         resolver.doubt();
-        assert_eq!(resolver.refresh(PATIENCE), News::None, "not twice within the retry interval");
+        assert_eq!(resolver.refresh(BUDGET), News::None, "not twice within the retry interval");
         resolver.asked = Instant::now().checked_sub(RETRY_INTERVAL);
-        while resolver.refresh(PATIENCE) != News::Other {
+        while resolver.refresh(BUDGET) != News::Other {
             thread::yield_now();
         }
         assert_eq!(resolver.addresses(), ["127.0.0.1:101".parse().unwrap()]);
         resolver.asked = Instant::now().checked_sub(INTERVAL);
-        while resolver.refresh(PATIENCE) != News::Other {
+        while resolver.refresh(BUDGET) != News::Other {
             thread::yield_now();
         }
         assert_eq!(resolver.addresses(), ["127.0.0.1:102".parse().unwrap()]);
@@ -226,10 +226,10 @@ mod tests {
                 0 => Err(io::ErrorKind::NotFound.into()),
                 _ => Ok(vec![SocketAddr::from(([127, 0, 0, 1], 7))]),
             });
-        assert_eq!(resolver.refresh(PATIENCE), News::Other);
+        assert_eq!(resolver.refresh(BUDGET), News::Other);
         resolver.doubt();
         resolver.asked = Instant::now().checked_sub(RETRY_INTERVAL);
-        assert_eq!(resolver.refresh(PATIENCE), News::None);
+        assert_eq!(resolver.refresh(BUDGET), News::None);
         assert_eq!(resolver.addresses(), ["127.0.0.1:7".parse().unwrap()]);
     }
 
@@ -238,7 +238,7 @@ mod tests {
         let mut resolver = Resolver::with("agent".to_owned(), 1, |_, _| Err(ErrorKind::NotFound.into()));
         for _ in 0..3 {
             resolver.hurry();
-            assert_eq!(resolver.refresh(PATIENCE), News::None);
+            assert_eq!(resolver.refresh(BUDGET), News::None);
             assert_eq!(resolver.failure().unwrap().to_string(), "entity not found");
             assert!(resolver.failure().is_none(), "nothing is under way");
         }

@@ -5,9 +5,9 @@ use super::datagram::{is_full, spares_the_connection};
 use super::held::{Held, MOST_HELD};
 #[cfg(target_os = "linux")]
 use super::inherited::Noted;
-use super::patience::Patience;
 #[cfg(target_os = "linux")]
 use super::system;
+use super::wait_budget::WaitBudget;
 use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -28,7 +28,7 @@ pub(super) trait Peer: fmt::Debug + Send {
     const NAME: &'static str;
 
     /// Starts a flush. Returns whether the agent has moved.
-    fn has_moved(&mut self, patience: &mut Patience) -> bool;
+    fn has_moved(&mut self, wait_budget: &mut WaitBudget) -> bool;
 
     /// Starts the last flush: attempts that failed recently may be repeated.
     fn hurry(&mut self) {}
@@ -38,7 +38,7 @@ pub(super) trait Peer: fmt::Debug + Send {
     fn connect(
         &mut self,
         backoff: &mut Backoff,
-        patience: &mut Patience,
+        wait_budget: &mut WaitBudget,
     ) -> Result<Connection, Option<Failure>>;
 }
 
@@ -167,17 +167,17 @@ impl Connection {
     }
 
     /// Writes as much as possible, and returns how much that was and why it was not everything.
-    fn write(&self, bytes: &[u8], patience: &mut Patience) -> (usize, io::Result<()>) {
+    fn write(&self, bytes: &[u8], wait_budget: &mut WaitBudget) -> (usize, io::Result<()>) {
         let mut rest = bytes;
         let result = loop {
             if rest.is_empty() {
                 break Ok(());
             }
             let mut result = self.write_some(rest);
-            if result.as_ref().is_err_and(is_full) && patience.left().is_some() {
-                result = patience.spend(|left| self.write_waiting(rest, left));
+            if result.as_ref().is_err_and(is_full) && wait_budget.left().is_some() {
+                result = wait_budget.spend(|left| self.write_waiting(rest, left));
                 if result.as_ref().is_err_and(is_full) {
-                    patience.lose();
+                    wait_budget.lose();
                 }
             }
             match result {
@@ -214,7 +214,7 @@ pub(super) struct Stream<P> {
     peer: P,
     connection: Option<Connection>,
     backoff: Backoff,
-    patience: Patience,
+    wait_budget: WaitBudget,
     // Nothing was sent in this flush yet.
     begins: bool,
     // Packets with their lengths, as they are written.
@@ -231,7 +231,7 @@ impl<P: Peer> Stream<P> {
             peer,
             connection: None,
             backoff: Backoff::default(),
-            patience: Patience::new(),
+            wait_budget: WaitBudget::new(),
             begins: true,
             framed: Vec::new(),
             held: Held::default(),
@@ -256,7 +256,7 @@ impl<P: Peer> Stream<P> {
         }
         if self.connection.is_none() {
             self.wait_for_turn();
-            match self.peer.connect(&mut self.backoff, &mut self.patience) {
+            match self.peer.connect(&mut self.backoff, &mut self.wait_budget) {
                 Ok(connection) => self.connection = Some(connection),
                 Err(failure) => self.failure = failure.or(self.failure.take()),
             }
@@ -269,9 +269,10 @@ impl<P: Peer> Stream<P> {
     fn wait_for_turn(&mut self) {
         let pause = self.backoff.pause();
         let was_slow = matches!(self.failure, Some(Failure::Late(_)));
-        let has_time = self.patience.is_given() && self.patience.left().is_some_and(|left| pause < left);
+        let has_time =
+            self.wait_budget.is_given() && self.wait_budget.left().is_some_and(|left| pause < left);
         if was_slow && has_time && !pause.is_zero() {
-            self.patience.spend(|_| std::thread::sleep(pause));
+            self.wait_budget.spend(|_| std::thread::sleep(pause));
         }
     }
 
@@ -310,13 +311,13 @@ fn whole(packets: Packets<'_>, before: usize, written: usize) -> (usize, usize) 
 
 impl<P: Peer> Transport for Stream<P> {
     fn begin(&mut self, turn: Turn) {
-        self.patience.renew(turn);
+        self.wait_budget.renew(turn);
         self.begins = true;
         if turn.is_last {
             self.backoff.reset();
             self.peer.hurry();
         }
-        if self.peer.has_moved(&mut self.patience) {
+        if self.peer.has_moved(&mut self.wait_budget) {
             // An agent that was killed before another took its place took with it what it had not read.
             if let Some(end) = self.connection.as_ref().and_then(Connection::hear) {
                 self.lost_before += self.give_up(end, 0);
@@ -338,7 +339,7 @@ impl<P: Peer> Transport for Stream<P> {
                 frame(packets, &mut self.framed);
                 bytes = &self.framed;
             }
-            let (written, result) = connection.write(bytes, &mut self.patience);
+            let (written, result) = connection.write(bytes, &mut self.wait_budget);
             let (whole, begun) = whole(packets, before, written);
             packets.iter().take(whole).for_each(|packet| self.held.push(before + packet.len()));
             let Err(error) = result else { return self.deliver(packets.len(), 0) };

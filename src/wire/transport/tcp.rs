@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::backoff::Backoff;
-use super::patience::Patience;
 use super::resolve::{News, Resolver};
 use super::stream::{Connection, Peer, Socket};
+use super::wait_budget::WaitBudget;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
@@ -64,9 +64,9 @@ impl Tcp {
     }
 
     /// The result of the connection being made.
-    fn finish(&mut self, patience: &mut Patience) -> Result<Connection, Option<Failure>> {
+    fn finish(&mut self, wait_budget: &mut WaitBudget) -> Result<Connection, Option<Failure>> {
         let Some(receiver) = &self.under_way else { return Err(self.resolver.failure()) };
-        let dialed = match patience.spend(|left| receiver.recv_timeout(left)) {
+        let dialed = match wait_budget.spend(|left| receiver.recv_timeout(left)) {
             Err(RecvTimeoutError::Timeout) => {
                 let late = Failure::Late("it did not accept a connection in time");
                 let is_unknown = self.resolver.addresses().is_empty();
@@ -116,8 +116,8 @@ impl Peer for Tcp {
     const HAS_LENGTHS: bool = false;
     const NAME: &'static str = "tcp";
 
-    fn has_moved(&mut self, patience: &mut Patience) -> bool {
-        let news = patience.spend(|left| self.resolver.refresh(left));
+    fn has_moved(&mut self, wait_budget: &mut WaitBudget) -> bool {
+        let news = wait_budget.spend(|left| self.resolver.refresh(left));
         // New addresses, or another order, are no reason to leave an address that still belongs to the host.
         news == News::Other
             && !self.connected.is_some_and(|address| self.resolver.addresses().contains(&address))
@@ -130,10 +130,10 @@ impl Peer for Tcp {
     fn connect(
         &mut self,
         backoff: &mut Backoff,
-        patience: &mut Patience,
+        wait_budget: &mut WaitBudget,
     ) -> Result<Connection, Option<Failure>> {
         self.start(backoff);
-        let connected = self.finish(patience);
+        let connected = self.finish(wait_budget);
         let is_of_use = connected.as_ref().is_ok_and(|connection| !connection.is_closed());
         // A connection started early may have ended long ago, which says nothing about the agent now.
         if self.is_early && self.under_way.is_none() {
@@ -141,7 +141,7 @@ impl Peer for Tcp {
             if !is_of_use {
                 self.start(backoff);
                 let early = connected.err().flatten();
-                return self.finish(patience).map_err(|failure| failure.or(early));
+                return self.finish(wait_budget).map_err(|failure| failure.or(early));
             }
         }
         connected
@@ -198,7 +198,7 @@ mod tests {
         let mut known = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         while moves.len() < 3 && Instant::now() < deadline {
-            let has_moved = tcp.has_moved(&mut Patience::new());
+            let has_moved = tcp.has_moved(&mut WaitBudget::new());
             tcp.resolver.doubt();
             if tcp.resolver.addresses() != known {
                 known = tcp.resolver.addresses().to_vec();

@@ -1,8 +1,8 @@
 //! UDP, over IPv4 and IPv6.
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
-use super::patience::{Patience, TICK};
 use super::resolve::{News, Resolver};
+use super::wait_budget::{TICK, WaitBudget};
 use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -27,7 +27,7 @@ pub(super) struct Udp {
     was_tried: bool,
     // No socket could be made in this flush.
     away: bool,
-    patience: Patience,
+    wait_budget: WaitBudget,
     failure: Option<Failure>,
 }
 
@@ -46,7 +46,7 @@ impl Udp {
             proven: None,
             was_tried: false,
             away: false,
-            patience: Patience::new(),
+            wait_budget: WaitBudget::new(),
             failure: None,
         }
     }
@@ -89,7 +89,7 @@ impl Udp {
         if self.socket.is_none() && !self.away {
             self.open();
         }
-        Some(self.socket.as_mut()?.send(packets, &mut self.patience))
+        Some(self.socket.as_mut()?.send(packets, &mut self.wait_budget))
     }
 
     /// Runs while nobody is known to listen. One packet is sent to each of the host's addresses in turn, until one does
@@ -172,12 +172,12 @@ impl Transport for Udp {
     fn begin(&mut self, turn: Turn) {
         self.away = false;
         self.was_tried = false;
-        self.patience.renew(turn);
+        self.wait_budget.renew(turn);
         if turn.is_last {
             self.resolver.hurry();
         }
         let resolver = &mut self.resolver;
-        let news = self.patience.spend(|left| resolver.refresh(left));
+        let news = self.wait_budget.spend(|left| resolver.refresh(left));
         if self.place().is_none() {
             self.use_address(self.resolver.addresses().first().copied());
         } else if std::mem::take(&mut self.try_next) {

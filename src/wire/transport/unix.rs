@@ -1,8 +1,8 @@
 //! Unix datagrams.
 
 use super::datagram::{Datagram, Socket, spares_the_connection};
-use super::patience::Patience;
 use super::socket_name::{FileId, SocketName};
+use super::wait_budget::WaitBudget;
 use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn};
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -14,13 +14,13 @@ pub(super) struct Unix {
     connection: Option<(Datagram, FileId)>,
     // The agent was unreachable in this flush.
     away: bool,
-    patience: Patience,
+    wait_budget: WaitBudget,
     failure: Option<Failure>,
 }
 
 impl Unix {
     pub(super) fn new(name: SocketName) -> Self {
-        Self { name, connection: None, away: false, patience: Patience::new(), failure: None }
+        Self { name, connection: None, away: false, wait_budget: WaitBudget::new(), failure: None }
     }
 
     /// Sends on the existing socket, or on a new one. `None` if there is no agent.
@@ -33,7 +33,7 @@ impl Unix {
             self.away = self.connection.is_none();
         }
         let (socket, _) = self.connection.as_mut()?;
-        Some(socket.send(packets, &mut self.patience))
+        Some(socket.send(packets, &mut self.wait_budget))
     }
 }
 
@@ -48,7 +48,7 @@ fn connect(name: &SocketName) -> io::Result<(Datagram, FileId)> {
 impl Transport for Unix {
     fn begin(&mut self, turn: Turn) {
         self.away = false;
-        self.patience.renew(turn);
+        self.wait_budget.renew(turn);
         let name = &self.name;
         self.connection.take_if(|(_, file)| name.file_id().is_ok_and(|now| now != *file));
     }

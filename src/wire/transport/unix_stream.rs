@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::backoff::Backoff;
-use super::patience::Patience;
 use super::socket_name::{FileId, SocketName};
 use super::stream::{Connection, Peer, Socket};
+use super::wait_budget::WaitBudget;
 use std::io;
 use std::os::unix::net::UnixStream;
 
@@ -35,14 +35,14 @@ impl Peer for UnixPeer {
     const HAS_LENGTHS: bool = true;
     const NAME: &'static str = "uds-stream";
 
-    fn has_moved(&mut self, _: &mut Patience) -> bool {
+    fn has_moved(&mut self, _: &mut WaitBudget) -> bool {
         // If the file is gone, the old connection is the only one.
         let Ok(now) = self.name.file_id() else { return false };
         // Read before connecting: a file that is replaced in between is noticed at the next flush.
         self.seen.replace(now) != Some(now)
     }
 
-    fn connect(&mut self, backoff: &mut Backoff, _: &mut Patience) -> Result<Connection, Option<Failure>> {
+    fn connect(&mut self, backoff: &mut Backoff, _: &mut WaitBudget) -> Result<Connection, Option<Failure>> {
         if !backoff.take_turn() {
             return Err(None);
         }

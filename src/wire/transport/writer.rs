@@ -1,6 +1,6 @@
 //! Any writer: standard output, a file, a pipe, or a program's own [`Write`].
 
-use super::patience::Patience;
+use super::wait_budget::WaitBudget;
 use super::{Delivery, Failure, MAX_PACKETS, Packets, Transport, Turn, WRITE_TIMEOUT};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
@@ -150,7 +150,7 @@ pub(crate) struct WriterTransport {
     spare: Job,
     // The thread is busy with something that nobody waits for any more.
     is_behind: bool,
-    patience: Patience,
+    wait_budget: WaitBudget,
     failure: Option<Failure>,
 }
 
@@ -171,7 +171,7 @@ impl WriterTransport {
             thread: None,
             spare: Job::default(),
             is_behind: false,
-            patience: Patience::new(),
+            wait_budget: WaitBudget::new(),
             failure: None,
         }
     }
@@ -202,19 +202,19 @@ impl WriterTransport {
         let (jobs, answers) = self.thread.as_ref()?;
         self.failure = Some(Failure::Late("the writer did not return in time"));
         if self.is_behind {
-            let (job, _) = self.patience.spend(|left| answers.recv_timeout(left)).ok()?;
+            let (job, _) = self.wait_budget.spend(|left| answers.recv_timeout(left)).ok()?;
             self.is_behind = false;
             self.spare = job;
         }
         // A task passed on without time to see its result would count as lost.
-        self.patience.left()?;
+        self.wait_budget.left()?;
         let mut job = std::mem::take(&mut self.spare);
         job.bytes.clear();
         job.ends.clear();
         fill(&mut job);
         self.is_behind = true;
         jobs.send(job).ok()?;
-        let (job, (written, result)) = self.patience.spend(|left| answers.recv_timeout(left)).ok()?;
+        let (job, (written, result)) = self.wait_budget.spend(|left| answers.recv_timeout(left)).ok()?;
         self.is_behind = false;
         self.spare = job;
         let all = result.is_ok();
@@ -225,7 +225,7 @@ impl WriterTransport {
 
 impl Transport for WriterTransport {
     fn begin(&mut self, turn: Turn) {
-        self.patience.renew(turn);
+        self.wait_budget.renew(turn);
     }
 
     fn send(&mut self, packets: Packets<'_>) -> Delivery {

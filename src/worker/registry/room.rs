@@ -3,27 +3,27 @@
 
 use super::{IDLE_FLUSHES_IN_A_CROWD, Registry, Tracked};
 use crate::cell::Cell;
-use crate::context::crowd::Crowd;
+use crate::context::handle_cache::{GaugeId, HandleCaches, SpareGauges};
 use crate::context::index::Index;
-use crate::context::keeper::{GaugeId, Keepers, SpareGauges};
+use crate::context::shortage::Shortage;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
 impl Registry {
     /// Removes contexts from the index. Their cells are read once more at the flush that follows.
-    pub(super) fn make_room(&mut self, crowd: &Crowd, index: &Index, keepers: &Keepers) {
-        let mut missing = crowd.clone();
+    pub(super) fn make_room(&mut self, shortage: &Shortage, index: &Index, handle_caches: &HandleCaches) {
+        let mut missing = shortage.clone();
         for tracked in &self.contexts {
-            if tracked.leaves_any_crowd(crowd) && index.remove(&tracked.context) {
+            if tracked.leaves_any_shortage(shortage) && index.remove(&tracked.context) {
                 missing.note_room(&tracked.context);
             }
         }
         if !missing.is_any_missing() {
             return;
         }
-        let chosen = self.choose_gauges(missing, &keepers.spare_gauges());
+        let chosen = self.choose_gauges(missing, &handle_caches.spare_gauges());
         let gauges: HashSet<_> = chosen.iter().filter_map(|tracked| tracked.gauge_id()).collect();
-        keepers.release_gauges(&gauges);
+        handle_caches.release_gauges(&gauges);
         for tracked in chosen {
             // A context that was called or got a handle in the meantime stays.
             index.remove(&tracked.context);
@@ -32,14 +32,14 @@ impl Registry {
 
     /// Returns as many gauges that may leave as are needed. The needs of single metrics come first, because they also
     /// make room in the client.
-    fn choose_gauges(&self, mut missing: Crowd, spare: &SpareGauges) -> Vec<&Tracked> {
+    fn choose_gauges(&self, mut missing: Shortage, spare: &SpareGauges) -> Vec<&Tracked> {
         let of_use = self.contexts.iter().filter(|tracked| missing.gains_by(&tracked.context));
         let idle = |tracked| Some((tracked, Tracked::idle_gauge(tracked, spare)?));
         let mut gauges: Vec<_> = of_use.filter_map(idle).collect();
         // Among gauges that were last set between the same two flushes, the oldest one leaves first.
         gauges.sort_by_key(|(_, idle_flushes)| Reverse(*idle_flushes));
         let mut chosen = Vec::new();
-        for gains in [Crowd::metric_gains_by, Crowd::gains_by] {
+        for gains in [Shortage::metric_gains_by, Shortage::gains_by] {
             gauges.retain(|(tracked, _)| {
                 let leaves = gains(&missing, &tracked.context);
                 if leaves {
@@ -55,7 +55,7 @@ impl Registry {
 
 impl Tracked {
     /// Returns whether it leaves as soon as there is no room for others, because it sends nothing that would be missed.
-    fn leaves_any_crowd(&self, crowd: &Crowd) -> bool {
+    fn leaves_any_shortage(&self, shortage: &Shortage) -> bool {
         let context = &self.context;
         if context.is_retired() || context.is_called() || context.is_held() {
             return false;
@@ -63,11 +63,11 @@ impl Tracked {
         // Dropping the last handle ended it, so it leaves in any case.
         let is_over = !self.by_name || matches!(context.cell, Cell::Gauge(_)) && context.is_registered();
         let is_idle = self.idle_flushes.saturating_add(1) >= IDLE_FLUSHES_IN_A_CROWD;
-        let is_of_use = context.is_overflow() || crowd.gains_by(context);
+        let is_of_use = context.is_overflow() || shortage.gains_by(context);
         is_over || is_idle && is_of_use && !self.is_lasting_gauge()
     }
 
-    /// Returns the number of flushes since a gauge was set, if only keepers hold it and it was idle long enough to
+    /// Returns the number of flushes since a gauge was set, if only handle caches hold it and it was idle long enough to
     /// leave.
     fn idle_gauge(&self, spare: &SpareGauges) -> Option<u32> {
         let Cell::Gauge(cell) = &self.context.cell else { return None };

@@ -1,29 +1,29 @@
-//! Keepers hold handles for callers by name. They are notified of every flush, so that they can drop handles.
+//! Caches of handles, for callers by name. They are notified of every flush, so that they can drop handles.
 
 use crate::cell::GaugeCell;
-use crate::context::crowd::Crowd;
 use crate::context::index::Index;
+use crate::context::shortage::Shortage;
 use crate::process::fork::Freeze;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The data of a flush that keepers need.
+/// The data of a flush that handle caches need.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "for bridges, each of which is optional")]
-pub(crate) struct Tidying<'a> {
+pub(crate) struct FlushInfo<'a> {
     /// The clock's nanoseconds.
     pub(crate) now: u64,
     /// What was refused for lack of room.
-    pub(crate) crowd: Option<&'a Crowd>,
+    pub(crate) shortage: Option<&'a Shortage>,
     pub(crate) idle_gauges: IdleGauges,
     pub(crate) index: &'a Index,
 }
 
 #[allow(dead_code, reason = "for bridges, each of which is optional")]
-impl Tidying<'_> {
+impl FlushInfo<'_> {
     /// Returns whether a context with this name takes room from something that was refused.
     pub(crate) fn is_crowded(self, name: &str) -> bool {
-        self.crowd.is_some_and(|crowd| crowd.concerns(&self.index.written_name(name)))
+        self.shortage.is_some_and(|shortage| shortage.concerns(&self.index.written_name(name)))
     }
 }
 
@@ -48,14 +48,14 @@ impl GaugeId {
     }
 }
 
-/// Gauges that only keepers hold, and that nothing else used since the last flush.
+/// Gauges that only handle caches hold, and that nothing else used since the last flush.
 #[derive(Debug, Default)]
 pub(crate) struct SpareGauges(HashMap<GaugeId, Spare>);
 
 /// How a spare gauge is held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spare {
-    /// The number of handles that keepers have of it.
+    /// The number of handles that handle caches have of it.
     pub(crate) handles: usize,
     /// The number of flushes since it was last called.
     pub(crate) idle_flushes: u32,
@@ -75,9 +75,9 @@ impl SpareGauges {
 }
 
 /// Holds handles on behalf of callers that have none. It lives beside the index, for as long as something refers to it.
-pub(crate) trait Keep: Freeze {
+pub(crate) trait HandleCache: Freeze {
     /// Runs at the start of a flush. Drops handles that were not used for a long time.
-    fn tidy(&self, flush: Tidying<'_>);
+    fn on_flush(&self, flush: FlushInfo<'_>);
 
     /// Adds the gauges that could be dropped to make room.
     fn find_spare_gauges(&self, spare: &mut SpareGauges);
@@ -86,57 +86,57 @@ pub(crate) trait Keep: Freeze {
     fn release_gauges(&self, gauges: &HashSet<GaugeId>);
 }
 
-/// The keepers of a client.
+/// The handle caches of a client.
 #[derive(Default)]
-pub(crate) struct Keepers(Mutex<Vec<Weak<dyn Keep>>>);
+pub(crate) struct HandleCaches(Mutex<Vec<Weak<dyn HandleCache>>>);
 
-impl Keepers {
+impl HandleCaches {
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
-    pub(crate) fn add(&self, keeper: Weak<dyn Keep>) {
+    pub(crate) fn add(&self, handle_cache: Weak<dyn HandleCache>) {
         let mut known = self.freeze();
         known.retain(|known| known.strong_count() > 0);
-        known.push(keeper);
+        known.push(handle_cache);
     }
 
-    /// Notifies each keeper of a flush.
-    pub(crate) fn tidy(&self, flush: Tidying<'_>) {
-        self.each(|keeper| keeper.tidy(flush));
+    /// Notifies each handle cache of a flush.
+    pub(crate) fn on_flush(&self, flush: FlushInfo<'_>) {
+        self.each(|handle_cache| handle_cache.on_flush(flush));
     }
 
     /// Returns the gauges that could be dropped to make room.
     pub(crate) fn spare_gauges(&self) -> SpareGauges {
         let mut spare = SpareGauges::default();
-        self.each(|keeper| keeper.find_spare_gauges(&mut spare));
+        self.each(|handle_cache| handle_cache.find_spare_gauges(&mut spare));
         spare
     }
 
-    /// Makes the keepers drop those gauges.
+    /// Makes the handle caches drop those gauges.
     pub(crate) fn release_gauges(&self, gauges: &HashSet<GaugeId>) {
-        self.each(|keeper| keeper.release_gauges(gauges));
+        self.each(|handle_cache| handle_cache.release_gauges(gauges));
     }
 
-    fn each(&self, mut act: impl FnMut(&dyn Keep)) {
-        // The lock is released first, because a keeper with no other reference is dropped here.
+    fn each(&self, mut act: impl FnMut(&dyn HandleCache)) {
+        // The lock is released first, because a handle cache with no other reference is dropped here.
         let known: Vec<_> = present(&self.freeze()).collect();
-        for keeper in known {
-            act(&*keeper);
+        for handle_cache in known {
+            act(&*handle_cache);
         }
     }
 
     /// Locks the list for as long as the returned guard lives.
-    pub(crate) fn freeze(&self) -> MutexGuard<'_, Vec<Weak<dyn Keep>>> {
+    pub(crate) fn freeze(&self) -> MutexGuard<'_, Vec<Weak<dyn HandleCache>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the keepers of a list that still exist.
-pub(crate) fn present(known: &[Weak<dyn Keep>]) -> impl Iterator<Item = Arc<dyn Keep>> {
+/// Returns the handle caches of a list that still exist.
+pub(crate) fn present(known: &[Weak<dyn HandleCache>]) -> impl Iterator<Item = Arc<dyn HandleCache>> {
     known.iter().filter_map(Weak::upgrade)
 }
 
-impl std::fmt::Debug for Keepers {
+impl std::fmt::Debug for HandleCaches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keepers").finish_non_exhaustive()
+        f.debug_struct("HandleCaches").finish_non_exhaustive()
     }
 }
 
@@ -155,9 +155,9 @@ mod tests {
         }
     }
 
-    impl Keep for Told {
-        fn tidy(&self, flush: Tidying<'_>) {
-            self.0.fetch_add(if flush.crowd.is_some() { 100 } else { 1 }, Ordering::Relaxed);
+    impl HandleCache for Told {
+        fn on_flush(&self, flush: FlushInfo<'_>) {
+            self.0.fetch_add(if flush.shortage.is_some() { 100 } else { 1 }, Ordering::Relaxed);
         }
 
         fn find_spare_gauges(&self, spare: &mut SpareGauges) {
@@ -169,29 +169,29 @@ mod tests {
 
     #[test]
     fn each_is_told_for_as_long_as_it_lives() {
-        let keepers = Keepers::default();
+        let handle_caches = HandleCaches::default();
         let (first, second) = (Arc::new(Told::default()), Arc::new(Told::default()));
-        keepers.add(Arc::downgrade(&first) as Weak<dyn Keep>);
-        keepers.add(Arc::downgrade(&second) as Weak<dyn Keep>);
+        handle_caches.add(Arc::downgrade(&first) as Weak<dyn HandleCache>);
+        handle_caches.add(Arc::downgrade(&second) as Weak<dyn HandleCache>);
         let index = Index::of(10);
-        let calm = Tidying { now: 0, crowd: None, idle_gauges: IdleGauges(None), index: &index };
-        keepers.tidy(calm);
+        let calm = FlushInfo { now: 0, shortage: None, idle_gauges: IdleGauges(None), index: &index };
+        handle_caches.on_flush(calm);
         drop(first);
-        keepers.tidy(Tidying { crowd: Some(&Crowd::default()), ..calm });
+        handle_caches.on_flush(FlushInfo { shortage: Some(&Shortage::default()), ..calm });
         assert_eq!(second.0.load(Ordering::Relaxed), 101);
-        assert_eq!(keepers.freeze().len(), 2);
-        keepers.add(Arc::downgrade(&second) as Weak<dyn Keep>);
-        assert_eq!(keepers.freeze().len(), 2, "what is gone makes room");
+        assert_eq!(handle_caches.freeze().len(), 2);
+        handle_caches.add(Arc::downgrade(&second) as Weak<dyn HandleCache>);
+        assert_eq!(handle_caches.freeze().len(), 2, "what is gone makes room");
     }
 
     #[test]
     fn a_gauge_that_two_keep_is_as_old_as_its_last_call() {
-        let keepers = Keepers::default();
+        let handle_caches = HandleCaches::default();
         let [first, second] = [5, 3].map(|idle| Arc::new(Told(AtomicU32::new(idle))));
-        keepers.add(Arc::downgrade(&first) as Weak<dyn Keep>);
-        keepers.add(Arc::downgrade(&second) as Weak<dyn Keep>);
-        let spare = keepers.spare_gauges().get(GaugeId(7)).unwrap();
+        handle_caches.add(Arc::downgrade(&first) as Weak<dyn HandleCache>);
+        handle_caches.add(Arc::downgrade(&second) as Weak<dyn HandleCache>);
+        let spare = handle_caches.spare_gauges().get(GaugeId(7)).unwrap();
         assert_eq!((spare.handles, spare.idle_flushes), (2, 3));
-        assert!(keepers.spare_gauges().get(GaugeId(8)).is_none());
+        assert!(handle_caches.spare_gauges().get(GaugeId(8)).is_none());
     }
 }

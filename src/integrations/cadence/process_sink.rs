@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How long a transport may take for what a client's worker does in one flush interval.
 const TURN: Duration = DEFAULT_FLUSH_INTERVAL;
 
-/// The settings from which each process makes its own desk.
+/// The settings from which each process makes its own process sink.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) address: Address,
@@ -25,7 +25,7 @@ pub(super) struct Settings {
 
 /// Packs lines into packets, in one process.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct ProcessSink {
     generation: u32,
     ledger: Arc<Ledger>,
     interval: Duration,
@@ -42,7 +42,7 @@ struct Packer {
     turn_ends: Instant,
 }
 
-impl Desk {
+impl ProcessSink {
     pub(super) fn new(settings: &Settings) -> Self {
         let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
         // Lines get no task id here, so no leased one can be lost.
@@ -67,7 +67,7 @@ impl Desk {
     pub(super) fn look_after(&self) -> Instant {
         let mut packer = self.lock();
         if packer.due <= Instant::now() {
-            packer.act(Outbox::write_books);
+            packer.act(Outbox::settle_counts);
             packer.due = Instant::now() + self.interval;
         }
         // Not with each flush: an agent that reads nothing is waited for in each turn, and call sites wait meanwhile.
@@ -148,24 +148,24 @@ mod tests {
         }
     }
 
-    fn desk() -> Desk {
+    fn process_sink() -> ProcessSink {
         let (ledger, task_id) = (Arc::<Ledger>::default(), TaskId::stand_in());
         let sender = Sender { identity: Identity::Constant(task_id), task_id };
         let outbox = Outbox::new(8, Box::new(Panics), Arc::clone(&ledger), sender);
         let now = Instant::now();
         let packer = Packer { outbox, line: Vec::new(), due: now, turn_ends: now };
-        Desk { generation: fork::generation(), ledger, interval: TURN, packer: Mutex::new(packer) }
+        ProcessSink { generation: fork::generation(), ledger, interval: TURN, packer: Mutex::new(packer) }
     }
 
     #[test]
     fn a_transport_that_panics_is_the_loss_of_what_it_had_and_no_callers_matter() {
-        let desk = desk();
+        let process_sink = process_sink();
         for _ in 0..5 {
-            assert_eq!(desk.put("a:1|c"), None);
+            assert_eq!(process_sink.put("a:1|c"), None);
         }
-        desk.look_after();
-        desk.flush();
-        let stats = desk.stats();
+        process_sink.look_after();
+        process_sink.flush();
+        let stats = process_sink.stats();
         assert_eq!((stats.accepted.values, stats.sent.values), (5, 0));
         assert_eq!(stats.dropped(DropReason::WorkerPanic).values, 5);
         assert_eq!(stats.accepted, stats.dropped_total());
@@ -173,9 +173,9 @@ mod tests {
 
     #[test]
     fn a_line_that_no_packet_holds_leaves_no_buffer_of_its_size() {
-        let desk = desk();
-        assert_eq!(desk.put(&"x".repeat(1_000_000)), Some(DropReason::TooLarge));
-        assert!(desk.lock().line.capacity() < 1000);
-        assert_eq!(desk.stats().dropped(DropReason::TooLarge).bytes, 1_000_001);
+        let process_sink = process_sink();
+        assert_eq!(process_sink.put(&"x".repeat(1_000_000)), Some(DropReason::TooLarge));
+        assert!(process_sink.lock().line.capacity() < 1000);
+        assert_eq!(process_sink.stats().dropped(DropReason::TooLarge).bytes, 1_000_001);
     }
 }

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Up to this number of slots, the table has eight times as many entries.
-const FEW_PLACES: usize = 1024;
+const FEW_SLOTS: usize = 1024;
 const MIN_LEN: usize = 32;
 
 /// The values that have a slot, by their hashes, as callers see them.
 ///
 /// All orderings are `Relaxed` except that of the table in use. A caller that reads a table while the worker refills it
 /// may find that a value has no slot, or still has one. The value is sent in both cases.
-pub(super) struct Board {
+pub(super) struct SlotTable {
     // Two hash tables with open addressing, in which 0 marks a free entry: one in use, and one for the worker to fill.
     // A value whose hash is 0, one in 2^64, is let through without a slot. Two values with one hash would share a slot
     // and nothing else, because the call by name tells them apart.
@@ -35,13 +35,13 @@ pub(super) struct Board {
     pub(super) candidates: Candidates,
 }
 
-impl Board {
-    /// Creates a board with that many slots, of which some are taken.
+impl SlotTable {
+    /// Creates a slot table with that many slots, of which some are taken.
     pub(super) fn new(places: usize, pinned: &[u64]) -> Self {
         // Few values without a slot need a second look at the table. A large table gets the same number of slots at
         // half the memory.
-        let len = (2 * places).max(8 * places.min(FEW_PLACES)).max(MIN_LEN).next_power_of_two();
-        let board = Self {
+        let len = (2 * places).max(8 * places.min(FEW_SLOTS)).max(MIN_LEN).next_power_of_two();
+        let slot_table = Self {
             words: (0..2 * len).map(|_| AtomicU64::new(0)).collect(),
             calls: CounterGrid::new(len),
             mask: len - 1,
@@ -52,9 +52,9 @@ impl Board {
             candidates: Candidates::new(places),
         };
         for hash in pinned {
-            board.insert(0, *hash);
+            slot_table.insert(0, *hash);
         }
-        board
+        slot_table
     }
 
     /// Runs in a forked child before it assigns slots. Another thread of the parent may have been assigning one at the
@@ -80,7 +80,7 @@ impl Board {
 
     /// Returns whether a value gets a slot now, and counts the call if so.
     #[cold]
-    pub(super) fn take_place(&self, hash: u64) -> bool {
+    pub(super) fn take_slot(&self, hash: u64) -> bool {
         fork::check();
         // Nothing panics while holding the lock, so a poisoned lock is still consistent.
         let _growing = match self.growth.get().try_lock() {
@@ -115,7 +115,7 @@ impl Board {
         words.map(|(place, word)| (word.load(Ordering::Relaxed), self.calls.sum(place)))
     }
 
-    /// Assigns the slots to these values while the board is [held](Self::hold): fills the spare table, and switches
+    /// Assigns the slots to these values while the slot table is [held](Self::hold): fills the spare table, and switches
     /// callers to it.
     pub(super) fn deal(&self, hashes: impl Iterator<Item = u64>, room: usize) {
         let spare = (self.mask + 1).saturating_sub(self.used.load(Ordering::Relaxed));
@@ -187,9 +187,9 @@ fn top(hash: u64) -> usize {
     (hash >> 32) as usize
 }
 
-impl fmt::Debug for Board {
+impl fmt::Debug for SlotTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Board").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("SlotTable").field("room", &self.room).finish_non_exhaustive()
     }
 }
 
@@ -201,11 +201,11 @@ mod tests {
     fn hashes_that_begin_at_one_place_are_all_found_and_fill_the_table_to_the_last() {
         for first in [0, 5, 30, 31] {
             let hashes: Vec<u64> = (1..=MIN_LEN as u64).map(|n| first << 32 | n).collect();
-            let board = Board::new(1, &hashes);
-            assert_eq!(board.mask + 1, MIN_LEN);
-            assert!(hashes.iter().all(|hash| board.keeps(*hash)), "{first}");
-            assert!(!board.keeps(first << 32 | 0xff));
-            assert!(board.values().all(|(_, calls)| calls == 1));
+            let slot_table = SlotTable::new(1, &hashes);
+            assert_eq!(slot_table.mask + 1, MIN_LEN);
+            assert!(hashes.iter().all(|hash| slot_table.keeps(*hash)), "{first}");
+            assert!(!slot_table.keeps(first << 32 | 0xff));
+            assert!(slot_table.values().all(|(_, calls)| calls == 1));
         }
     }
 }

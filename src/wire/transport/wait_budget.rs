@@ -4,7 +4,7 @@ use super::{Turn, WRITE_TIMEOUT};
 use std::time::{Duration, Instant};
 
 /// The rest of [`WRITE_TIMEOUT`] is for the system, whose timers are up to two ticks late, of 4 ms in most kernels.
-const PATIENCE: Duration = WRITE_TIMEOUT.saturating_sub(Duration::from_millis(10));
+const BUDGET: Duration = WRITE_TIMEOUT.saturating_sub(Duration::from_millis(10));
 /// An agent that accepted nothing for this long is not just slow.
 const LONGEST_WAIT: Duration = Duration::from_millis(90);
 /// A shorter wait is not worth it.
@@ -12,7 +12,7 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// The time that the worker may still wait in the current flush, for whatever reason.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct WaitBudget {
     left: Duration,
     // The limit of one wait.
     longest: Duration,
@@ -20,16 +20,16 @@ pub(super) struct Patience {
     until: Option<Instant>,
 }
 
-impl Patience {
+impl WaitBudget {
     pub(super) fn new() -> Self {
-        Self { left: PATIENCE, longest: LONGEST_WAIT, until: None }
+        Self { left: BUDGET, longest: LONGEST_WAIT, until: None }
     }
 
     /// Starts a flush: the agent gets another chance, and the time that the caller allows.
     pub(super) fn renew(&mut self, turn: Turn) {
         *self = Self::new();
         let time = turn.time();
-        if time > PATIENCE {
+        if time > BUDGET {
             *self = Self { left: time, longest: time, until: turn.until };
         }
     }
@@ -67,39 +67,39 @@ mod tests {
 
     #[test]
     fn waits_in_one_flush_add_up_and_the_next_begins_anew() {
-        let mut patience = Patience::new();
-        patience.spend(|left| {
+        let mut wait_budget = WaitBudget::new();
+        wait_budget.spend(|left| {
             assert_eq!(left, LONGEST_WAIT);
             std::thread::sleep(TICK * 3);
         });
-        assert!(patience.left <= PATIENCE.saturating_sub(TICK * 3));
-        while patience.left().is_some() {
-            patience.spend(|left| std::thread::sleep(left / 2 + TICK));
+        assert!(wait_budget.left <= BUDGET.saturating_sub(TICK * 3));
+        while wait_budget.left().is_some() {
+            wait_budget.spend(|left| std::thread::sleep(left / 2 + TICK));
         }
-        patience.spend(|left| assert_eq!(left, Duration::ZERO));
-        patience.renew(Turn::default());
-        assert_eq!((patience.left, patience.left()), (PATIENCE, Some(LONGEST_WAIT)));
-        patience.lose();
-        assert_eq!(patience.left(), None);
+        wait_budget.spend(|left| assert_eq!(left, Duration::ZERO));
+        wait_budget.renew(Turn::default());
+        assert_eq!((wait_budget.left, wait_budget.left()), (BUDGET, Some(LONGEST_WAIT)));
+        wait_budget.lose();
+        assert_eq!(wait_budget.left(), None);
     }
 
     #[test]
     fn a_flush_that_somebody_waits_for_has_the_time_that_they_give_it_and_never_less_than_usual() {
-        let mut patience = Patience::new();
+        let mut wait_budget = WaitBudget::new();
         let hour = Duration::from_secs(3600);
         let turn = |time, agents| Turn { until: Instant::now().checked_add(time), agents, is_last: false };
-        patience.renew(turn(hour, 0));
-        assert!((hour / 2..=hour).contains(&patience.left().unwrap()), "one wait may take all of it");
-        patience.renew(turn(hour, 4));
-        assert!((hour / 8..=hour / 4).contains(&patience.left().unwrap()), "shared by four agents");
-        patience.lose();
-        assert_eq!(patience.left(), None);
-        for short in [Duration::ZERO, TICK, PATIENCE] {
-            patience.renew(turn(short, 1));
-            assert_eq!((patience.left, patience.left()), (PATIENCE, Some(LONGEST_WAIT)));
+        wait_budget.renew(turn(hour, 0));
+        assert!((hour / 2..=hour).contains(&wait_budget.left().unwrap()), "one wait may take all of it");
+        wait_budget.renew(turn(hour, 4));
+        assert!((hour / 8..=hour / 4).contains(&wait_budget.left().unwrap()), "shared by four agents");
+        wait_budget.lose();
+        assert_eq!(wait_budget.left(), None);
+        for short in [Duration::ZERO, TICK, BUDGET] {
+            wait_budget.renew(turn(short, 1));
+            assert_eq!((wait_budget.left, wait_budget.left()), (BUDGET, Some(LONGEST_WAIT)));
         }
-        patience.renew(turn(hour, 1));
-        patience.until = Some(Instant::now());
-        assert_eq!(patience.left(), None, "nobody waits any more");
+        wait_budget.renew(turn(hour, 1));
+        wait_budget.until = Some(Instant::now());
+        assert_eq!(wait_budget.left(), None, "nobody waits any more");
     }
 }

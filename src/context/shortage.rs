@@ -57,14 +57,14 @@ impl Refused {
 
 /// The number of contexts that have to leave to make room for those that were refused.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Crowd {
+pub(crate) struct Shortage {
     /// Any contexts of the client.
     pub(crate) client: usize,
     // Contexts of one metric. A name may belong to a counter and one other metric.
     metrics: HashMap<Kind, HashMap<String, usize>>,
 }
 
-impl Crowd {
+impl Shortage {
     /// `refused` is the number of contexts that the client's limit refused.
     pub(crate) fn of_client(refused: usize) -> Self {
         Self { client: refused, metrics: HashMap::new() }

@@ -13,21 +13,21 @@ const MAX_VALUE: usize = 100;
 pub(super) const CALLS_PER_TRY: usize = 1024;
 
 /// Holds a slot for each of a limited number of values.
-pub(crate) struct Places<T> {
-    table: Box<[OnceLock<Place<T>>]>,
+pub(crate) struct Slots<T> {
+    table: Box<[OnceLock<Slot<T>>]>,
     seed: Seed,
     // The number of free slots, written under the lock.
     room: AtomicUsize,
     refusals: AtomicUsize,
 }
 
-struct Place<T> {
+struct Slot<T> {
     hash: u64,
     value: Box<str>,
     holder: T,
 }
 
-impl<T> Places<T> {
+impl<T> Slots<T> {
     /// Creates a table for `limit` values, of which `kept` are there from the start, and for one beyond the limit.
     pub(crate) fn new(limit: usize, kept: usize) -> Self {
         // The table is at most a quarter full, so that the first look identifies three of four values without a slot.
@@ -94,12 +94,12 @@ impl<T> Places<T> {
     /// Gives a new value a slot, if one is left and `make` does not refuse.
     #[inline]
     pub(super) fn admit(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
-        if self.may_try() { self.take_place(hash, value, make) } else { None }
+        if self.may_try() { self.take_slot(hash, value, make) } else { None }
     }
 
     #[cold]
     #[inline(never)]
-    fn take_place(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
+    fn take_slot(&self, hash: u64, value: &str, make: impl FnOnce(&str) -> Option<T>) -> Option<&T> {
         // One lock for all families is enough, because new values are rare.
         let _growing = make_whole();
         // Another thread may have been faster.
@@ -127,7 +127,7 @@ impl<T> Places<T> {
     /// Stores a value in the first free entry of its probe sequence. There is always one.
     pub(crate) fn fill(&self, value: &str, holder: T) -> Option<&T> {
         let (hash, value) = self.hash_of(value);
-        let mut place = Place { hash, value: value.into(), holder };
+        let mut place = Slot { hash, value: value.into(), holder };
         for step in 0..self.table.len() {
             let free = self.table.get(self.nth(hash, step))?;
             match free.set(place) {
@@ -149,9 +149,9 @@ impl<T> Places<T> {
     }
 }
 
-impl<T> fmt::Debug for Places<T> {
+impl<T> fmt::Debug for Slots<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Places").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Slots").field("room", &self.room).finish_non_exhaustive()
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_hash_never_stands_for_equality() {
-        let places = Places::new(2, 0);
+        let places = Slots::new(2, 0);
         assert_eq!(places.at("/a", |_| Some(1)), Some(&1));
         let (hash, value) = places.hash_of("/a");
         assert!(places.find(hash, value).is_some());
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn anything_can_hold_a_place_and_is_made_once() {
-        let places = Places::new(2, 1);
+        let places = Slots::new(2, 1);
         places.keep("kept", |value| Ok::<_, ()>(value.len())).unwrap();
         places.keep("kept", |_| Err("made twice")).unwrap();
         assert_eq!(places.keep("refused", |_| Err("refused")), Err("refused"));

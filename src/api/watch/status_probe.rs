@@ -1,0 +1,194 @@
+//! The probe of a watched status, and its gauges.
+
+use super::{Count, Field, Watchable};
+use crate::api::client::Client;
+use crate::api::handle::{Counter, Gauge};
+use crate::api::sole::SoleReporter;
+use crate::callback::probe::{Collect, Levels};
+use crate::callback::watch_name::WatchName;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Polls a status, and sets a gauge for each of its fields.
+#[derive(Debug)]
+pub(super) struct StatusProbe<F> {
+    // The name is taken for as long as this is polled.
+    _name: Arc<WatchName>,
+    levels: Arc<StatusLevels>,
+    status: F,
+    // In the order of the status's counts. A count that was never above 0 has no counter.
+    counters: Vec<Option<Counter>>,
+    over: bool,
+}
+
+/// The gauges of a status, and what they have in common.
+#[derive(Debug)]
+pub(super) struct StatusLevels {
+    client: Client,
+    prefix: String,
+    tags: Vec<(String, String)>,
+    sole: Option<SoleReporter>,
+    // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
+    // status is polled.
+    gauges: Mutex<Vec<Option<Gauge>>>,
+}
+
+impl StatusLevels {
+    pub(super) fn new(
+        client: &Client,
+        prefix: String,
+        tags: Vec<(String, String)>,
+        sole: Option<SoleReporter>,
+    ) -> Self {
+        Self { client: client.clone(), prefix, tags, sole, gauges: Mutex::default() }
+    }
+
+    fn gauge(&self, field: Field) -> Gauge {
+        let (name, tags) = (self.name(field.name), self.tags());
+        let builder = self.client.gauge(&name).tags(&tags);
+        let builder = if self.sole.is_some() { builder.without_task_id() } else { builder };
+        if field.peak { builder.peak().register() } else { builder.register() }
+    }
+
+    fn counter(&self, name: &str) -> Counter {
+        let (name, tags) = (self.name(name), self.tags());
+        let builder = self.client.counter(&name).tags(&tags);
+        if self.sole.is_some() { builder.without_task_id().register() } else { builder.register() }
+    }
+
+    fn name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn tags(&self) -> Vec<(&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    /// Returns whether it is this task that reports, and makes the gauges absent if not.
+    fn may_report(&self) -> bool {
+        let may = self.sole.as_ref().is_none_or(SoleReporter::is_held);
+        if !may {
+            self.make_absent();
+        }
+        may
+    }
+
+    fn report(&self, fields: Vec<Field>) {
+        let mut gauges = self.gauges();
+        gauges.resize_with(fields.len(), || None);
+        for (gauge, field) in gauges.iter_mut().zip(fields) {
+            match (field.value, gauge) {
+                (Some(value), gauge) => gauge.get_or_insert_with(|| self.gauge(field)).set(value),
+                (None, Some(gauge)) => gauge.unset(),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn gauges(&self) -> MutexGuard<'_, Vec<Option<Gauge>>> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Levels for StatusLevels {
+    fn make_absent(&self) {
+        self.gauges().iter().flatten().for_each(Gauge::unset);
+    }
+}
+
+impl<F> StatusProbe<F> {
+    pub(super) fn new(name: &Arc<WatchName>, levels: StatusLevels, status: F) -> Self {
+        let (name, levels) = (Arc::clone(name), Arc::new(levels));
+        Self { _name: name, levels, status, counters: Vec::new(), over: false }
+    }
+
+    fn report_counts(&mut self, counts: Vec<Count>) {
+        self.counters.resize_with(counts.len(), || None);
+        for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
+            counter.get_or_insert_with(|| self.levels.counter(count.name)).increment(count.added);
+        }
+    }
+}
+
+impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
+    fn collect(&mut self) {
+        if !self.levels.may_report() {
+            return;
+        }
+        let Some(status) = (self.status)() else {
+            self.over = true;
+            return;
+        };
+        // The lease may be lost by the time a slow status is known.
+        if !self.levels.may_report() {
+            return;
+        }
+        self.levels.report(status.fields());
+        self.report_counts(status.counts());
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn name(&self) -> String {
+        let first = self.levels.tags.first();
+        first.map(|(noun, name)| format!("{noun}:{name}")).unwrap_or_default()
+    }
+
+    fn levels(&self) -> Option<Arc<dyn Levels>> {
+        Some(Arc::clone(&self.levels) as Arc<dyn Levels>)
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::api::watch::{Reported, WatchBuilder};
+    use crate::testing::{Capture, ManualClock};
+    use std::time::Duration;
+
+    struct Counted([u64; 2]);
+
+    impl Watchable for Counted {}
+
+    impl Reported for Counted {
+        const NOUN: &'static str = "door";
+
+        fn fields(&self) -> Vec<Field> {
+            Vec::new()
+        }
+
+        fn counts(&self) -> Vec<Count> {
+            let [opened, forced] = self.0;
+            vec![Count { name: "opened", added: opened }, Count { name: "forced", added: forced }]
+        }
+    }
+
+    #[test]
+    fn what_a_status_counted_adds_up_and_0_is_not_sent() {
+        let (capture, clock) = (Capture::new(), ManualClock::new());
+        let builder = Client::builder().capture(&capture).clock(&clock).telemetry(false);
+        let guard = builder.flush_interval(Duration::from_secs(3600)).build().unwrap();
+        let client = guard.client();
+        let mut statuses = [[2, 0], [3, 0], [0, 0], [0, 1]].into_iter();
+        let _watch = WatchBuilder::new(client, "front").watch_while(move || statuses.next().map(Counted));
+        let flushed = || {
+            client.flush(Duration::from_secs(60)).unwrap();
+            let metrics = capture.take_metrics().unwrap();
+            metrics
+                .iter()
+                .map(|metric| {
+                    assert_eq!((metric.code.as_str(), metric.tag("door")), ("c", Some("front")));
+                    (metric.name.clone(), metric.value.number().unwrap())
+                })
+                .collect::<Vec<_>>()
+        };
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(flushed(), [("door.opened".to_owned(), 5.0)]);
+        assert_eq!(client.stats().contexts, 1, "what was never counted has no context");
+        assert_eq!(flushed(), []);
+        assert_eq!(flushed(), [("door.forced".to_owned(), 1.0)]);
+        assert_eq!(flushed(), []);
+        assert_eq!(client.stats().contexts, 0, "it is over");
+    }
+}
