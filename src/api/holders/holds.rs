@@ -18,7 +18,7 @@ const COUNT_BITS: u32 = 32;
 /// A hold takes the next free entry and clears it at its end. A hold that never ends keeps its entry, and the others go
 /// around it. If no entry is free, the hold is only counted.
 ///
-/// Every access is relaxed: an entry publishes nothing but itself, and only its own hold clears it. Entrys of a parent
+/// Every access is relaxed: an entry publishes nothing but itself, and only its own hold clears it. Entries of a parent
 /// count as free in a forked child, because a start names its process.
 pub(super) struct Holds {
     entries: [AtomicU64; ENTRIES],
