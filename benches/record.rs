@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
-    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Occupancy, Outcome,
-    Set, StatusClass,
+    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder, Occupancy,
+    Outcome, Set, StatusClass,
 };
 
 const OPS: u32 = 1_000_000;
@@ -30,6 +30,7 @@ struct Handles {
     apart: Distribution,
     set: Set,
     occupancy: Occupancy,
+    holder: Holder,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -51,6 +52,7 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         timing: client.timing("timing").tag("pool", "primary").register(),
         set: client.set("set").tag("pool", "primary").register(),
         occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+        holder: client.holders("primary", 10).of("checkout"),
         closed_counter: client.counter("closed.counter").register_family(),
         closed_gauge: client.gauge("closed.gauge").register_family(),
         bounded: client.counter("bounded").bounded("pool", 50).register(),
@@ -123,6 +125,20 @@ mod handle {
     #[divan::bench]
     fn occupancy_acquire_and_release(bencher: Bencher) {
         million(bencher, |handles, _| drop(black_box(handles.occupancy.acquire())));
+    }
+
+    /// Three readings of the clock are in it.
+    #[divan::bench]
+    fn holder_wait_acquire_and_give_back(bencher: Bencher) {
+        million(bencher, |handles, i| drop(black_box(handles.holder.wait().acquired(i))));
+    }
+
+    /// With as many others held as 64 tasks hold at once.
+    #[divan::bench]
+    fn holder_wait_acquire_and_give_back_among_64(bencher: Bencher) {
+        let held: Vec<_> = (0..64).map(|n| HANDLES.holder.hold(n)).collect();
+        million(bencher, |handles, i| drop(black_box(handles.holder.wait().acquired(i))));
+        drop(held);
     }
 
     /// Most of these meet a full channel: nobody empties it here.

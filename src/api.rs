@@ -1,10 +1,11 @@
-//! What programs call: the client, its handles and families, the macros, and what is watched.
+//! What programs call: the client, its handles and families, the macros, what is watched, and who holds what.
 
 pub(crate) mod cardinality;
 pub(crate) mod client;
 pub(crate) mod dimension;
 mod disabled;
 pub(crate) mod handle;
+pub(crate) mod holders;
 pub(crate) mod installed;
 pub(crate) mod macros;
 pub(crate) mod sole;

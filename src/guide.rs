@@ -10,6 +10,7 @@
 //! | durations that a StatsD server receives | [`Client::timing`] | quantiles per agent |
 //! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
 //! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`, with peaks |
+//! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
 //! | a queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
 //! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
@@ -39,6 +40,7 @@
 //! [`Client::timing`]: crate::Client::timing
 //! [`Client::occupancy`]: crate::Client::occupancy
 //! [`Client::pool`]: crate::Client::pool
+//! [`Client::holders`]: crate::Client::holders
 //! [`Client::queue`]: crate::Client::queue
 //! [`Client::set`]: crate::Client::set
 //! [`Client::event`]: crate::Client::event

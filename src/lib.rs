@@ -42,6 +42,7 @@
 //! | durations or sizes | [`Client::distribution`], or [`Client::timing`] for a StatsD server |
 //! | a capacity that is acquired and released | [`Client::occupancy`] |
 //! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`] |
+//! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
@@ -60,7 +61,7 @@
 //! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
-//! | `tokio` | watches runtimes, channels and semaphores: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
+//! | `tokio` | watches runtimes, channels and semaphores, and what only a query can tell: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
 //! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
 //! | `tracing` | emits an event when metrics start to be dropped, and one when that has ended: [`integrations::tracing`](integrations/tracing/index.html) | `tracing` |
 //!
@@ -209,6 +210,9 @@ pub use crate::api::dimension::{
 pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
     Timer,
+};
+pub use crate::api::holders::{
+    Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;

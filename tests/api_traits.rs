@@ -14,11 +14,12 @@ use tasktag::testing::{
 use tasktag::{
     Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
     ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
-    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase,
-    Metric, MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer,
-    PoolStatus, Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set,
-    SoleReporter, Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn,
-    TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
+    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
+    Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
+    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority,
+    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats,
+    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
+    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -83,6 +84,14 @@ const _: () = {
     any::<QueueStatus>();
     any::<QueueDepth>();
     any::<QueueTicket>();
+    any::<Holders>();
+    any::<HoldersBuilder<'_>>();
+    any::<Holder>();
+    any::<HolderFamily<Outcome>>();
+    any::<HoldersReport>();
+    any::<HolderReport>();
+    any::<Wait>();
+    any::<Held<()>>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -137,6 +146,12 @@ const _: () = {
     cloned::<BoundedFamily<Gauge>>();
     cloned::<FrequentFamily<Distribution>>();
     cloned::<QueueDepth>();
+    cloned::<Holders>();
+    cloned::<HoldersBuilder<'_>>();
+    cloned::<Holder>();
+    cloned::<HolderFamily<Outcome>>();
+    cloned::<HoldersReport>();
+    cloned::<HolderReport>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -155,6 +170,11 @@ const _: () = {
     moved::<FrequentFamily<Distribution>>();
     moved::<Watch>();
     moved::<QueueTicket>();
+    moved::<Holders>();
+    moved::<Holder>();
+    moved::<HolderFamily<Outcome>>();
+    moved::<Wait>();
+    moved::<Held<String>>();
 };
 
 const _: () = {
@@ -203,6 +223,8 @@ const _: () = {
     a_key::<TaskId>();
     a_key::<TaskIdOn>();
     a_key::<TaskIdPool>();
+    compared::<HoldersReport>();
+    compared::<HolderReport>();
     compared::<LossNotice>();
     compared::<Event>();
     compared::<ServiceCheck>();
@@ -210,6 +232,8 @@ const _: () = {
     compared::<Tally>();
     compared::<Dialect>();
     compared::<Status>();
+    shown::<HoldersReport>();
+    shown::<HolderReport>();
     shown::<LossNotice>();
     shown::<LossPhase>();
     shown::<TaskId>();
@@ -221,6 +245,9 @@ const _: () = {
     shown::<HttpMethod>();
     shown::<TaskIdSourceKind>();
     with_default::<ClientBuilder>();
+    with_default::<Holders>();
+    with_default::<Holder>();
+    with_default::<HolderFamily<Outcome>>();
     with_default::<Dialect>();
     with_default::<Agent>();
     with_default::<Protocol>();
@@ -245,7 +272,7 @@ impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<u8> for T {}
 
 // Each ends something when it is dropped, which must happen once.
-const _: [(); 7] = [
+const _: [(); 9] = [
     <Guard as NotClone<_>>::HOLDS,
     <Watch as NotClone<_>>::HOLDS,
     <Timer<'_> as NotClone<_>>::HOLDS,
@@ -253,6 +280,8 @@ const _: [(); 7] = [
     <Occupied<'_> as NotClone<_>>::HOLDS,
     <OwnedOccupied as NotClone<_>>::HOLDS,
     <QueueTicket as NotClone<_>>::HOLDS,
+    <Wait as NotClone<_>>::HOLDS,
+    <Held<()> as NotClone<_>>::HOLDS,
 ];
 
 const WORD: usize = size_of::<usize>();
@@ -268,6 +297,9 @@ const _: () = {
     assert!(size_of::<Watch>() <= 2 * WORD);
     // The start is 8 bytes on every machine.
     assert!(size_of::<Timer<'_>>() <= WORD + 8);
+    assert!(size_of::<Holder>() <= 2 * WORD);
+    assert!(size_of::<Wait>() <= WORD + 16);
+    assert!(size_of::<Held<()>>() <= WORD + 16);
     assert!(size_of::<OwnedTimer>() <= 2 * WORD + 16);
 };
 

@@ -21,6 +21,7 @@ fn assert_quiet(ended: &Output) {
 #[test]
 fn a_report_that_nobody_reads_ends_quietly() {
     assert_quiet(&run_unread("cardinality", &[]));
+    assert_quiet(&run_unread("pools", &[]));
     assert_quiet(&run_unread("fleet", &["--seed", "1"]));
 }
 

@@ -11,6 +11,7 @@ mod occupancy;
 mod options;
 mod pattern;
 mod set;
+mod start;
 
 pub use self::builder::MetricBuilder;
 pub use self::counter::Counter;
@@ -25,3 +26,4 @@ pub(crate) use self::member::MemberCall;
 pub(crate) use self::metric::CellHandle;
 pub(crate) use self::options::Options;
 pub(crate) use self::pattern::Pattern;
+pub(crate) use self::start::Start;

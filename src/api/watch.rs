@@ -138,6 +138,11 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, status: PhantomData }
     }
 
+    #[cfg(feature = "tokio")]
+    pub(crate) fn client(&self) -> &'a Client {
+        self.client
+    }
+
     /// Sets the prefix of the gauges' names. The default is `pool` or `queue`.
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.trim_end_matches('.').clone_into(&mut self.prefix);

@@ -184,6 +184,11 @@ impl OccupancyCell {
         Ended { cut, time, peak: ending.peak.swap(0, Ordering::Relaxed), late_peak }
     }
 
+    /// Returns the units in use now.
+    pub(crate) fn in_use(&self) -> u64 {
+        units(self.cut.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn capacity(&self) -> u64 {
         self.capacity.load(Ordering::Relaxed)
     }

@@ -13,6 +13,8 @@
 //! | packet size | 1432 bytes over UDP, 8192 bytes over Unix sockets and TCP | [`max_packet_size`](crate::ClientBuilder::max_packet_size) |
 //! | time that dropping the guard may take | 1 s | [`shutdown_timeout`](crate::ClientBuilder::shutdown_timeout) |
 //! | values of a bounded tag | chosen at the call, at most 10,000 | [`bounded`](crate::MetricBuilder::bounded) |
+//! | holders of one pool | chosen at the call, at most 256; further ones are `other` | [`holders`](crate::Client::holders) |
+//! | holds of one holder whose age is known | 128 at once; further ones are counted | – |
 //! | different members of one set in one flush | 10,000 | – |
 //! | values of a distribution in one flush, if each value is a line of its own | 1000; beyond that a sample with the same quantiles and mean | [`Weights::Repeats`](crate::Weights::Repeats) |
 //! | time that a call by name is remembered | 150 flushes without a call; gauges stay as long as there is room | [`idle_gauges`](crate::ClientBuilder::idle_gauges) |

@@ -204,6 +204,9 @@
 //! * **Notice:** none.
 //! * **What to do:** drop the first [`Watch`], or give the second a tag that tells them apart.
 //!
+//! The same holds for a second set of [`Holders`](crate::Holders) with the same prefix and tags: its oldest
+//! holds are not reported. Everything else of it adds to the metrics of the first. Make one, and clone it.
+//!
 //! # Closures and panics
 //!
 //! A panic of a closure that you hand in is caught, as is a panic of the worker. Neither can be caught in a program

@@ -1,4 +1,4 @@
-//! [tokio](https://docs.rs/tokio) 1.46: watches runtimes, channels and semaphores.
+//! [tokio](https://docs.rs/tokio) 1.46: watches runtimes, channels, semaphores, and what has to be waited for.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -43,29 +43,37 @@
 //! at every collection; on an idle runtime, these wake-ups are the parks that are counted. A task that is woken on a
 //! worker, by a timer or a socket, goes through that worker's local queue and may wait less.
 //!
+//! # What has to be waited for
+//!
+//! [`WatchAsync`] watches what only a query or a request can tell, such as a queue in a database.
+//!
 //! Extra dependency: `tokio` with `rt` and `sync`.
 
 #[cfg(target_has_atomic = "64")]
 mod busy;
 #[cfg(target_has_atomic = "64")]
 mod delay;
+mod inquiry;
 #[cfg(target_has_atomic = "64")]
 mod runtime;
 
 #[cfg(target_has_atomic = "64")]
 pub use self::runtime::RuntimeBuilder;
 
+use self::inquiry::Inquiry;
 use crate::api::client::Client;
-use crate::api::watch::{PoolStatus, QueueStatus};
+use crate::api::watch::{PoolStatus, QueueStatus, WatchBuilder, Watchable};
 use crate::callback::probe::Watch;
 use std::sync::{Arc, Weak};
-#[cfg(target_has_atomic = "64")]
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 trait Sealed {}
 
 impl Sealed for Client {}
+
+impl<S> Sealed for WatchBuilder<'_, S> {}
 
 /// Adds methods to [`Client`] that watch tokio's runtimes, channels and semaphores.
 #[allow(private_bounds, reason = "it is the client's, and more may be added to it")]
@@ -101,6 +109,66 @@ impl WatchTokio for Client {
 
     fn watch_semaphore(&self, name: &str, semaphore: &Arc<Semaphore>, permits: usize) -> Watch {
         self.pool(name).watch_while(semaphore_status(semaphore, permits))
+    }
+}
+
+/// Adds a method to [`WatchBuilder`] that watches what has to be waited for.
+///
+/// ```
+/// use std::time::Duration;
+/// use tasktag::QueueStatus;
+/// use tasktag::integrations::tokio::WatchAsync;
+/// use tokio::runtime::Handle;
+///
+/// # async fn count_jobs() -> Result<u64, std::io::Error> { Ok(3) }
+/// # fn example(client: &tasktag::Client) {
+/// let every = Duration::from_secs(10);
+/// client
+///     .queue("jobs")
+///     .watch_async(&Handle::current(), every, || async {
+///         // SELECT count(*) FROM jobs
+///         QueueStatus::new().depth(count_jobs().await.ok())
+///     })
+///     .detach();
+/// # }
+/// ```
+#[allow(private_bounds, reason = "it is the builder's, and more may be added to it")]
+pub trait WatchAsync<S>: Sealed {
+    /// Asks `status` every so often, in a task of the runtime, until the [`Watch`] is dropped or the runtime is shut
+    /// down. The last answer is reported at every collection.
+    ///
+    /// One question is asked at a time, at a collection: `every` is 100 ms at least, and is rounded up to whole
+    /// collections. A question that has no answer after `every` is given up: its future is dropped, and the next one
+    /// follows. If two questions in a row have no answer, so that the last one is three times `every` old, its gauges are
+    /// absent.
+    ///
+    /// Return a status without the value if a query fails. A panic is counted as that of any
+    /// [watched closure](WatchBuilder::watch).
+    ///
+    /// A question under way ends with the watch, at the next collection after the [`Watch`] was dropped.
+    fn watch_async<A>(
+        self,
+        runtime: &Handle,
+        every: Duration,
+        status: impl FnMut() -> A + Send + 'static,
+    ) -> Watch
+    where
+        A: Future<Output = S> + Send + 'static;
+}
+
+impl<S: Watchable + Clone + Default> WatchAsync<S> for WatchBuilder<'_, S> {
+    fn watch_async<A>(
+        self,
+        runtime: &Handle,
+        every: Duration,
+        status: impl FnMut() -> A + Send + 'static,
+    ) -> Watch
+    where
+        A: Future<Output = S> + Send + 'static,
+    {
+        let clock = self.client().shared().clock.clone();
+        let mut inquiry = Inquiry::new(clock, runtime.clone(), every, status);
+        self.watch_while(move || inquiry.status())
     }
 }
 

@@ -138,6 +138,11 @@ impl<T> Slots<T> {
         None
     }
 
+    /// Returns all values that have a slot, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.table.iter().filter_map(OnceLock::get).map(|place| &place.holder)
+    }
+
     #[inline]
     fn nth(&self, hash: u64, step: usize) -> usize {
         nth(hash, step, self.table.len())

@@ -3,6 +3,7 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
+use super::start::Start;
 use crate::api::disabled::disabled;
 use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
 use crate::ledger::DropReason;
@@ -75,10 +76,16 @@ impl Distribution {
         self.record(ms(nanos(duration)));
     }
 
+    /// Records nanoseconds in milliseconds, if the process is known to be set up.
+    #[inline]
+    pub(crate) fn record_nanos_here(&self, nanos: u64) {
+        self.record_here(ms(nanos));
+    }
+
     /// Starts a timer that records its lifetime when it is dropped.
     #[inline]
     pub fn start(&self) -> Timer<'_> {
-        Timer { distribution: self, start: Start::now(&self.shared) }
+        Timer { distribution: self, start: Start::now(&self.shared.clock) }
     }
 
     /// Does the same as [`start`](Self::start), with a timer that can be moved into a tokio task or another thread.
@@ -94,7 +101,7 @@ impl Distribution {
     /// ```
     #[inline]
     pub fn start_owned(&self) -> OwnedTimer {
-        OwnedTimer { distribution: self.clone(), start: Some(Start::now(&self.shared)) }
+        OwnedTimer { distribution: self.clone(), start: Some(Start::now(&self.shared.clock)) }
     }
 
     /// Sets the unit of time of all values, before any value is recorded.
@@ -111,35 +118,6 @@ impl Distribution {
             self.record_duration(elapsed);
         }
         elapsed
-    }
-}
-
-/// When a measurement began, and in which process. It has the lowest 56 bits of the nanoseconds, which are enough for
-/// two years, and the lowest 8 bits of the [generation](fork::generation).
-#[derive(Clone, Copy, Debug)]
-struct Start(u64);
-
-impl Start {
-    const GENERATION_BITS: u32 = 8;
-
-    #[inline]
-    fn now(shared: &Shared) -> Self {
-        let generation = u64::from(fork::generation()) & ((1 << Self::GENERATION_BITS) - 1);
-        Self(shared.clock.now() << Self::GENERATION_BITS | generation)
-    }
-
-    /// Returns whether the measurement began in this process.
-    #[inline]
-    fn is_here(self) -> bool {
-        (self.0 ^ u64::from(fork::generation())).trailing_zeros() >= Self::GENERATION_BITS
-    }
-
-    /// Returns the nanoseconds until `now`, or 0 if the clock went back.
-    #[inline]
-    fn until(self, now: u64) -> u64 {
-        let elapsed = (now << Self::GENERATION_BITS)
-            .wrapping_sub(self.0 >> Self::GENERATION_BITS << Self::GENERATION_BITS);
-        if elapsed > u64::MAX / 2 { 0 } else { elapsed >> Self::GENERATION_BITS }
     }
 }
 

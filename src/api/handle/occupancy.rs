@@ -65,6 +65,24 @@ impl Occupancy {
         OwnedOccupied { generation: enter(&self.cell), cell: Arc::clone(&self.cell) }
     }
 
+    /// Acquires a unit at a time of the client's clock, for a guard that does more than to release it. The process is
+    /// known to be set up.
+    #[inline]
+    pub(crate) fn enter_here(&self, now: u64) {
+        self.cell.acquire(now);
+    }
+
+    /// Releases a unit that this process acquired.
+    #[inline]
+    pub(crate) fn leave_here(&self, now: u64) {
+        self.cell.release(now);
+    }
+
+    /// Returns the number of units in use.
+    pub(crate) fn in_use(&self) -> u64 {
+        self.cell.in_use()
+    }
+
     /// Changes the capacity. The change applies to the whole of the current flush interval.
     pub fn set_capacity(&self, capacity: u32) {
         self.cell.set_capacity(capacity);
