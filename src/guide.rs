@@ -9,7 +9,7 @@
 //! | durations or sizes, and one agent for all tasks or a backend that merges them | [`Client::distribution`] | quantiles over all tasks |
 //! | durations, and a StatsD server | [`Client::timing`] | quantiles per agent |
 //! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
-//! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`, with peaks |
+//! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`, with peaks; [`PoolStatus`](crate::PoolStatus) lists which call is for which pool |
 //! | a queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
 //! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
