@@ -2,15 +2,16 @@
 
 mod pool;
 mod queue;
+mod scope;
 
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
+use self::scope::Scope;
 use crate::api::client::Client;
 use crate::api::handle::{Counter, Gauge};
 use crate::callback::probe::{Collect, Levels, Watch};
 use crate::callback::watch_name::WatchName;
-use crate::vocabulary::tag::TagList;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -183,20 +184,25 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let pairs: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let mut tags = TagList::default();
-        tags.set_slice(&pairs);
-        let name = WatchName::new(&self.client.shared().index, &self.prefix, &tags);
-        let levels = StatusLevels {
-            client: self.client.clone(),
-            prefix: self.prefix,
-            tags: self.tags,
-            gauges: Mutex::default(),
-        };
-        let levels = Arc::new(levels);
+        let client = self.client;
+        let scope = self.into_scope();
+        let name = scope.watch_name();
+        let levels = Arc::new(StatusLevels { scope, gauges: Mutex::default() });
         let probe =
             StatusProbe { _name: Arc::clone(&name), levels, status, counters: Vec::new(), over: false };
-        Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
+        Watch::new(client.shared().watch_as(&name, Box::new(probe)))
+    }
+
+    pub(crate) fn into_scope(self) -> Scope {
+        Scope::new(self.client.clone(), self.prefix, self.tags)
+    }
+}
+
+#[cfg(any(feature = "bb8", feature = "mysql_async"))]
+impl<'a> WatchBuilder<'a, PoolStatus> {
+    /// Returns a builder for the same pool, whose status has more than this one's.
+    pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
+        WatchBuilder { client: self.client, prefix: self.prefix, tags: self.tags, status: PhantomData }
     }
 }
 
@@ -212,43 +218,22 @@ struct StatusProbe<F> {
     over: bool,
 }
 
-/// The gauges of a status, and what they have in common.
+/// The gauges of a status.
 #[derive(Debug)]
 struct StatusLevels {
-    client: Client,
-    prefix: String,
-    tags: Vec<(String, String)>,
+    scope: Scope,
     // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
     // status is polled.
     gauges: Mutex<Vec<Option<Gauge>>>,
 }
 
 impl StatusLevels {
-    fn gauge(&self, field: Field) -> Gauge {
-        let (name, tags) = (self.name(field.name), self.tags());
-        let builder = self.client.gauge(&name).tags(&tags);
-        if field.peak { builder.peak().register() } else { builder.register() }
-    }
-
-    fn counter(&self, name: &str) -> Counter {
-        let (name, tags) = (self.name(name), self.tags());
-        self.client.counter(&name).tags(&tags).register()
-    }
-
-    fn name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    fn tags(&self) -> Vec<(&str, &str)> {
-        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
-    }
-
     fn report(&self, fields: Vec<Field>) {
         let mut gauges = self.gauges();
         gauges.resize_with(fields.len(), || None);
         for (gauge, field) in gauges.iter_mut().zip(fields) {
             match (field.value, gauge) {
-                (Some(value), gauge) => gauge.get_or_insert_with(|| self.gauge(field)).set(value),
+                (Some(value), gauge) => gauge.get_or_insert_with(|| self.scope.gauge(field)).set(value),
                 (None, Some(gauge)) => gauge.unset(),
                 (None, None) => {}
             }
@@ -270,7 +255,7 @@ impl<F> StatusProbe<F> {
     fn report_counts(&mut self, counts: Vec<Count>) {
         self.counters.resize_with(counts.len(), || None);
         for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
-            counter.get_or_insert_with(|| self.levels.counter(count.name)).increment(count.added);
+            counter.get_or_insert_with(|| self.levels.scope.counter(count.name)).increment(count.added);
         }
     }
 }
@@ -290,7 +275,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
     }
 
     fn name(&self) -> String {
-        let first = self.levels.tags.first();
+        let first = self.levels.scope.tags().into_iter().next();
         first.map(|(noun, name)| format!("{noun}:{name}")).unwrap_or_default()
     }
 
