@@ -1,5 +1,7 @@
 //! What lets calls through that wait at it, as many as a test says.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use tokio::sync::Semaphore;
 
 #[derive(Debug)]
