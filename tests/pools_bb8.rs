@@ -124,8 +124,8 @@ fn a_server_that_is_down_is_not_an_idle_pool() {
             let ended = stage.runtime.block_on(stage.pool.get()).map(drop);
             assert!(matches!(ended, Err(RunError::TimedOut)), "it does not say why");
         }
-        let state = stage.pool.state();
-        assert_eq!((state.connections, state.idle_connections), (0, 0), "0 % in use");
+        let seen = stage.pool.state();
+        assert_eq!((seen.connections, seen.idle_connections), (0, 0), "0 % in use");
         let flushed = stage.watched.flush();
         flushed.assert(&[
             ("pool.open", Some(0.0)),

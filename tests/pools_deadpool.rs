@@ -177,7 +177,7 @@ fn a_pool_that_was_made_smaller_is_full_and_not_fuller() {
 #[test]
 fn what_was_taken_out_of_the_pool_is_no_more_in_it() {
     let stage = Stage::new(2, Gate::open());
-    Object::take(stage.get());
+    let () = Object::take(stage.get());
     let _held = stage.get();
     stage.watched.flush().assert(&[("pool.in_use", Some(1.0)), ("pool.open", Some(1.0))]);
 }

@@ -105,8 +105,8 @@ fn a_pool_that_opened_all_for_a_load_of_one_is_not_full() {
     for _ in 0..3 {
         drop(stage.get());
     }
-    let state = stage.pool.state();
-    assert_eq!((state.connections, state.max_open), (3, 3), "100 % open");
+    let seen = stage.pool.state();
+    assert_eq!((seen.connections, seen.max_open), (3, 3), "100 % open");
     let flushed = stage.watched.flush();
     flushed.assert(&[("pool.in_use", Some(0.0)), ("pool.utilization", Some(0.0)), ("pool.idle", Some(3.0))]);
 }

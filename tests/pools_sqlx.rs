@@ -208,7 +208,7 @@ fn a_closed_pool_says_so_until_its_last_connection_came_back_and_then_once() {
 }
 
 /// Calls that take and return as fast as they can, and what is flushed meanwhile.
-fn churn<DB: Database>(runtime: &Runtime, pool: &Pool<DB>, max: u32, flushes: u32)
+fn churn<DB: Database>(runtime: &Runtime, pool: &Pool<DB>, max: u32, times: u32)
 where
     for<'c> PoolConnection<DB>: Send + 'c,
 {
@@ -224,7 +224,7 @@ where
         })
         .collect();
     let mut taken = 0.0;
-    for _ in 0..flushes {
+    for _ in 0..times {
         let flushed = watched.flush();
         flushed.assert(&[("pool.max", Some(max.into())), ("pool.closed", Some(0.0))]);
         let used = flushed.value("pool.in_use").unwrap();
