@@ -199,7 +199,7 @@ mod tests {
         for a in extremes {
             for b in extremes {
                 for c in extremes {
-                    let (small, wide) = (|n: usize| n.min(5) as u32, |n: usize| n as u64);
+                    let (small, wide) = (|n: usize| u32::try_from(n).unwrap_or(5), |n: usize| n as u64);
                     let sqlx = PoolStatus::from_sqlx(small(a), small(b), c);
                     assert!(sqlx.used() <= Some(u64::from(small(b))) && sqlx.idle <= sqlx.max, "{sqlx:?}");
                     let deadpool = PoolStatus::from_deadpool(a, b, c, usize::MAX);
