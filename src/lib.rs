@@ -41,7 +41,7 @@
 //! | something that happens | [`Client::counter`] |
 //! | durations or sizes | [`Client::distribution`], or [`Client::timing`] for a StatsD server |
 //! | a capacity that is acquired and released | [`Client::occupancy`] |
-//! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`] |
+//! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`]; [`PoolStatus`] lists which call is for which pool |
 //! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
@@ -54,12 +54,18 @@
 //!
 //! | feature | what it adds | extra dependencies |
 //! |---|---|---|
+//! | `bb8` | watches pools of bb8: [`integrations::bb8`](integrations/bb8/index.html) | `bb8`, `tokio` |
 //! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
+//! | `deadpool` | watches pools of deadpool: [`integrations::deadpool`](integrations/deadpool/index.html) | `deadpool`, `tokio` |
 //! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |
 //! | `metrics-exporter-statsd` | its recorder reports through this client, or gets the task id: [`integrations::metrics_exporter_statsd`](integrations/metrics_exporter_statsd/index.html) | `metrics-exporter-statsd`, `cadence` |
+//! | `mobc` | watches pools of mobc: [`integrations::mobc`](integrations/mobc/index.html) | `mobc`, `tokio` |
+//! | `mysql_async` | watches pools of `mysql_async`: [`integrations::mysql_async`](integrations/mysql_async/index.html) | `mysql_async` |
+//! | `r2d2` | watches pools of r2d2, and times waits and holds: [`integrations::r2d2`](integrations/r2d2/index.html) | `r2d2` |
 //! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
+//! | `sqlx` | watches pools of sqlx: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
 //! | `tokio` | watches runtimes, channels and semaphores, and what only a query can tell: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
 //! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |

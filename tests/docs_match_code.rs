@@ -142,10 +142,16 @@ fn the_docs_of_each_neighbour_name_the_version_that_is_depended_on() {
         rest.split('"').next().unwrap()
     };
     let neighbours: &[(&str, &[&str])] = &[
+        (include_str!("../src/integrations/bb8.rs"), &["bb8"]),
         (include_str!("../src/integrations/cadence.rs"), &["cadence"]),
+        (include_str!("../src/integrations/deadpool.rs"), &["deadpool"]),
         (include_str!("../src/integrations/log.rs"), &["log"]),
         (include_str!("../src/integrations/metrics.rs"), &["metrics"]),
         (include_str!("../src/integrations/metrics_exporter_statsd.rs"), &["metrics-exporter-statsd"]),
+        (include_str!("../src/integrations/mobc.rs"), &["mobc"]),
+        (include_str!("../src/integrations/mysql_async.rs"), &["mysql_async"]),
+        (include_str!("../src/integrations/r2d2.rs"), &["r2d2"]),
+        (include_str!("../src/integrations/sqlx.rs"), &["sqlx"]),
         (include_str!("../src/integrations/tokio.rs"), &["tokio"]),
         (
             include_str!("../src/integrations/tower.rs"),

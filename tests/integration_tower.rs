@@ -247,7 +247,7 @@ async fn each_request_is_counted_under_its_route_and_how_it_ended() -> Result {
     ]);
     assert_eq!(lab.ends()?, expected);
     assert_eq!(lab.in_flight()?, 0.0);
-    assert_eq!(lab.values("http.request.wait")?, [], "there was no stamp");
+    assert_eq!(lab.values("http.request.wait")?, [0.0; 0], "there was no stamp");
     Ok(())
 }
 
@@ -543,7 +543,7 @@ async fn hostile_headers_are_counted_by_what_is_wrong_with_them() -> Result {
     }
     let expected = [("malformed", 8), ("future", 4), ("too_old", 4)];
     assert_eq!(lab.refused()?, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
-    assert_eq!(lab.values("http.request.wait")?, []);
+    assert_eq!(lab.values("http.request.wait")?, [0.0; 0]);
     assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 18)]));
     assert_eq!(lab.guard.client().stats().dropped_total().values, 0, "what others write is no loss of ours");
     Ok(())

@@ -150,7 +150,7 @@ fn a_lease_is_renewed_for_as_long_as_its_client_lives_and_given_back_at_once() {
     assert_eq!((redis.held(), guard.client().stats().lost_task_ids), (vec![1], 0));
     assert_eq!(kind(&redis.claim(1, lease)), TaskIdSourceKind::Shared);
     guard.shutdown(PATIENCE).unwrap();
-    assert_eq!(redis.held(), []);
+    assert_eq!(redis.held(), [0_u32; 0]);
     assert_eq!(kind(&redis.claim(1, lease)), TaskIdSourceKind::Leased);
 }
 

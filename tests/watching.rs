@@ -81,18 +81,25 @@ fn depth(items: u64) -> QueueStatus {
 #[test]
 fn a_pool_that_knows_everything_reports_everything() {
     let (guard, capture, _) = started();
-    let status = PoolStatus::new().max(10).open(8).idle(3).in_use(4).waiting(2);
+    let status =
+        PoolStatus::new().max(10).open(8).opening(1).idle(3).in_use(4).held(2).waiting(2).closed(true);
     let _watch = guard.client().watch_pool("primary", move || status);
     let expected = levels([
         ("pool.max#pool:primary", 10.0),
         ("pool.open#pool:primary", 8.0),
         ("pool.open.max#pool:primary", 8.0),
+        ("pool.opening#pool:primary", 1.0),
+        ("pool.opening.max#pool:primary", 1.0),
+        ("pool.idle#pool:primary", 3.0),
         ("pool.in_use#pool:primary", 4.0),
         ("pool.in_use.max#pool:primary", 4.0),
+        ("pool.held_units#pool:primary", 2.0),
+        ("pool.held_units.max#pool:primary", 2.0),
         ("pool.utilization#pool:primary", 0.4),
         ("pool.utilization.max#pool:primary", 0.4),
         ("pool.waiting#pool:primary", 2.0),
         ("pool.waiting.max#pool:primary", 2.0),
+        ("pool.closed#pool:primary", 1.0),
     ]);
     assert_eq!(flushed(&guard, &capture), expected);
     assert_eq!(flushed(&guard, &capture), expected, "at every flush");
@@ -130,6 +137,7 @@ fn what_is_not_known_is_absent_and_not_0() {
         client.watch_queue("no room", || depth(0).capacity(0)),
     );
     let expected = levels([
+        ("pool.idle#pool:idle_alone", 3.0),
         ("pool.in_use#pool:no_max", 0.0),
         ("pool.in_use.max#pool:no_max", 0.0),
         ("queue.depth#queue:no_capacity", 0.0),
@@ -140,6 +148,24 @@ fn what_is_not_known_is_absent_and_not_0() {
     ]);
     assert_eq!(flushed(&guard, &capture), expected);
     drop(watches);
+}
+
+#[test]
+fn a_pool_that_was_made_smaller_or_is_open_says_so_and_is_no_fuller_than_full() {
+    let (guard, capture, _) = started();
+    let shown = Shown::new(in_use(2).max(1));
+    let _watch = guard.client().watch_pool("p", shown.probe());
+    let found = flushed(&guard, &capture);
+    assert_eq!(
+        (found.get("pool.in_use#pool:p"), found.get("pool.utilization#pool:p")),
+        (Some(&2.0), Some(&1.0))
+    );
+    assert_eq!(found.get("pool.closed#pool:p"), None, "it was not said");
+    shown.show(in_use(2).max(1).closed(false));
+    assert_eq!(flushed(&guard, &capture).get("pool.closed#pool:p"), Some(&0.0));
+    shown.show(in_use(0).max(0).closed(true));
+    let found = flushed(&guard, &capture);
+    assert_eq!((found.get("pool.closed#pool:p"), found.get("pool.utilization#pool:p")), (Some(&1.0), None));
 }
 
 #[test]

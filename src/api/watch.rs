@@ -3,18 +3,18 @@
 mod budget;
 mod pool;
 mod queue;
+mod scope;
 mod status_probe;
 
 pub use self::budget::ConnectionBudget;
 pub use self::pool::PoolStatus;
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
-use self::status_probe::{StatusLevels, StatusProbe};
+use self::scope::Scope;
+use self::status_probe::StatusProbe;
 use crate::api::client::Client;
 use crate::api::sole::SoleReporter;
 use crate::callback::probe::Watch;
-use crate::callback::watch_name::WatchName;
-use crate::vocabulary::tag::TagList;
 use std::marker::PhantomData;
 
 /// One gauge of a status.
@@ -211,13 +211,24 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let pairs: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let mut tags = TagList::default();
-        tags.set_slice(&pairs);
-        let name = WatchName::new(&self.client.shared().index, &self.prefix, &tags);
-        let levels = StatusLevels::new(self.client, self.prefix, self.tags, self.sole);
-        let probe = StatusProbe::new(&name, levels, status);
-        Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
+        let client = self.client;
+        let scope = self.into_scope();
+        let name = scope.watch_name();
+        let probe = StatusProbe::new(&name, scope, status);
+        Watch::new(client.shared().watch_as(&name, Box::new(probe)))
+    }
+
+    pub(crate) fn into_scope(self) -> Scope {
+        Scope::new(self.client.clone(), self.prefix, self.tags, self.sole)
+    }
+}
+
+#[cfg(any(feature = "bb8", feature = "mysql_async"))]
+impl<'a> WatchBuilder<'a, PoolStatus> {
+    /// Returns a builder for the same pool, whose status has more than this one's.
+    pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
+        let Self { client, prefix, tags, sole, .. } = self;
+        WatchBuilder { client, prefix, tags, sole, status: PhantomData }
     }
 }
 

@@ -186,7 +186,7 @@ fn collectd_takes_every_line_of_plain_statsd() {
     assert_eq!(printed.complaints(), [""; 0]);
     assert_eq!(printed.sum("count-shop.jobs"), 1234.0);
     assert_eq!(printed.last("derive-shop.jobs"), 1234.0);
-    assert_eq!(printed.values("derive-shop.idle"), []);
+    assert_eq!(printed.values("derive-shop.idle"), [0.0; 0]);
     assert_eq!(printed.sum("objects-shop.users"), 3.0);
     for name in ["query", "size", "depth"] {
         printed.assert_recorded(&format!("shop.{name}"));

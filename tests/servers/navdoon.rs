@@ -166,7 +166,7 @@ fn show_every_kind(address: impl Fn(&Navdoon) -> String) {
     let stats = program.end();
     let flushed = server.settle(stats.sent.lines);
     assert_eq!(flushed.sum("shop.jobs"), 1234.0);
-    assert_eq!(flushed.values("shop.idle"), []);
+    assert_eq!(flushed.values("shop.idle"), [0.0; 0]);
     assert_eq!(flushed.sum("shop.users"), 3.0);
     for name in ["query", "size", "depth"] {
         flushed.assert_recorded(&format!("shop.{name}"));
@@ -250,7 +250,7 @@ fn navdoon_refuses_every_tagged_line_and_reads_the_task_id_in_a_name() {
     let lines = tagged.client().stats().sent.lines + named.client().stats().sent.lines;
     let flushed = server.settle(lines);
     for (name, value) in [("level", 1.0), ("jobs", 7.0), ("query.mean", 1.0), ("users", 1.0)] {
-        assert_eq!(flushed.values(name), [], "{name}");
+        assert_eq!(flushed.values(name), [0.0; 0], "{name}");
         assert_eq!(flushed.last(&format!("task_0042.{name}")), value, "{name}");
     }
     let lines = ["jobs:7|c", "level:1|g", "query:1|ms", "users:ada|s"];

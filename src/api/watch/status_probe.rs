@@ -1,9 +1,8 @@
 //! The probe of a watched status, and its gauges.
 
+use super::scope::Scope;
 use super::{Count, Field, Watchable};
-use crate::api::client::Client;
 use crate::api::handle::{Counter, Gauge};
-use crate::api::sole::SoleReporter;
 use crate::callback::probe::{Collect, Levels};
 use crate::callback::watch_name::WatchName;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,52 +19,19 @@ pub(super) struct StatusProbe<F> {
     over: bool,
 }
 
-/// The gauges of a status, and what they have in common.
+/// The gauges of a status.
 #[derive(Debug)]
-pub(super) struct StatusLevels {
-    client: Client,
-    prefix: String,
-    tags: Vec<(String, String)>,
-    sole: Option<SoleReporter>,
+struct StatusLevels {
+    scope: Scope,
     // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
     // status is polled.
     gauges: Mutex<Vec<Option<Gauge>>>,
 }
 
 impl StatusLevels {
-    pub(super) fn new(
-        client: &Client,
-        prefix: String,
-        tags: Vec<(String, String)>,
-        sole: Option<SoleReporter>,
-    ) -> Self {
-        Self { client: client.clone(), prefix, tags, sole, gauges: Mutex::default() }
-    }
-
-    fn gauge(&self, field: Field) -> Gauge {
-        let (name, tags) = (self.name(field.name), self.tags());
-        let builder = self.client.gauge(&name).tags(&tags);
-        let builder = if self.sole.is_some() { builder.without_task_id() } else { builder };
-        if field.peak { builder.peak().register() } else { builder.register() }
-    }
-
-    fn counter(&self, name: &str) -> Counter {
-        let (name, tags) = (self.name(name), self.tags());
-        let builder = self.client.counter(&name).tags(&tags);
-        if self.sole.is_some() { builder.without_task_id().register() } else { builder.register() }
-    }
-
-    fn name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    fn tags(&self) -> Vec<(&str, &str)> {
-        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
-    }
-
     /// Returns whether it is this task that reports, and makes the gauges absent if not.
     fn may_report(&self) -> bool {
-        let may = self.sole.as_ref().is_none_or(SoleReporter::is_held);
+        let may = self.scope.may_report();
         if !may {
             self.make_absent();
         }
@@ -77,7 +43,7 @@ impl StatusLevels {
         gauges.resize_with(fields.len(), || None);
         for (gauge, field) in gauges.iter_mut().zip(fields) {
             match (field.value, gauge) {
-                (Some(value), gauge) => gauge.get_or_insert_with(|| self.gauge(field)).set(value),
+                (Some(value), gauge) => gauge.get_or_insert_with(|| self.scope.gauge(field)).set(value),
                 (None, Some(gauge)) => gauge.unset(),
                 (None, None) => {}
             }
@@ -96,15 +62,15 @@ impl Levels for StatusLevels {
 }
 
 impl<F> StatusProbe<F> {
-    pub(super) fn new(name: &Arc<WatchName>, levels: StatusLevels, status: F) -> Self {
-        let (name, levels) = (Arc::clone(name), Arc::new(levels));
-        Self { _name: name, levels, status, counters: Vec::new(), over: false }
+    pub(super) fn new(name: &Arc<WatchName>, scope: Scope, status: F) -> Self {
+        let levels = Arc::new(StatusLevels { scope, gauges: Mutex::default() });
+        Self { _name: Arc::clone(name), levels, status, counters: Vec::new(), over: false }
     }
 
     fn report_counts(&mut self, counts: Vec<Count>) {
         self.counters.resize_with(counts.len(), || None);
         for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
-            counter.get_or_insert_with(|| self.levels.counter(count.name)).increment(count.added);
+            counter.get_or_insert_with(|| self.levels.scope.counter(count.name)).increment(count.added);
         }
     }
 }
@@ -131,7 +97,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
     }
 
     fn name(&self) -> String {
-        let first = self.levels.tags.first();
+        let first = self.levels.scope.tags().into_iter().next();
         first.map(|(noun, name)| format!("{noun}:{name}")).unwrap_or_default()
     }
 
@@ -143,6 +109,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
 #[cfg(all(test, feature = "testing"))]
 mod tests {
     use super::*;
+    use crate::api::client::Client;
     use crate::api::watch::{Reported, WatchBuilder};
     use crate::testing::{Capture, ManualClock};
     use std::time::Duration;

@@ -1,0 +1,73 @@
+//! What the metrics of one watched thing have in common: a client, a prefix and tags.
+
+use super::Field;
+use crate::api::client::Client;
+#[cfg(feature = "r2d2")]
+use crate::api::handle::Distribution;
+use crate::api::handle::{Counter, Gauge, Metric, MetricBuilder};
+use crate::api::sole::SoleReporter;
+use crate::callback::watch_name::WatchName;
+use crate::vocabulary::tag::TagList;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Scope {
+    client: Client,
+    prefix: String,
+    tags: Vec<(String, String)>,
+    // The lease of the task that reports for all, if it is not each task for itself.
+    sole: Option<SoleReporter>,
+}
+
+impl Scope {
+    pub(super) fn new(
+        client: Client,
+        prefix: String,
+        tags: Vec<(String, String)>,
+        sole: Option<SoleReporter>,
+    ) -> Self {
+        Self { client, prefix, tags, sole }
+    }
+
+    /// Returns whether this task reports.
+    pub(super) fn may_report(&self) -> bool {
+        self.sole.as_ref().is_none_or(SoleReporter::is_held)
+    }
+
+    pub(super) fn watch_name(&self) -> Arc<WatchName> {
+        let pairs = self.tags();
+        let mut tags = TagList::default();
+        tags.set_slice(&pairs);
+        WatchName::new(&self.client.shared().index, &self.prefix, &tags)
+    }
+
+    pub(super) fn tags(&self) -> Vec<(&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    pub(super) fn gauge(&self, field: Field) -> Gauge {
+        let (name, tags) = (self.name(field.name), self.tags());
+        let builder = self.told_apart(self.client.gauge(&name)).tags(&tags);
+        if field.peak { builder.peak().register() } else { builder.register() }
+    }
+
+    pub(crate) fn counter(&self, name: &str) -> Counter {
+        let (name, tags) = (self.name(name), self.tags());
+        self.told_apart(self.client.counter(&name)).tags(&tags).register()
+    }
+
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn timing(&self, name: &str) -> Distribution {
+        let (name, tags) = (self.name(name), self.tags());
+        self.told_apart(self.client.timing(&name)).tags(&tags).register()
+    }
+
+    /// What one task reports for all has no task id.
+    fn told_apart<'a, M: Metric>(&self, metric: MetricBuilder<'a, M>) -> MetricBuilder<'a, M> {
+        if self.sole.is_some() { metric.without_task_id() } else { metric }
+    }
+
+    fn name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+}
