@@ -180,6 +180,8 @@ fn a_broken_connection_is_open_no_more() {
 fn the_last_to_have_a_pool_drops_its_connections_in_their_runtime() {
     let mut stage = Stage::new(2, Gate::open(), PATIENCE);
     drop((stage.get(), stage.get()));
+    // The tasks that opened the connections have the pool too.
+    wait_until(|| stage.runtime.metrics().num_alive_tasks() == 0);
     drop(stage.pool);
     assert!(stage.farewells.try_recv().is_err(), "the watch has the pool");
     stage.watched.flush().assert(&[("pool.open", Some(2.0)), ("pool.idle", Some(2.0))]);

@@ -54,6 +54,13 @@ use super::{Field, Reported, Watchable, level, ratio};
 /// The same holds for a pool of such connections, for example of `deadpool-redis` or `bb8-redis`. A clone of the inner
 /// connection works after its guard was returned, and one guard may serve many callers. The pool counts the guards that
 /// are out, which is not use.
+///
+/// # Pools that only tell events
+///
+/// `mongodb` has no numbers to read. Count its events with handles of your own, by `cmap_event_handler`: in use are
+/// `ConnectionCheckedOut` minus `ConnectionCheckedIn`, and open are `ConnectionCreated` minus `ConnectionClosed`, both of one
+/// address. Who waits can't be told from `ConnectionCheckoutStarted`, because a call that was cancelled has no further
+/// event. The setting `waitQueueTimeoutMS` does nothing. As of mongodb 3.9.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]
