@@ -223,7 +223,8 @@ pub use crate::api::holders::{
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
-    ConnectionBudget, PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable,
+    ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, QueueDepth,
+    QueueStatus, QueueTicket, WatchBuilder, Watchable,
 };
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

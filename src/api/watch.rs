@@ -1,13 +1,17 @@
 //! Watched pools and queues: a status, and the gauges that report it.
 
 mod budget;
+mod pgbouncer;
 mod pool;
+mod postgres;
 mod queue;
 mod scope;
 mod status_probe;
 
 pub use self::budget::ConnectionBudget;
+pub use self::pgbouncer::{PgBouncerPool, PgBouncerStatus};
 pub use self::pool::PoolStatus;
+pub use self::postgres::{PostgresRow, PostgresStatus};
 pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
 
 use self::scope::Scope;
@@ -27,6 +31,14 @@ pub(crate) struct Field {
     pub(crate) value: Option<f64>,
 }
 
+/// One gauge of a status with tags of its own. Its name is reported once for each group.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) tags: Vec<(&'static str, String)>,
+    pub(crate) value: f64,
+}
+
 /// A count that a status has added to since the last one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
@@ -34,7 +46,8 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`], [`QueueStatus`] or [`ConnectionBudget`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`] or
+/// [`PgBouncerStatus`].
 ///
 /// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///
@@ -60,7 +73,12 @@ pub(crate) trait Reported: Send + 'static {
     const NOUN: &'static str;
     /// The default prefix of its gauges.
     const PREFIX: &'static str = Self::NOUN;
+    /// Returns the same gauges in the same order each time.
     fn fields(&self) -> Vec<Field>;
+    /// Returns what there is at the moment. A group that is missing in the next status is no longer reported.
+    fn groups(&self) -> Vec<Group> {
+        Vec::new()
+    }
     /// Returns the same counts in the same order each time.
     fn counts(&self) -> Vec<Count> {
         Vec::new()

@@ -1,6 +1,6 @@
 //! What the metrics of one watched thing have in common: a client, a prefix and tags.
 
-use super::Field;
+use super::{Field, Group};
 use crate::api::client::Client;
 #[cfg(feature = "r2d2")]
 use crate::api::handle::Distribution;
@@ -49,6 +49,12 @@ impl Scope {
         let (name, tags) = (self.name(field.name), self.tags());
         let builder = self.told_apart(self.client.gauge(&name)).tags(&tags);
         if field.peak { builder.peak().register() } else { builder.register() }
+    }
+
+    pub(super) fn group_gauge(&self, group: &Group) -> Gauge {
+        let own = group.tags.iter().map(|(key, value)| (*key, value.as_str()));
+        let tags: Vec<_> = self.tags().into_iter().chain(own).collect();
+        self.told_apart(self.client.gauge(&self.name(group.name))).tags(&tags).register()
     }
 
     pub(crate) fn counter(&self, name: &str) -> Counter {

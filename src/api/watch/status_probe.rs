@@ -1,10 +1,11 @@
 //! The probe of a watched status, and its gauges.
 
 use super::scope::Scope;
-use super::{Count, Field, Watchable};
+use super::{Count, Field, Group, Watchable};
 use crate::api::handle::{Counter, Gauge};
 use crate::callback::probe::{Collect, Levels};
 use crate::callback::watch_name::WatchName;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Polls a status, and sets a gauge for each of its fields.
@@ -26,7 +27,11 @@ struct StatusLevels {
     // In the order of the status's fields. A field that was never known has no gauge. The lock is not held while a
     // status is polled.
     gauges: Mutex<Vec<Option<Gauge>>>,
+    groups: Mutex<BTreeMap<GroupName, Gauge>>,
 }
+
+/// A name, and the tags of a group.
+type GroupName = (&'static str, Vec<(&'static str, String)>);
 
 impl StatusLevels {
     /// Returns whether it is this task that reports, and makes the gauges absent if not.
@@ -50,6 +55,23 @@ impl StatusLevels {
         }
     }
 
+    /// Reports what there is. The gauges of groups that are gone are dropped, which ends them.
+    fn report_groups(&self, groups: Vec<Group>) {
+        let mut known = self.groups();
+        let mut current = BTreeMap::new();
+        for group in groups {
+            let name = (group.name, group.tags.clone());
+            let gauge = known.remove(&name).unwrap_or_else(|| self.scope.group_gauge(&group));
+            gauge.set(group.value);
+            current.insert(name, gauge);
+        }
+        *known = current;
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<GroupName, Gauge>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn gauges(&self) -> MutexGuard<'_, Vec<Option<Gauge>>> {
         self.gauges.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,12 +80,13 @@ impl StatusLevels {
 impl Levels for StatusLevels {
     fn make_absent(&self) {
         self.gauges().iter().flatten().for_each(Gauge::unset);
+        self.groups().clear();
     }
 }
 
 impl<F> StatusProbe<F> {
     pub(super) fn new(name: &Arc<WatchName>, scope: Scope, status: F) -> Self {
-        let levels = Arc::new(StatusLevels { scope, gauges: Mutex::default() });
+        let levels = Arc::new(StatusLevels { scope, gauges: Mutex::default(), groups: Mutex::default() });
         Self { _name: Arc::clone(name), levels, status, counters: Vec::new(), over: false }
     }
 
@@ -89,6 +112,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
             return;
         }
         self.levels.report(status.fields());
+        self.levels.report_groups(status.groups());
         self.report_counts(status.counts());
     }
 
