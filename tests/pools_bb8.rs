@@ -78,7 +78,9 @@ impl Stage {
         let (farewell, farewells) = mpsc::unbounded_channel();
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
         let manager = Doors { gate: Arc::clone(&gate), is_down: Arc::clone(&is_down), farewells: farewell };
-        let builder = Pool::builder().max_size(max).connection_timeout(patience);
+        // Without a limit in time there is no task that looks for it.
+        let builder = Pool::builder().max_lifetime(None).idle_timeout(None);
+        let builder = builder.max_size(max).connection_timeout(patience);
         let (watched, entered) = (Watched::new(), runtime.enter());
         let pool = builder.build_unchecked(manager);
         let watch = watched.client().watch_bb8("primary", &pool);
