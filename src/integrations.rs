@@ -7,6 +7,8 @@
 mod counted_pool;
 #[cfg(any(feature = "bb8", feature = "deadpool", feature = "mobc"))]
 mod in_runtime;
+#[cfg(any(feature = "sqlx", feature = "tokio-postgres"))]
+mod text_rows;
 
 #[cfg(feature = "bb8")]
 pub mod bb8;
@@ -30,6 +32,8 @@ pub mod r2d2;
 pub mod sqlx;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "tokio-postgres")]
+pub mod tokio_postgres;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]

@@ -1,4 +1,4 @@
-//! [sqlx](https://docs.rs/sqlx) 0.9: watches pools.
+//! [sqlx](https://docs.rs/sqlx) 0.9: watches pools, and asks servers for their connections.
 //!
 //! ```no_run
 //! # use tasktag::Client;
@@ -24,6 +24,8 @@
 //! error `PoolTimedOut` does not mean that the pool was full: sqlx also returns it if the server is slow, refuses, or has no
 //! connection left (`53300`).
 //!
+//! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`].
+//!
 //! # What ends the watch
 //!
 //! sqlx has no weak handle: the watch has a clone of the pool. It ends when it is dropped, or once the pool was closed and
@@ -31,6 +33,10 @@
 //! the clone is dropped on the thread `tasktag-probes`.
 //!
 //! Extra dependency: `sqlx` without a database, a runtime or macros. It needs Rust 1.94.
+
+mod server;
+
+pub use self::server::{pgbouncer_status, postgres_status};
 
 use crate::api::client::Client;
 use crate::api::watch::{PoolStatus, WatchBuilder};

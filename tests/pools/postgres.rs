@@ -36,6 +36,12 @@ impl Postgres {
         Some(Self { _server: server, folder })
     }
 
+    /// Where the server's socket is.
+    #[allow(dead_code, reason = "each test file uses a part")]
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self.folder.join("")
+    }
+
     pub(crate) fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.join(""));
         options.port(5432).username("shop").database("postgres")
