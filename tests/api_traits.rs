@@ -16,7 +16,7 @@ use tasktag::{
     ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
     FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
     Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
-    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus, Priority,
+    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority,
     Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats,
     Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
     TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
@@ -80,6 +80,10 @@ const _: () = {
     any::<WatchBuilder<'_, QueueStatus>>();
     any::<PoolStatus>();
     any::<ConnectionBudget>();
+    any::<PostgresStatus>();
+    any::<PostgresRow<'_>>();
+    any::<PgBouncerStatus>();
+    any::<PgBouncerPool<'_>>();
     any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<QueueDepth>();
