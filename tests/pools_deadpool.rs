@@ -1,4 +1,5 @@
-//! What is said of a pool of deadpool is true while its connections are opened, and after it was closed or made smaller.
+//! What is said of a pool of deadpool is true while its connections are opened, and after it was closed or made
+//! smaller.
 #![cfg(feature = "deadpool")]
 
 #[path = "pools/gate.rs"]

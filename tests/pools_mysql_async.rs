@@ -1,7 +1,7 @@
 //! What is said of a pool of `mysql_async` is true while its connections are opened and reset, and after its end.
 //!
-//! Most need a MariaDB server, and say on standard error that they were skipped where `TASKTAG_TEST_MARIADB` does not say
-//! where the program `mariadbd` is. `.ci/run` installs it.
+//! Most need a MariaDB server, and say on standard error that they were skipped where `TASKTAG_TEST_MARIADB` does not
+//! say where the program `mariadbd` is. `.ci/run` installs it.
 #![cfg(all(unix, feature = "mysql_async"))]
 
 #[path = "pools/mariadb.rs"]

@@ -1,8 +1,9 @@
-//! What is said of a pool of sqlx is true under load, while nothing answers, on a return, after a leak and after its end.
+//! What is said of a pool of sqlx is true under load, while nothing answers, on a return, after a leak and after its
+//! end.
 //!
 //! Most have a database in memory. Two need a PostgreSQL server, and say on standard error that they were skipped where
-//! `TASKTAG_TEST_POSTGRES` does not say where the server's programs are: the folder with `postgres` and `initdb`. `.ci/run`
-//! installs it.
+//! `TASKTAG_TEST_POSTGRES` does not say where the server's programs are: the folder with `postgres` and `initdb`.
+//! `.ci/run` installs it.
 #![cfg(all(unix, feature = "sqlx"))]
 
 #[path = "pools/postgres.rs"]

@@ -9,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! The client reads the pool at every collection, four times a second by default. The gauges are those of [`PoolStatus`],
-//! by the formula of [`PoolStatus::from_bb8`], and there is a counter:
+//! The client reads the pool at every collection, four times a second by default. The gauges are those of
+//! [`PoolStatus`], by the formula of [`PoolStatus::from_bb8`], and there is a counter:
 //!
 //! | metric | meaning |
 //! |---|---|
@@ -21,17 +21,17 @@
 //! | `pool.utilization` | `in_use` divided by `max`; absent while none is open |
 //! | `pool.timeouts` | a counter: calls that ended with bb8's own `connection_timeout`, also because the server is down |
 //!
-//! bb8 does not say how many callers wait, and its errors hide why no connection was opened. Time-outs while `pool.open` is
-//! below the maximum mean that the server does not answer; time-outs at the maximum, that the pool is too small or its
-//! connections are held for too long. A call that is cut from outside, for example by `tokio::time::timeout`, is counted
-//! nowhere.
+//! bb8 does not say how many callers wait, and its errors hide why no connection was opened. Time-outs while
+//! `pool.open` is below the maximum mean that the server does not answer; time-outs at the maximum, that the pool is
+//! too small or its connections are held for too long. A call that is cut from outside, for example by
+//! `tokio::time::timeout`, is counted nowhere.
 //!
 //! # What ends the watch
 //!
 //! bb8 has no weak handle and can't be closed. The watch has a clone of the pool, which stays open until the
-//! [`Watch`] is dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the client.
-//! Start it in the pool's runtime. If the watch is the last to have the pool, its connections are dropped in that runtime,
-//! on the thread `tasktag-probes`.
+//! [`Watch`] is dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the
+//! client. Start it in the pool's runtime. If the watch is the last to have the pool, its connections are dropped in
+//! that runtime, on the thread `tasktag-probes`.
 //!
 //! Extra dependencies: `bb8`, and `tokio` with `rt` and `sync`, which bb8 needs too.
 
@@ -44,8 +44,8 @@ use bb8::{ManageConnection, Pool};
 
 /// With the feature `bb8`.
 impl Client {
-    /// Watches a pool of bb8 under the default names: see [`integrations::bb8`](crate::integrations::bb8). To set a prefix
-    /// or tags, use [`pool`](Self::pool) and [`WatchBuilder::watch_bb8`].
+    /// Watches a pool of bb8 under the default names: see [`integrations::bb8`](crate::integrations::bb8). To set a
+    /// prefix or tags, use [`pool`](Self::pool) and [`WatchBuilder::watch_bb8`].
     pub fn watch_bb8<M: ManageConnection>(&self, name: &str, pool: &Pool<M>) -> Watch {
         self.pool(name).watch_bb8(pool)
     }

@@ -2,15 +2,17 @@
 //!
 //! ```
 //! # use tasktag::Client;
-//! # fn watch<M: deadpool::managed::Manager + 'static>(client: &Client, manager: M) -> Result<(), Box<dyn std::error::Error>> {
-//! let pool = deadpool::managed::Pool::<M>::builder(manager).max_size(10).build()?;
+//! use deadpool::managed::{BuildError, Manager, Pool};
+//!
+//! # fn watch<M: Manager + 'static>(client: &Client, manager: M) -> Result<(), BuildError> {
+//! let pool = Pool::<M>::builder(manager).max_size(10).build()?;
 //! client.watch_deadpool("primary", &pool).detach();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The client reads the pool at every collection, four times a second by default. The gauges are those of [`PoolStatus`],
-//! by the formula of [`PoolStatus::from_deadpool`] with `pool.closed`:
+//! The client reads the pool at every collection, four times a second by default. The gauges are those of
+//! [`PoolStatus`], by the formula of [`PoolStatus::from_deadpool`] with `pool.closed`:
 //!
 //! | gauge | meaning |
 //! |---|---|
@@ -23,13 +25,13 @@
 //!
 //! More in use than open, for longer than a connection takes, means that the server does not answer.
 //!
-//! Time-outs and the time of a wait are known at the call alone: `PoolError::Timeout(TimeoutType::Wait)` is a full pool,
-//! `Create` and `Recycle` are the server.
+//! Time-outs and the time of a wait are known at the call alone: `PoolError::Timeout(TimeoutType::Wait)` is a full
+//! pool, `Create` and `Recycle` are the server.
 //!
 //! # What ends the watch
 //!
-//! The watch does not keep the pool alive, and ends by itself once the pool is dropped. Start it in the pool's runtime: if
-//! the watch happens to be the last to have the pool, its objects are dropped in that runtime.
+//! The watch does not keep the pool alive, and ends by itself once the pool is dropped. Start it in the pool's runtime:
+//! if the watch happens to be the last to have the pool, its objects are dropped in that runtime.
 //!
 //! Extra dependencies: `deadpool` with `managed`, and `tokio` with `rt` and `sync`, which deadpool needs too.
 
@@ -41,8 +43,9 @@ use deadpool::managed::{Manager, Object, Pool, WeakPool};
 
 /// With the feature `deadpool`.
 impl Client {
-    /// Watches a pool of deadpool under the default names: see [`integrations::deadpool`](crate::integrations::deadpool).
-    /// To set a prefix or tags, use [`pool`](Self::pool) and [`WatchBuilder::watch_deadpool`].
+    /// Watches a pool of deadpool under the default names: see
+    /// [`integrations::deadpool`](crate::integrations::deadpool). To set a prefix or tags, use [`pool`](Self::pool) and
+    /// [`WatchBuilder::watch_deadpool`].
     pub fn watch_deadpool<M, W>(&self, name: &str, pool: &Pool<M, W>) -> Watch
     where
         M: Manager + 'static,

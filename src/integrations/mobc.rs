@@ -8,8 +8,8 @@
 //! # }
 //! ```
 //!
-//! The client reads the pool at every collection, four times a second by default. The gauges are those of [`PoolStatus`],
-//! by the formula of [`PoolStatus::from_mobc`]:
+//! The client reads the pool at every collection, four times a second by default. The gauges are those of
+//! [`PoolStatus`], by the formula of [`PoolStatus::from_mobc`]:
 //!
 //! | gauge | meaning |
 //! |---|---|
@@ -19,19 +19,19 @@
 //! | `pool.in_use` | connections that are held, being checked or being returned; absent while none is open |
 //! | `pool.utilization` | `in_use` divided by `max`; absent while none is open |
 //!
-//! How many callers wait can't be known: `wait_count` of mobc keeps every call that was cancelled or ran into its time-out,
-//! for ever. mobc itself reports to the facade of `metrics`, without labels: all pools of a program share those series, and a
-//! new pool sets their number of idle connections to 0. These gauges have the pool's name as a tag.
+//! How many callers wait can't be known: `wait_count` of mobc keeps every call that was cancelled or ran into its
+//! time-out, for ever. mobc itself reports to the facade of `metrics`, without labels: all pools of a program share
+//! those series, and a new pool sets their number of idle connections to 0. These gauges have the pool's name as a tag.
 //!
-//! `max_idle` is 2 by default, and further connections are closed when they come back. `set_max_open_conns` does not change
-//! the limit, and `pool.max` is what it was at the first collection.
+//! `max_idle` is 2 by default, and further connections are closed when they come back. `set_max_open_conns` does not
+//! change the limit, and `pool.max` is what it was at the first collection.
 //!
 //! # What ends the watch
 //!
-//! mobc has no weak handle and can't be closed. The watch has a clone of the pool, which stays open until the [`Watch`] is
-//! dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the client. Start it in
-//! the pool's runtime. If the watch is the last to have the pool, its connections are dropped in that runtime, on the thread
-//! `tasktag-probes`.
+//! mobc has no weak handle and can't be closed. The watch has a clone of the pool, which stays open until the [`Watch`]
+//! is dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the client.
+//! Start it in the pool's runtime. If the watch is the last to have the pool, its connections are dropped in that
+//! runtime, on the thread `tasktag-probes`.
 //!
 //! Extra dependencies: `mobc` with `tokio`, and `tokio` with `rt` and `sync`, which mobc needs too.
 

@@ -11,9 +11,9 @@
 //! # }
 //! ```
 //!
-//! The client reads the pool's own `metrics()` at every collection, four times a second by default, and never waits. The
-//! gauges are those of [`PoolStatus`], by the formula of [`PoolStatus::from_mysql_async`]. The counters have the names that
-//! the pool gives them:
+//! The client reads the pool's own `metrics()` at every collection, four times a second by default, and never waits.
+//! The gauges are those of [`PoolStatus`], by the formula of [`PoolStatus::from_mysql_async`]. The counters have the
+//! names that the pool gives them:
 //!
 //! | metric | meaning |
 //! |---|---|
@@ -38,8 +38,8 @@
 //!
 //! The watch does not keep the pool alive: it ends by itself once the pool and its connections are gone.
 //!
-//! Extra dependency: `mysql_async` with `minimal-rust`, compression in Rust; with another of its features for compression,
-//! that one is used.
+//! Extra dependency: `mysql_async` with `minimal-rust`, compression in Rust; with another of its features for
+//! compression, that one is used.
 
 use super::counted_pool::{CountedPool, Totals};
 use crate::api::client::Client;
@@ -63,8 +63,8 @@ const COUNTERS: [&str; 8] = [
 /// With the feature `mysql_async`.
 impl Client {
     /// Watches a pool of `mysql_async` with at most `max` connections under the default names: see
-    /// [`integrations::mysql_async`](crate::integrations::mysql_async). To set a prefix or tags, use [`pool`](Self::pool)
-    /// and [`WatchBuilder::watch_mysql_async`].
+    /// [`integrations::mysql_async`](crate::integrations::mysql_async). To set a prefix or tags, use
+    /// [`pool`](Self::pool) and [`WatchBuilder::watch_mysql_async`].
     pub fn watch_mysql_async(&self, name: &str, pool: &Pool, max: usize) -> Watch {
         self.pool(name).watch_mysql_async(pool, max)
     }

@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! The client reads the pool at every collection, four times a second by default. The gauges are those of [`PoolStatus`],
-//! by the formula of [`PoolStatus::from_r2d2`]. [`PoolEvents`] adds two timings and a counter, which cost the pool's callers
-//! as much as any handle.
+//! The client reads the pool at every collection, four times a second by default. The gauges are those of
+//! [`PoolStatus`], by the formula of [`PoolStatus::from_r2d2`]. [`PoolEvents`] adds two timings and a counter, which
+//! cost the pool's callers as much as any handle.
 //!
 //! | metric | from | meaning |
 //! |---|---|---|
@@ -27,18 +27,18 @@
 //! | `pool.hold` | the events | how long a connection was held until it was dropped |
 //! | `pool.timeouts` | the events | a counter: calls of `get` that ended with the time-out |
 //!
-//! r2d2 does not say how many callers wait. `try_get` has no event if it fails, and none if it succeeds: what it returned
-//! adds to `pool.hold` and not to `pool.wait`.
+//! r2d2 does not say how many callers wait. `try_get` has no event if it fails, and none if it succeeds: what it
+//! returned adds to `pool.hold` and not to `pool.wait`.
 //!
-//! Without a `min_idle`, r2d2 keeps as many connections open as the maximum, and `build` waits for all of them. Time-outs
-//! while `pool.open` is below the maximum mean that the server does not answer.
+//! Without a `min_idle`, r2d2 keeps as many connections open as the maximum, and `build` waits for all of them.
+//! Time-outs while `pool.open` is below the maximum mean that the server does not answer.
 //!
 //! # What ends the watch
 //!
-//! r2d2 has no weak handle and can't be closed. The watch has a clone of the pool, which stays open until the [`Watch`] is
-//! dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the client. If the watch
-//! is the last to have the pool, its connections are dropped on the thread `tasktag-probes`. The events belong to the pool,
-//! and keep no pool alive.
+//! r2d2 has no weak handle and can't be closed. The watch has a clone of the pool, which stays open until the [`Watch`]
+//! is dropped: keep the two together, and [detach](Watch::detach) it only if the pool lives as long as the client. If
+//! the watch is the last to have the pool, its connections are dropped on the thread `tasktag-probes`. The events
+//! belong to the pool, and keep no pool alive.
 //!
 //! Extra dependency: `r2d2`.
 
@@ -96,11 +96,11 @@ impl WatchBuilder<'_, PoolStatus> {
     }
 }
 
-/// Reports how long the callers of a pool wait, how long they hold what they got, and how often they get nothing. Pass it to
-/// `event_handler` of the pool's builder. [`Client::r2d2_events`] returns one.
+/// Reports how long the callers of a pool wait, how long they hold what they got, and how often they get nothing. Pass
+/// it to `event_handler` of the pool's builder. [`Client::r2d2_events`] returns one.
 ///
-/// An event is recorded in the caller's thread and asks the pool nothing: r2d2 holds its lock in some of them. If you have a
-/// handler of your own, pass the events on from there.
+/// An event is recorded in the caller's thread and asks the pool nothing: r2d2 holds its lock in some of them. If you
+/// have a handler of your own, pass the events on from there.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is reported until a pool has it"]
 pub struct PoolEvents {

@@ -9,7 +9,8 @@
 //! # }
 //! ```
 //!
-//! The client reads the pool at every collection, four times a second by default, and never waits. The gauges are those of
+//! The client reads the pool at every collection, four times a second by default, and never waits. The gauges are those
+//! of
 //! [`PoolStatus`], by the formula of [`PoolStatus::from_sqlx`] with `pool.closed`:
 //!
 //! | gauge | meaning |
@@ -20,17 +21,17 @@
 //! | `pool.utilization` | `in_use` divided by `max` |
 //! | `pool.closed` | 1 from `close()` on |
 //!
-//! How many callers wait can't be known: sqlx counts them nowhere. An `in_use` that stays at the maximum is what tells. The
-//! error `PoolTimedOut` does not mean that the pool was full: sqlx also returns it if the server is slow, refuses, or has no
-//! connection left (`53300`).
+//! How many callers wait can't be known: sqlx counts them nowhere. An `in_use` that stays at the maximum is what tells.
+//! The error `PoolTimedOut` does not mean that the pool was full: sqlx also returns it if the server is slow, refuses,
+//! or has no connection left (`53300`).
 //!
 //! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`].
 //!
 //! # What ends the watch
 //!
-//! sqlx has no weak handle: the watch has a clone of the pool. It ends when it is dropped, or once the pool was closed and
-//! has no connection left, which is reported once. A leaked connection keeps a closed pool from ending it. After the watch,
-//! the clone is dropped on the thread `tasktag-probes`.
+//! sqlx has no weak handle: the watch has a clone of the pool. It ends when it is dropped, or once the pool was closed
+//! and has no connection left, which is reported once. A leaked connection keeps a closed pool from ending it. After
+//! the watch, the clone is dropped on the thread `tasktag-probes`.
 //!
 //! Extra dependency: `sqlx` without a database, a runtime or macros. It needs Rust 1.94.
 

@@ -48,8 +48,8 @@ use super::{Field, Reported, Watchable, level, ratio};
 ///
 /// A client that sends the commands of many callers over one connection has nothing that looks like a pool: the
 /// `ConnectionManager` and the `MultiplexedConnection` of `redis`, a `Channel` of tonic. Fifty busy callers share one
-/// connection, and a caller that waits waits for an answer. Don't watch them as a pool. Count the commands in flight with
-/// an [occupancy](crate::Client::occupancy), and time them.
+/// connection, and a caller that waits waits for an answer. Don't watch them as a pool. Count the commands in flight
+/// with an [occupancy](crate::Client::occupancy), and time them.
 ///
 /// The same holds for a pool of such connections, for example of `deadpool-redis` or `bb8-redis`. A clone of the inner
 /// connection works after its guard was returned, and one guard may serve many callers. The pool counts the guards that
@@ -58,9 +58,9 @@ use super::{Field, Reported, Watchable, level, ratio};
 /// # Pools that only tell events
 ///
 /// `mongodb` has no numbers to read. Count its events with handles of your own, by `cmap_event_handler`: in use are
-/// `ConnectionCheckedOut` minus `ConnectionCheckedIn`, and open are `ConnectionCreated` minus `ConnectionClosed`, both of one
-/// address. Who waits can't be told from `ConnectionCheckoutStarted`, because a call that was cancelled has no further
-/// event. The setting `waitQueueTimeoutMS` does nothing. As of mongodb 3.9.1.
+/// `ConnectionCheckedOut` minus `ConnectionCheckedIn`, and open are `ConnectionCreated` minus `ConnectionClosed`, both
+/// of one address. Who waits can't be told from `ConnectionCheckoutStarted`, because a call that was cancelled has no
+/// further event. The setting `waitQueueTimeoutMS` does nothing. As of mongodb 3.9.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]
@@ -73,8 +73,8 @@ pub struct PoolStatus {
     pub opening: Option<u64>,
     /// The number of open units that are not in use.
     pub idle: Option<u64>,
-    /// The number of units in use: the slots of the pool that nobody else can have. Besides the units that are held, these
-    /// are the units that are being opened, checked and returned. The default is `open` minus `idle`.
+    /// The number of units in use: the slots of the pool that nobody else can have. Besides the units that are held,
+    /// these are the units that are being opened, checked and returned. The default is `open` minus `idle`.
     pub in_use: Option<u64>,
     /// The number of units that callers hold.
     pub held: Option<u64>,

@@ -7,17 +7,17 @@ const UNSET_MAX_OF_MOBC: u64 = 10_000;
 
 /// From the numbers of other crates' pools. A number that a pool reads while it changes never makes a level negative.
 impl PoolStatus {
-    /// Returns the status of a pool of [sqlx](https://docs.rs/sqlx), from `options().get_max_connections()`, `size()` and
-    /// `num_idle()`.
+    /// Returns the status of a pool of [sqlx](https://docs.rs/sqlx), from `options().get_max_connections()`, `size()`
+    /// and `num_idle()`.
     ///
     /// Known are `max`, `idle` and `in_use`: the slots that are taken. `size()` counts a connection from the moment at
     /// which it is being opened, also while nothing answers, and one that was dropped until the server has answered a
-    /// ping. So `open`, `opening` and `held` can't be known, and neither can `waiting`. A connection that was leaked stays
-    /// in use. Add `closed` from `is_closed()`.
+    /// ping. So `open`, `opening` and `held` can't be known, and neither can `waiting`. A connection that was leaked
+    /// stays in use. Add `closed` from `is_closed()`.
     ///
-    /// `num_idle()` wraps to 2^64 - 1 or below for moments under load, when a waiting caller takes a connection before the
-    /// pool has counted its return. An `idle` above `max` is taken as 0. The slots that a child pool has taken are not in
-    /// `size()`. As of sqlx 0.9.0.
+    /// `num_idle()` wraps to 2^64 - 1 or below for moments under load, when a waiting caller takes a connection before
+    /// the pool has counted its return. An `idle` above `max` is taken as 0. The slots that a child pool has taken are
+    /// not in `size()`. As of sqlx 0.9.0.
     ///
     /// ```
     /// use tasktag::PoolStatus;
@@ -35,14 +35,14 @@ impl PoolStatus {
     /// Returns the status of a pool of [deadpool](https://docs.rs/deadpool), from the fields of `status()`: `max_size`,
     /// `size`, `available` and `waiting`.
     ///
-    /// Known are `max`, `open`, `in_use` and `waiting`. Their sum of users, `size - available + waiting`, is the pool's own
-    /// count of callers that hold, open, check or wait for an object. As many as there are slots have one, and the others
-    /// are waiting. The pool's own `waiting` also counts callers that open a connection, and its `available` is 0 while
-    /// anybody does. So `idle`, `opening` and `held` can't be known. After `resize` to a smaller maximum, `in_use` is above
-    /// `max` until objects come back.
+    /// Known are `max`, `open`, `in_use` and `waiting`. `size - available + waiting` is the pool's own count of its
+    /// users: callers that hold, open, check or wait for an object. As many of them as there are slots have one, and
+    /// the others are waiting. The pool's own `waiting` also counts callers that open a connection, and its `available`
+    /// is too low while anybody does. So `idle`, `opening` and `held` can't be known. After `resize` to a smaller
+    /// maximum, `in_use` is above `max` until objects come back.
     ///
-    /// A maximum of 0 is that of a closed pool, and is left out. Add `closed` from `is_closed()`. An object that was taken
-    /// out of the pool with `Object::take` counts no more. As of deadpool 0.13.1.
+    /// A maximum of 0 is that of a closed pool, and is left out. Add `closed` from `is_closed()`. An object that was
+    /// taken out of the pool with `Object::take` counts no more. As of deadpool 0.13.1.
     ///
     /// ```
     /// use tasktag::PoolStatus;
@@ -60,16 +60,16 @@ impl PoolStatus {
         Self::new().max(max).open(size as u64).in_use(in_use as u64).waiting((users - in_use) as u64)
     }
 
-    /// Returns the status of a pool of [bb8](https://docs.rs/bb8), from the pool's maximum and the fields `connections` and
-    /// `idle_connections` of `state()`.
+    /// Returns the status of a pool of [bb8](https://docs.rs/bb8), from the pool's maximum and the fields `connections`
+    /// and `idle_connections` of `state()`.
     ///
     /// Known are `max`, `open`, `idle` and `in_use`. bb8 counts nowhere that a connection is being opened: `in_use` is
     /// without it, and if no connection is open, a pool that nobody uses can't be told from one whose server is down.
     /// Therefore `in_use` and `idle` are left out while `open` is 0. Watch `open` and the time-outs in
     /// `statistics.get_timed_out` too.
     ///
-    /// `waiting` can't be known. `pending_gets()` keeps every call that was cancelled, for ever. `get_waited` also counts
-    /// calls that only opened a connection. As of bb8 0.9.1.
+    /// `waiting` can't be known. `pending_gets()` keeps every call that was cancelled, for ever. `get_waited` also
+    /// counts calls that only opened a connection. As of bb8 0.9.1.
     ///
     /// ```
     /// use tasktag::PoolStatus;
@@ -101,16 +101,16 @@ impl PoolStatus {
         Self::from_open_and_idle(max_size.into(), connections.into(), idle_connections.into())
     }
 
-    /// Returns the status of a pool of [mobc](https://docs.rs/mobc), from the maximum that its builder was given, and the
-    /// fields `connections` and `idle` of `state()`.
+    /// Returns the status of a pool of [mobc](https://docs.rs/mobc), from the maximum that its builder was given, and
+    /// the fields `connections` and `idle` of `state()`.
     ///
-    /// Known are `max`, `open`, `idle` and `in_use`, which includes connections that are being returned. mobc counts nowhere
-    /// in `state()` that a connection is being opened: `in_use` is without it, and `in_use` and `idle` are left out while
-    /// `open` is 0.
+    /// Known are `max`, `open`, `idle` and `in_use`, which includes connections that are being returned. mobc counts
+    /// nowhere in `state()` that a connection is being opened: `in_use` is without it, and `in_use` and `idle` are left
+    /// out while `open` is 0.
     ///
     /// `waiting` can't be known: `wait_count` keeps every call that was cancelled or ran into its time-out, for ever. A
-    /// maximum of 0 stands for 10,000. Don't pass `max_open` of `state()` after `set_max_open_conns`, which changes this
-    /// number and not the limit. As of mobc 0.9.0.
+    /// maximum of 0 stands for 10,000. Don't pass `max_open` of `state()` after `set_max_open_conns`, which changes
+    /// this number and not the limit. As of mobc 0.9.0.
     ///
     /// ```
     /// use tasktag::PoolStatus;
@@ -158,8 +158,8 @@ impl PoolStatus {
     /// `metrics()`.
     ///
     /// Known are `max`, `idle`, `in_use`, `held` and `waiting`. `connection_count` includes connections that are being
-    /// opened, so `open` and `opening` can't be known. What is neither in the pool nor in use is being opened, checked or
-    /// reset, and is in `in_use`. As of `mysql_async` 0.37.1.
+    /// opened, so `open` and `opening` can't be known. What is neither in the pool nor in use is being opened, checked
+    /// or reset, and is in `in_use`. As of `mysql_async` 0.37.1.
     ///
     /// ```
     /// use tasktag::PoolStatus;
