@@ -16,10 +16,11 @@ use tasktag::{
     ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
     FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
     Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
-    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority,
-    Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
+    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool,
+    PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Protocol, QueueDepth, QueueStatus,
+    QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats, Status, StatusClass, TagCardinality,
+    Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName,
+    Wait, Watch, WatchBuilder, Watchable, Weights,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.

@@ -113,7 +113,7 @@ fn a_server_says_which_service_has_its_connections_and_in_which_state() {
     for group in ["shop-web,state:idle", "shop-jobs,state:idle_in_transaction", "shop-jobs,state:active"] {
         let service = group.split(',').next().unwrap();
         let connections = if service == "shop-web" { 2 } else { 1 };
-        let tags = format!("service:{}", group);
+        let tags = format!("service:{group}");
         let line = format!("postgres.connections:{connections}|g|#database:orders,{tags}");
         assert!(lines.contains(&line), "{line} in {lines:#?}");
     }
@@ -172,7 +172,10 @@ fn an_ordinary_user_gets_as_many_connections_as_the_limit_says() {
                 Err(error) => break error,
             }
         };
-        assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("53300"));
+        assert_eq!(
+            refused.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(),
+            Some("53300")
+        );
         let said = by_sqlx::postgres_status(held.first_mut().unwrap()).await.unwrap();
         assert_eq!(said.total(), Some(held.len() as u64));
         let budget = tasktag::ConnectionBudget::new().tasks(1).pool(held.len() as u64).postgres(9, 3);
