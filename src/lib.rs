@@ -208,7 +208,10 @@ pub use crate::api::handle::{
     Timer,
 };
 pub use crate::api::installed::{client, with_local_client};
-pub use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, QueueTicket, WatchBuilder, Watchable};
+pub use crate::api::watch::{
+    PoolStatus, Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, WatchBuilder, Watchable,
+    WorkQueue, WorkQueueBuilder,
+};
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;
 pub use crate::ledger::{DropReason, Stats, Tally};

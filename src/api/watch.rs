@@ -2,9 +2,11 @@
 
 mod pool;
 mod queue;
+mod work_queue;
 
 pub use self::pool::PoolStatus;
-pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
+pub use self::queue::{Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob};
+pub use self::work_queue::{WorkQueue, WorkQueueBuilder};
 
 use crate::api::client::Client;
 use crate::api::handle::{Counter, Gauge};
@@ -59,6 +61,13 @@ pub(crate) trait Reported: Send + 'static {
     /// Returns the same counts in the same order each time.
     fn counts(&self) -> Vec<Count> {
         Vec::new()
+    }
+    /// Adds the promise of a watch to a status that can have one and has none of its own.
+    fn with_promise(self, _promise: Option<Promise>) -> Self
+    where
+        Self: Sized,
+    {
+        self
     }
 }
 
@@ -123,13 +132,14 @@ pub struct WatchBuilder<'a, S> {
     client: &'a Client,
     prefix: String,
     tags: Vec<(String, String)>,
+    promise: Option<Promise>,
     status: PhantomData<fn() -> S>,
 }
 
 impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
-        Self { client, prefix: S::NOUN.to_owned(), tags, status: PhantomData }
+        Self { client, prefix: S::NOUN.to_owned(), tags, promise: None, status: PhantomData }
     }
 
     /// Sets the prefix of the gauges' names. The default is `pool` or `queue`.
@@ -183,20 +193,53 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let pairs: Vec<_> = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let name = self.watch_name();
+        let levels = StatusLevels::new(self.client, &self.prefix, &self.tags);
+        let probe = StatusProbe::new(&name, levels, self.promise, status);
+        Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
+    }
+
+    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
+    fn watch_in_every_process(self, status: impl Fn() -> Option<S> + Clone + Send + 'static) -> Watch {
+        let (name, shared) = (self.watch_name(), self.client.shared());
+        let (client, own_name) = (Arc::downgrade(shared), Arc::clone(&name));
+        let Self { prefix, tags, promise, .. } = self;
+        let probes = move |_is_child: bool| {
+            // The client keeps this for its children, so this must not keep the client.
+            let levels = StatusLevels::new(&Client::new(client.upgrade()?), &prefix, &tags);
+            let probe = StatusProbe::new(&own_name, levels, promise, status.clone());
+            Some(Box::new(probe) as Box<dyn Collect>)
+        };
+        Watch::new(shared.watch_as_in_every_process(&name, probes))
+    }
+
+    fn watch_name(&self) -> Arc<WatchName> {
+        let pairs = pairs(&self.tags);
         let mut tags = TagList::default();
         tags.set_slice(&pairs);
-        let name = WatchName::new(&self.client.shared().index, &self.prefix, &tags);
-        let levels = StatusLevels {
-            client: self.client.clone(),
-            prefix: self.prefix,
-            tags: self.tags,
-            gauges: Mutex::default(),
-        };
-        let levels = Arc::new(levels);
-        let probe =
-            StatusProbe { _name: Arc::clone(&name), levels, status, counters: Vec::new(), over: false };
-        Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
+        WatchName::new(&self.client.shared().index, &self.prefix, &tags)
+    }
+}
+
+impl WatchBuilder<'_, QueueStatus> {
+    /// Sets the time within which every item is to start: see [`Promise`]. It applies to each status that has none of
+    /// its own. By default there is none.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::Duration;
+    /// use tasktag::{Promise, QueueStatus};
+    ///
+    /// let promise = Promise::within(Duration::from_secs(60));
+    /// let _watch = client.queue("mail").promise(promise).watch(|| {
+    ///     QueueStatus::new().oldest_age(Duration::from_secs(90)) // queue.promise_used:1.5
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
+        self.promise = promise.into();
+        self
     }
 }
 
@@ -206,6 +249,7 @@ struct StatusProbe<F> {
     // The name is taken for as long as this is polled.
     _name: Arc<WatchName>,
     levels: Arc<StatusLevels>,
+    promise: Option<Promise>,
     status: F,
     // In the order of the status's counts. A count that was never above 0 has no counter.
     counters: Vec<Option<Counter>>,
@@ -224,6 +268,11 @@ struct StatusLevels {
 }
 
 impl StatusLevels {
+    fn new(client: &Client, prefix: &str, tags: &[(String, String)]) -> Self {
+        let (client, prefix, tags) = (client.clone(), prefix.to_owned(), tags.to_owned());
+        Self { client, prefix, tags, gauges: Mutex::default() }
+    }
+
     fn gauge(&self, field: Field) -> Gauge {
         let (name, tags) = (self.name(field.name), self.tags());
         let builder = self.client.gauge(&name).tags(&tags);
@@ -236,11 +285,11 @@ impl StatusLevels {
     }
 
     fn name(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        joined(&self.prefix, name)
     }
 
     fn tags(&self) -> Vec<(&str, &str)> {
-        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+        pairs(&self.tags)
     }
 
     fn report(&self, fields: Vec<Field>) {
@@ -267,6 +316,11 @@ impl Levels for StatusLevels {
 }
 
 impl<F> StatusProbe<F> {
+    fn new(name: &Arc<WatchName>, levels: StatusLevels, promise: Option<Promise>, status: F) -> Self {
+        let (name, levels) = (Arc::clone(name), Arc::new(levels));
+        Self { _name: name, levels, promise, status, counters: Vec::new(), over: false }
+    }
+
     fn report_counts(&mut self, counts: Vec<Count>) {
         self.counters.resize_with(counts.len(), || None);
         for (counter, count) in self.counters.iter_mut().zip(counts).filter(|(_, count)| count.added > 0) {
@@ -281,6 +335,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
             self.over = true;
             return;
         };
+        let status = status.with_promise(self.promise);
         self.levels.report(status.fields());
         self.report_counts(status.counts());
     }
@@ -297,6 +352,15 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
     fn levels(&self) -> Option<Arc<dyn Levels>> {
         Some(Arc::clone(&self.levels) as Arc<dyn Levels>)
     }
+}
+
+/// Returns the name of a metric with a prefix.
+fn joined(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+fn pairs(tags: &[(String, String)]) -> Vec<(&str, &str)> {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 /// Returns `part / whole` if both are known, and `None` if the whole is 0.

@@ -1,0 +1,117 @@
+//! Who is in a queue, and what is reported of them.
+
+use super::QueueStatus;
+use super::promise::Promise;
+use crate::api::dimension::{Family, Outcome};
+use crate::api::handle::{Counter, Distribution};
+use crate::cell::{Place, Stays};
+use crate::process::clock::Clock;
+use crate::process::fork;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const NANOS_PER_MS: f64 = 1e6;
+
+/// The items of a queue, with the clock by which they wait. Tickets and jobs share it.
+#[derive(Debug)]
+pub(in crate::api::watch) struct Roster {
+    stays: Stays,
+    clock: Clock,
+    metrics: Option<JobMetrics>,
+    // Whether a job has ever started. A queue that is only counted does not know what is running.
+    has_jobs: AtomicBool,
+}
+
+/// The metrics of each item of a queue.
+#[derive(Debug)]
+pub(in crate::api::watch) struct JobMetrics {
+    pub(in crate::api::watch) wait: Distribution,
+    pub(in crate::api::watch) duration: Family<Distribution, Outcome>,
+    pub(in crate::api::watch) abandoned: Counter,
+    pub(in crate::api::watch) promise: Option<PromiseCounts>,
+}
+
+/// The counts of waits that kept a promise.
+#[derive(Debug)]
+pub(in crate::api::watch) struct PromiseCounts {
+    pub(in crate::api::watch) promise: Promise,
+    pub(in crate::api::watch) waits: Counter,
+    pub(in crate::api::watch) within: Counter,
+}
+
+impl JobMetrics {
+    #[inline]
+    fn record_wait(&self, wait: u64) {
+        self.wait.record_here(ms(wait));
+        if let Some(PromiseCounts { promise, waits, within }) = &self.promise {
+            waits.increment(1);
+            if Duration::from_nanos(wait) <= promise.duration() {
+                within.increment(1);
+            }
+        }
+    }
+}
+
+impl Roster {
+    pub(in crate::api::watch) fn new(clock: Clock, metrics: Option<JobMetrics>) -> Self {
+        Self { stays: Stays::default(), clock, metrics, has_jobs: AtomicBool::new(false) }
+    }
+
+    /// Returns the time of the queue's clock.
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    #[inline]
+    pub(super) fn enter(&self, now: u64, generation: u32) -> Place {
+        self.stays.enter(now, generation)
+    }
+
+    /// Ends a wait, and begins a job.
+    #[inline]
+    pub(super) fn start(&self, place: Place, wait: u64, now: u64, generation: u32) -> Place {
+        if !self.has_jobs.load(Ordering::Relaxed) {
+            self.has_jobs.store(true, Ordering::Relaxed);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.record_wait(wait);
+        }
+        self.stays.start(place, now, generation)
+    }
+
+    /// Ends a job.
+    #[inline]
+    pub(super) fn end(&self, place: Place, duration: u64, outcome: Outcome, generation: u32) {
+        self.stays.leave(place, generation);
+        if let Some(metrics) = &self.metrics {
+            metrics.duration.at(outcome).record_here(ms(duration));
+        }
+    }
+
+    /// Ends a wait without a job.
+    pub(super) fn abandon(&self, place: Place, generation: u32) {
+        self.stays.leave(place, generation);
+        if let Some(metrics) = &self.metrics {
+            metrics.abandoned.increment(1);
+        }
+    }
+
+    pub(in crate::api::watch) fn status(&self) -> QueueStatus {
+        fork::check();
+        let now = self.now();
+        let census = self.stays.count(now, fork::generation());
+        let age = |since: Option<u64>| since.map_or(0, |since| now.saturating_sub(since));
+        let status = QueueStatus::new()
+            .depth(census.waiting.items)
+            .oldest_age(Duration::from_nanos(age(census.waiting.since)));
+        if self.metrics.is_none() && !self.has_jobs.load(Ordering::Relaxed) {
+            return status;
+        }
+        status.running(census.running.items).longest_running(Duration::from_nanos(age(census.running.since)))
+    }
+}
+
+fn ms(nanos: u64) -> f64 {
+    nanos as f64 / NANOS_PER_MS
+}
