@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
     BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Occupancy, Outcome,
-    Set, StatusClass,
+    Promise, QueueDepth, Set, StatusClass, WorkQueue,
 };
 
 const OPS: u32 = 1_000_000;
@@ -30,6 +30,9 @@ struct Handles {
     apart: Distribution,
     set: Set,
     occupancy: Occupancy,
+    depth: QueueDepth,
+    queue: WorkQueue,
+    promised: WorkQueue,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -51,6 +54,9 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         timing: client.timing("timing").tag("pool", "primary").register(),
         set: client.set("set").tag("pool", "primary").register(),
         occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+        depth: QueueDepth::default(),
+        queue: client.work_queue("queue").register(),
+        promised: client.work_queue("promised").promise(Promise::within(HALF_LIFE)).register(),
         closed_counter: client.counter("closed.counter").register_family(),
         closed_gauge: client.gauge("closed.gauge").register_family(),
         bounded: client.counter("bounded").bounded("pool", 50).register(),
@@ -76,7 +82,7 @@ fn million(bencher: Bencher, operation: impl Fn(&Handles, u32) + Sync) {
 
 #[divan::bench_group(threads = [1, 2], sample_count = 20)]
 mod handle {
-    use super::{Bencher, Duration, HANDLES, OPS, black_box, million, value};
+    use super::{Bencher, Duration, HANDLES, OPS, Outcome, black_box, million, value};
 
     #[divan::bench]
     fn gauge_set(bencher: Bencher) {
@@ -123,6 +129,22 @@ mod handle {
     #[divan::bench]
     fn occupancy_acquire_and_release(bencher: Bencher) {
         million(bencher, |handles, _| drop(black_box(handles.occupancy.acquire())));
+    }
+
+    /// These three read the clock three times.
+    #[divan::bench]
+    fn queue_depth_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.depth.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    #[divan::bench]
+    fn work_queue_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.queue.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    #[divan::bench]
+    fn work_queue_with_promise_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.promised.enter().start().end(black_box(Outcome::Ok)));
     }
 
     /// Most of these meet a full channel: nobody empties it here.

@@ -41,7 +41,8 @@
 //! | something that happens | [`Client::counter`] |
 //! | durations or sizes | [`Client::distribution`], or [`Client::timing`] for a StatsD server |
 //! | a capacity that is acquired and released | [`Client::occupancy`] |
-//! | a connection pool or a queue | [`Client::watch_pool`], [`Client::watch_queue`] |
+//! | a channel whose items wait and run | [`Client::work_queue`] |
+//! | a connection pool or any other queue | [`Client::watch_pool`], [`Client::watch_queue`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!

@@ -16,9 +16,10 @@ use tasktag::{
     ClosedTag, ConfigError, Counter, Dialect, Distribution, DropReason, Event, Family, FlushError,
     FrequentBuilder, FrequentFamily, Gauge, Guard, HttpMethod, Kind, LossNotice, LossPhase, Metric,
     MetricBuilder, MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PoolStatus,
-    Priority, Protocol, QueueDepth, QueueStatus, QueueTicket, RegisterError, ServiceCheck, Set, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
+    Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued, RegisterError, RunningJob,
+    ServiceCheck, Set, Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn,
+    TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Watch, WatchBuilder, Watchable, Weights,
+    WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -80,6 +81,11 @@ const _: () = {
     any::<QueueStatus>();
     any::<QueueDepth>();
     any::<QueueTicket>();
+    any::<Queued<String>>();
+    any::<RunningJob>();
+    any::<WorkQueue>();
+    any::<WorkQueueBuilder<'_>>();
+    any::<Promise>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -134,6 +140,7 @@ const _: () = {
     cloned::<BoundedFamily<Gauge>>();
     cloned::<FrequentFamily<Distribution>>();
     cloned::<QueueDepth>();
+    cloned::<WorkQueue>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -152,6 +159,9 @@ const _: () = {
     moved::<FrequentFamily<Distribution>>();
     moved::<Watch>();
     moved::<QueueTicket>();
+    moved::<Queued<String>>();
+    moved::<RunningJob>();
+    moved::<WorkQueue>();
 };
 
 const _: () = {
@@ -174,6 +184,7 @@ const _: () = {
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
     copied::<QueueStatus>();
+    copied::<Promise>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -181,6 +192,7 @@ const _: () = {
     a_key::<Tally>();
     ordered::<Tally>();
     ordered::<Protocol>();
+    ordered::<Promise>();
     ordered::<TaskId>();
     ordered::<TaskIdPool>();
     named::<Dialect>();
@@ -226,6 +238,8 @@ const _: () = {
     with_default::<PoolStatus>();
     with_default::<QueueStatus>();
     with_default::<QueueDepth>();
+    with_default::<QueueTicket>();
+    with_default::<WorkQueue>();
     with_default::<Stats>();
     with_default::<Tally>();
     an_error::<ConfigError>();
@@ -242,7 +256,7 @@ impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<u8> for T {}
 
 // Each ends something when it is dropped, which must happen once.
-const _: [(); 7] = [
+const _: [(); 9] = [
     <Guard as NotClone<_>>::HOLDS,
     <Watch as NotClone<_>>::HOLDS,
     <Timer<'_> as NotClone<_>>::HOLDS,
@@ -250,6 +264,8 @@ const _: [(); 7] = [
     <Occupied<'_> as NotClone<_>>::HOLDS,
     <OwnedOccupied as NotClone<_>>::HOLDS,
     <QueueTicket as NotClone<_>>::HOLDS,
+    <Queued<String> as NotClone<_>>::HOLDS,
+    <RunningJob as NotClone<_>>::HOLDS,
 ];
 
 const WORD: usize = size_of::<usize>();

@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use tasktag::testing::Capture;
 use tasktag::{
     BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gauge, Guard,
-    HttpMethod, Occupancy, Outcome, StatusClass,
+    HttpMethod, Occupancy, Outcome, QueueDepth, StatusClass, WorkQueue,
 };
 
 /// Set-up cancels out between the two.
@@ -74,6 +74,8 @@ struct Handles {
     counter: Of<Counter>,
     timing: Of<Distribution>,
     occupancy: Occupancy,
+    depth: QueueDepth,
+    queue: WorkQueue,
 }
 
 macro_rules! of {
@@ -144,9 +146,16 @@ macro_rules! calls {
 }
 
 const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
-/// The two readings of the clock are in it.
-const OCCUPANCY: (&str, Call) =
-    ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire())));
+/// The readings of the clock are in them: two of an occupancy, and three of a queue.
+const TIMED: [(&str, Call); 3] = [
+    ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire()))),
+    ("queue depth, enter, start and end", |all, _, outcome, _, _, _, _| {
+        black_box(black_box(all.depth.enter()).start()).end(outcome);
+    }),
+    ("work queue, enter, start and end", |all, _, outcome, _, _, _, _| {
+        black_box(black_box(all.queue.enter()).start()).end(outcome);
+    }),
+];
 
 fn calls() -> [Vec<(&'static str, Call)>; 3] {
     let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
@@ -193,6 +202,8 @@ impl Handles {
             counter: of!(client, counter),
             timing: of!(client, timing),
             occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+            depth: QueueDepth::default(),
+            queue: client.work_queue("queue").register(),
             guard,
         }
     }
@@ -211,7 +222,7 @@ impl Handles {
 
 /// The process that is counted.
 pub(crate) fn one(name: &str, turns: u32) {
-    let call = calls().into_iter().flatten().chain([OCCUPANCY, NOTHING]).find(|(known, _)| *known == name);
+    let call = calls().into_iter().flatten().chain(TIMED).chain([NOTHING]).find(|(known, _)| *known == name);
     let (_, call) = call.expect("a call's name");
     let handles = Handles::new();
     // A text has a context, and a timing its buckets, before it is counted.
@@ -237,9 +248,11 @@ pub(crate) fn print() {
             println!("| {name} | {own:.0} | {:.2} | {:.2} | {allocations:.0} |", own / plain, own / by_name);
         }
     }
-    let Cost { instructions, allocations } = per_call(OCCUPANCY.0);
-    let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
-    println!("| {} | {own:.0} | – | – | {allocations:.0} |", OCCUPANCY.0);
+    for (name, _) in TIMED {
+        let Cost { instructions, allocations } = per_call(name);
+        let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
+        println!("| {name} | {own:.0} | – | – | {allocations:.0} |");
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -199,47 +199,11 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         Watch::new(self.client.shared().watch_as(&name, Box::new(probe)))
     }
 
-    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
-    fn watch_in_every_process(self, status: impl Fn() -> Option<S> + Clone + Send + 'static) -> Watch {
-        let (name, shared) = (self.watch_name(), self.client.shared());
-        let (client, own_name) = (Arc::downgrade(shared), Arc::clone(&name));
-        let Self { prefix, tags, promise, .. } = self;
-        let probes = move |_is_child: bool| {
-            // The client keeps this for its children, so this must not keep the client.
-            let levels = StatusLevels::new(&Client::new(client.upgrade()?), &prefix, &tags);
-            let probe = StatusProbe::new(&own_name, levels, promise, status.clone());
-            Some(Box::new(probe) as Box<dyn Collect>)
-        };
-        Watch::new(shared.watch_as_in_every_process(&name, probes))
-    }
-
     fn watch_name(&self) -> Arc<WatchName> {
         let pairs = pairs(&self.tags);
         let mut tags = TagList::default();
         tags.set_slice(&pairs);
         WatchName::new(&self.client.shared().index, &self.prefix, &tags)
-    }
-}
-
-impl WatchBuilder<'_, QueueStatus> {
-    /// Sets the time within which every item is to start: see [`Promise`]. It applies to each status that has none of
-    /// its own. By default there is none.
-    ///
-    /// ```
-    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
-    /// # let client = guard.client();
-    /// use std::time::Duration;
-    /// use tasktag::{Promise, QueueStatus};
-    ///
-    /// let promise = Promise::within(Duration::from_secs(60));
-    /// let _watch = client.queue("mail").promise(promise).watch(|| {
-    ///     QueueStatus::new().oldest_age(Duration::from_secs(90)) // queue.promise_used:1.5
-    /// });
-    /// # Ok::<(), tasktag::ConfigError>(())
-    /// ```
-    pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
-        self.promise = promise.into();
-        self
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::ticket::QueueTicket;
 
 pub(super) use self::roster::{JobMetrics, PromiseCounts, Roster};
 
-use super::{Field, Reported, Watchable, level, ratio};
+use super::{Field, Reported, WatchBuilder, Watchable, level, ratio};
 use std::time::Duration;
 
 /// The status of a queue. What is not known is not reported, which differs from reporting 0.
@@ -146,6 +146,28 @@ impl Reported for QueueStatus {
 
     fn with_promise(mut self, promise: Option<Promise>) -> Self {
         self.promise = self.promise.or(promise);
+        self
+    }
+}
+
+impl WatchBuilder<'_, QueueStatus> {
+    /// Sets the time within which every item is to start: see [`Promise`]. It applies to each status that has none of
+    /// its own. By default there is none.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::Duration;
+    /// use tasktag::{Promise, QueueStatus};
+    ///
+    /// let promise = Promise::within(Duration::from_secs(60));
+    /// let _watch = client.queue("mail").promise(promise).watch(|| {
+    ///     QueueStatus::new().oldest_age(Duration::from_secs(90)) // queue.promise_used:1.5
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
+        self.promise = promise.into();
         self
     }
 }

@@ -1,8 +1,9 @@
 //! Queues inside the program, whose items are measured one by one.
 
 use super::queue::{JobMetrics, Promise, PromiseCounts, QueueStatus, QueueTicket, Queued, Roster};
-use super::{Watch, WatchBuilder, joined, pairs};
+use super::{StatusLevels, StatusProbe, Watch, WatchBuilder, joined, pairs};
 use crate::api::client::Client;
+use crate::callback::probe::Collect;
 use std::sync::Arc;
 
 /// Work queues.
@@ -140,9 +141,10 @@ impl WorkQueueBuilder<'_> {
         if client.is_disabled() {
             return WorkQueue::default();
         }
-        let roster = Arc::new(Roster::new(client.shared().clock.clone(), Some(self.metrics())));
-        let (watched, capacity) = (Arc::downgrade(&roster), self.capacity);
-        let status = move || watched.upgrade().map(|roster| roster.status().capacity(capacity));
+        let clock = client.shared().clock.clone();
+        let roster = Arc::new(Roster::reported(clock, self.capacity, self.metrics()));
+        let watched = Arc::downgrade(&roster);
+        let status = move || watched.upgrade().map(|roster| roster.status());
         let watch = self.watch.watch_in_every_process(status);
         WorkQueue { roster: Some(roster), _watch: Some(Arc::new(watch)) }
     }
@@ -161,5 +163,24 @@ impl WorkQueueBuilder<'_> {
                 within: counter("waits_within_promise"),
             }),
         }
+    }
+}
+
+impl WatchBuilder<'_, QueueStatus> {
+    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
+    fn watch_in_every_process(
+        self,
+        status: impl Fn() -> Option<QueueStatus> + Clone + Send + 'static,
+    ) -> Watch {
+        let (name, shared) = (self.watch_name(), self.client.shared());
+        let (client, own_name) = (Arc::downgrade(shared), Arc::clone(&name));
+        let Self { prefix, tags, promise, .. } = self;
+        let probes = move |_is_child: bool| {
+            // The client keeps this for its children, so this must not keep the client.
+            let levels = StatusLevels::new(&Client::new(client.upgrade()?), &prefix, &tags);
+            let probe = StatusProbe::new(&own_name, levels, promise, status.clone());
+            Some(Box::new(probe) as Box<dyn Collect>)
+        };
+        Watch::new(shared.watch_as_in_every_process(&name, probes))
     }
 }

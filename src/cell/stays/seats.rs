@@ -12,6 +12,8 @@ pub(super) const SEATS: usize = if cfg!(tasktag_loom) { 2 } else { 4096 };
 const TRIES: usize = 16;
 /// How far apart the tries are. Like every odd number, it leads to all seats.
 const STRIDE: usize = 2531;
+/// No seat: the thread has not taken one yet.
+const UNKNOWN: usize = usize::MAX;
 
 // A stamp has these fields, from its lowest bit: whether the item runs, the generation of its process, and the time.
 // A free seat is 0, so the time is one more than it is.
@@ -24,8 +26,9 @@ const UNIT_SHIFT: u32 = 6;
 const LATEST: u64 = (u64::MAX >> TIME_SHIFT) - 1;
 
 thread_local! {
-    // The seat that this thread tries next. There is no destructor, so reading it costs a single load.
-    static NEXT: Cell<usize> = const { Cell::new(usize::MAX) };
+    // The seat that this thread tries next, of whatever queue. There is no destructor, so reading it costs a single
+    // load.
+    static NEXT: Cell<usize> = const { Cell::new(UNKNOWN) };
 }
 
 /// A table of stamps. Each is written by whoever has the seat, so that leaving needs no locked instruction.
@@ -45,11 +48,11 @@ impl Seats {
     #[inline]
     pub(super) fn take(&self, now: u64, generation: u32, stage: Stage) -> Option<u16> {
         let stamp = stamp(now, generation, stage);
-        let seat = NEXT.get() % SEATS;
+        let seat = NEXT.get();
         // Threads begin far apart, and a queue is emptied in about the order in which it was filled. So this one is
         // nearly always free.
-        if NEXT.get() != usize::MAX && self.try_seat(seat, stamp, generation) {
-            NEXT.set(seat + 1);
+        if self.try_seat(seat, stamp, generation) {
+            NEXT.set((seat + 1) % SEATS);
             return u16::try_from(seat).ok();
         }
         self.search(stamp, generation)
@@ -58,7 +61,7 @@ impl Seats {
     #[cold]
     #[inline(never)]
     fn search(&self, stamp: u64, generation: u32) -> Option<u16> {
-        let first = if NEXT.get() == usize::MAX { first_seat() } else { NEXT.get().wrapping_add(STRIDE) };
+        let first = if NEXT.get() == UNKNOWN { first_seat() } else { NEXT.get() + STRIDE };
         let mut tries = (0..TRIES).map(|step| step.wrapping_mul(STRIDE).wrapping_add(first) % SEATS);
         let found = tries.find(|&seat| self.try_seat(seat, stamp, generation));
         NEXT.set(found.map_or(first, |seat| seat + 1) % SEATS);
@@ -85,6 +88,8 @@ impl Seats {
     pub(super) fn free(&self, seat: u16) {
         if let Some(place) = self.stamps.get(usize::from(seat)) {
             place.store(0, Ordering::Relaxed);
+            // The next item of this thread, if any, finds the seat in the processor's cache.
+            NEXT.set(usize::from(seat));
         }
     }
 

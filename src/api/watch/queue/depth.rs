@@ -41,7 +41,7 @@ impl Default for QueueDepth {
     fn default() -> Self {
         // There may be no client that noticed forks before.
         fork::expect_forks(&AT_FORK);
-        Self { roster: Arc::new(Roster::new(Clock::monotonic(), None)) }
+        Self { roster: Arc::new(Roster::new(Clock::monotonic())) }
     }
 }
 

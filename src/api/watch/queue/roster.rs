@@ -17,6 +17,7 @@ const NANOS_PER_MS: f64 = 1e6;
 pub(in crate::api::watch) struct Roster {
     stays: Stays,
     clock: Clock,
+    capacity: Option<u64>,
     metrics: Option<JobMetrics>,
     // Whether a job has ever started. A queue that is only counted does not know what is running.
     has_jobs: AtomicBool,
@@ -53,8 +54,20 @@ impl JobMetrics {
 }
 
 impl Roster {
-    pub(in crate::api::watch) fn new(clock: Clock, metrics: Option<JobMetrics>) -> Self {
-        Self { stays: Stays::default(), clock, metrics, has_jobs: AtomicBool::new(false) }
+    /// Returns an empty roster that only counts.
+    pub(in crate::api::watch) fn new(clock: Clock) -> Self {
+        Self {
+            stays: Stays::default(),
+            clock,
+            capacity: None,
+            metrics: None,
+            has_jobs: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns an empty roster that reports each item.
+    pub(in crate::api::watch) fn reported(clock: Clock, capacity: Option<u64>, metrics: JobMetrics) -> Self {
+        Self { capacity, metrics: Some(metrics), ..Self::new(clock) }
     }
 
     /// Returns the time of the queue's clock.
@@ -101,14 +114,19 @@ impl Roster {
         fork::check();
         let now = self.now();
         let census = self.stays.count(now, fork::generation());
-        let age = |since: Option<u64>| since.map_or(0, |since| now.saturating_sub(since));
-        let status = QueueStatus::new()
+        let age =
+            |since: Option<u64>| Duration::from_nanos(since.map_or(0, |since| now.saturating_sub(since)));
+        let counted = self.metrics.as_ref().and_then(|metrics| metrics.promise.as_ref());
+        let waiting = QueueStatus::new()
             .depth(census.waiting.items)
-            .oldest_age(Duration::from_nanos(age(census.waiting.since)));
-        if self.metrics.is_none() && !self.has_jobs.load(Ordering::Relaxed) {
-            return status;
+            .capacity(self.capacity)
+            .oldest_age(age(census.waiting.since))
+            .promise(counted.map(|counts| counts.promise));
+        if self.metrics.is_some() || self.has_jobs.load(Ordering::Relaxed) {
+            waiting.running(census.running.items).longest_running(age(census.running.since))
+        } else {
+            waiting
         }
-        status.running(census.running.items).longest_running(Duration::from_nanos(age(census.running.since)))
     }
 }
 
