@@ -38,8 +38,8 @@ impl Service {
     }
 }
 
-fn minutes(minutes: u64) -> Option<Promise> {
-    Some(Promise::within(Duration::from_secs(60 * minutes)))
+fn minutes(minutes: u64) -> Promise {
+    Promise::within(Duration::from_secs(60 * minutes))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_name_that_promises_a_time_is_read() {
         ("within_60_second_", minutes(1)),
         ("within_010_minutes", minutes(10)),
     ] {
-        assert_eq!(Promise::from_queue_name(name), promise, "{name}");
+        assert_eq!(Promise::from_queue_name(name), Some(promise), "{name}");
     }
 }
 
@@ -114,7 +114,7 @@ fn the_oldest_age_is_set_against_the_promise() {
     let name = "within_1_minute";
     let queue = service.client().work_queue(name).promise(Promise::from_queue_name(name)).register();
     let ticket = queue.enter();
-    assert_eq!(queue.status().promise, minutes(1));
+    assert_eq!(queue.status().promise, Some(minutes(1)));
     for (advanced, used) in [(0, 0.0), (15, 0.25), (45, 1.0), (30, 1.5)] {
         service.clock.advance(advanced * SECOND);
         let levels = service.flush();

@@ -64,7 +64,7 @@ pub(crate) struct Census {
 impl Stays {
     /// Begins a stay of an item that waits.
     #[inline]
-    pub(crate) fn enter(&self, now: u64, generation: u32) -> Place {
+    pub(crate) fn enter(&self, now: u64, generation: u8) -> Place {
         match self.seats.take(now, generation, Stage::Waiting) {
             Some(seat) => Place::Seat(seat),
             None => self.waiting.enter(now, generation).map_or(Place::Nowhere, Place::WaitingSlice),
@@ -73,7 +73,7 @@ impl Stays {
 
     /// Ends the waiting, and begins the running.
     #[inline]
-    pub(crate) fn start(&self, place: Place, now: u64, generation: u32) -> Place {
+    pub(crate) fn start(&self, place: Place, now: u64, generation: u8) -> Place {
         if let Place::Seat(seat) = place {
             self.seats.stamp(seat, now, generation, Stage::Running);
             return place;
@@ -82,7 +82,7 @@ impl Stays {
     }
 
     #[cold]
-    fn start_elsewhere(&self, place: Place, now: u64, generation: u32) -> Place {
+    fn start_elsewhere(&self, place: Place, now: u64, generation: u8) -> Place {
         self.leave(place, generation);
         match self.seats.take(now, generation, Stage::Running) {
             Some(seat) => Place::Seat(seat),
@@ -92,7 +92,7 @@ impl Stays {
 
     /// Ends a stay.
     #[inline]
-    pub(crate) fn leave(&self, place: Place, generation: u32) {
+    pub(crate) fn leave(&self, place: Place, generation: u8) {
         match place {
             Place::Seat(seat) => self.seats.free(seat),
             Place::WaitingSlice(slice) => self.waiting.leave(slice, generation),
@@ -105,7 +105,7 @@ impl Stays {
     ///
     /// An item that waits or runs all the time meanwhile is counted. One that enters, starts or leaves meanwhile may be
     /// counted or not, or in both stages.
-    pub(crate) fn count(&self, now: u64, generation: u32) -> Census {
+    pub(crate) fn count(&self, now: u64, generation: u8) -> Census {
         let mut census = Census::default();
         self.seats.count(&mut census, generation);
         self.waiting.count(&mut census.waiting, now, generation);

@@ -46,7 +46,7 @@ impl Default for Seats {
 impl Seats {
     /// Takes a seat. Returns `None` if all that were tried are taken.
     #[inline]
-    pub(super) fn take(&self, now: u64, generation: u32, stage: Stage) -> Option<u16> {
+    pub(super) fn take(&self, now: u64, generation: u8, stage: Stage) -> Option<u16> {
         let stamp = stamp(now, generation, stage);
         let seat = NEXT.get();
         // Threads begin far apart, and a queue is emptied in about the order in which it was filled. So this one is
@@ -60,7 +60,7 @@ impl Seats {
 
     #[cold]
     #[inline(never)]
-    fn search(&self, stamp: u64, generation: u32) -> Option<u16> {
+    fn search(&self, stamp: u64, generation: u8) -> Option<u16> {
         let first = if NEXT.get() == UNKNOWN { first_seat() } else { NEXT.get() + STRIDE };
         let mut tries = (0..TRIES).map(|step| step.wrapping_mul(STRIDE).wrapping_add(first) % SEATS);
         let found = tries.find(|&seat| self.try_seat(seat, stamp, generation));
@@ -69,7 +69,7 @@ impl Seats {
     }
 
     #[inline]
-    fn try_seat(&self, seat: usize, stamp: u64, generation: u32) -> bool {
+    fn try_seat(&self, seat: usize, stamp: u64, generation: u8) -> bool {
         let Some(place) = self.stamps.get(seat) else { return false };
         let before = place.load(Ordering::Relaxed);
         let is_free = before == 0 || !is_of(before, generation);
@@ -78,7 +78,7 @@ impl Seats {
 
     /// Changes the stamp of a taken seat.
     #[inline]
-    pub(super) fn stamp(&self, seat: u16, now: u64, generation: u32, stage: Stage) {
+    pub(super) fn stamp(&self, seat: u16, now: u64, generation: u8, stage: Stage) {
         if let Some(place) = self.stamps.get(usize::from(seat)) {
             place.store(stamp(now, generation, stage), Ordering::Relaxed);
         }
@@ -93,7 +93,7 @@ impl Seats {
         }
     }
 
-    pub(super) fn count(&self, census: &mut Census, generation: u32) {
+    pub(super) fn count(&self, census: &mut Census, generation: u8) {
         for place in self.stamps.iter() {
             let stamp = place.load(Ordering::Relaxed);
             if stamp == 0 || !is_of(stamp, generation) {
@@ -106,20 +106,20 @@ impl Seats {
 }
 
 #[inline]
-fn stamp(now: u64, generation: u32, stage: Stage) -> u64 {
+fn stamp(now: u64, generation: u8, stage: Stage) -> u64 {
     let time = (now >> UNIT_SHIFT).min(LATEST) + 1;
     let running = if stage == Stage::Running { RUNNING } else { 0 };
     time << TIME_SHIFT | generation_bits(generation) | running
 }
 
 #[inline]
-fn is_of(stamp: u64, generation: u32) -> bool {
+fn is_of(stamp: u64, generation: u8) -> bool {
     stamp & GENERATION_MASK == generation_bits(generation)
 }
 
 #[inline]
-fn generation_bits(generation: u32) -> u64 {
-    (u64::from(generation) << GENERATION_SHIFT) & GENERATION_MASK
+fn generation_bits(generation: u8) -> u64 {
+    u64::from(generation) << GENERATION_SHIFT
 }
 
 /// Returns where a thread begins: far from the others, so that they write to different cache lines.

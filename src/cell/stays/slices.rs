@@ -43,7 +43,7 @@ impl Slices {
     /// Counts an item in the slice of the time. Returns `None` if every slice is full.
     #[cold]
     #[inline(never)]
-    pub(super) fn enter(&self, now: u64, generation: u32) -> Option<u16> {
+    pub(super) fn enter(&self, now: u64, generation: u8) -> Option<u16> {
         let fresh = self.start_at(now) << START_SHIFT | generation_bits(generation);
         let first = (fresh & !GENERATION_MASK).wrapping_mul(SPREAD) >> 32;
         let mut order =
@@ -81,7 +81,7 @@ impl Slices {
         ((start ^ fresh) & GENERATION_MASK == 0 && self.join(youngest, start)).then_some(youngest)
     }
 
-    pub(super) fn leave(&self, slice: u16, generation: u32) {
+    pub(super) fn leave(&self, slice: u16, generation: u8) {
         self.change(usize::from(slice), |word| {
             let is_ours = word & GENERATION_MASK == generation_bits(generation);
             (is_ours && word & ITEMS_MASK > 0).then(|| word - 1)
@@ -94,7 +94,7 @@ impl Slices {
         word.is_some_and(|word| word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, act).is_ok())
     }
 
-    pub(super) fn count(&self, group: &mut Group, now: u64, generation: u32) {
+    pub(super) fn count(&self, group: &mut Group, now: u64, generation: u8) {
         let mut counted = Group::default();
         for word in self.words.iter().map(|word| word.load(Ordering::Relaxed)) {
             let items = word & ITEMS_MASK;
@@ -118,6 +118,6 @@ fn since(word: u64, now: u64) -> u64 {
     now_units.saturating_sub(age) << UNIT_SHIFT
 }
 
-fn generation_bits(generation: u32) -> u64 {
-    (u64::from(generation) << GENERATION_SHIFT) & GENERATION_MASK
+fn generation_bits(generation: u8) -> u64 {
+    u64::from(generation) << GENERATION_SHIFT
 }

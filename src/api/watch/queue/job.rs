@@ -2,7 +2,6 @@
 
 use super::stay::Stay;
 use crate::api::dimension::Outcome;
-use std::thread;
 use std::time::Duration;
 
 /// A job that has left its queue and is running. [`QueueTicket::start`](crate::QueueTicket::start) returns one.
@@ -28,34 +27,23 @@ use std::time::Duration;
 #[must_use = "the job ends when this is dropped: `let job`, not `let _`"]
 pub struct RunningJob {
     stay: Stay,
-    outcome: Outcome,
 }
 
 impl RunningJob {
     #[inline]
     pub(super) fn new(stay: Stay) -> Self {
-        Self { stay, outcome: Outcome::Cancelled }
+        Self { stay }
     }
 
     /// Ends the job with an outcome, or with that of a result.
     #[inline]
     pub fn end(mut self, outcome: impl Into<Outcome>) {
-        self.outcome = outcome.into();
+        self.stay.set_outcome(outcome.into());
     }
 
     /// Returns the time since the job started. It is [`Duration::ZERO`] for the job of a disabled client.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.stay.elapsed()
-    }
-}
-
-impl Drop for RunningJob {
-    #[inline]
-    fn drop(&mut self) {
-        if matches!(self.outcome, Outcome::Cancelled) && thread::panicking() {
-            self.outcome = Outcome::Error;
-        }
-        self.stay.end(self.outcome);
     }
 }

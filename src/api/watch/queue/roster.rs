@@ -77,13 +77,13 @@ impl Roster {
     }
 
     #[inline]
-    pub(super) fn enter(&self, now: u64, generation: u32) -> Place {
+    pub(super) fn enter(&self, now: u64, generation: u8) -> Place {
         self.stays.enter(now, generation)
     }
 
     /// Ends a wait, and begins a job.
     #[inline]
-    pub(super) fn start(&self, place: Place, wait: u64, now: u64, generation: u32) -> Place {
+    pub(super) fn start(&self, place: Place, wait: u64, now: u64, generation: u8) -> Place {
         if !self.has_jobs.load(Ordering::Relaxed) {
             self.has_jobs.store(true, Ordering::Relaxed);
         }
@@ -95,7 +95,7 @@ impl Roster {
 
     /// Ends a job.
     #[inline]
-    pub(super) fn end(&self, place: Place, duration: u64, outcome: Outcome, generation: u32) {
+    pub(super) fn end(&self, place: Place, duration: u64, outcome: Outcome, generation: u8) {
         self.stays.leave(place, generation);
         if let Some(metrics) = &self.metrics {
             metrics.duration.at(outcome).record_here(ms(duration));
@@ -103,7 +103,7 @@ impl Roster {
     }
 
     /// Ends a wait without a job.
-    pub(super) fn abandon(&self, place: Place, generation: u32) {
+    pub(super) fn abandon(&self, place: Place, generation: u8) {
         self.stays.leave(place, generation);
         if let Some(metrics) = &self.metrics {
             metrics.abandoned.increment(1);
@@ -113,7 +113,7 @@ impl Roster {
     pub(in crate::api::watch) fn status(&self) -> QueueStatus {
         fork::check();
         let now = self.now();
-        let census = self.stays.count(now, fork::generation());
+        let census = self.stays.count(now, generation());
         let age =
             |since: Option<u64>| Duration::from_nanos(since.map_or(0, |since| now.saturating_sub(since)));
         let counted = self.metrics.as_ref().and_then(|metrics| metrics.promise.as_ref());
@@ -132,4 +132,11 @@ impl Roster {
 
 fn ms(nanos: u64) -> f64 {
     nanos as f64 / NANOS_PER_MS
+}
+
+/// Returns the lowest bits of the process's fork generation.
+#[inline]
+pub(super) fn generation() -> u8 {
+    let [generation, ..] = fork::generation().to_le_bytes();
+    generation
 }

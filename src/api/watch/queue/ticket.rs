@@ -3,7 +3,6 @@
 use super::job::RunningJob;
 use super::roster::Roster;
 use super::stay::Stay;
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +30,6 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 #[must_use = "the item leaves the queue when this is dropped"]
 pub struct QueueTicket {
-    // It has no roster once the job was started.
     stay: Stay,
 }
 
@@ -44,19 +42,13 @@ impl QueueTicket {
     /// Ends the wait, records it in `queue.wait`, and starts the job.
     #[inline]
     pub fn start(mut self) -> RunningJob {
-        RunningJob::new(mem::take(&mut self.stay).start())
+        self.stay.start();
+        RunningJob::new(self.stay)
     }
 
     /// Returns the time since the item entered. It is [`Duration::ZERO`] for the ticket of a disabled client.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.stay.elapsed()
-    }
-}
-
-impl Drop for QueueTicket {
-    #[inline]
-    fn drop(&mut self) {
-        self.stay.abandon();
     }
 }
