@@ -184,7 +184,7 @@ fn a_job_that_panics_ends_with_an_error() {
 }
 
 /// Sends three items of different ages, and looks at the queue on their way.
-fn assert_measured<T>(service: &Service, send: impl Fn(Queued<u32>), receive: impl Fn() -> Queued<u32>) {
+fn assert_measured(service: &Service, send: impl Fn(Queued<u32>), receive: impl Fn() -> Queued<u32>) {
     for item in 0..3 {
         send(service.mail.wrap(item));
         service.clock.advance(SECOND);
@@ -209,22 +209,22 @@ fn assert_measured<T>(service: &Service, send: impl Fn(Queued<u32>), receive: im
 fn a_ticket_travels_with_its_item_through_any_channel() -> Result<(), Box<dyn Error>> {
     let service = Service::new();
     let (sender, receiver) = mpsc::channel();
-    assert_measured::<()>(&service, |queued| sender.send(queued).unwrap(), || receiver.recv().unwrap());
+    assert_measured(&service, |queued| sender.send(queued).unwrap(), || receiver.recv().unwrap());
 
     let (sender, receiver) = crossbeam_channel::bounded(3);
-    assert_measured::<()>(&service, |queued| sender.send(queued).unwrap(), || receiver.recv().unwrap());
+    assert_measured(&service, |queued| sender.send(queued).unwrap(), || receiver.recv().unwrap());
 
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (sender, receiver) = tokio::sync::mpsc::channel(3);
     let receiver = Mutex::new(receiver);
-    assert_measured::<()>(
+    assert_measured(
         &service,
         |queued| runtime.block_on(sender.send(queued)).unwrap(),
         || runtime.block_on(receiver.lock().unwrap().recv()).unwrap(),
     );
 
     let line = Mutex::new(VecDeque::new());
-    assert_measured::<()>(
+    assert_measured(
         &service,
         |queued| line.lock().unwrap().push_back(queued),
         || line.lock().unwrap().pop_front().unwrap(),

@@ -37,8 +37,12 @@ fn a_child_measures_its_own_items_and_reports_them_and_its_parent_keeps_the_othe
         assert_eq!([levels["queue.depth"], levels["queue.oldest_age_seconds"]], [1.0, 2.0]);
         assert_eq!([levels["queue.promise_used"], levels["queue.running"]], [0.2, 0.0]);
         // What belongs to the parent is not measured here, whatever becomes of it.
-        inherited_ticket.take().map(|ticket| ticket.start().end(Outcome::Ok));
-        inherited_job.take().map(|job| job.end(Outcome::Ok));
+        if let Some(ticket) = inherited_ticket.take() {
+            ticket.start().end(Outcome::Ok);
+        }
+        if let Some(job) = inherited_job.take() {
+            job.end(Outcome::Ok);
+        }
         assert_eq!(queue.status().depth, Some(1));
         let levels = flushed(&guard, &capture);
         assert!(!levels.contains_key("queue.wait") && !levels.contains_key("queue.duration"), "{levels:#?}");

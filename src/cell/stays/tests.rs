@@ -17,6 +17,12 @@ fn oldest_age(stays: &Stays, now: u64) -> u64 {
     stays.count(now, 0).waiting.since.map_or(0, |since| now - since)
 }
 
+fn leave_all(stays: &Stays, places: &[Place]) {
+    for place in places {
+        stays.leave(*place, 0);
+    }
+}
+
 #[test]
 fn an_item_waits_and_then_runs_and_then_is_gone() {
     let stays = Stays::default();
@@ -94,7 +100,7 @@ fn jobs_that_find_no_seat_run_and_end_too() {
     assert!(running_slices > 15_000 && !running.contains(&Place::Nowhere), "{running_slices}");
     let census = stays.count(3 * SECOND, 0);
     assert_eq!((census.waiting.items, census.running.items), (0, 20_000));
-    running.into_iter().for_each(|place| stays.leave(place, 0));
+    leave_all(&stays, &running);
     assert_eq!(stays.count(3 * SECOND, 0), Census::default());
 }
 
@@ -107,8 +113,7 @@ fn a_queue_that_only_grows_for_a_year_counts_every_item() {
     let mut last = 0;
     while now < YEAR {
         match stays.enter(now, 0) {
-            Place::WaitingSlice(_) => entered += 1,
-            Place::Seat(_) => entered += 1,
+            Place::WaitingSlice(_) | Place::Seat(_) => entered += 1,
             place => panic!("{place:?} at {now}"),
         }
         last = now;
@@ -126,10 +131,10 @@ fn a_queue_that_nobody_counts_has_no_more_slices() {
     let now = HOUR;
     assert_eq!(stays.count(now, 0).waiting, group(1_000_000, 0));
     let (oldest, newest) = places.split_at(990_000);
-    oldest.iter().for_each(|place| stays.leave(*place, 0));
+    leave_all(&stays, oldest);
     let age = oldest_age(&stays, now);
     assert!((36 * SECOND..36 * SECOND + 2 * HOUR / 64).contains(&age), "{age}");
-    newest.iter().for_each(|place| stays.leave(*place, 0));
+    leave_all(&stays, newest);
     assert_eq!(stays.count(now, 0), Census::default());
 }
 
@@ -146,7 +151,9 @@ fn another_generations_stays_are_free() {
         .filter(|place| !matches!(place, Place::Seat(_)))
         .for_each(|place| stays.leave(*place, 7));
     assert_eq!(stays.count(4 * SECOND, 8).waiting.items, 20_000);
-    own.iter().for_each(|place| stays.leave(*place, 8));
+    for place in own {
+        stays.leave(place, 8);
+    }
     assert_eq!(stays.count(4 * SECOND, 8), Census::default());
 }
 
