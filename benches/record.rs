@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
     BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder, Occupancy,
-    Outcome, Set, StatusClass,
+    Outcome, Promise, QueueDepth, Set, StatusClass, WorkQueue,
 };
 
 const OPS: u32 = 1_000_000;
@@ -31,6 +31,9 @@ struct Handles {
     set: Set,
     occupancy: Occupancy,
     holder: Holder,
+    depth: QueueDepth,
+    queue: WorkQueue,
+    promised: WorkQueue,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -53,6 +56,9 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         set: client.set("set").tag("pool", "primary").register(),
         occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
         holder: client.holders("primary", 10).of("checkout"),
+        depth: QueueDepth::default(),
+        queue: client.work_queue("queue").register(),
+        promised: client.work_queue("promised").promise(Promise::within(HALF_LIFE)).register(),
         closed_counter: client.counter("closed.counter").register_family(),
         closed_gauge: client.gauge("closed.gauge").register_family(),
         bounded: client.counter("bounded").bounded("pool", 50).register(),
@@ -78,7 +84,7 @@ fn million(bencher: Bencher, operation: impl Fn(&Handles, u32) + Sync) {
 
 #[divan::bench_group(threads = [1, 2], sample_count = 20)]
 mod handle {
-    use super::{Bencher, Duration, HANDLES, OPS, black_box, million, value};
+    use super::{Bencher, Duration, HANDLES, OPS, Outcome, black_box, million, value};
 
     #[divan::bench]
     fn gauge_set(bencher: Bencher) {
@@ -139,6 +145,22 @@ mod handle {
         let held: Vec<_> = (0..64).map(|n| HANDLES.holder.hold(n)).collect();
         million(bencher, |handles, i| drop(black_box(handles.holder.wait().acquired(i))));
         drop(held);
+    }
+
+    /// These three read the clock three times.
+    #[divan::bench]
+    fn queue_depth_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.depth.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    #[divan::bench]
+    fn work_queue_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.queue.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    #[divan::bench]
+    fn work_queue_with_promise_enter_start_end(bencher: Bencher) {
+        million(bencher, |handles, _| handles.promised.enter().start().end(black_box(Outcome::Ok)));
     }
 
     /// Most of these meet a full channel: nobody empties it here.

@@ -8,6 +8,7 @@ mod counter;
 mod gauge;
 mod lane;
 mod occupancy;
+mod stays;
 mod table;
 
 pub(crate) use self::buckets::Buckets;
@@ -15,6 +16,7 @@ pub(crate) use self::counter::{Counted, CounterBlock, CounterCell, CounterGrid};
 pub(crate) use self::gauge::GaugeCell;
 pub(crate) use self::lane::AT_FORK;
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
+pub(crate) use self::stays::{Place, Stays};
 pub(crate) use self::table::{bucket_of, countable, is_countable};
 
 use std::sync::Arc;

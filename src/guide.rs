@@ -11,7 +11,9 @@
 //! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
 //! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`; [`PoolStatus`](crate::PoolStatus) lists which call is for which pool |
 //! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
-//! | a queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
+//! | a channel inside the program | [`Client::work_queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.wait`, `queue.running`, `queue.duration` by outcome |
+//! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
+//! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
 //! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
 //! | a dependency that is up or down | [`Client::service_check`] | a check in Datadog |
@@ -43,6 +45,7 @@
 //! [`Client::holders`]: crate::Client::holders
 //! [`Client::queue`]: crate::Client::queue
 //! [`Client::set`]: crate::Client::set
+//! [`Client::work_queue`]: crate::Client::work_queue
 //! [`Client::event`]: crate::Client::event
 //! [`Client::service_check`]: crate::Client::service_check
 

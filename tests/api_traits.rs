@@ -17,10 +17,11 @@ use tasktag::{
     FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
     Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
     MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool,
-    PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Protocol, QueueDepth, QueueStatus,
-    QueueTicket, RegisterError, ServiceCheck, Set, SoleReporter, Stats, Status, StatusClass, TagCardinality,
-    Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName,
-    Wait, Watch, WatchBuilder, Watchable, Weights,
+    PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth,
+    QueueStatus, QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SoleReporter, Stats,
+    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
+    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue,
+    WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -97,6 +98,11 @@ const _: () = {
     any::<HolderReport>();
     any::<Wait>();
     any::<Held<()>>();
+    any::<Queued<String>>();
+    any::<RunningJob>();
+    any::<WorkQueue>();
+    any::<WorkQueueBuilder<'_>>();
+    any::<Promise>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -157,6 +163,7 @@ const _: () = {
     cloned::<HolderFamily<Outcome>>();
     cloned::<HoldersReport>();
     cloned::<HolderReport>();
+    cloned::<WorkQueue>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -180,6 +187,9 @@ const _: () = {
     moved::<HolderFamily<Outcome>>();
     moved::<Wait>();
     moved::<Held<String>>();
+    moved::<Queued<String>>();
+    moved::<RunningJob>();
+    moved::<WorkQueue>();
 };
 
 const _: () = {
@@ -202,6 +212,7 @@ const _: () = {
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
     copied::<QueueStatus>();
+    copied::<Promise>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -209,6 +220,7 @@ const _: () = {
     a_key::<Tally>();
     ordered::<Tally>();
     ordered::<Protocol>();
+    ordered::<Promise>();
     ordered::<TaskId>();
     ordered::<TaskIdPool>();
     named::<Dialect>();
@@ -261,6 +273,8 @@ const _: () = {
     with_default::<PoolStatus>();
     with_default::<QueueStatus>();
     with_default::<QueueDepth>();
+    with_default::<QueueTicket>();
+    with_default::<WorkQueue>();
     with_default::<Stats>();
     with_default::<Tally>();
     an_error::<ConfigError>();
@@ -277,7 +291,7 @@ impl<T> NotClone<()> for T {}
 impl<T: Clone> NotClone<u8> for T {}
 
 // Each ends something when it is dropped, which must happen once.
-const _: [(); 9] = [
+const _: [(); 11] = [
     <Guard as NotClone<_>>::HOLDS,
     <Watch as NotClone<_>>::HOLDS,
     <Timer<'_> as NotClone<_>>::HOLDS,
@@ -287,6 +301,8 @@ const _: [(); 9] = [
     <QueueTicket as NotClone<_>>::HOLDS,
     <Wait as NotClone<_>>::HOLDS,
     <Held<()> as NotClone<_>>::HOLDS,
+    <Queued<String> as NotClone<_>>::HOLDS,
+    <RunningJob as NotClone<_>>::HOLDS,
 ];
 
 const WORD: usize = size_of::<usize>();

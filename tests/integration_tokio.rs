@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use support::{PATIENCE, wait_until};
 use tasktag::integrations::tokio::{RuntimeBuilder, WatchTokio, channel_status, semaphore_status};
 use tasktag::testing::{Capture, ManualClock, Value};
-use tasktag::{Client, Guard, Watch};
+use tasktag::{Client, Guard, Outcome, QueueDepth, Watch};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -279,6 +279,29 @@ fn busy_is_time_by_the_wall_so_that_a_blocking_task_is_seen() {
     });
     assert!(load.cpu < 0.3 && load.busy.1 >= 0.6, "{load:?}");
     assert_near(&load);
+}
+
+#[test]
+fn a_channel_of_queued_items_also_reports_the_oldest_and_what_runs() {
+    let (service, depth) = (Service::new(), QueueDepth::default());
+    let (sender, mut receiver) = mpsc::channel(10);
+    let _watch = service.client().watch_queued_channel("orders", &sender, &depth);
+    let entered = Instant::now();
+    sender.try_send(depth.wrap(1)).unwrap();
+    sender.try_send(depth.wrap(2)).unwrap();
+    let values = service.flush_tagged(&[("queue", "orders")]);
+    let age = values["queue.oldest_age_seconds"];
+    assert!(age > 0.0 && age <= entered.elapsed().as_secs_f64() + 1e-6, "{age}");
+    assert_eq!((values["queue.depth"], values["queue.utilization"]), (2.0, 0.2));
+    let (_, job) = receiver.try_recv().unwrap().start();
+    drop(receiver.try_recv().unwrap());
+    let values = service.flush_tagged(&[("queue", "orders")]);
+    assert_eq!((values["queue.depth"], values["queue.running"]), (0.0, 1.0));
+    assert_eq!(values["queue.oldest_age_seconds"], 0.0);
+    job.end(Outcome::Ok);
+    drop(receiver);
+    service.flush_tagged(&[("queue", "orders")]);
+    assert!(service.flush_tagged(&[]).is_empty(), "it is closed");
 }
 
 #[test]

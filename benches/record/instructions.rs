@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use tasktag::testing::Capture;
 use tasktag::{
     BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder,
-    HttpMethod, Occupancy, Outcome, StatusClass,
+    HttpMethod, Occupancy, Outcome, QueueDepth, StatusClass, WorkQueue,
 };
 
 /// Set-up cancels out between the two.
@@ -75,6 +75,8 @@ struct Handles {
     timing: Of<Distribution>,
     occupancy: Occupancy,
     holder: Holder,
+    depth: QueueDepth,
+    queue: WorkQueue,
 }
 
 macro_rules! of {
@@ -145,14 +147,19 @@ macro_rules! calls {
 }
 
 const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
-/// The two readings of the clock are in it.
-const OCCUPANCY: (&str, Call) =
-    ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire())));
-
-/// Three readings of the clock are in it.
-const HOLDER: (&str, Call) = ("holder, wait, acquire and give back", |all, _, _, _, _, _, _| {
-    drop(black_box(all.holder.wait().acquired(())));
-});
+/// The readings of the clock are in them: two of an occupancy, and three of a queue.
+const TIMED: [(&str, Call); 4] = [
+    ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire()))),
+    ("holder, wait, acquire and give back", |all, _, _, _, _, _, _| {
+        drop(black_box(all.holder.wait().acquired(())));
+    }),
+    ("queue depth, enter, start and end", |all, _, outcome, _, _, _, _| {
+        black_box(black_box(all.depth.enter()).start()).end(outcome);
+    }),
+    ("work queue, enter, start and end", |all, _, outcome, _, _, _, _| {
+        black_box(black_box(all.queue.enter()).start()).end(outcome);
+    }),
+];
 
 fn calls() -> [Vec<(&'static str, Call)>; 3] {
     let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
@@ -200,6 +207,8 @@ impl Handles {
             timing: of!(client, timing),
             occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
             holder: client.holders("primary", 10).of("checkout"),
+            depth: QueueDepth::default(),
+            queue: client.work_queue("queue").register(),
             guard,
         }
     }
@@ -218,8 +227,7 @@ impl Handles {
 
 /// The process that is counted.
 pub(crate) fn one(name: &str, turns: u32) {
-    let call =
-        calls().into_iter().flatten().chain([OCCUPANCY, HOLDER, NOTHING]).find(|(known, _)| *known == name);
+    let call = calls().into_iter().flatten().chain(TIMED).chain([NOTHING]).find(|(known, _)| *known == name);
     let (_, call) = call.expect("a call's name");
     let handles = Handles::new();
     // A text has a context, and a timing its buckets, before it is counted.
@@ -245,7 +253,7 @@ pub(crate) fn print() {
             println!("| {name} | {own:.0} | {:.2} | {:.2} | {allocations:.0} |", own / plain, own / by_name);
         }
     }
-    for (name, _) in [OCCUPANCY, HOLDER] {
+    for (name, _) in TIMED {
         let Cost { instructions, allocations } = per_call(name);
         let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
         println!("| {name} | {own:.0} | – | – | {allocations:.0} |");

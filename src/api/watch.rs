@@ -7,12 +7,14 @@ mod postgres;
 mod queue;
 mod scope;
 mod status_probe;
+mod work_queue;
 
 pub use self::budget::ConnectionBudget;
 pub use self::pgbouncer::{PgBouncerPool, PgBouncerStatus};
 pub use self::pool::PoolStatus;
 pub use self::postgres::{PostgresRow, PostgresStatus};
-pub use self::queue::{QueueDepth, QueueStatus, QueueTicket};
+pub use self::queue::{Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob};
+pub use self::work_queue::{WorkQueue, WorkQueueBuilder};
 
 use self::scope::Scope;
 use self::status_probe::StatusProbe;
@@ -83,6 +85,13 @@ pub(crate) trait Reported: Send + 'static {
     fn counts(&self) -> Vec<Count> {
         Vec::new()
     }
+    /// Adds the promise of a watch to a status that can have one and has none of its own.
+    fn with_promise(self, _promise: Option<Promise>) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
 }
 
 /// Watches.
@@ -147,13 +156,14 @@ pub struct WatchBuilder<'a, S> {
     prefix: String,
     tags: Vec<(String, String)>,
     sole: Option<SoleReporter>,
+    promise: Option<Promise>,
     status: PhantomData<fn() -> S>,
 }
 
 impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
-        Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, status: PhantomData }
+        Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, promise: None, status: PhantomData }
     }
 
     #[cfg(feature = "tokio")]
@@ -229,10 +239,10 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn watch_while(self, status: impl FnMut() -> Option<S> + Send + 'static) -> Watch {
-        let client = self.client;
+        let (client, promise) = (self.client, self.promise);
         let scope = self.into_scope();
         let name = scope.watch_name();
-        let probe = StatusProbe::new(&name, scope, status);
+        let probe = StatusProbe::new(&name, scope, promise, status);
         Watch::new(client.shared().watch_as(&name, Box::new(probe)))
     }
 
@@ -245,8 +255,8 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
 impl<'a> WatchBuilder<'a, PoolStatus> {
     /// Returns a builder for the same pool, whose status has more than this one's.
     pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
-        let Self { client, prefix, tags, sole, .. } = self;
-        WatchBuilder { client, prefix, tags, sole, status: PhantomData }
+        let Self { client, prefix, tags, sole, promise, .. } = self;
+        WatchBuilder { client, prefix, tags, sole, promise, status: PhantomData }
     }
 }
 

@@ -62,7 +62,7 @@ pub use self::runtime::RuntimeBuilder;
 
 use self::inquiry::Inquiry;
 use crate::api::client::Client;
-use crate::api::watch::{PoolStatus, QueueStatus, WatchBuilder, Watchable};
+use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, Queued, WatchBuilder, Watchable};
 use crate::callback::probe::Watch;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -92,6 +92,30 @@ pub trait WatchTokio: Sealed {
     /// [`Client::queue`].
     fn watch_channel<T: Send + 'static>(&self, name: &str, sender: &mpsc::Sender<T>) -> Watch;
 
+    /// Watches a bounded channel of [`Queued`] items as a queue, with the age of the oldest item. `depth` is what
+    /// wrapped the items: see [`queued_channel_status`].
+    ///
+    /// [`Client::work_queue`] watches such a channel too, and measures each item besides.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::QueueDepth;
+    /// use tasktag::integrations::tokio::WatchTokio;
+    ///
+    /// let depth = QueueDepth::default();
+    /// let (sender, _receiver) = tokio::sync::mpsc::channel(100);
+    /// client.watch_queued_channel("mail", &sender, &depth).detach();
+    /// sender.try_send(depth.wrap("hello")).expect("there is room");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    fn watch_queued_channel<T: Send + 'static>(
+        &self,
+        name: &str,
+        sender: &mpsc::Sender<Queued<T>>,
+        depth: &QueueDepth,
+    ) -> Watch;
+
     /// Watches a semaphore of `permits` permits as a pool: see [`PoolStatus`]. To set a prefix or tags, pass
     /// [`semaphore_status`] to [`Client::pool`].
     fn watch_semaphore(&self, name: &str, semaphore: &Arc<Semaphore>, permits: usize) -> Watch;
@@ -105,6 +129,15 @@ impl WatchTokio for Client {
 
     fn watch_channel<T: Send + 'static>(&self, name: &str, sender: &mpsc::Sender<T>) -> Watch {
         self.queue(name).watch_while(channel_status(sender))
+    }
+
+    fn watch_queued_channel<T: Send + 'static>(
+        &self,
+        name: &str,
+        sender: &mpsc::Sender<Queued<T>>,
+        depth: &QueueDepth,
+    ) -> Watch {
+        self.queue(name).watch_while(queued_channel_status(sender, depth))
     }
 
     fn watch_semaphore(&self, name: &str, semaphore: &Arc<Semaphore>, permits: usize) -> Watch {
@@ -191,6 +224,22 @@ pub fn channel_status<T>(sender: &mpsc::Sender<T>) -> impl FnMut() -> Option<Que
         let capacity = sender.max_capacity();
         let depth = capacity.saturating_sub(sender.capacity());
         Some(QueueStatus::new().depth(depth as u64).capacity(capacity as u64))
+    }
+}
+
+/// Returns a probe that reports the depth and the capacity of a bounded channel, the age of its oldest item and the
+/// jobs that run, and `None` once the channel is closed or its last sender is dropped.
+///
+/// `depth` is what wrapped the items. An item that waits for a slot of a full channel has an age, and is not part of
+/// the channel's depth.
+pub fn queued_channel_status<T>(
+    sender: &mpsc::Sender<Queued<T>>,
+    depth: &QueueDepth,
+) -> impl FnMut() -> Option<QueueStatus> + use<T> {
+    let (mut channel, depth) = (channel_status(sender), depth.clone());
+    move || {
+        let (channel, items) = (channel()?, depth.status());
+        Some(QueueStatus { depth: channel.depth, capacity: channel.capacity, ..items })
     }
 }
 

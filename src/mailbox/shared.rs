@@ -131,9 +131,13 @@ impl Shared {
     /// Polls a user's probe on a separate thread. If another watch has the name, the probe is refused and counted.
     /// After the shutdown it is dropped, because nothing would poll it.
     pub(crate) fn watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Arc<()> {
+        self.try_watch_as(name, probe).unwrap_or_default()
+    }
+
+    fn try_watch_as(&self, name: &Arc<WatchName>, probe: Box<dyn Collect>) -> Option<Arc<()>> {
         fork::check();
         if self.is_disabled {
-            return Arc::default();
+            return None;
         }
         let (watched, watching) = Watched::new(probe);
         let refused = if self.post().take_watch_name(name, &watching) {
@@ -143,7 +147,15 @@ impl Shared {
             Some(watched)
         };
         // The probe is dropped without holding the lock, because it may hold anything.
-        drop(refused);
+        refused.is_none().then_some(watching)
+    }
+
+    /// Does the same as [`watch_as`](Self::watch_as), and has the worker of a forked child poll a probe of its own.
+    pub(crate) fn watch_as_in_every_process(&self, name: &Arc<WatchName>, probes: impl Probes) -> Arc<()> {
+        let Some(watching) = probes(false).and_then(|probe| self.try_watch_as(name, probe)) else {
+            return Arc::default();
+        };
+        self.bequeath(&watching, probes);
         watching
     }
 
@@ -159,11 +171,16 @@ impl Shared {
             watching
         });
         let watching = watching.unwrap_or_default();
+        self.bequeath(&watching, probes);
+        watching
+    }
+
+    /// Leaves a probe to forked children.
+    fn bequeath(&self, watching: &Arc<()>, probes: impl Probes) {
         let _whole = make_whole();
         let mut inherited_probes = self.inherited_probes.lock().unwrap_or_else(PoisonError::into_inner);
         inherited_probes.retain(InheritedProbe::is_watched);
-        inherited_probes.push(InheritedProbe::new(&watching, Box::new(probes)));
-        watching
+        inherited_probes.push(InheritedProbe::new(watching, Box::new(probes)));
     }
 
     pub(crate) fn stats(&self) -> Stats {

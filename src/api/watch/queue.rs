@@ -1,9 +1,22 @@
 //! The status of a queue of jobs or messages.
 
-use super::{Field, Reported, Watchable, level, ratio};
-use crate::process::sync::wide::AtomicU64;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+mod depth;
+mod job;
+mod promise;
+mod queued;
+mod roster;
+mod stay;
+mod ticket;
+
+pub use self::depth::QueueDepth;
+pub use self::job::RunningJob;
+pub use self::promise::Promise;
+pub use self::queued::Queued;
+pub use self::ticket::QueueTicket;
+
+pub(super) use self::roster::{JobMetrics, PromiseCounts, Roster};
+
+use super::{Field, Reported, WatchBuilder, Watchable, level, ratio};
 use std::time::Duration;
 
 /// The status of a queue. What is not known is not reported, which differs from reporting 0.
@@ -14,11 +27,15 @@ use std::time::Duration;
 /// | `queue.capacity` | `capacity` |
 /// | `queue.utilization` | depth divided by capacity, from 0 to 1 |
 /// | `queue.oldest_age_seconds` | `oldest_age` |
+/// | `queue.running` | `running` |
+/// | `queue.longest_running_seconds` | `longest_running` |
+/// | `queue.promise_seconds` | `promise` |
+/// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
 /// Alert on the oldest age, because a depth does not say how long anyone waits. The oldest age of an empty queue is
 /// [`Duration::ZERO`].
 ///
-/// Most queues know their depth and capacity:
+/// A [`WorkQueue`](crate::WorkQueue) measures all of this by itself. Other queues know their depth and capacity:
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -79,12 +96,25 @@ pub struct QueueStatus {
     pub capacity: Option<u64>,
     /// The time for which the item at the head has waited.
     pub oldest_age: Option<Duration>,
+    /// The number of jobs that have left the queue and are running.
+    pub running: Option<u64>,
+    /// The time for which the longest of the running jobs has been running.
+    pub longest_running: Option<Duration>,
+    /// The time within which every item is to start.
+    pub promise: Option<Promise>,
 }
 
 impl QueueStatus {
     /// Returns a status in which nothing is known.
     pub const fn new() -> Self {
-        Self { depth: None, capacity: None, oldest_age: None }
+        Self {
+            depth: None,
+            capacity: None,
+            oldest_age: None,
+            running: None,
+            longest_running: None,
+            promise: None,
+        }
     }
 
     /// Sets the number of items in the queue.
@@ -104,6 +134,25 @@ impl QueueStatus {
         self.oldest_age = age.into();
         self
     }
+
+    /// Sets the number of jobs that have left the queue and are running.
+    pub fn running(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.running = jobs.into();
+        self
+    }
+
+    /// Sets the time for which the longest of the running jobs has been running.
+    pub fn longest_running(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.longest_running = time.into();
+        self
+    }
+
+    /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
+    /// the same for all statuses of a watch.
+    pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
+        self.promise = promise.into();
+        self
+    }
 }
 
 impl Watchable for QueueStatus {}
@@ -112,60 +161,45 @@ impl Reported for QueueStatus {
     const NOUN: &'static str = "queue";
 
     fn fields(&self) -> Vec<Field> {
-        let oldest_age = self.oldest_age.map(|age| age.as_secs_f64());
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        let promised = self.promise.map(|promise| promise.duration().as_secs_f64());
+        let used = self.promise.zip(self.oldest_age).and_then(|(promise, age)| promise.used_by(age));
         vec![
             Field { name: "depth", peak: true, value: level(self.depth) },
             Field { name: "capacity", peak: false, value: level(self.capacity) },
             Field { name: "utilization", peak: true, value: ratio(self.depth, self.capacity) },
-            Field { name: "oldest_age_seconds", peak: true, value: oldest_age },
+            Field { name: "oldest_age_seconds", peak: true, value: seconds(self.oldest_age) },
+            Field { name: "running", peak: true, value: level(self.running) },
+            Field { name: "longest_running_seconds", peak: true, value: seconds(self.longest_running) },
+            Field { name: "promise_seconds", peak: false, value: promised },
+            Field { name: "promise_used", peak: true, value: used },
         ]
     }
-}
 
-/// Counts the items of a queue that does not count them itself, for example `std::sync::mpsc`.
-///
-/// ```
-/// use std::sync::mpsc;
-/// use tasktag::QueueDepth;
-///
-/// let depth = QueueDepth::default();
-/// let (sender, receiver) = mpsc::channel();
-/// sender.send((depth.enter(), "a job"))?;
-/// assert_eq!(depth.status().depth, Some(1));
-///
-/// let (ticket, _job) = receiver.recv()?;
-/// drop(ticket);
-/// assert_eq!(depth.status().depth, Some(0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-#[must_use = "a depth counts only the items that enter it"]
-pub struct QueueDepth {
-    items: Arc<AtomicU64>,
-}
-
-impl QueueDepth {
-    /// Counts an item that enters. Put the ticket into the queue with it, and drop the ticket when the item leaves.
-    pub fn enter(&self) -> QueueTicket {
-        self.items.fetch_add(1, Ordering::Relaxed);
-        QueueTicket { items: Arc::clone(&self.items) }
-    }
-
-    /// Returns the current depth, as a status for [`Client::watch_queue`](crate::Client::watch_queue).
-    pub fn status(&self) -> QueueStatus {
-        QueueStatus::new().depth(self.items.load(Ordering::Relaxed))
+    fn with_promise(mut self, promise: Option<Promise>) -> Self {
+        self.promise = self.promise.or(promise);
+        self
     }
 }
 
-/// Stands for an item in a queue. Dropping it means that the item has left.
-#[derive(Debug)]
-#[must_use = "the item leaves the queue when this is dropped"]
-pub struct QueueTicket {
-    items: Arc<AtomicU64>,
-}
-
-impl Drop for QueueTicket {
-    fn drop(&mut self) {
-        self.items.fetch_sub(1, Ordering::Relaxed);
+impl WatchBuilder<'_, QueueStatus> {
+    /// Sets the time within which every item is to start: see [`Promise`]. It applies to each status that has none of
+    /// its own. By default there is none.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::Duration;
+    /// use tasktag::{Promise, QueueStatus};
+    ///
+    /// let promise = Promise::within(Duration::from_secs(60));
+    /// let _watch = client.queue("mail").promise(promise).watch(|| {
+    ///     QueueStatus::new().oldest_age(Duration::from_secs(90)) // queue.promise_used:1.5
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
+        self.promise = promise.into();
+        self
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{Field, Group};
 use crate::api::client::Client;
-#[cfg(feature = "r2d2")]
-use crate::api::handle::Distribution;
-use crate::api::handle::{Counter, Gauge, Metric, MetricBuilder};
+use crate::api::dimension::{Family, Outcome};
+use crate::api::handle::{Counter, Distribution, Gauge, Metric, MetricBuilder};
 use crate::api::sole::SoleReporter;
 use crate::callback::watch_name::WatchName;
 use crate::vocabulary::tag::TagList;
@@ -62,10 +61,15 @@ impl Scope {
         self.told_apart(self.client.counter(&name)).tags(&tags).register()
     }
 
-    #[cfg(feature = "r2d2")]
     pub(crate) fn timing(&self, name: &str) -> Distribution {
         let (name, tags) = (self.name(name), self.tags());
         self.told_apart(self.client.timing(&name)).tags(&tags).register()
+    }
+
+    /// Returns the timings of operations, told apart by how they ended.
+    pub(super) fn timing_by_outcome(&self, name: &str) -> Family<Distribution, Outcome> {
+        let (name, tags) = (self.name(name), self.tags());
+        self.told_apart(self.client.timing(&name)).tags(&tags).register_family()
     }
 
     /// What one task reports for all has no task id.

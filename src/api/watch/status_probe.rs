@@ -1,7 +1,7 @@
 //! The probe of a watched status, and its gauges.
 
 use super::scope::Scope;
-use super::{Count, Field, Group, Watchable};
+use super::{Count, Field, Group, Promise, Watchable};
 use crate::api::handle::{Counter, Gauge};
 use crate::callback::probe::{Collect, Levels};
 use crate::callback::watch_name::WatchName;
@@ -14,6 +14,7 @@ pub(super) struct StatusProbe<F> {
     // The name is taken for as long as this is polled.
     _name: Arc<WatchName>,
     levels: Arc<StatusLevels>,
+    promise: Option<Promise>,
     status: F,
     // In the order of the status's counts. A count that was never above 0 has no counter.
     counters: Vec<Option<Counter>>,
@@ -85,9 +86,9 @@ impl Levels for StatusLevels {
 }
 
 impl<F> StatusProbe<F> {
-    pub(super) fn new(name: &Arc<WatchName>, scope: Scope, status: F) -> Self {
+    pub(super) fn new(name: &Arc<WatchName>, scope: Scope, promise: Option<Promise>, status: F) -> Self {
         let levels = Arc::new(StatusLevels { scope, gauges: Mutex::default(), groups: Mutex::default() });
-        Self { _name: Arc::clone(name), levels, status, counters: Vec::new(), over: false }
+        Self { _name: Arc::clone(name), levels, promise, status, counters: Vec::new(), over: false }
     }
 
     fn report_counts(&mut self, counts: Vec<Count>) {
@@ -111,6 +112,7 @@ impl<S: Watchable, F: FnMut() -> Option<S> + Send> Collect for StatusProbe<F> {
         if !self.levels.may_report() {
             return;
         }
+        let status = status.with_promise(self.promise);
         self.levels.report(status.fields());
         self.levels.report_groups(status.groups());
         self.report_counts(status.counts());
