@@ -2,6 +2,7 @@
 
 use crate::callback::probe::{ProbeThread, Watched};
 use crate::callback::watch_name::{WatchName, WatchNames};
+use crate::cell::Stock;
 use crate::context::index::Index;
 use crate::mailbox::channel::Channel;
 use crate::mailbox::control::Control;
@@ -28,6 +29,8 @@ pub(crate) struct Post {
     // The worker's claim, which holds a lease for as long as it lives.
     claim: Weak<TaskIdClaim>,
     pub(crate) channel: Channel,
+    /// Tables for distributions that have no room.
+    pub(crate) stock: Stock,
     pub(crate) control: Control,
     /// The users' probes.
     pub(crate) probes: Arc<ProbeThread>,
@@ -40,11 +43,17 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize, probes: Arc<ProbeThread>) -> Self {
+    pub(crate) fn new(
+        claim: &Arc<TaskIdClaim>,
+        channel_capacity: usize,
+        stock: Stock,
+        probes: Arc<ProbeThread>,
+    ) -> Self {
         Self {
             identity: claim.identity(),
             claim: Arc::downgrade(claim),
             channel: Channel::new(channel_capacity),
+            stock,
             control: Control::default(),
             probes,
             arriving_probes: Mutex::new(Some(Vec::new())),

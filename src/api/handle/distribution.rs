@@ -4,7 +4,7 @@ use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use crate::api::disabled::disabled;
-use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
+use crate::cell::{Buckets, Cell, CounterBlock, countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
@@ -151,13 +151,8 @@ fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<Dr
 
 #[inline]
 fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
-    if !is_countable(value) {
-        record_with_care(cell, shared, value, n)
-    } else if cell.add_at_once(value, n) {
-        None
-    } else {
-        record_apart(cell, shared, value, n)
-    }
+    // What is not countable is not found there, and so found out later.
+    if cell.add_at_once(value, n) { None } else { record_apart(cell, shared, value, n) }
 }
 
 // The rare cases are out of line, each behind the more frequent one, so that no call site pays for them.
@@ -173,7 +168,7 @@ fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) ->
     let Some(value) = countable(value) else {
         return shared.refuse(DropReason::Invalid, n);
     };
-    if n == 0 || cell.add(value, n) {
+    if n == 0 || cell.add(value, n, shared.stock()) {
         return None;
     }
     shared.offer(Record::Overflow(Arc::clone(cell), value, n))
@@ -289,6 +284,12 @@ impl CellHandle for Distribution {
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
+    }
+
+    fn prepare(shared: &Shared) {
+        if let Some(stock) = shared.stock() {
+            stock.expect_another();
+        }
     }
 
     fn unread_cell() -> Arc<Self::Cell> {
