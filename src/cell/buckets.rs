@@ -53,7 +53,7 @@ impl Buckets {
     /// `false`, [`add_apart`](Self::add_apart) and then, for a countable value, [`add`](Self::add) must be called.
     #[inline]
     pub(crate) fn add_at_once(&self, value: f64, n: u64) -> bool {
-        self.spread.load(Ordering::Relaxed) == 0 && self.first.add_at_once(value, n)
+        self.first.add_at_once(value, n)
     }
 
     /// Counts a value `n` times if its bucket is known where the thread's lane leads. The value need not be countable.
@@ -67,7 +67,7 @@ impl Buckets {
         if spread == 0 {
             return self.first.add_known(value, n);
         }
-        let add = |chain: &Chain| chain.add_at_once(value, n) || chain.add_known(value, n);
+        let add = |chain: &Chain| chain.add_at_once_here(value, n) || chain.add_known(value, n);
         spread == UNREAD
             || lane.is_some_and(|lane| add(self.further_of(lane & spread).unwrap_or(&self.first)))
     }
@@ -142,6 +142,7 @@ impl Buckets {
         // What the first chain has grown to is what the others will need.
         further.iter().take(spread).for_each(|chain| chain.start(self.first.class()));
         self.spread.store(spread, Ordering::Release);
+        self.first.share();
     }
 }
 
@@ -235,7 +236,7 @@ mod model {
     /// The smallest table of the model has one slot: of two buckets one makes the chain grow.
     #[test]
     fn two_callers_of_whom_one_makes_the_chain_grow_and_a_sweep() {
-        counts_are_conserved([1.0, 1.5], || (Buckets::new(), Some(Stock::new(1))), |_| ());
+        counts_are_conserved([1.0, 1.5], || (Buckets::new(), Some(Stock::new(2))), |_| ());
     }
 
     /// Both callers may take a table from the stock, and one of them gives it back.

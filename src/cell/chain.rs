@@ -1,10 +1,15 @@
 //! Tables of growing size, of which the newest counts.
 
 use super::bucket::bucket_of;
+use super::slot::MAX_COUNT;
 use super::stock::Stock;
 use super::table::{CLASSES, Table};
 use crate::process::sync::{AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
+
+/// Set in the number of the newest class once further chains share the records. No class has such a number, so every
+/// record takes the slow path, where its chain is found.
+const SHARED: usize = 1 << (usize::BITS - 1);
 
 /// Tables of growing size. All records go to the newest, so that a record looks at one table only. The others stay,
 /// because a caller may still be writing there, and are empty after the next sweep. A bucket may be in several tables.
@@ -13,7 +18,7 @@ use once_cell::race::OnceBox;
 /// allocate.
 #[derive(Debug)]
 pub(super) struct Chain {
-    // The class of the newest table.
+    // The class of the newest table, and `SHARED`.
     newest: AtomicUsize,
     // The class of the largest table that this chain may have.
     largest: usize,
@@ -41,12 +46,12 @@ impl Chain {
         }
     }
 
+    /// Returns the class of the newest table.
     pub(super) fn class(&self) -> usize {
         // Pairs with the Release in `renew`.
-        self.newest.load(Ordering::Acquire)
+        self.newest.load(Ordering::Acquire) & !SHARED
     }
 
-    #[inline]
     fn newest(&self) -> Option<&Table> {
         self.table(self.class())
     }
@@ -61,10 +66,20 @@ impl Chain {
         self.tables.iter().rev().filter_map(OnceBox::get)
     }
 
-    /// See [`Table::add_at_once`].
+    /// Does the same as [`Table::add_at_once`], unless further chains share the records.
     #[inline]
     pub(super) fn add_at_once(&self, value: f64, n: u64) -> bool {
+        self.table(self.newest.load(Ordering::Acquire)).is_some_and(|table| table.add_at_once(value, n))
+    }
+
+    /// Does the same as [`Table::add_at_once`], whether or not further chains share the records.
+    pub(super) fn add_at_once_here(&self, value: f64, n: u64) -> bool {
         self.newest().is_some_and(|table| table.add_at_once(value, n))
+    }
+
+    /// Makes records take the slow path from now on, because further chains share them.
+    pub(super) fn share(&self) {
+        self.newest.fetch_or(SHARED, Ordering::Relaxed);
     }
 
     /// Counts a value `n` times if the newest table has its bucket. The value need not be countable. It may return
@@ -77,6 +92,10 @@ impl Chain {
     /// Counts a countable value `n` times. It takes a larger table from the stock if it needs one or if one is
     /// worthwhile. It returns `false` if there is no room for the bucket, or if `n` is more than a slot holds.
     pub(super) fn add(&self, value: f64, n: u64, stock: Option<&Stock>) -> bool {
+        // A larger table would not help.
+        if n > MAX_COUNT {
+            return false;
+        }
         loop {
             let class = self.class();
             let Some(table) = self.table(class) else { return false };
@@ -87,8 +106,8 @@ impl Chain {
             if table.add(value, n) {
                 return true;
             }
-            if table.has_room_for(bucket_of(value)) || !grow() {
-                // What was emptied at a sweep has room again.
+            if !grow() {
+                // The older tables were emptied at the last sweep.
                 return self.tables().any(|table| table.add(value, n));
             }
         }
@@ -129,7 +148,8 @@ impl Chain {
 
     /// Makes the table of a class the newest, unless a larger one is.
     fn renew(&self, class: usize) {
-        self.newest.fetch_max(class, Ordering::Release);
+        let renewed = |newest: usize| Some(class.max(newest & !SHARED) | newest & SHARED);
+        let _ = self.newest.fetch_update(Ordering::Release, Ordering::Relaxed, renewed);
     }
 
     /// Takes the value and the count of every bucket, and leaves the tables empty.

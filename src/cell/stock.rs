@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The bytes of tables that are kept of each class, as far as that is more than one table.
-const MAX_BYTES: usize = if cfg!(tasktag_loom) { 64 } else { 96 * 1024 };
+const MAX_BYTES: usize = 96 * 1024;
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
 /// replaces them at each collection.
@@ -66,7 +66,9 @@ struct Shelf {
 
 impl Shelf {
     fn new(class: usize) -> Self {
-        let max = (MAX_BYTES / (slots_of(class) * size_of::<Slot>())).max(1);
+        // In the model, each of two callers may take one.
+        let max =
+            if cfg!(tasktag_loom) { 2 } else { MAX_BYTES / (slots_of(class) * size_of::<Slot>()) }.max(1);
         // There is as much room again for what callers give back while the worker makes up for it.
         let (way_in, way_out) = bounded(2 * max);
         Self { way_in, way_out, max }

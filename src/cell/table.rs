@@ -1,7 +1,7 @@
 //! One table of buckets, of a size that never changes.
 
 use super::bucket::bucket_of;
-use super::slot::{Addition, MAX_COUNT, Slot};
+use super::slot::{Addition, Slot};
 use super::tally::Tally;
 use crate::process::sync::{AtomicUsize, Ordering};
 use std::fmt;
@@ -71,27 +71,33 @@ impl Table {
     /// Does the same for a bucket that may be in another slot than its own. It is told whether a larger table is
     /// possible: if so, it returns `false` once that is worthwhile.
     pub(super) fn add_known(&self, value: f64, n: u64, may_grow: bool) -> bool {
-        for (step, slot) in self.probes(bucket_of(value)).enumerate() {
+        let mut place = self.place_of(bucket_of(value));
+        for step in 0..PROBES {
+            let Some(slot) = self.slots.get(place) else { break };
             match self.insist(|| slot.add_known(value, n)) {
                 Addition::Done => return self.touch(),
-                Addition::Free => return false,
+                Addition::Free => break,
                 Addition::Met | Addition::Taken => {}
             }
-            if step == 0 && may_grow {
-                self.strays.note(self.many_strays());
-                if self.is_strained() {
-                    return false;
-                }
+            if step == 0 && may_grow && self.stray() {
+                break;
             }
+            place = if place + 1 == self.slots.len() { 0 } else { place + 1 };
         }
         false
     }
 
-    /// Counts a countable value `n` times in the first slot, from the bucket's own on, that is free or already has the
-    /// bucket. It returns `false` if there is none, or if `n` is more than a slot holds.
+    /// Notes that a bucket is not in its own slot, and returns whether there were many.
+    fn stray(&self) -> bool {
+        self.strays.note(self.many_strays());
+        self.is_strained()
+    }
+
+    /// Counts a countable value up to `MAX_COUNT` times in the first slot, from the bucket's own on, that is free or
+    /// already has the bucket. It returns `false` if there is none.
     pub(super) fn add(&self, value: f64, n: u64) -> bool {
         let fits = |slot: &Slot| self.insist(|| slot.add(value, n)) == Addition::Done;
-        n <= MAX_COUNT && self.probes(bucket_of(value)).any(fits) && self.touch()
+        self.probes(bucket_of(value)).any(fits) && self.touch()
     }
 
     /// Returns whether there is a slot for the bucket.
@@ -209,6 +215,7 @@ impl fmt::Debug for Table {
 
 #[cfg(all(test, not(tasktag_loom)))]
 mod tests {
+    use super::super::slot::MAX_COUNT;
     use super::*;
 
     const SMALL: usize = 256;
@@ -276,7 +283,6 @@ mod tests {
     #[test]
     fn a_count_that_would_overflow_gets_a_second_slot() {
         let table = Table::new(SMALL);
-        assert!(!table.add(1.0, MAX_COUNT + 1) && !table.add_at_once(1.0, MAX_COUNT + 1));
         for n in [1, MAX_COUNT - 1, MAX_COUNT] {
             assert!(table.add_at_once(1.0, n) || table.add(1.0, n));
         }
