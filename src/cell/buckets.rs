@@ -139,8 +139,9 @@ impl Buckets {
         let spread = (2 * self.spread.load(Ordering::Relaxed) + 1).min(MAX_FURTHER);
         let further =
             self.further.get_or_init(|| Box::new([(); MAX_FURTHER].map(|()| Chain::new(LARGEST_FURTHER))));
-        // What the first chain has grown to is what the others will need.
-        further.iter().take(spread).for_each(|chain| chain.start(self.first.class()));
+        // If the first chain has grown, the others will need to.
+        let class = if self.first.class() == 0 { 0 } else { LARGEST_FURTHER };
+        further.iter().take(spread).for_each(|chain| chain.start(class));
         self.spread.store(spread, Ordering::Release);
         self.first.share();
     }
@@ -385,20 +386,21 @@ mod tests {
     }
 
     #[test]
-    fn further_chains_start_as_large_as_the_first_has_become_and_grow_alike() {
+    fn further_chains_are_small_unless_they_or_the_first_had_to_grow() {
         let (buckets, stock) = (Buckets::new(), Stock::new(1));
-        let add = |lane: usize, buckets: &Buckets| {
-            dense().take(100).all(|value| buckets.add_from(|| lane, value, 1, Some(&stock)))
-        };
-        assert!(add(0, &buckets));
-        buckets.widen();
         let classes = || buckets.chains().map(Chain::class).collect::<Vec<_>>();
-        assert_eq!(classes()[..3], [1, 1, 0]);
+        let fill = |lane: usize| {
+            assert!(dense().take(100).all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))));
+        };
         buckets.widen();
-        assert!(
-            add(2, &buckets) && dense().take(300).all(|value| buckets.add_from(|| 3, value, 1, Some(&stock)))
-        );
-        assert_eq!(classes()[..5], [1, 1, 1, 2, 0]);
+        fill(1);
+        assert_eq!(classes(), [0, 2, 0, 0, 0, 0, 0, 0]);
+        buckets.widen();
+        fill(0);
+        assert_eq!(classes(), [1, 2, 0, 0, 0, 0, 0, 0]);
+        buckets.widen();
+        assert_eq!(classes(), [1, 2, 0, 0, 2, 2, 2, 2]);
+        assert_eq!(taken(&buckets), dense().take(100).map(|value| (value, 2)).collect::<Vec<_>>());
     }
 
     #[test]

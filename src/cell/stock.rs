@@ -106,8 +106,8 @@ mod tests {
         stock.expect_another();
         assert_eq!(in_stock(&stock), [0, 1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
-        assert_eq!(in_stock(&stock), [0, 48, 9, 3, 1]);
-        assert_eq!(in_stock(&Stock::new(stock.distributions())), [0, 48, 9, 3, 1]);
+        assert_eq!(in_stock(&stock), [0, 48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::new(stock.distributions())), [0, 48, 9, 4, 1]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub(super) const CLASSES: usize = if cfg!(tasktag_loom) { 2 } else { 5 };
 pub(super) const LARGEST: usize = CLASSES - 1;
 /// The slots of each class. Thirty values that are spread over three decades fit in the first one, and a thousand
 /// latencies in the third. The largest has room for 32 octaves with every bucket in use; the Agent's own sketch keeps as
-/// many buckets. All five together take 102 KiB.
-const SLOTS: [usize; 5] = if cfg!(tasktag_loom) { [1, 2, 2, 2, 2] } else { [32, 128, 640, 1600, 4096] };
+/// many buckets. All five together take 101 KiB.
+const SLOTS: [usize; 5] = if cfg!(tasktag_loom) { [1, 2, 2, 2, 2] } else { [32, 128, 640, 1536, 4096] };
 
 /// The number of slots in which a bucket may be placed, from its own slot on.
 const PROBES: usize = 32;

@@ -1,13 +1,14 @@
 //! How often something happened, as a hint.
 
-use crate::process::sync::{AtomicUsize, Ordering};
+// These are not those of the model checker, which need not try every interleaving of a hint.
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How often something happened since it was last asked, up to a number that is many. Some of it may go uncounted. No
 /// more than many are noted, so that the tally's cache line is left to its readers.
 pub(super) struct Tally(AtomicUsize);
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(AtomicUsize::new(0))
     }
 
