@@ -12,8 +12,8 @@ const MAX_BYTES: usize = 96 * 1024;
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
 /// replaces them at each collection.
 pub(crate) struct Stock {
-    // By class. There is none of the smallest, with which every distribution starts.
-    shelves: [Shelf; CLASSES],
+    // By class, without the smallest, with which every distribution starts.
+    shelves: [Shelf; CLASSES - 1],
     // The number of distributions that there may be, as far as it matters.
     distributions: AtomicUsize,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Stock {
 impl Stock {
     /// Makes a stock for a number of distributions.
     pub(crate) fn new(distributions: usize) -> Self {
-        let shelves = std::array::from_fn(Shelf::new);
+        let shelves = std::array::from_fn(|shelf| Shelf::new(shelf + 1));
         let stock = Self { shelves, distributions: AtomicUsize::new(distributions) };
         stock.refill();
         stock
@@ -42,23 +42,28 @@ impl Stock {
     /// Makes the tables that are missing.
     pub(crate) fn refill(&self) {
         let distributions = self.distributions();
-        self.shelves.iter().enumerate().skip(1).for_each(|(class, shelf)| shelf.refill(class, distributions));
+        self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        self.shelves.get(class)?.way_out.try_recv().ok()
+        self.shelf(class)?.way_out.try_recv().ok()
     }
 
     /// Takes back a table that was not needed.
     pub(super) fn give(&self, class: usize, table: Box<Table>) {
-        if let Some(shelf) = self.shelves.get(class) {
+        if let Some(shelf) = self.shelf(class) {
             shelf.give(table);
         }
+    }
+
+    fn shelf(&self, class: usize) -> Option<&Shelf> {
+        self.shelves.get(class.checked_sub(1)?)
     }
 }
 
 /// The tables of one class.
 struct Shelf {
+    class: usize,
     way_in: Sender<Box<Table>>,
     way_out: Receiver<Box<Table>>,
     max: usize,
@@ -71,12 +76,12 @@ impl Shelf {
             if cfg!(tasktag_loom) { 2 } else { MAX_BYTES / (slots_of(class) * size_of::<Slot>()) }.max(1);
         // There is as much room again for what callers give back while the worker makes up for it.
         let (way_in, way_out) = bounded(2 * max);
-        Self { way_in, way_out, max }
+        Self { class, way_in, way_out, max }
     }
 
-    fn refill(&self, class: usize, distributions: usize) {
+    fn refill(&self, distributions: usize) {
         for _ in self.way_out.len()..distributions.min(self.max) {
-            self.give(Table::of(class));
+            self.give(Table::of(self.class));
         }
     }
 
@@ -95,19 +100,19 @@ impl fmt::Debug for Stock {
 mod tests {
     use super::*;
 
-    fn in_stock(stock: &Stock) -> [usize; CLASSES] {
-        std::array::from_fn(|class| stock.shelves[class].way_out.len())
+    fn in_stock(stock: &Stock) -> [usize; 4] {
+        std::array::from_fn(|shelf| stock.shelves[shelf].way_out.len())
     }
 
     #[test]
     fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
         let stock = Stock::new(0);
-        assert_eq!(in_stock(&stock), [0; CLASSES]);
+        assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
-        assert_eq!(in_stock(&stock), [0, 1, 1, 1, 1]);
+        assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
-        assert_eq!(in_stock(&stock), [0, 48, 9, 4, 1]);
-        assert_eq!(in_stock(&Stock::new(stock.distributions())), [0, 48, 9, 4, 1]);
+        assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::new(stock.distributions())), [48, 9, 4, 1]);
     }
 
     #[test]
@@ -117,6 +122,6 @@ mod tests {
         assert!(stock.take(2).is_none() && stock.take(0).is_none() && stock.take(CLASSES).is_none());
         stock.refill();
         stock.give(2, table);
-        assert_eq!(in_stock(&stock), [0, 1, 2, 1, 1]);
+        assert_eq!(in_stock(&stock), [1, 2, 1, 1]);
     }
 }
