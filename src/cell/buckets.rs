@@ -464,7 +464,9 @@ mod tests {
         let buckets = Buckets::new();
         let refused: Vec<f64> = dense().take(100).filter(|value| !buckets.add(*value, 1, None)).collect();
         assert_eq!(refused.len(), 68);
-        refused.iter().for_each(|value| buckets.make_room_for(*value));
+        for value in &refused {
+            buckets.make_room_for(*value);
+        }
         assert!(refused.iter().all(|value| buckets.add(*value, 1, None)));
     }
 

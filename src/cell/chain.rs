@@ -243,7 +243,9 @@ mod tests {
     fn room_is_made_once_for_values_that_crossed_the_channel() {
         let chain = Chain::started(LARGEST);
         let refused: Vec<f64> = dense(100).filter(|value| !chain.add(*value, 1, None)).collect();
-        refused.iter().for_each(|value| chain.make_room_for(*value));
+        for value in &refused {
+            chain.make_room_for(*value);
+        }
         assert_eq!(slots(&chain), [32, 128]);
         assert!(refused.iter().all(|value| chain.add(*value, 1, None)));
         (0..10).for_each(|_| chain.make_room_for(1.5));
