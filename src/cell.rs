@@ -3,21 +3,27 @@
 //! Every operation here is a handful of atomic instructions. None of them locks, allocates, waits or fails. Unless a
 //! comment says otherwise, the ordering is `Relaxed`, because a cell carries one number and publishes nothing else.
 
+mod bucket;
 mod buckets;
+mod chain;
 mod counter;
 mod gauge;
 mod lane;
 mod occupancy;
+mod slot;
 mod stays;
+mod stock;
 mod table;
+mod tally;
 
+pub(crate) use self::bucket::{bucket_of, countable};
 pub(crate) use self::buckets::Buckets;
 pub(crate) use self::counter::{Counted, CounterBlock, CounterCell, CounterGrid};
 pub(crate) use self::gauge::GaugeCell;
 pub(crate) use self::lane::AT_FORK;
 pub(crate) use self::occupancy::{OccupancyCell, Reading};
 pub(crate) use self::stays::{Place, Stays};
-pub(crate) use self::table::{bucket_of, countable, is_countable};
+pub(crate) use self::stock::Stock;
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};

@@ -207,6 +207,7 @@ impl Worker {
         }
         self.probes.extend(self.post.take_arriving_probes());
         self.probes.retain_mut(|probe| probe.collect(&self.shared.ledger));
+        self.post.stock.refill();
         for _ in 0..self.post.channel.len() {
             let Some(record) = self.post.channel.take() else { break };
             self.fold(record);
@@ -221,6 +222,7 @@ impl Worker {
                 self.shared.ledger.refuse(DropReason::ContextLimit, u64::from(!kept));
             }
             Record::Overflow(cell, value, n) => {
+                cell.make_room_for(value);
                 let kept = aggregate.overflow(cell, value, n);
                 self.shared.ledger.refuse(DropReason::Invalid, if kept { 0 } else { n });
             }

@@ -390,6 +390,44 @@ fn threads_that_get_into_each_others_way_share_the_line_of_a_bucket() -> Result<
     Ok(())
 }
 
+/// They fit where a context starts: nothing needs to grow.
+#[test]
+fn a_burst_of_thirty_values_into_each_of_2000_young_contexts_loses_none() -> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = quiet(&capture).metric_context_limit(2000).build()?;
+    let register = |n: u32| guard.client().timing("timing").tag("n", &n.to_string()).register();
+    let timings: Vec<_> = (0..2000).map(register).collect();
+    // Three decades, and no collection before all are recorded.
+    for step in 0..30 {
+        for timing in &timings {
+            timing.record(10_f64.powf(f64::from(step) / 10.0));
+        }
+    }
+    guard.client().flush(PATIENCE)?;
+    let stats = guard.client().stats();
+    assert_eq!((stats.sent.values, stats.dropped_total().values), (2000 * 30, 0));
+    Ok(())
+}
+
+/// The client has tables in stock for these.
+#[test]
+fn a_burst_of_a_hundred_different_values_into_each_of_40_young_contexts_loses_none()
+-> Result<(), Box<dyn Error>> {
+    let capture = Capture::new();
+    let guard = quiet(&capture).channel_capacity(1).build()?;
+    let register = |n: u32| guard.client().timing("timing").tag("n", &n.to_string()).register();
+    let timings: Vec<_> = (0..40).map(register).collect();
+    for step in 0..100 {
+        for timing in &timings {
+            timing.record((f64::from(step) * 0.03).exp2());
+        }
+    }
+    guard.client().flush(PATIENCE)?;
+    let stats = guard.client().stats();
+    assert_eq!((stats.sent.values, stats.dropped_total().values), (40 * 100, 0));
+    Ok(())
+}
+
 /// A distribution's doc promises room for about 4,000 buckets, 32 octaves each in full.
 #[test]
 fn thirty_octaves_fit_into_an_interval_without_the_channel() -> Result<(), Box<dyn Error>> {

@@ -25,5 +25,8 @@
 //!
 //! # Memory
 //!
-//! A distribution, histogram or timing takes 64 KiB for each context, and up to 112 KiB more if several threads record into
-//! it at the same time. A work queue takes 64 KiB and has four timings, however many items wait.
+//! A distribution, histogram or timing has 0.5 KiB of tables for each context at first, and more as its values need it:
+//! [`Distribution`](crate::Distribution#memory) says how much. It never has more than 176 KiB, which is that of 4,096
+//! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB of
+//! tables in stock.
+//! A work queue takes 64 KiB and has four timings, however many items wait.

@@ -95,7 +95,7 @@
 //! # Cost
 //!
 //! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way
-//! registers two metrics; the timing takes 64 KiB. A folded request takes no lock either.
+//! registers two metrics, and may allocate. A folded request takes no lock either.
 //!
 //! # Limitations
 //!

@@ -2,6 +2,7 @@
 
 use crate::callback::probe::{ProbeThread, Watched};
 use crate::callback::watch_name::{WatchName, WatchNames};
+use crate::cell::Stock;
 use crate::context::index::Index;
 use crate::mailbox::channel::Channel;
 use crate::mailbox::control::Control;
@@ -34,6 +35,8 @@ pub(crate) struct Post {
     // How many task ids are leased, as the worker last read it.
     leased: AtomicU32,
     pub(crate) channel: Channel,
+    /// Tables for distributions that have no room.
+    pub(crate) stock: Stock,
     pub(crate) control: Control,
     /// The users' probes.
     pub(crate) probes: Arc<ProbeThread>,
@@ -46,12 +49,18 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn new(claim: &Arc<TaskIdClaim>, channel_capacity: usize, probes: Arc<ProbeThread>) -> Self {
+    pub(crate) fn new(
+        claim: &Arc<TaskIdClaim>,
+        channel_capacity: usize,
+        stock: Stock,
+        probes: Arc<ProbeThread>,
+    ) -> Self {
         Self {
             identity: claim.identity(),
             claim: Arc::downgrade(claim),
             leased: AtomicU32::new(UNKNOWN),
             channel: Channel::new(channel_capacity),
+            stock,
             control: Control::default(),
             probes,
             arriving_probes: Mutex::new(Some(Vec::new())),

@@ -2,6 +2,7 @@
 
 use crate::callback::probe::{Collect, InheritedProbe, ProbeThread, Probes, Watched};
 use crate::callback::watch_name::WatchName;
+use crate::cell::Stock;
 use crate::context::handle_cache::{self, HandleCaches};
 use crate::context::index::{Index, Limits};
 use crate::ledger::{DropReason, Ledger, Stats};
@@ -71,7 +72,7 @@ impl Shared {
         let other_ledgers: Vec<_> = (1..sizes.agents).map(|_| Arc::default()).collect();
         let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
         let probes = ProbeThread::new(clock.clone(), ledgers.clone());
-        let post = Post::new(claim, sizes.channel_capacity, probes);
+        let post = Post::new(claim, sizes.channel_capacity, Stock::new(0), probes);
         Self {
             clock,
             ledger,
@@ -109,6 +110,12 @@ impl Shared {
             return Some(self.refuse_reentrant(&record));
         }
         self.post().channel.offer(record, &self.ledger)
+    }
+
+    /// Returns the tables for distributions that have no room. There are none in a forked child while this very thread
+    /// is starting the worker: the stock is then still the parent's, possibly in the middle of a change.
+    pub(crate) fn stock(&self) -> Option<&Stock> {
+        if fork::check() { None } else { Some(&self.post().stock) }
     }
 
     /// An allocator that counts may call this in a forked child while this very thread is starting the worker. The
@@ -261,7 +268,8 @@ impl Shared {
         self.post().disclaim();
         let claim = self.workforce.childs_task_id(parents);
         self.note_sharing(&claim);
-        self.post.renew(Post::new(&claim, self.channel_capacity, probes));
+        let stock = Stock::new(self.post().stock.distributions());
+        self.post.renew(Post::new(&claim, self.channel_capacity, stock, probes));
         claim
     }
 

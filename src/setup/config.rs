@@ -265,8 +265,9 @@ impl ClientBuilder {
     /// Values of further contexts are folded into one overflow context per metric, which has the tag
     /// `tasktag_overflow:true` in place of their tags. In it, counters add up, distributions and sets are merged, and a
     /// gauge shows the last value. The metric `<name>.folded` counts how often this happened. There may be as many
-    /// overflow contexts again; values beyond them are dropped as `context_limit`. A distribution takes 64 KiB per
-    /// context, and up to 176 KiB if many threads record at once.
+    /// overflow contexts again; values beyond them are dropped as `context_limit`. A distribution takes 0.7 KiB of
+    /// tables per context, and up to 176 KiB if its values need that. [`Distribution`](crate::Distribution#memory) says
+    /// how much.
     ///
     /// A context that was only called by name is forgotten after 150 flushes without a call, or after two if there was
     /// no room for another. A gauge stays as long as there is room. [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent)
@@ -274,8 +275,8 @@ impl ClientBuilder {
     ///
     /// To find contexts by name without a lock, each thread holds those that it called recently, until it calls others
     /// or ends. It also holds those that were forgotten meanwhile. Of distributions, one thread holds at most 64, and
-    /// all threads together hold at most 2048. These take 128 MiB of tables, or up to 352 MiB if many threads recorded
-    /// in each of them at once. An idle thread keeps what it holds, because taking it away would cost each call by name
+    /// all threads together hold at most 2048. These take 1 MiB of tables if they hold few values, and up to 352 MiB
+    /// if each of them is as busy as can be. An idle thread keeps what it holds, because taking it away would cost each call by name
     /// a lock or an atomic exchange.
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);

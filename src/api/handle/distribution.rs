@@ -5,7 +5,7 @@ use super::metric::{CellHandle, Metric};
 use super::options::Options;
 use super::start::Start;
 use crate::api::disabled::disabled;
-use crate::cell::{Buckets, Cell, CounterBlock, countable, is_countable};
+use crate::cell::{Buckets, Cell, CounterBlock, countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
@@ -20,16 +20,32 @@ const NANOS_PER_MS: f64 = 1e6;
 /// Values whose quantiles matter: a distribution, a histogram or a timing, depending on the client's method that was
 /// called.
 ///
-/// Each context collects its values in a fixed table of 64 KiB, at any rate. The table has logarithmic buckets, 128 per
-/// octave. Counts are exact. Several values in one bucket are reported as one value that was seen in that bucket, with
-/// an error of less than 1/128. A single value in a bucket is reported exactly. Values closer to 0 than 2.2e-308 count
-/// as 0.
+/// Each context collects its values in logarithmic buckets, 128 per octave, at any rate. Counts are exact. Several
+/// values in one bucket are reported as one value that was seen in that bucket, with an error of less than 1/128. A
+/// single value in a bucket is reported exactly. Values closer to 0 than 2.2e-308 count as 0.
 ///
-/// The table has room for 4,096 buckets per flush interval: 32 consecutive octaves, or 16 of each sign. Values beyond
+/// There is room for at least 4,096 buckets per flush interval: 32 consecutive octaves, or 16 of each sign. Values beyond
 /// that range use the channel to the worker.
 ///
-/// If threads record so often that they slow each other down, they get separate tables at the next flush. There are up
-/// to 7 of them, with 16 KiB each.
+/// # Memory
+///
+/// A context starts with a table of 32 buckets. If an interval has more, or if many values share a part of the table, the
+/// context gets a larger table, and keeps it for as long as it is known. The tables of a context together take
+///
+/// | buckets in use in an interval | KiB |
+/// |---|---|
+/// | up to 30 | 0.5 |
+/// | about 110 | 2.5 |
+/// | about 550, as of thousands of latencies | 12.5 |
+/// | about 1,300 | 36.5 |
+/// | 4,096 | 100.5 |
+///
+/// If threads record so often that they slow each other down, they get tables of their own at the next flush. There are
+/// up to 7 of them, with up to 10.5 KiB each.
+///
+/// No record allocates: each client has tables in stock, up to 346 KiB if it has many distributions, and its worker
+/// replaces those that were used at each collection, every 250 ms by default. If the stock is used up, values use the
+/// channel, and the worker makes room.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
@@ -129,13 +145,8 @@ fn record(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<Dr
 
 #[inline]
 fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Option<DropReason> {
-    if !is_countable(value) {
-        record_with_care(cell, shared, value, n)
-    } else if cell.add_at_once(value, n) {
-        None
-    } else {
-        record_apart(cell, shared, value, n)
-    }
+    // What is not countable is not found there, and so found out later.
+    if cell.add_at_once(value, n) { None } else { record_apart(cell, shared, value, n) }
 }
 
 // The rare cases are out of line, each behind the more frequent one, so that no call site pays for them.
@@ -151,7 +162,7 @@ fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) ->
     let Some(value) = countable(value) else {
         return shared.refuse(DropReason::Invalid, n);
     };
-    if n == 0 || cell.add(value, n) {
+    if n == 0 || cell.add(value, n, shared.stock()) {
         return None;
     }
     shared.offer(Record::Overflow(Arc::clone(cell), value, n))
@@ -261,12 +272,18 @@ impl Metric for Distribution {}
 
 impl CellHandle for Distribution {
     type Cell = Buckets;
-    // The tables take 64 KiB each, and 16 MiB together.
+    // If all of them are busy, their tables take 45 MiB.
     const MAX_MEMBERS: usize = 256;
     const IS_LARGE: bool = true;
 
     fn new_cell(_: Options, _: &mut CounterBlock, _: &Clock) -> Arc<Buckets> {
         Arc::new(Buckets::new())
+    }
+
+    fn prepare(shared: &Shared) {
+        if let Some(stock) = shared.stock() {
+            stock.expect_another();
+        }
     }
 
     fn unread_cell() -> Arc<Self::Cell> {

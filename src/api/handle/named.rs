@@ -116,7 +116,9 @@ impl<'a, M: Metric> Named<'a, M> {
     }
 
     fn make(&self, counters: &mut CounterBlock) -> Cell {
-        M::wrap(M::new_cell(self.options, counters, &self.client.shared().clock))
+        let shared = self.client.shared();
+        M::prepare(shared);
+        M::wrap(M::new_cell(self.options, counters, &shared.clock))
     }
 
     fn cell_or_overflow(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {

@@ -1,0 +1,127 @@
+//! Tables in stock for callers, who don't allocate.
+
+use super::slot::Slot;
+use super::table::{CLASSES, Table, slots_of};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The bytes of tables that are kept of each class, as far as that is more than one table.
+const MAX_BYTES: usize = 96 * 1024;
+
+/// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
+/// replaces them at each collection.
+pub(crate) struct Stock {
+    // By class, without the smallest, with which every distribution starts.
+    shelves: [Shelf; CLASSES - 1],
+    // The number of distributions that there may be, as far as it matters.
+    distributions: AtomicUsize,
+}
+
+impl Stock {
+    /// Makes a stock for a number of distributions.
+    pub(crate) fn new(distributions: usize) -> Self {
+        let shelves = std::array::from_fn(|shelf| Shelf::new(shelf + 1));
+        let stock = Self { shelves, distributions: AtomicUsize::new(distributions) };
+        stock.refill();
+        stock
+    }
+
+    /// The number of distributions that it is made for.
+    pub(crate) fn distributions(&self) -> usize {
+        self.distributions.load(Ordering::Relaxed)
+    }
+
+    /// Prepares for one more distribution. It may allocate.
+    pub(crate) fn expect_another(&self) {
+        // Of two that come at once, one may go uncounted.
+        self.distributions.store(self.distributions().saturating_add(1), Ordering::Relaxed);
+        self.refill();
+    }
+
+    /// Makes the tables that are missing.
+    pub(crate) fn refill(&self) {
+        let distributions = self.distributions();
+        self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
+    }
+
+    pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
+        self.shelf(class)?.way_out.try_recv().ok()
+    }
+
+    /// Takes back a table that was not needed.
+    pub(super) fn give(&self, class: usize, table: Box<Table>) {
+        if let Some(shelf) = self.shelf(class) {
+            shelf.give(table);
+        }
+    }
+
+    fn shelf(&self, class: usize) -> Option<&Shelf> {
+        self.shelves.get(class.checked_sub(1)?)
+    }
+}
+
+/// The tables of one class.
+struct Shelf {
+    class: usize,
+    way_in: Sender<Box<Table>>,
+    way_out: Receiver<Box<Table>>,
+    max: usize,
+}
+
+impl Shelf {
+    fn new(class: usize) -> Self {
+        // In the model, each of two callers may take one.
+        let max =
+            if cfg!(tasktag_loom) { 2 } else { MAX_BYTES / (slots_of(class) * size_of::<Slot>()) }.max(1);
+        // There is as much room again for what callers give back while the worker makes up for it.
+        let (way_in, way_out) = bounded(2 * max);
+        Self { class, way_in, way_out, max }
+    }
+
+    fn refill(&self, distributions: usize) {
+        for _ in self.way_out.len()..distributions.min(self.max) {
+            self.give(Table::of(self.class));
+        }
+    }
+
+    fn give(&self, table: Box<Table>) {
+        drop(self.way_in.try_send(table));
+    }
+}
+
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stock").field("distributions", &self.distributions).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(tasktag_loom)))]
+mod tests {
+    use super::*;
+
+    fn in_stock(stock: &Stock) -> [usize; 4] {
+        std::array::from_fn(|shelf| stock.shelves[shelf].way_out.len())
+    }
+
+    #[test]
+    fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
+        let stock = Stock::new(0);
+        assert_eq!(in_stock(&stock), [0; 4]);
+        stock.expect_another();
+        assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
+        (0..1000).for_each(|_| stock.expect_another());
+        assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::new(stock.distributions())), [48, 9, 4, 1]);
+    }
+
+    #[test]
+    fn what_was_taken_is_replaced_and_what_comes_back_is_kept() {
+        let stock = Stock::new(1);
+        let table = stock.take(2).unwrap();
+        assert!(stock.take(2).is_none() && stock.take(0).is_none() && stock.take(CLASSES).is_none());
+        stock.refill();
+        stock.give(2, table);
+        assert_eq!(in_stock(&stock), [1, 2, 1, 1]);
+    }
+}
