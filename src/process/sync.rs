@@ -21,7 +21,13 @@ pub(crate) mod wide {
 /// trying all interleavings takes hours.
 #[cfg(all(test, tasktag_loom))]
 pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
+    model_within(3, body);
+}
+
+/// Does the same with another number of preemptions, for a model with many steps.
+#[cfg(all(test, tasktag_loom))]
+pub(crate) fn model_within(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.check(body);
 }

@@ -65,7 +65,7 @@ impl Client {
 /// # Cost
 ///
 /// Entering, starting and ending each read the clock once. None of them takes a lock or allocates. A queue takes 64 KiB
-/// and four timings of 64 KiB each, however many items wait.
+/// and has four timings, however many items wait.
 ///
 /// # Handles
 ///
