@@ -178,7 +178,7 @@ fn an_ordinary_user_gets_as_many_connections_as_the_limit_says() {
         );
         let said = by_sqlx::postgres_status(held.first_mut().unwrap()).await.unwrap();
         assert_eq!(said.total(), Some(held.len() as u64));
-        let budget = tasktag::ConnectionBudget::new().tasks(1).pool(held.len() as u64).postgres(9, 3);
+        let budget = tasktag::ConnectionBudget::new().tasks(1).pool(held.len() as u64).limit(said.limit());
         assert_eq!(budget.tasks_that_fit(), Some(1), "{budget}");
         assert_eq!(budget.pool(1).tasks_that_fit(), Some(0));
     });

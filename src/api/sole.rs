@@ -163,14 +163,14 @@ impl Claimed {
 }
 
 /// Looks at the lease, on the client's worker, for as long as there is a reporter.
-struct Keeper {
+struct LeaseProbe {
     lease: Arc<Lease>,
     clock: Clock,
     look_at: u64,
     show_at: u64,
 }
 
-impl Collect for Keeper {
+impl Collect for LeaseProbe {
     fn collect(&mut self) {
         let now = self.clock.now();
         if now < self.look_at {
@@ -185,7 +185,7 @@ impl Collect for Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for LeaseProbe {
     fn drop(&mut self) {
         self.lease.give_back();
     }
@@ -211,15 +211,15 @@ impl Client {
             if shared.is_disabled { OnceLock::new() } else { OnceLock::from(Claimed::new(&source)?) };
         let lease = Arc::new(Lease { source, claimed: PerProcess::new(claimed) });
         let (inherited, clock) = (Arc::downgrade(&lease), shared.clock.clone());
-        let keeper = move |is_child: bool| {
+        let probe = move |is_child: bool| {
             let lease = inherited.upgrade()?;
             if is_child {
                 lease.start_over();
             }
-            let keeper = Keeper { lease, clock: clock.clone(), look_at: 0, show_at: 0 };
-            Some(Box::new(keeper) as Box<dyn Collect>)
+            let probe = LeaseProbe { lease, clock: clock.clone(), look_at: 0, show_at: 0 };
+            Some(Box::new(probe) as Box<dyn Collect>)
         };
-        let watch = Watch::new(shared.watch_in_every_process(keeper));
+        let watch = Watch::new(shared.watch_in_every_process(probe));
         Ok(SoleReporter { lease, _watch: Arc::new(watch) })
     }
 }

@@ -151,6 +151,13 @@ group by application_name, state";
         self.total
     }
 
+    /// The number of connections that the server gives ordinary users, for example for the
+    /// [limit](crate::ConnectionBudget::limit) of a budget. `None` if there was no row.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
     /// The number of connections whose state the role may not see.
     #[must_use]
     pub fn hidden(&self) -> u64 {
