@@ -118,6 +118,14 @@ impl Shared {
         if fork::check() { None } else { Some(&self.post().stock) }
     }
 
+    /// Prepares the stock for one more distribution. The caller holds the index's lock, for which a forked child that
+    /// starts over would wait: until then the stock is the parent's, and is left alone.
+    pub(crate) fn expect_distribution(&self) {
+        if !fork::is_growing() {
+            self.post().stock.expect_another();
+        }
+    }
+
     /// An allocator that counts may call this in a forked child while this very thread is starting the worker. The
     /// channel is then still the parent's, possibly in the middle of a change.
     #[cold]

@@ -281,9 +281,7 @@ impl CellHandle for Distribution {
     }
 
     fn prepare(shared: &Shared) {
-        if let Some(stock) = shared.stock() {
-            stock.expect_another();
-        }
+        shared.expect_distribution();
     }
 
     fn unread_cell() -> Arc<Self::Cell> {

@@ -41,7 +41,7 @@ pub(crate) trait CellHandle: Clone + Sized {
     const MAX_MEMBERS: usize = 1024;
 
     fn new_cell(options: Options, counters: &mut CounterBlock, clock: &Clock) -> Arc<Self::Cell>;
-    /// Called before another context of this kind is made.
+    /// Called before another context of this kind is made, while the index is locked.
     fn prepare(_shared: &Shared) {}
     /// Returns a cell that is never read.
     fn unread_cell() -> Arc<Self::Cell>;
