@@ -34,6 +34,7 @@
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
+//! * [`proxies`]: what the timestamps of proxies mean, from which an HTTP service's waits are measured.
 //! * [`task_ids`]: where a task id comes from, and when two tasks can have the same one.
 //!
 //! [`Client::gauge`]: crate::Client::gauge
@@ -52,4 +53,5 @@
 pub mod environment;
 pub mod limits;
 pub mod on_a_bad_day;
+pub mod proxies;
 pub mod task_ids;

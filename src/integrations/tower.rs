@@ -77,6 +77,9 @@
 //! the edge overwrites these headers; otherwise turn them off with [`wait(false)`](HttpLayer::wait). The time of day
 //! comes from the system clock, so a host whose clock is off reports waits that are off.
 //!
+//! The page [`proxies`](crate::guide::proxies) says what each proxy's timestamp means, with its configuration. If one of
+//! the headers gives the time of the connection, [`ignore_start`](HttpLayer::ignore_start) leaves it out.
+//!
 //! # tonic
 //!
 //! tonic's server accepts any layer. Use the path, `/package.Service/Method`, as the route: a server has a fixed number
@@ -121,6 +124,7 @@ mod route;
 mod route_metrics;
 mod service;
 mod settings;
+mod start_header;
 mod tags;
 
 pub use self::body::HttpBody;
@@ -128,3 +132,4 @@ pub use self::future::HttpFuture;
 pub use self::layer::{DEFAULT_ROUTES, HttpLayer};
 pub use self::route::{RequestHead, RouteFn};
 pub use self::service::HttpService;
+pub use self::start_header::StartHeader;
