@@ -12,16 +12,32 @@
 
 #![cfg(all(unix, feature = "redis"))]
 
+#[path = "queues_redis/apalis.rs"]
+mod apalis;
 #[path = "queues_redis/arq.rs"]
 mod arq;
+#[path = "queues_redis/bullmq.rs"]
+mod bullmq;
+#[path = "queues_redis/celery.rs"]
+mod celery;
 #[path = "queues_redis/dramatiq.rs"]
 mod dramatiq;
+#[path = "queues_redis/list.rs"]
+mod list;
+#[path = "queues_redis/million.rs"]
+mod million;
 #[path = "queues_redis/program.rs"]
 mod program;
 #[path = "queues_redis/rq.rs"]
 mod rq;
 #[path = "leases_redis/server.rs"]
 mod server;
+#[path = "queues_redis/sidekiq.rs"]
+mod sidekiq;
+#[path = "queues_redis/stream.rs"]
+mod stream;
 mod support;
+#[path = "queues_redis/watch.rs"]
+mod watch;
 #[path = "queues_redis/watched.rs"]
 mod watched;

@@ -1,7 +1,6 @@
 """Jobs of arq, in the queue `arq:queue` of the server in the first argument."""
 
 import asyncio
-import logging
 import sys
 from datetime import datetime, timedelta, timezone
 
@@ -30,12 +29,11 @@ async def hang(context):
 settings = RedisSettings.from_dsn(sys.argv[1])
 
 
-def work(burst):
-    logging.disable(logging.CRITICAL)
+def work():
     # A task of arq's own would otherwise end before the loop does.
     asyncio.set_event_loop(asyncio.new_event_loop())
     functions = [func(function) for function in (nothing, retry, fail, hang)]
-    Worker(functions, redis_settings=settings, burst=burst, handle_signals=False, poll_delay=0.05, max_burst_jobs=4).run()
+    Worker(functions, redis_settings=settings, handle_signals=False, poll_delay=0.05).run()
 
 
 async def enqueue(name, **options):
@@ -47,7 +45,7 @@ async def enqueue(name, **options):
 if __name__ == "__main__":
     if sys.argv[2:] == ["work"]:
         end_with_input()
-        work(burst=False)
+        work()
     answer_all(
         {
             "enqueue": lambda name: asyncio.run(enqueue(name)),

@@ -17,7 +17,8 @@ async function run(job) {
 const commands = {
   add: (name) => queue.add(name, {}),
   lifo: (name) => queue.add(name, {}, { lifo: true }),
-  delay: (ms) => queue.add('nothing', {}, { delay: Number(ms) }),
+  delay: (name, ms) => queue.add(name, {}, { delay: Number(ms) }),
+  promote: () => queue.promoteJobs(),
   priority: (priority) => queue.add('nothing', {}, { priority: Number(priority) }),
   retry: () => queue.add('fail', {}, { attempts: 2, backoff: 600000 }),
   pause: () => queue.pause(),

@@ -1,8 +1,12 @@
 """Commands come line by line, and each is answered with one line."""
 
+import logging
 import os
 import sys
 import threading
+
+# The first line that is written is the answer, and what fails is to fail.
+logging.disable(logging.CRITICAL)
 
 
 def answer_all(commands):

@@ -44,7 +44,7 @@ def enqueue(function, **options):
 
 
 def work(**options):
-    Worker([queue], connection=connection).work(logging_level="CRITICAL", **options)
+    Worker([queue], connection=connection).work(**options)
 
 
 def delay(seconds):

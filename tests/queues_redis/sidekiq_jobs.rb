@@ -10,6 +10,7 @@ Sidekiq.configure_server do |config|
   config.options[:poll_interval_average] = 600
   config.options[:average_scheduled_poll_interval] = 600
 end
+Redis.silence_deprecations = true
 Sidekiq.logger.level = Logger::FATAL
 
 class Nothing

@@ -2,7 +2,11 @@
 local function look_at(id)
   local job = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn')
   local added, delay = tonumber(job[1]), tonumber(decode(job[2]).delay)
-  if added then ready_since(math.max(added + (delay or 0), tonumber(job[3]) or 0)) end
+  if not added then return end
+  local due_at = added + (delay or 0)
+  -- A job that waits long before it is due was promoted, and nothing says when.
+  if due_at > now_ms + 60000 then due_at = added end
+  ready_since(math.max(due_at, tonumber(job[3]) or 0))
 end
 
 -- The score of a delayed job is its time in ms times 4096, with a counter in the lowest bits.
