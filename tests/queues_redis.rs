@@ -4,7 +4,8 @@
 //! standard error which variable would turn it on where it is not told of one:
 //!
 //! * `TASKTAG_TEST_REDIS`: `redis-server`;
-//! * `TASKTAG_TEST_QUEUES_PYTHON`: a Python that can import `arq`, `celery`, `dramatiq` and `rq`;
+//! * `TASKTAG_TEST_QUEUES_PYTHON`: a Python that can import `arq`, `dramatiq` and `rq`;
+//! * `TASKTAG_TEST_QUEUES_CELERY_PYTHON`: one that can import `celery`, which needs a later client of Redis than `arq`;
 //! * `TASKTAG_TEST_QUEUES_NODE`: a folder with npm's `bullmq` 5, and 6 as `bullmq6`, with `node` in the path;
 //! * `TASKTAG_TEST_QUEUES_RUBY`: a Ruby that can require `sidekiq` 6.
 //!

@@ -9,9 +9,9 @@ use tasktag::QueueStatus;
 use tasktag::integrations::redis::RedisQueue;
 
 fn python(watched: &Watched, arguments: &[&str]) -> Option<Program> {
-    let mut command = Command::new(named_by("TASKTAG_TEST_QUEUES_PYTHON")?);
+    let mut command = Command::new(named_by("TASKTAG_TEST_QUEUES_CELERY_PYTHON")?);
     command.arg(script("celery_jobs.py")).args(arguments);
-    command.env("PYTHONDONTWRITEBYTECODE", "1").env("BROKER", watched.url());
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONWARNINGS", "ignore").env("BROKER", watched.url());
     Some(Program::start(command))
 }
 
@@ -34,19 +34,21 @@ fn each_step_of_a_task_of_celery_is_in_its_number() {
     jobs.say("stamp");
     let first = Span::of(|| jobs.say("enqueue retry"));
     jobs.say("enqueue hang");
-    jobs.say("urgent 9");
+    let last = Span::of(|| jobs.say("priority 9"));
     jobs.say("delay 600");
     watched.expect(levels([3, 1]));
     watched.expect_oldest(first);
 
     let worker = python(&watched, &["work"]).unwrap();
-    watched.expect(levels([0, 2]));
-    let waiting = Span::of(|| jobs.say("enqueue nothing"));
+    // The one with the lowest priority waits for the one that hangs.
     watched.expect(levels([1, 2]));
-    watched.expect_oldest(waiting);
+    watched.expect_oldest(last);
+    jobs.say("enqueue nothing");
+    watched.expect(levels([2, 2]));
     worker.crash();
     // What it had taken is put back after an hour.
-    watched.expect(levels([1, 2]));
+    watched.expect(levels([2, 2]));
+    watched.expect_oldest(last);
 }
 
 #[test]

@@ -44,7 +44,7 @@ if __name__ == "__main__":
         {
             "stamp": lambda: before_task_publish.connect(stamp) and None,
             "enqueue": lambda name: app.send_task("celery_jobs." + name) and None,
-            "urgent": lambda priority: app.send_task("celery_jobs.nothing", priority=int(priority)) and None,
+            "priority": lambda priority: app.send_task("celery_jobs.nothing", priority=int(priority)) and None,
             "delay": lambda seconds: app.send_task("celery_jobs.nothing", countdown=float(seconds)) and None,
         }
     )
