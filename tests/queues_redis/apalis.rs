@@ -17,17 +17,16 @@ fn levels([depth, running, scheduled, dead]: [u64; 4]) -> QueueStatus {
 }
 
 /// A job's id: its time in ms, and what tells it from others.
-fn ulid(seconds: f64, number: u32) -> String {
+fn ulid(ms: u64, number: u32) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let ms = (seconds * 1e3) as u64;
     let digits = (0..10).rev().map(|place| DIGITS[(ms >> (5 * place) & 31) as usize] as char);
     digits.chain(format!("{number:016}").chars()).collect()
 }
 
 impl Watched {
     fn push(&self, number: u32, delay: u64) -> String {
-        let id = ulid(self.now(), number);
-        let due = (self.now() as u64 + delay).to_string();
+        let id = ulid(self.now_micros() / 1000, number);
+        let due = (self.now_micros() / 1_000_000 + delay).to_string();
         let () = self.call(&["HSET", "default:data", &id, "{}"]);
         let () = self.call(&["ZADD", "default:scheduled", &due, &id]);
         id
@@ -56,7 +55,7 @@ fn each_step_of_a_job_of_apalis_is_in_its_number() {
     watched.claim("worker-1", &[&ids[0], &ids[1]]);
     watched.expect(levels([0, 2, 1, 0]));
     // One fails and is to be tried again, and one fails for good.
-    let later = (watched.now() as u64 + 60).to_string();
+    let later = (watched.now_micros() / 1_000_000 + 60).to_string();
     let () = watched.call(&["SMOVE", "default:inflight:worker-1", "default:dead", &ids[0]]);
     let () = watched.call(&["SREM", "default:inflight:worker-1", &ids[1]]);
     let () = watched.call(&["ZADD", "default:scheduled", &later, &ids[1]]);

@@ -1,4 +1,4 @@
-//! BullMQ.
+//! `BullMQ`.
 
 use crate::program::{Program, named_by, script};
 use crate::watched::{Span, Watched};

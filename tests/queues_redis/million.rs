@@ -78,11 +78,15 @@ fn ask(redis: &Redis, queue: &RedisQueue, keys: &[(&str, &str)]) -> (BTreeMap<St
     let rename = |from: &str, to: &str| {
         let () = redis.call(&["RENAME", from, to]);
     };
-    keys.iter().for_each(|(key, kind)| rename(&format!("filled:{kind}"), key));
+    for (key, kind) in keys {
+        rename(&format!("filled:{kind}"), key);
+    }
     let () = redis.call(&["CONFIG", "RESETSTAT"]);
     let status = queue.ask(&redis.port_url()).unwrap();
     let (calls, micros) = cost(redis);
-    keys.iter().for_each(|(key, kind)| rename(key, &format!("filled:{kind}")));
+    for (key, kind) in keys {
+        rename(key, &format!("filled:{kind}"));
+    }
     (calls, micros, status.depth.unwrap())
 }
 

@@ -54,7 +54,9 @@ impl Program {
     }
 
     /// Kills it and its children without a warning, as a crash does.
-    pub(crate) fn crash(self) {}
+    pub(crate) fn crash(self) {
+        drop(self);
+    }
 }
 
 impl Drop for Program {

@@ -70,10 +70,10 @@ fn sidekiq_lindex_0() {
 
 /// Writes a job as a version of Sidekiq does, and checks its age.
 #[track_caller]
-fn assert_aged(job: impl Fn(f64) -> String) {
+fn assert_aged(job: impl Fn(u64) -> String) {
     let Some(watched) = Watched::new(RedisQueue::sidekiq("default")) else { return };
     let pushed = Span::of(|| {
-        let () = watched.call(&["LPUSH", "queue:default", &job(watched.now())]);
+        let () = watched.call(&["LPUSH", "queue:default", &job(watched.now_micros())]);
     });
     watched.expect(levels([1, 0, 0, 0, 0]));
     watched.expect_oldest(pushed);
@@ -81,14 +81,14 @@ fn assert_aged(job: impl Fn(f64) -> String) {
 
 #[test]
 fn sidekiq_8_job_read_as_seconds_or_rusty_sidekiq_s_by_ruby() {
-    assert_aged(|now| {
-        let ms = (now * 1e3) as u64;
+    assert_aged(|micros| {
+        let ms = micros / 1000;
         format!(
             r#"{{"retry":true,"queue":"default","class":"Mail","args":[{{"enqueued_at":1}}],"jid":"8f","created_at":{ms},"enqueued_at":{ms}}}"#
         )
     });
-    assert_aged(|now| {
-        let ms = (now * 1e3).floor();
+    assert_aged(|micros| {
+        let ms = (micros / 1000) as f64;
         format!(
             r#"{{"queue":"default","args":[],"retry":true,"class":"Mail","jid":"8f","created_at":{ms:?},"enqueued_at":{ms:?},"failed_at":null,"retried_at":null}}"#
         )
@@ -97,13 +97,15 @@ fn sidekiq_8_job_read_as_seconds_or_rusty_sidekiq_s_by_ruby() {
 
 #[test]
 fn sidekiq_7_job_read_as_ms() {
-    assert_aged(|now| {
+    assert_aged(|micros| {
+        let now = micros as f64 / 1e6;
         format!(
             r#"{{"retry":true,"queue":"default","class":"Mail","args":[],"jid":"8f","created_at":{now},"enqueued_at":{now}}}"#
         )
     });
     // Until it is pushed a job has no other time.
-    assert_aged(|now| {
+    assert_aged(|micros| {
+        let now = micros as f64 / 1e6;
         format!(r#"{{"queue":"default","class":"Mail","args":[],"created_at":{now},"enqueued_at":null}}"#)
     });
 }

@@ -26,7 +26,7 @@ impl Reporter {
     fn reported(&self) -> BTreeMap<String, f64> {
         self.guard.client().flush(Duration::from_secs(60)).unwrap();
         let metrics = self.capture.take_metrics().unwrap();
-        let levels = metrics.iter().filter(|metric| !metric.name.ends_with(".max"));
+        let levels = metrics.iter().filter(|metric| !metric.name.contains(".max"));
         levels.map(|metric| (metric.name.clone(), metric.value.number().unwrap())).collect()
     }
 

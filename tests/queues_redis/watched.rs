@@ -40,7 +40,7 @@ impl Span {
 
     /// For a system that cuts its times to `unit`.
     pub(crate) fn cut_to(self, unit: Duration) -> Self {
-        Self { before: self.before - unit, ..self }
+        Self { before: self.before.checked_sub(unit).unwrap(), ..self }
     }
 }
 
@@ -87,7 +87,11 @@ impl Watched {
 
     /// The server's clock, in seconds.
     pub(crate) fn now(&self) -> f64 {
+        self.now_micros() as f64 / 1e6
+    }
+
+    pub(crate) fn now_micros(&self) -> u64 {
         let [seconds, micros]: [u64; 2] = self.call::<Vec<u64>>(&["TIME"]).try_into().unwrap();
-        seconds as f64 + micros as f64 / 1e6
+        seconds * 1_000_000 + micros
     }
 }

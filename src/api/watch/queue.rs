@@ -68,7 +68,7 @@ use std::time::Duration;
 /// # Queues on a server
 ///
 /// The feature `redis` watches those that job systems keep in Redis:
-/// [`integrations::redis`](../tasktag/integrations/redis/index.html).
+/// [`integrations::redis`](integrations/redis/index.html).
 ///
 /// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
 /// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the

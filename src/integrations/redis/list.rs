@@ -1,6 +1,6 @@
 //! A list whose items a program of its own writes.
 
-/// A list in Redis as a queue: see [`RedisQueue::list`].
+/// A list in Redis as a queue: see [`RedisQueue::list`](crate::integrations::redis::RedisQueue::list).
 ///
 /// ```
 /// use tasktag::integrations::redis::RedisQueue;
