@@ -64,7 +64,7 @@
 //! | `mobc` | watches pools of mobc: [`integrations::mobc`](integrations/mobc/index.html) | `mobc`, `tokio` |
 //! | `mysql_async` | watches pools of `mysql_async`: [`integrations::mysql_async`](integrations/mysql_async/index.html) | `mysql_async` |
 //! | `r2d2` | watches pools of r2d2, and times waits and holds: [`integrations::r2d2`](integrations/r2d2/index.html) | `r2d2` |
-//! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
+//! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis); watches the queues of job systems: [`integrations::redis`](integrations/redis/index.html) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
 //! | `sqlx` | watches pools of sqlx, and asks servers by it: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
@@ -100,8 +100,8 @@
 //!   shutdown.
 //! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
 //!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
-//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis. All transport sinks under cadence
-//!   clients share `tasktag-sinks`.
+//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis, and `tasktag-queue` asks it about
+//!   a queue. All transport sinks under cadence clients share `tasktag-sinks`.
 //! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
 //!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.

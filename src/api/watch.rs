@@ -251,9 +251,9 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     }
 }
 
-#[cfg(any(feature = "bb8", feature = "mysql_async"))]
-impl<'a> WatchBuilder<'a, PoolStatus> {
-    /// Returns a builder for the same pool, whose status has more than this one's.
+#[cfg(any(feature = "bb8", feature = "mysql_async", feature = "redis"))]
+impl<'a, T> WatchBuilder<'a, T> {
+    /// Returns a builder for the same pool or queue, whose status has more than this one's.
     pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
         let Self { client, prefix, tags, sole, promise, .. } = self;
         WatchBuilder { client, prefix, tags, sole, promise, status: PhantomData }

@@ -21,6 +21,7 @@
 //! | length of a name | 200 bytes; the rest is cut | – |
 //! | length of an event or a service check | 8 KiB; the rest is cut | – |
 //! | items of a work queue whose age is exact to 64 ns | about 2,000; beyond that to 4.2 ms or a 64th | [`WorkQueue`](crate::WorkQueue) |
+//! | jobs of a queue in Redis that a collection looks at | at most 500, however many wait | – |
 //! | agents that receive everything beside the main one | 3 | [`also`](crate::ClientBuilder::also) |
 //!
 //! # Memory
