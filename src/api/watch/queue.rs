@@ -29,11 +29,17 @@ use std::time::Duration;
 /// | `queue.oldest_age_seconds` | `oldest_age` |
 /// | `queue.running` | `running` |
 /// | `queue.longest_running_seconds` | `longest_running` |
+/// | `queue.scheduled` | `scheduled` |
+/// | `queue.retrying` | `retrying` |
+/// | `queue.dead` | `dead` |
 /// | `queue.promise_seconds` | `promise` |
 /// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
 /// Alert on the oldest age, because a depth does not say how long anyone waits. The oldest age of an empty queue is
 /// [`Duration::ZERO`].
+///
+/// The depth and the oldest age are those of the jobs that could start now. A job that is to start later is scheduled,
+/// or retrying if it has failed before. A job that has failed for good, and that its system keeps, is dead.
 ///
 /// A [`WorkQueue`](crate::WorkQueue) measures all of this by itself. Other queues know their depth and capacity:
 ///
@@ -100,6 +106,12 @@ pub struct QueueStatus {
     pub running: Option<u64>,
     /// The time for which the longest of the running jobs has been running.
     pub longest_running: Option<Duration>,
+    /// The number of jobs that are to start later. Where a system does not tell them apart, retrying ones are included.
+    pub scheduled: Option<u64>,
+    /// The number of jobs that have failed and are to be tried again later.
+    pub retrying: Option<u64>,
+    /// The number of jobs that have failed for good and are still kept.
+    pub dead: Option<u64>,
     /// The time within which every item is to start.
     pub promise: Option<Promise>,
 }
@@ -113,6 +125,9 @@ impl QueueStatus {
             oldest_age: None,
             running: None,
             longest_running: None,
+            scheduled: None,
+            retrying: None,
+            dead: None,
             promise: None,
         }
     }
@@ -147,6 +162,34 @@ impl QueueStatus {
         self
     }
 
+    /// Sets the number of jobs that are to start later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::QueueStatus;
+    ///
+    /// // 3 jobs wait, the first of them for 7 s. 10 are to start later, 2 of those that failed, and 1 is given up.
+    /// let waiting = QueueStatus::new().depth(3).oldest_age(Duration::from_secs(7));
+    /// let status = waiting.scheduled(8).retrying(2).dead(1);
+    /// assert_eq!(status.scheduled.zip(status.retrying), Some((8, 2)));
+    /// ```
+    pub fn scheduled(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.scheduled = jobs.into();
+        self
+    }
+
+    /// Sets the number of jobs that have failed and are to be tried again later.
+    pub fn retrying(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.retrying = jobs.into();
+        self
+    }
+
+    /// Sets the number of jobs that have failed for good and are still kept.
+    pub fn dead(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.dead = jobs.into();
+        self
+    }
+
     /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
     /// the same for all statuses of a watch.
     pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
@@ -171,6 +214,9 @@ impl Reported for QueueStatus {
             Field { name: "oldest_age_seconds", peak: true, value: seconds(self.oldest_age) },
             Field { name: "running", peak: true, value: level(self.running) },
             Field { name: "longest_running_seconds", peak: true, value: seconds(self.longest_running) },
+            Field { name: "scheduled", peak: true, value: level(self.scheduled) },
+            Field { name: "retrying", peak: true, value: level(self.retrying) },
+            Field { name: "dead", peak: true, value: level(self.dead) },
             Field { name: "promise_seconds", peak: false, value: promised },
             Field { name: "promise_used", peak: true, value: used },
         ]
