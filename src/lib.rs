@@ -226,8 +226,8 @@ pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
     ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Promise,
-    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, WatchBuilder, Watchable, WorkQueue,
-    WorkQueueBuilder,
+    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, SqlQueue, SqlQueueRow, WatchBuilder, Watchable,
+    WorkQueue, WorkQueueBuilder,
 };
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

@@ -5,6 +5,7 @@ mod job;
 mod promise;
 mod queued;
 mod roster;
+mod sql;
 mod stay;
 mod ticket;
 
@@ -12,6 +13,7 @@ pub use self::depth::QueueDepth;
 pub use self::job::RunningJob;
 pub use self::promise::Promise;
 pub use self::queued::Queued;
+pub use self::sql::{SqlQueue, SqlQueueRow};
 pub use self::ticket::QueueTicket;
 
 pub(super) use self::roster::{JobMetrics, PromiseCounts, Roster};
@@ -32,6 +34,7 @@ use std::time::Duration;
 /// | `queue.scheduled` | `scheduled` |
 /// | `queue.retrying` | `retrying` |
 /// | `queue.dead` | `dead` |
+/// | `queue.hidden` | `hidden`: 1 if it is so, and 0 if not |
 /// | `queue.promise_seconds` | `promise` |
 /// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
@@ -112,6 +115,8 @@ pub struct QueueStatus {
     pub retrying: Option<u64>,
     /// The number of jobs that have failed for good and are still kept.
     pub dead: Option<u64>,
+    /// Whether whoever asks may not see the queue, which then looks empty.
+    pub hidden: Option<bool>,
     /// The time within which every item is to start.
     pub promise: Option<Promise>,
 }
@@ -128,6 +133,7 @@ impl QueueStatus {
             scheduled: None,
             retrying: None,
             dead: None,
+            hidden: None,
             promise: None,
         }
     }
@@ -190,6 +196,13 @@ impl QueueStatus {
         self
     }
 
+    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would be those
+    /// of an empty one.
+    pub fn hidden(mut self, is_hidden: impl Into<Option<bool>>) -> Self {
+        self.hidden = is_hidden.into();
+        self
+    }
+
     /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
     /// the same for all statuses of a watch.
     pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
@@ -217,6 +230,11 @@ impl Reported for QueueStatus {
             Field { name: "scheduled", peak: true, value: level(self.scheduled) },
             Field { name: "retrying", peak: true, value: level(self.retrying) },
             Field { name: "dead", peak: true, value: level(self.dead) },
+            Field {
+                name: "hidden",
+                peak: false,
+                value: self.hidden.map(|is_hidden| f64::from(u8::from(is_hidden))),
+            },
             Field { name: "promise_seconds", peak: false, value: promised },
             Field { name: "promise_used", peak: true, value: used },
         ]
