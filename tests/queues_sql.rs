@@ -13,8 +13,12 @@
 
 #[path = "queues_sql/database.rs"]
 mod database;
+#[path = "queues_sql/libraries.rs"]
+mod libraries;
 #[path = "pools/postgres.rs"]
 mod postgres;
+#[path = "queues_sql/program.rs"]
+mod program;
 #[path = "pools/server.rs"]
 mod server;
 #[path = "queues_sql/steps.rs"]
