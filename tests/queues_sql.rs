@@ -15,14 +15,20 @@
 mod database;
 #[path = "queues_sql/libraries.rs"]
 mod libraries;
+#[path = "queues_sql/plans.rs"]
+mod plans;
 #[path = "pools/postgres.rs"]
 mod postgres;
 #[path = "queues_sql/program.rs"]
 mod program;
 #[path = "pools/server.rs"]
 mod server;
+#[path = "queues_sql/sqlite.rs"]
+mod sqlite;
 #[path = "queues_sql/steps.rs"]
 mod steps;
 mod support;
 #[path = "queues_sql/tables.rs"]
 mod tables;
+#[path = "queues_sql/traps.rs"]
+mod traps;

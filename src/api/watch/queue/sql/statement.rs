@@ -50,8 +50,8 @@ impl Statement {
         };
         format!(
             "with recursive {before}{subqueries}\
-waiting (depth, since) as (select least({COUNT_LIMIT}, {depth}), least({since})),
-later (tried) as (select tried from ({later}) as every limit {COUNT_LIMIT})
+waiting (depth, since) as materialized (select least({COUNT_LIMIT}, {depth}), least({since})),
+later (tried) as materialized (select tried from ({later}) as every limit {COUNT_LIMIT})
 select case when row_security_active({hidden}) then 1 else 0 end as hidden,
     depth,
     case when depth = 0 then 0
