@@ -12,6 +12,7 @@
 //! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`; [`PoolStatus`](crate::PoolStatus) lists which call is for which pool |
 //! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
 //! | a channel inside the program | [`Client::work_queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.wait`, `queue.running`, `queue.duration` by outcome |
+//! | jobs in a SQL database | [`SqlQueue`](crate::SqlQueue) with [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.running`, `queue.scheduled`, `queue.retrying`, `queue.dead`, for eleven systems |
 //! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |

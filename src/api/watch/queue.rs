@@ -70,6 +70,8 @@ use std::time::Duration;
 ///
 /// # Queues on a server
 ///
+/// [`SqlQueue`] asks for the jobs of the usual systems in SQL databases. For others, this is what to do.
+///
 /// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
 /// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the
 /// gauges are then absent, and don't show an old depth.

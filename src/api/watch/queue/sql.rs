@@ -40,7 +40,7 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// | [River](Self::river) | of August 2026 | tables as documented |
 /// | [GoodJob](Self::good_job) | 4.19.2 | tables as documented |
 /// | [Solid Queue](Self::solid_queue) | 1.5.0 | tables as documented |
-/// | [delayed_job](Self::delayed_job) | 4.1.9 | tables as documented |
+/// | [`delayed_job`](Self::delayed_job) | 4.1.9 | tables as documented |
 /// | [Que](Self::que) | 2.4.1 | tables as documented |
 ///
 /// All are in `PostgreSQL`, 12 or later, save apalis-sqlite.

@@ -1,4 +1,4 @@
-//! delayed_job.
+//! `delayed_job`.
 
 use super::source::{Priority, Since, Source};
 use super::statement::NOW_UTC;
