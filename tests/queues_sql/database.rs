@@ -147,8 +147,8 @@ impl Database {
         })
     }
 
-    /// What a queue says after a step: its depth, the age of its oldest job in hours, and how many jobs are running, scheduled,
-    /// retrying and dead.
+    /// What a queue says after a step: its depth, the age of its oldest job in hours, and how many jobs are running,
+    /// scheduled, retrying and dead.
     #[track_caller]
     pub(crate) fn step(&mut self, queue: &SqlQueue, statements: &str, expected: [i64; 6]) {
         self.run(statements);

@@ -29,7 +29,9 @@ const systems = {
       add: ({ kind, seconds, tries, priority }) =>
         utils.addJob('mail', { kind }, { runAt: new Date(Date.now() + seconds * 1000), maxAttempts: tries, priority }),
       work: () =>
-        run({ connectionString, logger, concurrency: 1, pollInterval: 50, noHandleSignals: true, taskList: { mail: perform } }),
+        run({
+          connectionString, logger, concurrency: 1, pollInterval: 50, noHandleSignals: true, taskList: { mail: perform },
+        }),
     };
   },
   boss() {

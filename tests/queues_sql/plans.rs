@@ -6,16 +6,16 @@ use crate::tables;
 use tasktag::SqlQueue;
 
 /// As many as a plan has to keep off, and a test can make.
-const JOBS: u64 = 200_000;
+const JOBS: u64 = 120_000;
 
-/// What a statement may read: what it counts of the jobs that wait, that are due later and that are dead, and the steps of its
-/// walks.
+/// What a statement may read: what it counts of the jobs that wait, that are due later and that are dead, and the
+/// steps of its walks.
 const MOST_READ: f64 = 3.0 * SqlQueue::COUNT_LIMIT as f64 + 100.0;
 
 /// Makes the jobs, asks, and looks at the plan: no scan of a table is sequential, and the rows read are bounded.
 ///
-/// `insert` is for one of many numbers, `job`: one in two waits, in three priorities, one in four is dead, and one in four is due
-/// later.
+/// `insert` is for one of many numbers, `job`: one in two waits, in three priorities, one in four is dead, and one in
+/// four is due later.
 #[track_caller]
 fn assert_bounded(database: &mut Database, queue: &SqlQueue, table: &str, insert: &str) {
     database.run(&format!("{insert} from generate_series(1, {JOBS}) as job"));
@@ -55,7 +55,10 @@ fn asking_for_a_queue_of_oban_costs_the_same_however_many_jobs_there_are() {
 fn asking_for_a_queue_of_delayed_job_costs_the_same_with_the_index_that_it_wants() {
     let Some(mut database) = Database::new() else { return };
     database.run(tables::DELAYED_JOB);
-    database.run("create index on delayed_jobs (queue, priority, run_at) where failed_at is null and locked_at is null");
+    database.run(
+        "create index on delayed_jobs (queue, priority, run_at)
+        where failed_at is null and locked_at is null",
+    );
     let insert =
         "insert into delayed_jobs (queue, priority, run_at, locked_at, failed_at) select 'mail', job % 3,
         timezone('UTC', now()) + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end),
@@ -102,11 +105,14 @@ fn asking_for_a_queue_of_procrastinate_costs_the_same_with_the_indexes_that_it_w
     library.start(&database, &[], &["mail"]).act("setup");
     database.run(
         "create index on procrastinate_jobs (queue_name, id) where status = 'todo' and scheduled_at is null;
-         create index on procrastinate_jobs (queue_name, scheduled_at) where status = 'todo' and scheduled_at is not null;
+         create index on procrastinate_jobs (queue_name, scheduled_at)
+             where status = 'todo' and scheduled_at is not null;
          alter table procrastinate_jobs disable trigger user",
     );
-    let insert = "insert into procrastinate_jobs (queue_name, task_name, status, scheduled_at) select 'mail', 'plain',
+    let insert =
+        "insert into procrastinate_jobs (queue_name, task_name, status, scheduled_at) select 'mail', 'plain',
         (array['todo', 'todo', 'failed', 'todo'])[job % 4 + 1]::procrastinate_job_status,
-        case job % 4 when 0 then null else now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end) end";
+        case when job % 4 = 0 then null else
+            now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end) end";
     assert_bounded(&mut database, &SqlQueue::procrastinate("mail"), "procrastinate_jobs", insert);
 }

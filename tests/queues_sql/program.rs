@@ -55,9 +55,9 @@ impl Program {
     /// Writes a job that is due some hours from now on, which may be below 0.
     #[track_caller]
     pub(crate) fn add(&mut self, kind: &str, hours: i32, tries: u32, priority: i32) {
-        let seconds = hours * 3600;
+        let (seconds, act) = (hours * 3600, "\"act\": \"add\"");
         self.command(&format!(
-            "{{\"act\": \"add\", \"kind\": \"{kind}\", \"seconds\": {seconds}, \"tries\": {tries}, \"priority\": {priority}}}"
+            "{{{act}, \"kind\": \"{kind}\", \"seconds\": {seconds}, \"tries\": {tries}, \"priority\": {priority}}}"
         ));
     }
 

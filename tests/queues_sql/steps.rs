@@ -11,7 +11,8 @@ fn oban_tells_its_jobs_apart_and_what_is_due_before_it_is_staged() {
     let queue = SqlQueue::oban("mail");
     database.step(&queue, tables::OBAN, [0, 0, 0, 0, 0, 0]);
     let set = |to: &str, id: u32| format!("update oban_jobs set {to} where id = {id}");
-    let enqueued = "insert into oban_jobs (queue, scheduled_at) values ('mail', timezone('UTC', now()) - interval '2 h'),
+    let enqueued = "insert into oban_jobs (queue, scheduled_at) values
+        ('mail', timezone('UTC', now()) - interval '2 h'),
         ('other', timezone('UTC', now()) - interval '9 h')";
     database.step(&queue, enqueued, [1, 2, 0, 0, 0, 0]);
     let urgent = "insert into oban_jobs (queue, priority, inserted_at, scheduled_at) values
@@ -44,7 +45,8 @@ fn river_leaves_out_a_retry_that_is_available_and_not_due() {
     let enqueued = "insert into river_job (queue, priority, scheduled_at) values
         ('mail', 1, now() - interval '2 h'), ('mail', 4, now() - interval '3 h'), ('other', 1, now() - interval '9 h')";
     database.step(&queue, enqueued, [2, 3, 0, 0, 0, 0]);
-    let delayed = "insert into river_job (queue, state, scheduled_at) values ('mail', 'scheduled', now() + interval '1 h')";
+    let delayed = "insert into river_job (queue, state, scheduled_at)
+        values ('mail', 'scheduled', now() + interval '1 h')";
     database.step(&queue, delayed, [2, 3, 0, 1, 0, 0]);
     database.step(&queue, &set("state = 'running', attempt = 1", 2), [1, 2, 1, 1, 0, 0]);
     let soon = "state = 'available', scheduled_at = now() + interval '1 h'";
@@ -93,10 +95,12 @@ fn solid_queue_counts_what_no_dispatcher_has_moved_and_leaves_out_what_is_blocke
     let queue = SqlQueue::solid_queue("mail");
     database.step(&queue, tables::SOLID_QUEUE, [0, 0, 0, 0, ABSENT, 0]);
     // A job of each queue: 1 and 2, 3 and 4 …
-    let jobs = "insert into solid_queue_jobs (queue_name) select queue from generate_series(1, 5), (values ('mail'), ('other')) as two (queue)";
+    let jobs = "insert into solid_queue_jobs (queue_name)
+        select queue from generate_series(1, 5), (values ('mail'), ('other')) as two (queue)";
     database.step(&queue, jobs, [0, 0, 0, 0, ABSENT, 0]);
     let ready = "insert into solid_queue_ready_executions (job_id, queue_name, priority, created_at) values
-        (1, 'mail', 0, timezone('UTC', now()) - interval '2 h'), (3, 'mail', 5, timezone('UTC', now()) - interval '3 h'),
+        (1, 'mail', 0, timezone('UTC', now()) - interval '2 h'),
+        (3, 'mail', 5, timezone('UTC', now()) - interval '3 h'),
         (2, 'other', 0, timezone('UTC', now()) - interval '9 h')";
     database.step(&queue, ready, [2, 3, 0, 0, ABSENT, 0]);
     let delayed = "insert into solid_queue_scheduled_executions (job_id, queue_name, scheduled_at) values
@@ -147,7 +151,8 @@ fn que_tells_a_running_job_by_its_lock_which_is_gone_with_its_process() {
         (4294967299, 'mail', 100, now() - interval '8 h', 2), (2, 'mail', 50, now() - interval '2 h', 2),
         (3, 'other', 1, now() - interval '9 h', 2), (4, 'mail', 1, now() - interval '99 h', 1)";
     database.step(&queue, enqueued, [2, 8, 0, 0, 0, 0]);
-    let delayed = "insert into que_jobs (id, queue, run_at, job_schema_version) values (5, 'mail', now() + interval '1 h', 2)";
+    let delayed = "insert into que_jobs (id, queue, run_at, job_schema_version)
+        values (5, 'mail', now() + interval '1 h', 2)";
     database.step(&queue, delayed, [2, 8, 0, 1, 0, 0]);
     let mut process = database.connect();
     database.run_on(&mut process, "select pg_advisory_lock(4294967299), pg_advisory_lock(3)");

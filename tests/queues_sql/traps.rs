@@ -154,7 +154,10 @@ fn in_time_zones(database: &mut Database, queue: &SqlQueue, naive: &str, expecte
 fn oban_is_2_hours_late_whatever_the_time_zone_of_the_session() {
     let Some(mut database) = Database::new() else { return };
     database.run(tables::OBAN);
-    database.run("insert into oban_jobs (queue, scheduled_at) values ('mail', timezone('UTC', now()) - interval '2 h')");
+    database.run(
+        "insert into oban_jobs (queue, scheduled_at)
+         values ('mail', timezone('UTC', now()) - interval '2 h')",
+    );
     let naive = "select extract(epoch from now() - min(scheduled_at)) from oban_jobs";
     in_time_zones(&mut database, &SqlQueue::oban("mail"), naive, [1, 2, 0, 0, 0, 0]);
 }
@@ -163,7 +166,10 @@ fn oban_is_2_hours_late_whatever_the_time_zone_of_the_session() {
 fn good_job_is_2_hours_late_whatever_the_time_zone_of_the_session() {
     let Some(mut database) = Database::new() else { return };
     database.run(tables::GOOD_JOB);
-    database.run("insert into good_jobs (queue_name, scheduled_at) values ('mail', timezone('UTC', now()) - interval '2 h')");
+    database.run(
+        "insert into good_jobs (queue_name, scheduled_at)
+         values ('mail', timezone('UTC', now()) - interval '2 h')",
+    );
     let naive = "select extract(epoch from now() - min(scheduled_at)) from good_jobs";
     in_time_zones(&mut database, &SqlQueue::good_job("mail").with_scans(), naive, [1, 2, 0, 0, 0, 0]);
 }
@@ -208,7 +214,8 @@ fn a_time_without_end_is_no_error() {
     database.run(tables::QUE);
     let insert = |times: &str| {
         format!(
-            "insert into que_jobs (queue, run_at, job_schema_version) select 'mail', at, 2 from (values {times}) as t (at)"
+            "insert into que_jobs (queue, run_at, job_schema_version)
+                 select 'mail', at, 2 from (values {times}) as t (at)"
         )
     };
     let queue = SqlQueue::que("mail");

@@ -61,9 +61,9 @@ use std::time::Duration;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches tokio's
-/// bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's `len()`.
-/// [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
+/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches
+/// tokio's bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's
+/// `len()`. [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
 ///
 /// A channel does not know the age of its items. To see how long they wait, send the timer of
 /// [`start_owned`](crate::Distribution::start_owned) with each item, and drop it where the item is received.
@@ -72,9 +72,9 @@ use std::time::Duration;
 ///
 /// [`SqlQueue`] asks for the jobs of the usual systems in SQL databases. For others, this is what to do.
 ///
-/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
-/// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the
-/// gauges are then absent, and don't show an old depth.
+/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread
+/// of your own, and let the closure return its latest answer. If the server does not answer, store an empty status:
+/// the gauges are then absent, and don't show an old depth.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -111,7 +111,8 @@ pub struct QueueStatus {
     pub running: Option<u64>,
     /// The time for which the longest of the running jobs has been running.
     pub longest_running: Option<Duration>,
-    /// The number of jobs that are to start later. Where a system does not tell them apart, retrying ones are included.
+    /// The number of jobs that are to start later. Where a system does not tell them apart, retrying ones are
+    /// included.
     pub scheduled: Option<u64>,
     /// The number of jobs that have failed and are to be tried again later.
     pub retrying: Option<u64>,
@@ -198,8 +199,8 @@ impl QueueStatus {
         self
     }
 
-    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would be those
-    /// of an empty one.
+    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would
+    /// be those of an empty one.
     pub fn hidden(mut self, is_hidden: impl Into<Option<bool>>) -> Self {
         self.hidden = is_hidden.into();
         self

@@ -7,8 +7,8 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Error, Executor, Type};
 
 /// Asks a database for the jobs of a queue, with one query: see [`SqlQueue`].
 ///
-/// It works for a pool or a connection whose database is `Postgres` or `Sqlite`, whichever the queue is for. The bounds say
-/// so without a dependency on them.
+/// It works for a pool or a connection whose database is `Postgres` or `Sqlite`, whichever the queue is for. The
+/// bounds say so without a dependency on them.
 ///
 /// ```no_run
 /// use sqlx::PgPool;

@@ -13,6 +13,7 @@ mod river;
 mod row;
 mod solid_queue;
 mod source;
+mod staged;
 mod statement;
 
 pub use self::row::SqlQueueRow;
@@ -26,8 +27,8 @@ const PRIORITY_LIMIT: u32 = 1000;
 
 /// A queue whose jobs are rows of a SQL database, written by one of the systems below.
 ///
-/// It is a statement that reads the tables of the system, and gives a [`QueueStatus`](crate::QueueStatus). The features
-/// `sqlx` and `tokio-postgres` have a function, `queue_status`, that runs it. With another client, run
+/// It is a statement that reads the tables of the system, and gives a [`QueueStatus`](crate::QueueStatus). The
+/// features `sqlx` and `tokio-postgres` have a function, `queue_status`, that runs it. With another client, run
 /// [`query`](Self::query), and pass its row to [`SqlQueueRow::status`].
 ///
 /// | system | version | tried on |
@@ -35,7 +36,7 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// | [graphile-worker](Self::graphile_worker) | 0.18.0 | its own tables |
 /// | [pg-boss](Self::pg_boss) | 12.38.0 | its own tables |
 /// | [procrastinate](Self::procrastinate) | 3.10.0 | its own tables |
-/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | tables as its migrations make them |
+/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | tables as in its migrations |
 /// | [Oban](Self::oban) | 2.23.0 | tables as documented |
 /// | [River](Self::river) | of August 2026 | tables as documented |
 /// | [GoodJob](Self::good_job) | 4.19.2 | tables as documented |
@@ -60,9 +61,9 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// # What it costs
 ///
 /// The work is bounded, however many jobs there are: the statement finds the oldest job by the index that the system
-/// takes its jobs by, with a step for each priority, of which it visits the first 1,000. What only a scan of the whole
-/// table could tell is left out, unless [`with_scans`](Self::with_scans) asks for it. The methods name the indexes that
-/// make a scan unnecessary.
+/// takes its jobs by, with a step for each priority, of which it visits the first 1,000. What only a scan of the
+/// whole table could tell is left out, unless [`with_scans`](Self::with_scans) asks for it. The methods name the
+/// indexes that make a scan unnecessary.
 ///
 /// # What the role may see
 ///
@@ -72,9 +73,9 @@ const PRIORITY_LIMIT: u32 = 1000;
 ///
 /// # Names
 ///
-/// A queue's name is in the statement as a quoted text, and so is a schema's: any name is safe, whatever is in it. A name
-/// is no parameter, because the simple protocol has none, and only that one passes every pooler and needs no prepared
-/// statement.
+/// A queue's name is in the statement as a quoted text, and so is a schema's: any name is safe, whatever is in it. A
+/// name is no parameter, because the simple protocol has none, and only that one passes every pooler and needs no
+/// prepared statement.
 ///
 /// ```
 /// use tasktag::SqlQueue;
@@ -100,16 +101,17 @@ impl SqlQueue {
         Self { queue: queue.to_owned(), schema: schema.map(str::to_owned), scans: false, write }
     }
 
-    /// Sets the schema in which the tables are. The default is the system's own: `graphile_worker`, `pgboss` and `apalis`,
-    /// and the search path of the connection for all others. In SQLite it is the name of an attached database.
+    /// Sets the schema in which the tables are. The default is the system's own: `graphile_worker`, `pgboss` and
+    /// `apalis`, and the search path of the connection for all others. In SQLite it is the name of an attached
+    /// database.
     pub fn schema(mut self, schema: &str) -> Self {
         self.schema = Some(schema.to_owned());
         self
     }
 
-    /// Also counts what only a scan of the whole table tells, unless the table has the indexes that the system's method
-    /// names. By default such counts are absent. A scan of a million jobs takes 60 to 250 ms (`PostgreSQL` 15, 2 cores,
-    /// all in memory), each time.
+    /// Also counts what only a scan of the whole table tells, unless the table has the indexes that the system's
+    /// method names. By default such counts are absent. A scan of a million jobs takes 60 to 250 ms (`PostgreSQL` 15,
+    /// 2 cores, all in memory), each time.
     pub fn with_scans(mut self) -> Self {
         self.scans = true;
         self

@@ -8,16 +8,17 @@ impl SqlQueue {
     /// A queue of [apalis-postgres](https://docs.rs/apalis-postgres) 1: the jobs of a type. Its tables have the schema
     /// `apalis`.
     ///
-    /// A worker takes up to 10 jobs at once, which count as running from then on: apalis says in their rows that they are
-    /// queued or running, and is late with the second. Times are whole seconds. Dead jobs are those that were killed, and
-    /// those that failed as often as they may.
+    /// A worker takes up to 10 jobs at once, which count as running from then on: apalis says in their rows that they
+    /// are queued or running, and is late with the second. Times are whole seconds. Dead jobs are those that were
+    /// killed, and those that failed as often as they may.
     ///
-    /// Age, depth, scheduled and retrying use apalis's own index. Running and dead need [`with_scans`](Self::with_scans),
-    /// and want
+    /// Age, depth, scheduled and retrying use apalis's own index. Running and dead need
+    /// [`with_scans`](Self::with_scans), and want
     ///
     /// ```sql
     /// create index concurrently on apalis.jobs (job_type) where status in ('Queued', 'Running');
-    /// create index concurrently on apalis.jobs (job_type) where status = 'Killed' or status = 'Failed' and attempts >= max_attempts;
+    /// create index concurrently on apalis.jobs (job_type)
+    ///     where status = 'Killed' or status = 'Failed' and attempts >= max_attempts;
     /// ```
     pub fn apalis_postgres(queue: &str) -> Self {
         Self::new(queue, Some("apalis"), |queue| statement(queue).text())
@@ -25,8 +26,8 @@ impl SqlQueue {
 
     /// A queue of [apalis-sqlite](https://docs.rs/apalis-sqlite) 1: the jobs of a type.
     ///
-    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers, but dead jobs
-    /// that failed are counted among the first 10,000 jobs that failed.
+    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers, but
+    /// dead jobs that failed are counted among the first 10,000 jobs that failed.
     pub fn apalis_sqlite(queue: &str) -> Self {
         Self::new(queue, None, sqlite)
     }
@@ -59,8 +60,8 @@ fn statement(queue: &SqlQueue) -> Statement {
     }
 }
 
-/// Times are whole seconds. The text of `strftime` is above any number, so it is made one. The jobs that are tried again have
-/// an index that begins with their priority: the walk keeps off the dead ones.
+/// Times are whole seconds. The text of `strftime` is above any number, so it is made one. The jobs that are tried
+/// again have an index that begins with their priority: the walk keeps off the dead ones.
 fn sqlite(queue: &SqlQueue) -> String {
     let (jobs, name, limit) = (queue.table("Jobs"), quoted::sqlite_text(&queue.queue), COUNT_LIMIT);
     let failed = format!("job_type = {name} and status = 'Failed' and attempts < max_attempts");

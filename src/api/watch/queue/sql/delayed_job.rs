@@ -5,18 +5,19 @@ use super::statement::NOW_UTC;
 use super::{SqlQueue, Statement};
 
 impl SqlQueue {
-    /// A queue of [`delayed_job`](https://github.com/collectiveidea/delayed_job) with Active Record in `PostgreSQL`, or all
-    /// jobs, also those without a queue.
+    /// A queue of [`delayed_job`](https://github.com/collectiveidea/delayed_job) with Active Record in `PostgreSQL`,
+    /// or all jobs, also those without a queue.
     ///
-    /// A job whose worker died counts as running for `max_run_time`, 4 hours by default, and longer if nobody takes it. Jobs
-    /// without a priority are left out.
+    /// A job whose worker died counts as running for `max_run_time`, 4 hours by default, and longer if nobody takes
+    /// it. Jobs without a priority are left out.
     ///
-    /// `delayed_job`'s own index has the dead jobs among those that wait, and all queues together, so the cost grows with
-    /// both. Age, depth, scheduled and retrying want one of
+    /// `delayed_job`'s own index has the dead jobs among those that wait, and all queues together, so the cost grows
+    /// with both. Age, depth, scheduled and retrying want one of
     ///
     /// ```sql
     /// create index concurrently on delayed_jobs (priority, run_at) where failed_at is null and locked_at is null;
-    /// create index concurrently on delayed_jobs (queue, priority, run_at) where failed_at is null and locked_at is null;
+    /// create index concurrently on delayed_jobs (queue, priority, run_at)
+    ///     where failed_at is null and locked_at is null;
     /// ```
     ///
     /// Running and dead need [`with_scans`](Self::with_scans), and want

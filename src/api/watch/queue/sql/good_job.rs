@@ -7,11 +7,11 @@ use super::{SqlQueue, Statement};
 impl SqlQueue {
     /// A queue of [GoodJob](https://github.com/bensheldon/good_job).
     ///
-    /// A job whose process died counts as running until another process takes it. Dead jobs are those that ended with an
-    /// error and are not tried again.
+    /// A job whose process died counts as running until another process takes it. Dead jobs are those that ended with
+    /// an error and are not tried again.
     ///
-    /// Age, depth, scheduled and retrying use GoodJob's own index. Running and dead need [`with_scans`](Self::with_scans),
-    /// and want
+    /// Age, depth, scheduled and retrying use GoodJob's own index. Running and dead need
+    /// [`with_scans`](Self::with_scans), and want
     ///
     /// ```sql
     /// create index concurrently on good_jobs (queue_name) where performed_at is not null and finished_at is null;

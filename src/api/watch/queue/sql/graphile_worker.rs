@@ -8,8 +8,9 @@ impl SqlQueue {
     /// All jobs of [graphile-worker](https://worker.graphile.org), of whatever task. Its tables have the schema
     /// `graphile_worker`.
     ///
-    /// It reads `_private_jobs`, to which row level security applies without a policy: the role has to own it, be a member
-    /// of its owner, or have `bypassrls`. The view `jobs` shows all rows to everybody, but no index fits what it shows.
+    /// It reads `_private_jobs`, to which row level security applies without a policy: the role has to own it, be a
+    /// member of its owner, or have `bypassrls`. The view `jobs` shows all rows to everybody, but no index fits what
+    /// it shows.
     ///
     /// A job whose named queue is busy counts as waiting. A job whose worker died counts as running for 4 hours, after
     /// which graphile-worker takes it again.
@@ -19,7 +20,8 @@ impl SqlQueue {
     ///
     /// ```sql
     /// create index concurrently on graphile_worker._private_jobs (id) where locked_at is not null;
-    /// create index concurrently on graphile_worker._private_jobs (id) where locked_at is null and attempts >= max_attempts;
+    /// create index concurrently on graphile_worker._private_jobs (id)
+    ///     where locked_at is null and attempts >= max_attempts;
     /// ```
     pub fn graphile_worker() -> Self {
         Self::new("", Some("graphile_worker"), |queue| statement(queue).text())

@@ -7,9 +7,9 @@ use super::{SqlQueue, Statement};
 impl SqlQueue {
     /// A queue of [pg-boss](https://github.com/timgit/pg-boss) 12. Its tables have the schema `pgboss`.
     ///
-    /// The counts of `pgboss.queue` are not used, because they are of some time ago. A job that waits for others is left
-    /// out. A job that was sent with a start in the past is as old as that start. A job whose worker died counts as running
-    /// until it expires, 15 minutes by default.
+    /// The counts of `pgboss.queue` are not used, because they are of some time ago. A job that waits for others is
+    /// left out. A job that was sent with a start in the past is as old as that start. A job whose worker died counts
+    /// as running until it expires, 15 minutes by default.
     ///
     /// pg-boss's own indexes fit all numbers.
     pub fn pg_boss(queue: &str) -> Self {

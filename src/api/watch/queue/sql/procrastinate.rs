@@ -7,16 +7,17 @@ use super::{SqlQueue, Statement};
 impl SqlQueue {
     /// A queue of [procrastinate](https://procrastinate.readthedocs.io) 3.
     ///
-    /// A job for which no time was set has none in its row: it waits from its last event `deferred` on. If that event was
-    /// deleted, the age is absent. A job whose lock another one holds counts as waiting. A job whose worker died counts as
-    /// running.
+    /// A job for which no time was set has none in its row: it waits from its last event `deferred` on. If that event
+    /// was deleted, the age is absent. A job whose lock another one holds counts as waiting. A job whose worker died
+    /// counts as running.
     ///
-    /// Age, depth, scheduled and retrying want indexes that procrastinate does not have. Without them, their cost grows with
-    /// the jobs that wait:
+    /// Age, depth, scheduled and retrying want indexes that procrastinate does not have. Without them, their cost
+    /// grows with the jobs that wait:
     ///
     /// ```sql
     /// create index concurrently on procrastinate_jobs (queue_name, id) where status = 'todo' and scheduled_at is null;
-    /// create index concurrently on procrastinate_jobs (queue_name, scheduled_at) where status = 'todo' and scheduled_at is not null;
+    /// create index concurrently on procrastinate_jobs (queue_name, scheduled_at)
+    ///     where status = 'todo' and scheduled_at is not null;
     /// ```
     ///
     /// Dead jobs, which are those that failed, need [`with_scans`](Self::with_scans), and want

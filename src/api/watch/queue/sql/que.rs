@@ -14,9 +14,9 @@ const HELD: &str = "held (id) as materialized (
 impl SqlQueue {
     /// A queue of [Que](https://github.com/que-rb/que) 2. Que's default queue is `default`.
     ///
-    /// A job that a process has taken has an advisory lock and nothing else. It counts as running, also while it waits for a
-    /// thread of that process. A program that takes advisory locks of its own with the ids of jobs hides these. A job whose
-    /// process died waits again at once, as its lock is gone. Dead jobs are the expired ones.
+    /// A job that a process has taken has an advisory lock and nothing else. It counts as running, also while it
+    /// waits for a thread of that process. A program that takes advisory locks of its own with the ids of jobs hides
+    /// these. A job whose process died waits again at once, as its lock is gone. Dead jobs are the expired ones.
     ///
     /// All numbers but dead use Que's own index. Dead needs [`with_scans`](Self::with_scans), and wants
     ///

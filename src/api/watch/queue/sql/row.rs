@@ -3,8 +3,8 @@
 use super::super::QueueStatus;
 use std::time::Duration;
 
-/// The row of [`SqlQueue::query`](crate::SqlQueue::query). All columns but `oldest_age`, which is a `numeric` or a `float8`, are
-/// integers.
+/// The row of [`SqlQueue::query`](crate::SqlQueue::query). All columns but `oldest_age`, which is a `numeric` or a
+/// `float8`, are integers.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,8 +32,8 @@ pub struct SqlQueueRow {
 }
 
 impl SqlQueueRow {
-    /// Returns the status. If the rows are hidden, it knows only that: the numbers would be those of an empty queue. An age
-    /// below 0 is 0.
+    /// Returns the status. If the rows are hidden, it knows only that: the numbers would be those of an empty queue.
+    /// An age below 0 is 0.
     pub fn status(&self) -> QueueStatus {
         if self.hidden != 0 {
             return QueueStatus::new().hidden(true);

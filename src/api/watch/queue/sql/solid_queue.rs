@@ -7,12 +7,12 @@ use super::{COUNT_LIMIT, SqlQueue, Statement};
 impl SqlQueue {
     /// A queue of [Solid Queue](https://github.com/rails/solid_queue) in `PostgreSQL`.
     ///
-    /// A job waits from when it became ready, or from its time on if no dispatcher has moved it since. The age is a lower
-    /// bound where a scheduled job became ready after jobs that were made later, because the jobs of a priority are in the
-    /// order of their making. Jobs that are blocked by a limit of concurrency are left out, and those of a paused queue
-    /// count as waiting. A job that a process has taken counts as running, also while it waits for a thread of that process.
-    /// Retrying is absent: a retry of Active Job is a scheduled job like any other. Dead jobs are those in
-    /// `solid_queue_failed_executions`.
+    /// A job waits from when it became ready, or from its time on if no dispatcher has moved it since. The age is a
+    /// lower bound where a scheduled job became ready after jobs that were made later, because the jobs of a priority
+    /// are in the order of their making. Jobs that are blocked by a limit of concurrency are left out, and those of a
+    /// paused queue count as waiting. A job that a process has taken counts as running, also while it waits for a
+    /// thread of that process. Retrying is absent: a retry of Active Job is a scheduled job like any other. Dead jobs
+    /// are those in `solid_queue_failed_executions`.
     ///
     /// Only the ready jobs have an index by queue. Of the others, the first 10,000 of all queues are looked at: the
     /// scheduled ones that are due first, and any of the failed ones.

@@ -8,8 +8,8 @@ pub(super) struct Source {
     pub(super) table: String,
     /// The condition for a row that waits for its time or for a worker.
     pub(super) waits: String,
-    /// Which column the index begins with, beside those that `waits` compares. Without one, the rows are in the order of
-    /// their time.
+    /// Which column the index begins with, beside those that `waits` compares. Without one, the rows are in the order
+    /// of their time.
     pub(super) priority: Option<Priority>,
     pub(super) since: Since,
     /// The condition for a row that was tried before.
@@ -67,21 +67,24 @@ impl Since {
 }
 
 impl Source {
-    /// Returns named subqueries, of which a statement uses three: `first_<number>` has the time of the oldest row of each
-    /// priority, `due_<number>` a row for each job that waits for a worker, and `later_<number>` one for each that waits for
-    /// its time.
+    /// Returns named subqueries, of which a statement uses three: `first_<number>` has the time of the oldest row of
+    /// each priority, `due_<number>` a row for each job that waits for a worker, and `later_<number>` one for each
+    /// that waits for its time.
     pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
         let walk = self.priority.map(|priority| self.walk(number, priority)).unwrap_or_default();
         let first = self.first(number, now);
         let due = self.rows(number, "1", &self.since.is_due(now, true));
         let later = self.rows(number, self.tried, &self.since.is_due(now, false));
         format!(
-            "{walk}first_{number} (since) as ({first}),\ndue_{number} (one) as ({due}),\nlater_{number} (tried) as ({later}),\n"
+            "{walk}first_{number} (since) as ({first}),
+due_{number} (one) as ({due}),
+later_{number} (tried) as ({later}),
+"
         )
     }
 
-    /// The indexes that systems take their jobs by begin with the priority, and `PostgreSQL` can't skip in them: the lowest
-    /// time of all is found by reading every row. The walk reads a row for each priority.
+    /// The indexes that systems take their jobs by begin with the priority, and `PostgreSQL` can't skip in them: the
+    /// lowest time of all is found by reading every row. The walk reads a row for each priority.
     fn walk(&self, number: usize, priority: Priority) -> String {
         let Self { table, waits, since, .. } = self;
         let (order, at, (direction, beyond)) = (since.order(), since.at(), priority.words());
@@ -110,8 +113,8 @@ impl Source {
         }
     }
 
-    /// Returns a query for a column of the rows for which a condition holds, up to the limit. It begins where the walk has
-    /// been, and keeps to the order of the index, without which a scan of the table would seem cheaper.
+    /// Returns a query for a column of the rows for which a condition holds, up to the limit. It begins where the
+    /// walk has been, and keeps to the order of the index, without which a scan of the table would seem cheaper.
     fn rows(&self, number: usize, column: &str, condition: &str) -> String {
         let Self { table, waits, since, .. } = self;
         let rows = |of_priority: &str| {
