@@ -32,6 +32,7 @@
 //!
 //! # Pages
 //!
+//! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many workers.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
@@ -50,6 +51,7 @@
 //! [`Client::event`]: crate::Client::event
 //! [`Client::service_check`]: crate::Client::service_check
 
+pub mod autoscaling;
 pub mod environment;
 pub mod limits;
 pub mod on_a_bad_day;

@@ -35,6 +35,7 @@ use std::time::Duration;
 /// | `queue.retrying` | `retrying` |
 /// | `queue.dead` | `dead` |
 /// | `queue.hidden` | `hidden`: 1 if it is so, and 0 if not |
+/// | `queue.backlog_per_task` | depth divided by `tasks`, of which there is at least one |
 /// | `queue.promise_seconds` | `promise` |
 /// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
@@ -120,6 +121,8 @@ pub struct QueueStatus {
     pub dead: Option<u64>,
     /// Whether whoever asks may not see the queue, which then looks empty.
     pub hidden: Option<bool>,
+    /// The number of tasks that work on the queue.
+    pub tasks: Option<u64>,
     /// The time within which every item is to start.
     pub promise: Option<Promise>,
 }
@@ -137,6 +140,7 @@ impl QueueStatus {
             retrying: None,
             dead: None,
             hidden: None,
+            tasks: None,
             promise: None,
         }
     }
@@ -206,6 +210,28 @@ impl QueueStatus {
         self
     }
 
+    /// Sets the number of tasks that work on the queue, for the [signals of autoscaling](crate::guide::autoscaling). It is
+    /// known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the platform.
+    ///
+    /// Without a task the backlog is that for one: so a queue of which nobody takes anything asks for somebody.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::QueueStatus;
+    ///
+    /// let counting = client.clone();
+    /// let _watch = client.watch_queue("mail", move || {
+    ///     // queue.backlog_per_task:150, if there are 4 tasks
+    ///     QueueStatus::new().depth(600).tasks(counting.live_tasks().map(u64::from))
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn tasks(mut self, tasks: impl Into<Option<u64>>) -> Self {
+        self.tasks = tasks.into();
+        self
+    }
+
     /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
     /// the same for all statuses of a watch.
     pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
@@ -237,6 +263,11 @@ impl Reported for QueueStatus {
                 name: "hidden",
                 peak: false,
                 value: self.hidden.map(|is_hidden| f64::from(u8::from(is_hidden))),
+            },
+            Field {
+                name: "backlog_per_task",
+                peak: true,
+                value: ratio(self.depth, self.tasks.map(|tasks| tasks.max(1))),
             },
             Field { name: "promise_seconds", peak: false, value: promised },
             Field { name: "promise_used", peak: true, value: used },
