@@ -116,3 +116,51 @@ fn asking_for_a_queue_of_procrastinate_costs_the_same_with_the_indexes_that_it_w
             now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end) end";
     assert_bounded(&mut database, &SqlQueue::procrastinate("mail"), "procrastinate_jobs", insert);
 }
+
+#[test]
+fn asking_for_a_queue_of_good_job_costs_the_same_however_many_jobs_there_are() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::GOOD_JOB);
+    let insert = "insert into good_jobs (queue_name, priority, scheduled_at, performed_at, finished_at, error) select 'mail',
+        job % 3, timezone('UTC', now()) + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end),
+        case when job % 4 = 2 then now() end, case when job % 4 = 2 then now() end, case when job % 4 = 2 then 'x' end";
+    assert_bounded(&mut database, &SqlQueue::good_job("mail"), "good_jobs", insert);
+}
+
+#[test]
+fn asking_for_a_queue_of_que_costs_the_same_however_many_jobs_there_are() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::QUE);
+    let insert = "insert into que_jobs (queue, job_schema_version, priority, run_at, expired_at) select 'mail', 2, job % 3,
+        now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end),
+        case when job % 4 = 2 then now() end";
+    assert_bounded(&mut database, &SqlQueue::que("mail"), "que_jobs", insert);
+}
+
+#[test]
+fn asking_for_a_queue_of_solid_queue_costs_the_same_however_many_jobs_there_are() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::SOLID_QUEUE);
+    database.run(&format!(
+        "insert into solid_queue_jobs (queue_name) select 'mail' from generate_series(1, {JOBS});
+         insert into solid_queue_scheduled_executions (job_id, queue_name, scheduled_at)
+             select job, 'mail', timezone('UTC', now()) + make_interval(secs => job) from generate_series(1, {JOBS}) as job
+             where job % 4 = 3;
+         insert into solid_queue_failed_executions (job_id)
+             select job from generate_series(1, {JOBS}) as job where job % 4 = 2"
+    ));
+    let insert = "insert into solid_queue_ready_executions (job_id, queue_name, priority, created_at)
+        select job, 'mail', job % 3, timezone('UTC', now()) - make_interval(secs => JOBS + 1 - job)";
+    let insert = insert.replace("JOBS", &JOBS.to_string());
+    assert_bounded(&mut database, &SqlQueue::solid_queue("mail"), "solid_queue_ready_executions", &insert);
+}
+
+#[test]
+fn a_walk_ends_where_a_job_has_a_priority_of_its_own() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::OBAN);
+    let queue = SqlQueue::oban("mail");
+    let insert = "insert into oban_jobs (queue, priority, scheduled_at) select 'mail', job,
+        timezone('UTC', now()) - make_interval(hours => job) from generate_series(1, 1500) as job";
+    database.step(&queue, insert, [1000, 1000, 0, 0, 0, 0]);
+}

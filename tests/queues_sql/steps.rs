@@ -92,7 +92,7 @@ fn good_job_tells_its_jobs_apart_and_counts_what_is_lost_as_running() {
 #[test]
 fn solid_queue_counts_what_no_dispatcher_has_moved_and_leaves_out_what_is_blocked() {
     let Some(mut database) = Database::new() else { return };
-    let queue = SqlQueue::solid_queue("mail");
+    let queue = SqlQueue::solid_queue("mail").with_scans();
     database.step(&queue, tables::SOLID_QUEUE, [0, 0, 0, 0, ABSENT, 0]);
     // A job of each queue: 1 and 2, 3 and 4 …
     let jobs = "insert into solid_queue_jobs (queue_name)
@@ -104,17 +104,18 @@ fn solid_queue_counts_what_no_dispatcher_has_moved_and_leaves_out_what_is_blocke
         (2, 'other', 0, timezone('UTC', now()) - interval '9 h')";
     database.step(&queue, ready, [2, 3, 0, 0, ABSENT, 0]);
     let delayed = "insert into solid_queue_scheduled_executions (job_id, queue_name, scheduled_at) values
-        (5, 'mail', timezone('UTC', now()) + interval '1 h'), (6, 'other', timezone('UTC', now()) + interval '1 h')";
-    database.step(&queue, delayed, [2, 3, 0, 1, ABSENT, 0]);
+        (5, 'mail', timezone('UTC', now()) + interval '1 h'), (7, 'mail', timezone('UTC', now()) + interval '2 h'),
+        (6, 'other', timezone('UTC', now()) + interval '1 h')";
+    database.step(&queue, delayed, [2, 3, 0, 2, ABSENT, 0]);
     let due =
         "update solid_queue_scheduled_executions set scheduled_at = timezone('UTC', now()) - interval '8 h'";
-    database.step(&queue, due, [3, 8, 0, 0, ABSENT, 0]);
+    database.step(&queue, due, [4, 8, 0, 0, ABSENT, 0]);
     let claimed = "delete from solid_queue_ready_executions where job_id in (2, 3);
         insert into solid_queue_claimed_executions (job_id) values (2), (3)";
-    database.step(&queue, claimed, [2, 8, 1, 0, ABSENT, 0]);
+    database.step(&queue, claimed, [3, 8, 1, 0, ABSENT, 0]);
     let failed = "delete from solid_queue_claimed_executions;
         insert into solid_queue_failed_executions (job_id) values (2), (3)";
-    database.step(&queue, failed, [2, 8, 0, 0, ABSENT, 1]);
+    database.step(&queue, failed, [3, 8, 0, 0, ABSENT, 1]);
 }
 
 #[test]

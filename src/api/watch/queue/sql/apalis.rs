@@ -26,8 +26,8 @@ impl SqlQueue {
 
     /// A queue of [apalis-sqlite](https://docs.rs/apalis-sqlite) 1: the jobs of a type.
     ///
-    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers, but
-    /// dead jobs that failed are counted among the first 10,000 jobs that failed.
+    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers. Dead jobs
+    /// that failed are counted past those that failed and are tried again.
     pub fn apalis_sqlite(queue: &str) -> Self {
         Self::new(queue, None, sqlite)
     }
@@ -101,7 +101,7 @@ select 0 as hidden,
     (select min({limit}, count(*)) from later where not tried) as scheduled,
     (select min({limit}, count(*)) from later where tried) as retrying,
     min({limit}, (select count(*) from ({killed}))
-        + (select count(*) from (select attempts >= max_attempts as is_dead from {jobs}
-            where job_type = {name} and status = 'Failed' limit {limit}) where is_dead)) as dead"
+        + (select count(*) from (select 1 from {jobs} where job_type = {name} and status = 'Failed'
+            and attempts >= max_attempts limit {limit}))) as dead"
     )
 }

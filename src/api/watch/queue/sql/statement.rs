@@ -43,11 +43,7 @@ impl Statement {
         let absent = || "null".to_owned();
         let (running, dead) =
             (self.running.clone().unwrap_or_else(absent), self.dead.clone().unwrap_or_else(absent));
-        let (scheduled, retrying) = if self.tells_retries {
-            ("count(*) filter (where not tried)", "count(*) filter (where tried)")
-        } else {
-            ("count(*)", "null")
-        };
+        let (scheduled, retrying) = self.counts_of_later();
         format!(
             "with recursive {before}{subqueries}\
 waiting (depth, since) as materialized (select least({COUNT_LIMIT}, {depth}), least({since})),
@@ -57,11 +53,20 @@ select case when row_security_active({hidden}) then 1 else 0 end as hidden,
     case when depth = 0 then 0
         when since is not null then extract(epoch from {now} - greatest(since, 'epoch')) end as oldest_age,
     {running} as running,
-    (select {scheduled} from later) as scheduled,
-    (select {retrying} from later) as retrying,
+    {scheduled} as scheduled,
+    {retrying} as retrying,
     {dead} as dead
 from waiting"
         )
+    }
+
+    /// Returns how many jobs are scheduled, and how many are retrying.
+    fn counts_of_later(&self) -> (&'static str, &'static str) {
+        if self.tells_retries {
+            ("(select count(*) from later where not tried)", "(select count(*) from later where tried)")
+        } else {
+            ("(select count(*) from later)", "null")
+        }
     }
 
     /// Returns a part for each source, with its number in the place of the `#`.
