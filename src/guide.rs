@@ -13,6 +13,7 @@
 //! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
 //! | a channel inside the program | [`Client::work_queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.wait`, `queue.running`, `queue.duration` by outcome |
 //! | a queue of a job system in Redis | `Client::watch_redis_queue`, feature `redis` | `queue.depth`, `queue.oldest_age_seconds`, `queue.dead` |
+//! | jobs in a SQL database | [`SqlQueue`](crate::SqlQueue) with [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.running`, `queue.scheduled`, `queue.retrying`, `queue.dead`, for eleven systems |
 //! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
@@ -32,6 +33,7 @@
 //!
 //! # Pages
 //!
+//! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many workers.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
@@ -51,6 +53,7 @@
 //! [`Client::event`]: crate::Client::event
 //! [`Client::service_check`]: crate::Client::service_check
 
+pub mod autoscaling;
 pub mod environment;
 pub mod limits;
 pub mod on_a_bad_day;

@@ -66,10 +66,10 @@
 //! | `r2d2` | watches pools of r2d2, and times waits and holds: [`integrations::r2d2`](integrations/r2d2/index.html) | `r2d2` |
 //! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis); watches the queues of job systems: [`integrations::redis`](integrations/redis/index.html) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
-//! | `sqlx` | watches pools of sqlx, and asks servers by it: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
+//! | `sqlx` | watches pools of sqlx, and asks servers for connections and queues by it: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
 //! | `tokio` | watches runtimes, channels and semaphores, and what only a query can tell: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
-//! | `tokio-postgres` | asks PostgreSQL and PgBouncer for their connections: [`integrations::tokio_postgres`](integrations/tokio_postgres/index.html) | `tokio-postgres` |
+//! | `tokio-postgres` | asks PostgreSQL and PgBouncer for their connections, and for the jobs of queues: [`integrations::tokio_postgres`](integrations/tokio_postgres/index.html) | `tokio-postgres` |
 //! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
 //! | `tracing` | emits an event when metrics start to be dropped, and one when that has ended: [`integrations::tracing`](integrations/tracing/index.html) | `tracing` |
 //!
@@ -226,8 +226,8 @@ pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
     ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Promise,
-    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, WatchBuilder, Watchable, WorkQueue,
-    WorkQueueBuilder,
+    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, SqlQueue, SqlQueueRow, WatchBuilder, Watchable,
+    WorkQueue, WorkQueueBuilder,
 };
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

@@ -13,7 +13,9 @@ pub use self::budget::ConnectionBudget;
 pub use self::pgbouncer::{PgBouncerPool, PgBouncerStatus};
 pub use self::pool::PoolStatus;
 pub use self::postgres::{PostgresRow, PostgresStatus};
-pub use self::queue::{Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob};
+pub use self::queue::{
+    Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, SqlQueue, SqlQueueRow,
+};
 pub use self::work_queue::{WorkQueue, WorkQueueBuilder};
 
 use self::scope::Scope;

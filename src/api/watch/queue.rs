@@ -5,6 +5,7 @@ mod job;
 mod promise;
 mod queued;
 mod roster;
+mod sql;
 mod stay;
 mod ticket;
 
@@ -12,6 +13,7 @@ pub use self::depth::QueueDepth;
 pub use self::job::RunningJob;
 pub use self::promise::Promise;
 pub use self::queued::Queued;
+pub use self::sql::{SqlQueue, SqlQueueRow};
 pub use self::ticket::QueueTicket;
 
 pub(super) use self::roster::{JobMetrics, PromiseCounts, Roster};
@@ -32,6 +34,8 @@ use std::time::Duration;
 /// | `queue.scheduled` | `scheduled` |
 /// | `queue.retrying` | `retrying` |
 /// | `queue.dead` | `dead` |
+/// | `queue.hidden` | `hidden`: 1 if it is so, and 0 if not |
+/// | `queue.backlog_per_task` | depth divided by `tasks`, of which there is at least one |
 /// | `queue.promise_seconds` | `promise` |
 /// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
@@ -58,9 +62,9 @@ use std::time::Duration;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches tokio's
-/// bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's `len()`.
-/// [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
+/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches
+/// tokio's bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's
+/// `len()`. [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
 ///
 /// A channel does not know the age of its items. To see how long they wait, send the timer of
 /// [`start_owned`](crate::Distribution::start_owned) with each item, and drop it where the item is received.
@@ -68,11 +72,12 @@ use std::time::Duration;
 /// # Queues on a server
 ///
 /// The feature `redis` watches those that job systems keep in Redis:
-/// [`integrations::redis`](integrations/redis/index.html).
+/// [`integrations::redis`](integrations/redis/index.html). [`SqlQueue`] asks for the jobs of the usual systems in SQL
+/// databases. For others, this is what to do.
 ///
-/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
-/// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the
-/// gauges are then absent, and don't show an old depth.
+/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread
+/// of your own, and let the closure return its latest answer. If the server does not answer, store an empty status:
+/// the gauges are then absent, and don't show an old depth.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -115,6 +120,10 @@ pub struct QueueStatus {
     pub retrying: Option<u64>,
     /// The number of jobs that have failed for good and are still kept.
     pub dead: Option<u64>,
+    /// Whether whoever asks may not see the queue, which then looks empty.
+    pub hidden: Option<bool>,
+    /// The number of tasks that work on the queue.
+    pub tasks: Option<u64>,
     /// The time within which every item is to start.
     pub promise: Option<Promise>,
 }
@@ -131,6 +140,8 @@ impl QueueStatus {
             scheduled: None,
             retrying: None,
             dead: None,
+            hidden: None,
+            tasks: None,
             promise: None,
         }
     }
@@ -193,6 +204,35 @@ impl QueueStatus {
         self
     }
 
+    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would
+    /// be those of an empty one.
+    pub fn hidden(mut self, is_hidden: impl Into<Option<bool>>) -> Self {
+        self.hidden = is_hidden.into();
+        self
+    }
+
+    /// Sets the number of tasks that work on the queue, for the [signals of autoscaling](crate::guide::autoscaling). It is
+    /// known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the platform.
+    ///
+    /// Without a task the backlog is that for one: so a queue of which nobody takes anything asks for somebody.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::QueueStatus;
+    ///
+    /// let counting = client.clone();
+    /// let _watch = client.watch_queue("mail", move || {
+    ///     // queue.backlog_per_task:150, if there are 4 tasks
+    ///     QueueStatus::new().depth(600).tasks(counting.live_tasks().map(u64::from))
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn tasks(mut self, tasks: impl Into<Option<u64>>) -> Self {
+        self.tasks = tasks.into();
+        self
+    }
+
     /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
     /// the same for all statuses of a watch.
     pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
@@ -220,6 +260,16 @@ impl Reported for QueueStatus {
             Field { name: "scheduled", peak: true, value: level(self.scheduled) },
             Field { name: "retrying", peak: true, value: level(self.retrying) },
             Field { name: "dead", peak: true, value: level(self.dead) },
+            Field {
+                name: "hidden",
+                peak: false,
+                value: self.hidden.map(|is_hidden| f64::from(u8::from(is_hidden))),
+            },
+            Field {
+                name: "backlog_per_task",
+                peak: true,
+                value: ratio(self.depth, self.tasks.map(|tasks| tasks.max(1))),
+            },
             Field { name: "promise_seconds", peak: false, value: promised },
             Field { name: "promise_used", peak: true, value: used },
         ]

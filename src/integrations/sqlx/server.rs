@@ -1,8 +1,9 @@
 //! What a server says of its connections.
 
+use super::row::SqlxRow;
 use crate::api::watch::{PgBouncerStatus, PostgresStatus};
-use crate::integrations::text_rows::{self, TextRow};
-use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Row, Type};
+use crate::integrations::text_rows;
+use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Type};
 
 /// Asks a `PostgreSQL` server for its connections, with one query.
 ///
@@ -75,18 +76,4 @@ where
     let pools = sqlx::raw_sql("SHOW POOLS").fetch_all(&mut *console).await?;
     let [databases, pools] = [databases, pools].map(|rows| rows.into_iter().map(SqlxRow).collect::<Vec<_>>());
     Ok(text_rows::pgbouncer_status(&databases, &pools))
-}
-
-/// A row of the simple protocol: all its values are texts, whatever their types.
-struct SqlxRow<R>(R);
-
-impl<R> TextRow for SqlxRow<R>
-where
-    R: Row,
-    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
-    for<'i> &'i str: ColumnIndex<R>,
-{
-    fn text(&self, column: &str) -> Option<String> {
-        self.0.try_get_unchecked::<Option<String>, _>(column).ok().flatten()
-    }
 }
