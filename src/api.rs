@@ -1,5 +1,6 @@
 //! What programs call: the client, its handles and families, the macros, what is watched, and who holds what.
 
+pub mod capacity;
 pub(crate) mod cardinality;
 pub(crate) mod client;
 pub(crate) mod dimension;

@@ -209,6 +209,7 @@ pub mod integrations;
 // Pages of documentation, without code.
 pub mod guide;
 
+pub use crate::api::capacity;
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
