@@ -7,6 +7,7 @@ pub(crate) mod dimension;
 mod disabled;
 pub(crate) mod handle;
 pub(crate) mod holders;
+pub(crate) mod id_space;
 pub(crate) mod installed;
 pub(crate) mod macros;
 pub(crate) mod sole;

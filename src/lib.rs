@@ -223,6 +223,7 @@ pub use crate::api::handle::{
 pub use crate::api::holders::{
     Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
+pub use crate::api::id_space::{DaysLeft, Draw, IdCandidates, IdSpace, IdSpaceStatus, NoneFree};
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
