@@ -5,6 +5,7 @@ pub(crate) mod cardinality;
 pub(crate) mod client;
 pub(crate) mod dimension;
 mod disabled;
+pub(crate) mod gate;
 pub(crate) mod handle;
 pub(crate) mod holders;
 pub(crate) mod id_space;

@@ -216,6 +216,10 @@ pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
 };
+pub use crate::api::gate::{
+    Admission, Decision, Gate, GateBuilder, GateClass, GateState, GateStatus, Later, Load, PostgresLoad,
+    SessionWait,
+};
 pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
     Timer,

@@ -37,7 +37,7 @@
 
 mod server;
 
-pub use self::server::{pgbouncer_status, postgres_status};
+pub use self::server::{pgbouncer_status, postgres_load, postgres_status};
 
 use crate::api::client::Client;
 use crate::api::watch::{PoolStatus, WatchBuilder};
