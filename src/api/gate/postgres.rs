@@ -153,7 +153,7 @@ mod tests {
         {
             sessions.add(waits_for, count);
         }
-        let counts = SessionWait::ALL.map(|wait| sessions.waiting_for(wait));
+        let counts: Vec<_> = SessionWait::ALL.iter().map(|wait| sessions.waiting_for(*wait)).collect();
         assert_eq!(counts, [u64::MAX, 0, 0, 0, 2]);
         assert_eq!(sessions.over(0), Load::unknown());
     }

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn all_and_nothing_are_exact_in_each_state() {
-        for state in GateState::ALL {
+        for &state in GateState::ALL {
             let verdict = |share| Verdict::new(state, share);
             assert_eq!(admitted(verdict(1.0), 10_000), 10_000);
             assert_eq!(admitted(verdict(0.0), 10_000), 0);
