@@ -57,8 +57,9 @@ crate::tags! {
 /// # Asking
 ///
 /// Ask by a connection of its own and not by the pool whose work is gated: an exhausted pool can't be asked through, and
-/// that says nothing about the server. Each task asks for itself once a second, because each decides for itself. The
-/// query reads memory and takes no lock on a table. It costs about as much as there are connections.
+/// that says nothing about the server. Ask outside of transactions, within which the server repeats its first answer. Each
+/// task asks for itself once a second, because each decides for itself. The query reads memory and takes no lock on a table.
+/// It costs about as much as there are connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "it does nothing until a gate has its load"]
 #[allow(clippy::new_without_default, reason = "no answer must not look like an idle server")]
