@@ -133,7 +133,7 @@ impl Gate {
     /// Takes a load that was measured now, for a gate that is [told](GateBuilder::told). A gate that measures takes it as
     /// another sample.
     pub fn tell(&self, load: Load) {
-        self.control.observe(&load);
+        self.control.observe(load);
     }
 
     /// The load as it was measured last. `None` if it is unknown.
@@ -143,6 +143,7 @@ impl Gate {
     }
 
     /// What is known of the load, and which classes are being shed.
+    #[must_use]
     pub fn status(&self) -> GateStatus {
         self.control.status()
     }

@@ -49,8 +49,8 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`] or
-/// [`PgBouncerStatus`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`],
+/// [`PgBouncerStatus`] or [`IdSpaceStatus`](crate::IdSpaceStatus).
 ///
 /// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///

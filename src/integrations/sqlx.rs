@@ -25,7 +25,8 @@
 //! The error `PoolTimedOut` does not mean that the pool was full: sqlx also returns it if the server is slow, refuses,
 //! or has no connection left (`53300`).
 //!
-//! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`].
+//! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`], and how busy it is in
+//! [`postgres_load`].
 //!
 //! # What ends the watch
 //!

@@ -56,9 +56,9 @@ impl CapacityReport {
     /// Fails if an argument is out of its range, or if the promise needs more than
     /// [`MAX_WORKERS`](super::MAX_WORKERS) workers.
     pub fn new(rate: f64, service: Duration, workers: u32, promise: Duration) -> Result<Self, ArgumentError> {
-        let (share, waiting_share, kept, needed, spare) = (DEFAULT_SHARE, None, 0.0, 0, 0.0);
-        let report = Self { rate, service, workers, promise, share, waiting_share, kept, needed, spare };
-        report.computed()
+        let (share, waiting_share) = (DEFAULT_SHARE, None);
+        Self { rate, service, workers, promise, share, waiting_share, kept: 0.0, needed: 0, spare: 0.0 }
+            .computed()
     }
 
     /// Sets the share of items that are to start in time, from 0 to below 1. Defaults to [`DEFAULT_SHARE`].
@@ -200,8 +200,8 @@ impl fmt::Display for CapacityReport {
         } else if self.spare.is_infinite() {
             write!(f, "{workers} workers keep the promise of {promise:?}, as there is no work")?;
         } else {
-            let spare = Percent(self.spare);
-            write!(f, "{workers} workers keep the promise of {promise:?} with {spare} to spare; ")?;
+            let left = Percent(self.spare);
+            write!(f, "{workers} workers keep the promise of {promise:?} with {left} to spare; ")?;
             if needed < workers {
                 write!(f, "{needed} would still keep it {share} of the time")?;
             } else {

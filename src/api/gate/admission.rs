@@ -78,7 +78,7 @@ impl Admission {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let Self { shed_above, passing, when_unknown, .. } = *self;
-        if !(shed_above >= 0.0) {
+        if shed_above.is_nan() || shed_above < 0.0 {
             return Err(ConfigError::setting("below", shed_above, "a threshold must be 0 or above"));
         }
         let reopens_below = self.reopens_below();

@@ -111,7 +111,7 @@ impl<'a> GateBuilder<'a> {
                     return true;
                 }
                 due = now.saturating_add(every);
-                told.observe(&measure())
+                told.observe(measure())
             }
         })
     }
@@ -133,7 +133,7 @@ impl<'a> GateBuilder<'a> {
 
     /// The time after which the next sample is due at a collection.
     pub(crate) fn ask_every(&self) -> Duration {
-        self.pace.every - self.pace.every / EARLY
+        self.pace.every.saturating_sub(self.pace.every / EARLY)
     }
 
     pub(crate) fn clock(&self) -> Clock {

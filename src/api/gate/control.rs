@@ -79,7 +79,7 @@ impl Control {
     }
 
     /// Takes a load that was measured now.
-    pub(super) fn observe(&self, load: &Load) {
+    pub(super) fn observe(&self, load: Load) {
         let now = self.clock.now();
         let _whole = make_whole();
         let mut state = self.lock();
@@ -90,7 +90,7 @@ impl Control {
                 .map_or(value, |before| smoothed(before, value, elapsed, nanos(self.pace.smoothing)))
         });
         state.measured_at = now;
-        state.load = load.clone();
+        state.load = load;
         self.decide(state);
     }
 

@@ -62,7 +62,6 @@ crate::tags! {
 /// It costs about as much as there are connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "it does nothing until a gate has its load"]
-#[allow(clippy::new_without_default, reason = "no answer must not look like an idle server")]
 pub struct PostgresLoad {
     sessions: [u64; SessionWait::ALL.len()],
     hidden: u64,
@@ -90,6 +89,7 @@ where pid <> pg_backend_pid() and datname is not null and usename is not null
 group by 1";
 
     /// Returns the load of a server without active sessions.
+    #[allow(clippy::new_without_default, reason = "no answer must not look like an idle server")]
     pub const fn new() -> Self {
         Self { sessions: [0; SessionWait::ALL.len()], hidden: 0 }
     }

@@ -19,7 +19,7 @@ impl Told {
     }
 
     /// Takes a load that was measured now. Returns `false` once the gate is gone.
-    pub(crate) fn observe(&self, load: &Load) -> bool {
+    pub(crate) fn observe(&self, load: Load) -> bool {
         self.control.upgrade().map(|control| control.observe(load)).is_some()
     }
 }

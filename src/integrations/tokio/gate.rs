@@ -65,7 +65,7 @@ impl MeasureAsync for GateBuilder<'_> {
             let ask = move || {
                 let (told, asked) = (told.clone(), measure());
                 async move {
-                    told.observe(&asked.await);
+                    told.observe(asked.await);
                 }
             };
             let mut inquiry = Inquiry::new(clock, runtime, every, ask);
