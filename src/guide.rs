@@ -16,6 +16,9 @@
 //! | jobs in a SQL database | [`SqlQueue`](crate::SqlQueue) with [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.running`, `queue.scheduled`, `queue.retrying`, `queue.dead`, for eleven systems |
 //! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
+//! | work that can wait while a database is at its limit | [`Client::gate`] | the load, decisions by class, what was shed |
+//! | ids that are drawn at random | [`Client::watch_id_space`] | how full they are, the tries of a draw, the days left |
+//! | the question how many workers or threads | [`capacity`](crate::capacity) | plain arithmetic, and a report |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
 //! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
 //! | a dependency that is up or down | [`Client::service_check`] | a check in Datadog |
@@ -33,6 +36,7 @@
 //!
 //! # Pages
 //!
+//! * [`alerts`]: what to alert on, with thresholds and queries, and why not on the obvious.
 //! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many workers.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
@@ -48,11 +52,14 @@
 //! [`Client::pool`]: crate::Client::pool
 //! [`Client::holders`]: crate::Client::holders
 //! [`Client::queue`]: crate::Client::queue
+//! [`Client::gate`]: crate::Client::gate
+//! [`Client::watch_id_space`]: crate::Client::watch_id_space
 //! [`Client::set`]: crate::Client::set
 //! [`Client::work_queue`]: crate::Client::work_queue
 //! [`Client::event`]: crate::Client::event
 //! [`Client::service_check`]: crate::Client::service_check
 
+pub mod alerts;
 pub mod autoscaling;
 pub mod environment;
 pub mod limits;

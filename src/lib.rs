@@ -44,10 +44,14 @@
 //! | a channel whose items wait and run | [`Client::work_queue`] |
 //! | a connection pool or any other queue | [`Client::watch_pool`], [`Client::watch_queue`]; [`PoolStatus`] lists which call is for which pool |
 //! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
+//! | work that can wait while the load is high | [`Client::gate`] |
+//! | ids that are drawn at random | [`IdSpace`] |
+//! | the question how many workers a promise needs | [`capacity`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
+//! [what to alert on](guide::alerts), [the signals of autoscaling](guide::autoscaling),
 //! [environment variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day),
 //! [the timestamps of proxies](guide::proxies) and [task ids](guide::task_ids).
 //!
@@ -209,11 +213,16 @@ pub mod integrations;
 // Pages of documentation, without code.
 pub mod guide;
 
+pub use crate::api::capacity;
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
+};
+pub use crate::api::gate::{
+    Admission, Decision, Gate, GateBuilder, GateClass, GateState, GateStatus, Later, Load, PostgresLoad,
+    SessionWait,
 };
 pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
@@ -222,6 +231,7 @@ pub use crate::api::handle::{
 pub use crate::api::holders::{
     Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
+pub use crate::api::id_space::{DaysLeft, Draw, IdCandidates, IdSpace, IdSpaceStatus, NoneFree};
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{

@@ -22,8 +22,9 @@ use self::scope::Scope;
 use self::status_probe::StatusProbe;
 use crate::api::client::Client;
 use crate::api::sole::SoleReporter;
-use crate::callback::probe::Watch;
+use crate::callback::probe::{Collect, Watch};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// One gauge of a status.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +51,8 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`] or
-/// [`PgBouncerStatus`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`],
+/// [`PgBouncerStatus`] or [`IdSpaceStatus`](crate::IdSpaceStatus).
 ///
 /// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///
@@ -246,6 +247,24 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         let name = scope.watch_name();
         let probe = StatusProbe::new(&name, scope, promise, status);
         Watch::new(client.shared().watch_as(&name, Box::new(probe)))
+    }
+
+    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
+    pub(crate) fn watch_in_every_process(
+        self,
+        status: impl Fn() -> Option<S> + Clone + Send + 'static,
+    ) -> Watch {
+        let Self { client, prefix, tags, promise, .. } = self;
+        let name = Scope::new(client.clone(), prefix.clone(), tags.clone(), None).watch_name();
+        let (shared, own_name) = (client.shared(), Arc::clone(&name));
+        let client = Arc::downgrade(shared);
+        let probes = move |_is_child: bool| {
+            // The client keeps this for its children, so this must not keep the client.
+            let scope = Scope::new(Client::new(client.upgrade()?), prefix.clone(), tags.clone(), None);
+            let probe = StatusProbe::new(&own_name, scope, promise, status.clone());
+            Some(Box::new(probe) as Box<dyn Collect>)
+        };
+        Watch::new(shared.watch_as_in_every_process(&name, probes))
     }
 
     pub(crate) fn into_scope(self) -> Scope {

@@ -1,5 +1,6 @@
 //! Rows of texts, which is what PostgreSQL's simple protocol has. PgBouncer's console speaks no other.
 
+use crate::api::gate::PostgresLoad;
 use crate::api::watch::{
     PgBouncerPool, PgBouncerStatus, PostgresRow, PostgresStatus, QueueStatus, SqlQueueRow,
 };
@@ -30,6 +31,15 @@ pub(super) fn postgres_status(rows: &[impl TextRow]) -> PostgresStatus {
         });
     }
     status
+}
+
+/// Reads the rows of [`PostgresLoad::QUERY`].
+pub(super) fn postgres_load(rows: &[impl TextRow]) -> PostgresLoad {
+    let mut sessions = PostgresLoad::new();
+    for row in rows {
+        sessions.add(&row.text("waits_for").unwrap_or_default(), row.number("sessions").unwrap_or(0));
+    }
+    sessions
 }
 
 /// Reads the rows of `SHOW DATABASES` and `SHOW POOLS`.

@@ -27,6 +27,7 @@
 //!
 //! Extra dependency: `tokio-postgres` without a runtime of its own.
 
+use crate::api::gate::PostgresLoad;
 use crate::api::watch::{PgBouncerStatus, PostgresStatus, QueueStatus, SqlQueue};
 use crate::integrations::text_rows::{self, TextRow};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
@@ -38,6 +39,32 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 /// Fails as the query does.
 pub async fn postgres_status(client: &Client) -> Result<PostgresStatus, Error> {
     Ok(text_rows::postgres_status(&rows(client, PostgresStatus::QUERY).await?))
+}
+
+/// Asks a `PostgreSQL` server for its active sessions, with one query: see [`PostgresLoad`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// # #[cfg(feature = "tokio")]
+/// use tasktag::integrations::tokio::MeasureAsync;
+/// use tasktag::integrations::tokio_postgres::postgres_load;
+/// use tasktag::{Admission, Client, ConfigError, Gate};
+///
+/// # #[cfg(feature = "tokio")]
+/// fn gate(client: &Client, monitoring: Arc<tokio_postgres::Client>, cpus: u32) -> Result<Gate, ConfigError> {
+///     let runtime = tokio::runtime::Handle::current();
+///     client.gate("orders").class("within_24_hours", Admission::below(0.8)).measure_async(&runtime, move || {
+///         let client = Arc::clone(&monitoring);
+///         async move { postgres_load(&client).await.map(|sessions| sessions.over(cpus)).unwrap_or_default() }
+///     })
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails as the query does.
+pub async fn postgres_load(client: &Client) -> Result<PostgresLoad, Error> {
+    Ok(text_rows::postgres_load(&rows(client, PostgresLoad::QUERY).await?))
 }
 
 /// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`: see [`PgBouncerStatus`]. Connect

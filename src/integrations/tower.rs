@@ -100,6 +100,11 @@
 //! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way
 //! registers two metrics, and may allocate. A folded request takes no lock either.
 //!
+//! # Shedding
+//!
+//! [`GateLayer`] answers requests of some classes with status 503 while a [`Gate`](crate::Gate) does not admit them.
+//! Critical routes are never shed.
+//!
 //! # Limitations
 //!
 //! - Time that a service spends in `poll_ready`, for example behind a concurrency limit, is before the call: it is part
@@ -115,6 +120,7 @@
 
 mod body;
 mod future;
+mod gate;
 mod grpc;
 mod in_flight;
 mod layer;
@@ -129,6 +135,7 @@ mod tags;
 
 pub use self::body::HttpBody;
 pub use self::future::HttpFuture;
+pub use self::gate::{GateFuture, GateLayer, GateService};
 pub use self::layer::{DEFAULT_ROUTES, HttpLayer};
 pub use self::route::{RequestHead, RouteFn};
 pub use self::service::HttpService;

@@ -1,6 +1,7 @@
-//! What a server says of its connections.
+//! What a server says of its connections and its load.
 
 use super::row::SqlxRow;
+use crate::api::gate::PostgresLoad;
 use crate::api::watch::{PgBouncerStatus, PostgresStatus};
 use crate::integrations::text_rows;
 use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Type};
@@ -42,6 +43,42 @@ where
 {
     let rows = sqlx::raw_sql(PostgresStatus::QUERY).fetch_all(executor).await?;
     Ok(text_rows::postgres_status(&rows.into_iter().map(SqlxRow).collect::<Vec<_>>()))
+}
+
+/// Asks a `PostgreSQL` server for its active sessions, with one query: see [`PostgresLoad`].
+///
+/// Give it a pool of one connection, which nothing else uses. It works for a pool or a connection whose database is
+/// `Postgres`.
+///
+/// ```no_run
+/// use sqlx::PgPool;
+/// use tasktag::integrations::sqlx::postgres_load;
+/// # #[cfg(feature = "tokio")]
+/// use tasktag::integrations::tokio::MeasureAsync;
+/// use tasktag::{Admission, Client, ConfigError, Gate};
+///
+/// # #[cfg(feature = "tokio")]
+/// fn gate(client: &Client, monitoring: PgPool, cpus: u32) -> Result<Gate, ConfigError> {
+///     let runtime = tokio::runtime::Handle::current();
+///     client.gate("orders").class("within_24_hours", Admission::below(0.8)).measure_async(&runtime, move || {
+///         let pool = monitoring.clone();
+///         async move { postgres_load(&pool).await.map(|sessions| sessions.over(cpus)).unwrap_or_default() }
+///     })
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails as the query does.
+pub async fn postgres_load<'c, E, DB>(executor: E) -> Result<PostgresLoad, Error>
+where
+    E: Executor<'c, Database = DB>,
+    DB: Database,
+    for<'r> String: Decode<'r, DB> + Type<DB>,
+    for<'i> &'i str: ColumnIndex<DB::Row>,
+{
+    let rows = sqlx::raw_sql(PostgresLoad::QUERY).fetch_all(executor).await?;
+    Ok(text_rows::postgres_load(&rows.into_iter().map(SqlxRow).collect::<Vec<_>>()))
 }
 
 /// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`.

@@ -121,7 +121,7 @@ impl Promise {
     }
 
     /// Returns the part of the promise that a wait uses: 1 if it just keeps it.
-    pub(super) fn used_by(self, wait: Duration) -> Option<f64> {
+    pub(crate) fn used_by(self, wait: Duration) -> Option<f64> {
         (!self.0.is_zero()).then(|| wait.as_secs_f64() / self.0.as_secs_f64())
     }
 }
