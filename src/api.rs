@@ -8,5 +8,6 @@ pub(crate) mod handle;
 pub(crate) mod holders;
 pub(crate) mod installed;
 pub(crate) mod macros;
+pub(crate) mod objective;
 pub(crate) mod sole;
 pub(crate) mod watch;

@@ -223,6 +223,11 @@ pub use crate::api::holders::{
     Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
 pub use crate::api::installed::{client, with_local_client};
+pub use crate::api::objective::{
+    AlertSeverity, BurnAlert, BurnWindow, ByEvent, ByTime, DEFAULT_MIN_BAD, DEFAULT_PERIOD_DAYS,
+    DEFAULT_SLICE, Objective, ObjectiveBuilder, ObjectiveTimer, SliceCounts, SliceState, Target,
+    TimeObjective,
+};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
     ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Promise,
