@@ -14,6 +14,7 @@
 //! | a channel inside the program | [`Client::work_queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.wait`, `queue.running`, `queue.duration` by outcome |
 //! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
+//! | a promise: 99.9 % of all payments within 250 ms, or of a week | [`Client::objective`], [`Client::time_objective`] | `slo.good` and `slo.total`, `slo.slices` by state, burn rates, what is left of the budget |
 //! | distinct users, hosts, keys | [`Client::set`] | how many different members there were |
 //! | something for people to read: a deploy, a failover | [`Client::event`] | an event in Datadog |
 //! | a dependency that is up or down | [`Client::service_check`] | a check in Datadog |
@@ -33,6 +34,7 @@
 //!
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
+//! * [`objectives`]: budgets, burn rates and alerts of promises, and the queries for a fleet.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
 //! * [`task_ids`]: where a task id comes from, and when two tasks can have the same one.
 //!
@@ -41,6 +43,8 @@
 //! [`Client::distribution`]: crate::Client::distribution
 //! [`Client::timing`]: crate::Client::timing
 //! [`Client::occupancy`]: crate::Client::occupancy
+//! [`Client::objective`]: crate::Client::objective
+//! [`Client::time_objective`]: crate::Client::time_objective
 //! [`Client::pool`]: crate::Client::pool
 //! [`Client::holders`]: crate::Client::holders
 //! [`Client::queue`]: crate::Client::queue
@@ -51,5 +55,6 @@
 
 pub mod environment;
 pub mod limits;
+pub mod objectives;
 pub mod on_a_bad_day;
 pub mod task_ids;

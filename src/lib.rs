@@ -44,11 +44,12 @@
 //! | a channel whose items wait and run | [`Client::work_queue`] |
 //! | a connection pool or any other queue | [`Client::watch_pool`], [`Client::watch_queue`]; [`PoolStatus`] lists which call is for which pool |
 //! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
+//! | a promise about requests, jobs or time | [`Client::objective`], [`Client::time_objective`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
-//! [environment variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day) and
+//! [environment variables](guide::environment), [limits](guide::limits), [promises](guide::objectives), [faults](guide::on_a_bad_day) and
 //! [task ids](guide::task_ids).
 //!
 //! # Features
