@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
-    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder, Occupancy,
-    Outcome, Promise, QueueDepth, Set, StatusClass, WorkQueue,
+    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder, Objective,
+    Occupancy, Outcome, Promise, QueueDepth, Set, StatusClass, Target, WorkQueue,
 };
 
 const OPS: u32 = 1_000_000;
@@ -34,6 +34,7 @@ struct Handles {
     depth: QueueDepth,
     queue: WorkQueue,
     promised: WorkQueue,
+    objective: Objective,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -59,6 +60,10 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         depth: QueueDepth::default(),
         queue: client.work_queue("queue").register(),
         promised: client.work_queue("promised").promise(Promise::within(HALF_LIFE)).register(),
+        objective: client
+            .objective("checkout", Target::within(HALF_LIFE), 0.999)
+            .register()
+            .expect("a share and a time"),
         closed_counter: client.counter("closed.counter").register_family(),
         closed_gauge: client.gauge("closed.gauge").register_family(),
         bounded: client.counter("bounded").bounded("pool", 50).register(),
@@ -161,6 +166,11 @@ mod handle {
     #[divan::bench]
     fn work_queue_with_promise_enter_start_end(bencher: Bencher) {
         million(bencher, |handles, _| handles.promised.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    #[divan::bench]
+    fn objective_record(bencher: Bencher) {
+        million(bencher, |handles, i| handles.objective.record(Duration::from_nanos(u64::from(i))));
     }
 
     /// Most of these meet a full channel: nobody empties it here.

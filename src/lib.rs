@@ -49,8 +49,8 @@
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
-//! [environment variables](guide::environment), [limits](guide::limits), [promises](guide::objectives), [faults](guide::on_a_bad_day) and
-//! [task ids](guide::task_ids).
+//! [environment variables](guide::environment), [limits](guide::limits), [promises](guide::objectives),
+//! [faults](guide::on_a_bad_day) and [task ids](guide::task_ids).
 //!
 //! # Features
 //!

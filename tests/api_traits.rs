@@ -12,16 +12,17 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
-    ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
-    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
-    Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
-    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool,
-    PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth,
-    QueueStatus, QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SoleReporter, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue,
-    WorkQueueBuilder,
+    Agent, AlertSeverity, AlertType, BoundedBuilder, BoundedFamily, BurnAlert, BurnWindow, ByEvent, ByName,
+    ByTime, CardinalityReport, Client, ClientBuilder, ClosedTag, ConfigError, ConnectionBudget, Counter,
+    Dialect, Distribution, DropReason, Event, Family, FlushError, FrequentBuilder, FrequentFamily, Gauge,
+    Guard, Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, HttpMethod,
+    Kind, LossNotice, LossPhase, Metric, MetricBuilder, MetricCardinality, Objective, ObjectiveBuilder,
+    ObjectiveTimer, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus,
+    PoolStatus, PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus,
+    QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SliceCounts, SliceState, SoleReporter,
+    Stats, Status, StatusClass, TagCardinality, Tally, Target, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool,
+    TaskIdSource, TaskIdSourceKind, TimeObjective, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable,
+    Weights, WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -103,6 +104,14 @@ const _: () = {
     any::<WorkQueue>();
     any::<WorkQueueBuilder<'_>>();
     any::<Promise>();
+    any::<Objective>();
+    any::<TimeObjective>();
+    any::<ObjectiveTimer>();
+    any::<ObjectiveBuilder<'_, ByEvent>>();
+    any::<ObjectiveBuilder<'_, ByTime>>();
+    any::<BurnAlert>();
+    any::<SliceCounts>();
+    any::<Target>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -164,6 +173,8 @@ const _: () = {
     cloned::<HoldersReport>();
     cloned::<HolderReport>();
     cloned::<WorkQueue>();
+    cloned::<Objective>();
+    cloned::<TimeObjective>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -190,6 +201,9 @@ const _: () = {
     moved::<Queued<String>>();
     moved::<RunningJob>();
     moved::<WorkQueue>();
+    moved::<Objective>();
+    moved::<TimeObjective>();
+    moved::<ObjectiveTimer>();
 };
 
 const _: () = {
@@ -213,6 +227,14 @@ const _: () = {
     copied::<PoolStatus>();
     copied::<QueueStatus>();
     copied::<Promise>();
+    copied::<Target>();
+    copied::<BurnAlert>();
+    copied::<SliceCounts>();
+    a_key::<Target>();
+    a_closed_tag::<BurnWindow>();
+    a_closed_tag::<SliceState>();
+    a_closed_tag::<AlertSeverity>();
+    shown::<SliceCounts>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -275,6 +297,9 @@ const _: () = {
     with_default::<QueueDepth>();
     with_default::<QueueTicket>();
     with_default::<WorkQueue>();
+    with_default::<Objective>();
+    with_default::<TimeObjective>();
+    with_default::<SliceCounts>();
     with_default::<Stats>();
     with_default::<Tally>();
     an_error::<ConfigError>();

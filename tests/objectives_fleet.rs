@@ -55,7 +55,8 @@ fn sum(metrics: &[ParsedMetric], name: &str, tag: (&str, &str)) -> f64 {
 #[test]
 fn the_counts_of_fifty_tasks_add_up_and_a_common_slice_is_counted_once() {
     let (capture, clock, folder) = (Capture::new(), ManualClock::new(), TempDir::new());
-    let mut tasks: Vec<_> = (1..=TASKS).map(|number| Task::start(number, &capture, &clock, &folder)).collect();
+    let mut tasks: Vec<_> =
+        (1..=TASKS).map(|number| Task::start(number, &capture, &clock, &folder)).collect();
     let (mut good, mut total, mut handed_over) = (0, 0, 0);
     for second in 0..600_u32 {
         for (number, task) in (0..).zip(&tasks) {

@@ -136,9 +136,13 @@ impl CourseMetrics {
 impl Levels for CourseMetrics {
     fn make_absent(&self) {
         let Some(handles) = self.handles.get() else { return };
-        BurnWindow::ALL.iter().for_each(|window| handles.burn_rate.at(*window).unset());
+        for &window in BurnWindow::ALL {
+            handles.burn_rate.at(window).unset();
+        }
+        for &severity in AlertSeverity::ALL {
+            handles.alert.at(severity).unset();
+        }
         handles.budget_left.unset();
-        AlertSeverity::ALL.iter().for_each(|severity| handles.alert.at(*severity).unset());
     }
 }
 
