@@ -112,6 +112,11 @@ const _: () = {
     any::<BurnAlert>();
     any::<SliceCounts>();
     any::<Target>();
+    any::<BurnWindow>();
+    any::<AlertSeverity>();
+    any::<SliceState>();
+    any::<ByEvent>();
+    any::<ByTime>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();

@@ -72,7 +72,9 @@ fn the_counts_of_fifty_tasks_add_up_and_a_common_slice_is_counted_once() {
             handed_over += 1;
         }
         if second % 7 == 0 {
-            tasks.iter().for_each(|task| task.guard.client().flush(PATIENCE).unwrap());
+            for task in &tasks {
+                task.guard.client().flush(PATIENCE).unwrap();
+            }
         }
         clock.advance(SECOND);
         assert!(tasks.iter().filter(|task| task.sole.is_held()).count() <= 1);

@@ -124,8 +124,8 @@ impl TimeObjective {
         }
     }
 
-    /// Returns the slices of the period that ended with the last whole slice. What this process does not know of the
-    /// period, for example because it started later, is unknown.
+    /// Returns the slices of the period that ended with the last whole slice. It begins with a full hour, so it has up to an
+    /// hour less than its days. What this process does not know of it, for example because it started later, is unknown.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -185,7 +185,7 @@ impl ObjectiveBuilder<'_, ByTime> {
             let sightings = told.upgrade()?;
             // In a forked child, what was seen until now and what is known of the period are its parent's.
             sightings.seen.store(0, Ordering::Relaxed);
-            sightings.standing.set(SliceCounts::default());
+            sightings.standing.set(SliceCounts::new(0, 0, rule.span.slices()));
             let (sole, standing) = (sightings.sole.clone(), Some(Arc::clone(&sightings.standing)));
             Some(Subject { source: Told(Weak::clone(&told)), sole, standing })
         });

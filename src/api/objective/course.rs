@@ -140,7 +140,7 @@ impl Course {
     /// Returns the slices of the period, for an objective of slices.
     pub(super) fn slices(&self) -> SliceCounts {
         let Counts { good, bad } = self.history.within_period();
-        SliceCounts::new(good, bad, self.rule.span.slices().saturating_sub(good.saturating_add(bad)))
+        SliceCounts::new(good, bad, self.history.slices_of_period().saturating_sub(good.saturating_add(bad)))
     }
 
     /// Returns whether an alert of this severity fires, or `None` if nothing is known of any of its windows.

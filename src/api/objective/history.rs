@@ -78,6 +78,12 @@ impl History {
         self.hours.latest(self.span.period_days * 24)
     }
 
+    /// Returns the number of slices that the period has so far: its last hour may not be over.
+    pub(super) fn slices_of_period(&self) -> u64 {
+        let per_hour = HOUR / self.span.slice;
+        self.span.slices() - per_hour + self.slices.newest() % per_hour + 1
+    }
+
     pub(super) fn rings(&self) -> [&Ring; 3] {
         [&self.slices, &self.five_minutes, &self.hours]
     }

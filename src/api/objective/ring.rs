@@ -41,6 +41,11 @@ impl Ring {
         }
     }
 
+    /// Returns the number of the newest step.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// Returns the sum of the newest steps.
     pub(super) fn latest(&self, steps: u64) -> Counts {
         let oldest = self.oldest_at(self.newest).max((self.newest + 1).saturating_sub(steps));

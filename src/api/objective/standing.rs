@@ -12,21 +12,24 @@ use std::sync::atomic::Ordering;
 pub(super) struct Standing {
     good: AtomicU64,
     bad: AtomicU64,
-    total: u64,
+    unknown: AtomicU64,
 }
 
 impl Standing {
-    pub(super) fn new(total: u64) -> Self {
-        Self { good: AtomicU64::new(0), bad: AtomicU64::new(0), total }
+    /// Returns the standing of a period of so many slices of which nothing is known.
+    pub(super) fn new(slices: u64) -> Self {
+        Self { good: AtomicU64::new(0), bad: AtomicU64::new(0), unknown: AtomicU64::new(slices) }
     }
 
     pub(super) fn set(&self, counts: SliceCounts) {
         self.good.store(counts.good, Ordering::Relaxed);
         self.bad.store(counts.bad, Ordering::Relaxed);
+        self.unknown.store(counts.unknown, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> SliceCounts {
-        let (good, bad) = (self.good.load(Ordering::Relaxed), self.bad.load(Ordering::Relaxed));
-        SliceCounts::new(good, bad, self.total.saturating_sub(good.saturating_add(bad)))
+        let [good, bad, unknown] =
+            [&self.good, &self.bad, &self.unknown].map(|count| count.load(Ordering::Relaxed));
+        SliceCounts::new(good, bad, unknown)
     }
 }
