@@ -29,6 +29,8 @@ pub use self::burn_alert::{AlertSeverity, BurnAlert};
 pub use self::burn_window::BurnWindow;
 pub use self::by_event::{ByEvent, Objective};
 pub use self::by_time::{ByTime, TimeObjective};
+#[cfg(feature = "tower")]
+pub(crate) use self::events::Events;
 pub use self::slice::{SliceCounts, SliceState};
 pub use self::target::Target;
 pub use self::timer::ObjectiveTimer;

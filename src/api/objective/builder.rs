@@ -50,12 +50,11 @@ pub struct ObjectiveBuilder<'a, K> {
 
 impl<'a, K> ObjectiveBuilder<'a, K> {
     pub(super) fn new(client: &'a Client, name: &str, goal: f64, kind: K) -> Self {
-        let tags = vec![("objective".to_owned(), name.to_owned())];
         Self {
             client,
             kind,
             name: format!("objective:{name}"),
-            naming: Naming { prefix: "slo".to_owned(), tags, without_task_id: false },
+            naming: Naming::of(name),
             goal,
             slice: DEFAULT_SLICE,
             period_days: DEFAULT_PERIOD_DAYS,

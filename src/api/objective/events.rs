@@ -30,6 +30,12 @@ impl Events {
         }
     }
 
+    /// Returns the counters of an objective with the usual names, for a route of a service.
+    #[cfg(feature = "tower")]
+    pub(crate) fn named(client: &Client, name: &str, tags: &[(String, String)], target: Target) -> Self {
+        Self::new(client, &Naming::of(name).with(tags), target)
+    }
+
     #[inline]
     pub(super) fn now(&self) -> u64 {
         self.clock.now()

@@ -22,6 +22,19 @@ pub(super) struct Naming {
 }
 
 impl Naming {
+    /// Returns the usual names.
+    pub(super) fn of(objective: &str) -> Self {
+        let tags = vec![("objective".to_owned(), objective.to_owned())];
+        Self { prefix: "slo".to_owned(), tags, without_task_id: false }
+    }
+
+    /// Adds tags.
+    #[cfg(feature = "tower")]
+    pub(super) fn with(mut self, tags: &[(String, String)]) -> Self {
+        self.tags.extend_from_slice(tags);
+        self
+    }
+
     pub(super) fn watch_name(&self, client: &Client) -> Arc<WatchName> {
         let pairs = self.pairs();
         let mut tags = TagList::default();

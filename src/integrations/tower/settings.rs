@@ -1,5 +1,7 @@
 //! The settings of a layer.
 
+use std::time::Duration;
+
 /// The prefix, tags and limits of a layer's metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -8,5 +10,7 @@ pub(super) struct Settings {
     pub(super) capacity: u32,
     pub(super) routes: usize,
     pub(super) critical: Vec<String>,
+    pub(super) objectives: Vec<(String, Duration)>,
+    pub(super) distributions: bool,
     pub(super) wait: bool,
 }
