@@ -19,7 +19,11 @@ fn sell(checkout: &Objective, minute: u64) {
         if OUTAGE.contains(&minute) {
             checkout.record_outcome(false); // bad, however fast it failed
         } else {
-            checkout.record(Duration::from_millis(if payment == 7 && minute % 50 == 0 { 400 } else { 180 }));
+            checkout.record(Duration::from_millis(if payment == 7 && minute.is_multiple_of(50) {
+                400
+            } else {
+                180
+            }));
         }
     }
 }
@@ -59,8 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(stdout(), "pages: {pages}")?;
     writeln!(stdout(), "the queue, {}", queue.slices())?;
 
-    agent.take_lines();
-    guard.client().flush(MINUTE)?;
+    let _hourly = agent.take_lines();
+    client.flush(MINUTE)?;
     for line in agent.take_lines().iter().filter(|line| line.contains("slo.budget_left")) {
         writeln!(stdout(), "{line}")?;
     }

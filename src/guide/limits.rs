@@ -21,6 +21,7 @@
 //! | length of a name | 200 bytes; the rest is cut | – |
 //! | length of an event or a service check | 8 KiB; the rest is cut | – |
 //! | items of a work queue whose age is exact to 64 ns | about 2,000; beyond that to 4.2 ms or a 64th | [`WorkQueue`](crate::WorkQueue) |
+//! | period of an objective | 30 days, from 7 to 90 | [`period_days`](crate::ObjectiveBuilder::period_days) |
 //! | agents that receive everything beside the main one | 3 | [`also`](crate::ClientBuilder::also) |
 //!
 //! # Memory
@@ -30,3 +31,4 @@
 //! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB of
 //! tables in stock.
 //! A work queue takes 64 KiB and has four timings, however many items wait.
+//! An objective takes 24 KiB, however many events there are, and up to 126 KiB with slices of a second and a period of 90 days.

@@ -104,8 +104,8 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
     /// Carries the burn rates and the budget over to the next process, in a file of its own of some kilobytes. By default
     /// they begin anew with each process.
     ///
-    /// It is read at the first collection, and replaced at most once a minute and at the end, so a process that is killed
-    /// loses up to a minute. No two processes may write one file at a time: put the task id into its name, or have a
+    /// It is read at the first collection, and replaced at most once a minute and at the end, on the thread of the watched
+    /// closures. A process that is killed loses up to a minute. No two processes may write one file at a time: put the task id into its name, or have a
     /// [sole reporter](crate::SoleReporter) write it. The directory must exist. A forked child has no file.
     ///
     /// A file that can't be read, holds something else or can't be written is counted in `slo.file_errors`, with

@@ -194,7 +194,7 @@ impl ObjectiveBuilder<'_, ByTime> {
 
     /// Asks a closure at every collection, until the [`Watch`] is dropped: `Some(true)` is good, `Some(false)` is bad, and
     /// `None` is unknown. [`WatchBuilder::watch`](crate::WatchBuilder::watch) says on which thread it runs, and what happens
-    /// if it hangs or panics.
+    /// if it hangs or panics. In a forked child it stays with the parent.
     ///
     /// # Errors
     ///
