@@ -31,4 +31,4 @@
 //! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB of
 //! tables in stock.
 //! A work queue takes 64 KiB and has four timings, however many items wait.
-//! An objective takes 24 KiB, however many events there are, and up to 126 KiB with slices of a second and a period of 90 days.
+//! An objective takes 18 KiB, however many events there are, and up to 92 KiB with slices of a second and a period of 90 days.

@@ -86,7 +86,7 @@ pub struct ByEvent {
 ///
 /// # Cost
 ///
-/// A record increments one counter or two. It takes no lock and allocates nothing. The history of an objective takes 24 KiB
+/// A record increments one counter or two. It takes no lock and allocates nothing. The history of an objective takes 18 KiB
 /// with the default settings, however many events there are.
 ///
 /// # Handles
