@@ -13,17 +13,19 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Admission, Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client,
-    ClientBuilder, ClosedTag, ConfigError, ConnectionBudget, Counter, DaysLeft, Decision, Dialect,
-    Distribution, Draw, DropReason, Event, Family, FlushError, FrequentBuilder, FrequentFamily, Gate,
-    GateBuilder, GateClass, GateState, GateStatus, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
-    Holders, HoldersBuilder, HoldersReport, HttpMethod, IdCandidates, IdSpace, IdSpaceStatus, Kind, Later,
-    Load, LossNotice, LossPhase, Metric, MetricBuilder, MetricCardinality, NoneFree, Occupancy, Occupied,
-    Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad,
-    PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued,
-    RegisterError, RunningJob, ServiceCheck, SessionWait, Set, SoleReporter, Stats, Status, StatusClass,
-    TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer,
-    UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue, WorkQueueBuilder,
+    Admission, Agent, AlertSeverity, AlertType, BoundedBuilder, BoundedFamily, BurnAlert, BurnWindow,
+    ByEvent, ByName, ByTime, CardinalityReport, Client, ClientBuilder, ClosedTag, ConfigError,
+    ConnectionBudget, Counter, DaysLeft, Decision, Dialect, Distribution, Draw, DropReason, Event, Family,
+    FlushError, FrequentBuilder, FrequentFamily, Gate, GateBuilder, GateClass, GateState, GateStatus, Gauge,
+    Guard, Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, HttpMethod,
+    IdCandidates, IdSpace, IdSpaceStatus, Kind, Later, Load, LossNotice, LossPhase, Metric, MetricBuilder,
+    MetricCardinality, NoneFree, Objective, ObjectiveBuilder, ObjectiveTimer, Occupancy, Occupied, Outcome,
+    OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad, PostgresRow,
+    PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued, RegisterError,
+    RunningJob, ServiceCheck, SessionWait, Set, SliceCounts, SliceState, SoleReporter, Stats, Status,
+    StatusClass, TagCardinality, Tally, Target, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
+    TaskIdSourceKind, TimeObjective, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
+    WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -125,6 +127,19 @@ const _: () = {
     any::<WorkQueue>();
     any::<WorkQueueBuilder<'_>>();
     any::<Promise>();
+    any::<Objective>();
+    any::<TimeObjective>();
+    any::<ObjectiveTimer>();
+    any::<ObjectiveBuilder<'_, ByEvent>>();
+    any::<ObjectiveBuilder<'_, ByTime>>();
+    any::<BurnAlert>();
+    any::<SliceCounts>();
+    any::<Target>();
+    any::<BurnWindow>();
+    any::<AlertSeverity>();
+    any::<SliceState>();
+    any::<ByEvent>();
+    any::<ByTime>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -194,6 +209,8 @@ const _: () = {
     cloned::<Load>();
     cloned::<HolderReport>();
     cloned::<WorkQueue>();
+    cloned::<Objective>();
+    cloned::<TimeObjective>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -223,6 +240,9 @@ const _: () = {
     moved::<Queued<String>>();
     moved::<RunningJob>();
     moved::<WorkQueue>();
+    moved::<Objective>();
+    moved::<TimeObjective>();
+    moved::<ObjectiveTimer>();
 };
 
 const _: () = {
@@ -252,6 +272,14 @@ const _: () = {
     copied::<Admission>();
     copied::<CapacityReport>();
     copied::<Later>();
+    copied::<Target>();
+    copied::<BurnAlert>();
+    copied::<SliceCounts>();
+    a_key::<Target>();
+    a_closed_tag::<BurnWindow>();
+    a_closed_tag::<SliceState>();
+    a_closed_tag::<AlertSeverity>();
+    shown::<SliceCounts>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -319,6 +347,9 @@ const _: () = {
     with_default::<QueueDepth>();
     with_default::<QueueTicket>();
     with_default::<WorkQueue>();
+    with_default::<Objective>();
+    with_default::<TimeObjective>();
+    with_default::<SliceCounts>();
     with_default::<Stats>();
     with_default::<Tally>();
     an_error::<ConfigError>();
