@@ -18,10 +18,10 @@ use tasktag::{
     Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
     MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool,
     PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth,
-    QueueStatus, QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SoleReporter, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue,
-    WorkQueueBuilder,
+    QueueStatus, QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SoleReporter, SqlQueue,
+    SqlQueueRow, Stats, Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn,
+    TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable,
+    Weights, WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -86,6 +86,8 @@ const _: () = {
     any::<PostgresRow<'_>>();
     any::<PgBouncerStatus>();
     any::<PgBouncerPool<'_>>();
+    any::<SqlQueue>();
+    any::<SqlQueueRow>();
     any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<QueueDepth>();
@@ -211,6 +213,7 @@ const _: () = {
     copied::<TaskIdOn>();
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
+    copied::<SqlQueueRow>();
     copied::<QueueStatus>();
     copied::<Promise>();
     copied::<FlushError>();
@@ -241,6 +244,8 @@ const _: () = {
     a_key::<TaskIdOn>();
     a_key::<TaskIdPool>();
     compared::<HoldersReport>();
+    compared::<SqlQueue>();
+    compared::<SqlQueueRow>();
     compared::<HolderReport>();
     compared::<LossNotice>();
     compared::<Event>();
@@ -271,6 +276,7 @@ const _: () = {
     with_default::<TaskIdOn>();
     with_default::<TaskIdPool>();
     with_default::<PoolStatus>();
+    with_default::<SqlQueueRow>();
     with_default::<QueueStatus>();
     with_default::<QueueDepth>();
     with_default::<QueueTicket>();
