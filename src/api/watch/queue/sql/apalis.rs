@@ -26,8 +26,8 @@ impl SqlQueue {
 
     /// A queue of [apalis-sqlite](https://docs.rs/apalis-sqlite) 1: the jobs of a type.
     ///
-    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers. Dead jobs
-    /// that failed are counted past those that failed and are tried again.
+    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers. Dead
+    /// jobs that failed are counted past those that failed and are tried again.
     pub fn apalis_sqlite(queue: &str) -> Self {
         Self::new(System::ApalisSqlite, queue)
     }
