@@ -22,10 +22,10 @@ use tasktag::{
     MetricCardinality, NoneFree, Objective, ObjectiveBuilder, ObjectiveTimer, Occupancy, Occupied, Outcome,
     OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad, PostgresRow,
     PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued, RegisterError,
-    RunningJob, ServiceCheck, SessionWait, Set, SliceCounts, SliceState, SoleReporter, Stats, Status,
-    StatusClass, TagCardinality, Tally, Target, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, TimeObjective, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights,
-    WorkQueue, WorkQueueBuilder,
+    RunningJob, ServiceCheck, SessionWait, Set, SliceCounts, SliceState, SoleReporter, SqlQueue, SqlQueueRow,
+    Stats, Status, StatusClass, TagCardinality, Tally, Target, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool,
+    TaskIdSource, TaskIdSourceKind, TimeObjective, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable,
+    Weights, WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -90,6 +90,8 @@ const _: () = {
     any::<PostgresRow<'_>>();
     any::<PgBouncerStatus>();
     any::<PgBouncerPool<'_>>();
+    any::<SqlQueue>();
+    any::<SqlQueueRow>();
     any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<Gate>();
@@ -267,6 +269,7 @@ const _: () = {
     copied::<TaskIdOn>();
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
+    copied::<SqlQueueRow>();
     copied::<QueueStatus>();
     copied::<Promise>();
     copied::<Admission>();
@@ -308,6 +311,8 @@ const _: () = {
     a_key::<TaskIdOn>();
     a_key::<TaskIdPool>();
     compared::<HoldersReport>();
+    compared::<SqlQueue>();
+    compared::<SqlQueueRow>();
     compared::<HolderReport>();
     compared::<LossNotice>();
     compared::<Event>();
@@ -343,6 +348,7 @@ const _: () = {
     with_default::<TaskIdOn>();
     with_default::<TaskIdPool>();
     with_default::<PoolStatus>();
+    with_default::<SqlQueueRow>();
     with_default::<QueueStatus>();
     with_default::<QueueDepth>();
     with_default::<QueueTicket>();
