@@ -203,7 +203,7 @@ fn a_report_says_what_there_is_to_spare_and_what_would_do() -> Result {
     );
     assert_eq!(
         said(5.0, 12, 0.999)?,
-        "12 workers can't keep up with the work of 15.0; 17 would keep the promise of 60s 99.9 % of the time"
+        "12 workers can't keep up with the work of 15.0; 16 would keep the promise of 60s 99.9 % of the time"
     );
     assert_eq!(said(0.0, 12, 0.99)?, "12 workers keep the promise of 60s, as there is no work");
     let lines = format!("{:#}", report.waiting_share(0.8)?);

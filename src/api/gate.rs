@@ -9,6 +9,7 @@ mod load;
 mod postgres;
 mod sampler;
 mod status;
+mod turns;
 mod verdict;
 
 pub use self::admission::Admission;

@@ -95,7 +95,7 @@ impl IdSpace {
 
     /// Makes the growth follow a clock that is moved by hand.
     #[cfg(feature = "testing")]
-    pub fn clock(mut self, clock: &crate::testing::ManualClock) -> Self {
+    pub fn clock(mut self, clock: &crate::process::clock::ManualClock) -> Self {
         self.clock = Clock::Manual(clock.clone());
         self
     }

@@ -1,8 +1,8 @@
 //! A class of work.
 
 use super::admission::Admission;
-use super::control::Turns;
 use super::later::Later;
+use super::turns::Turns;
 use super::verdict::{GateState, SharedVerdict, Verdict};
 use crate::api::dimension::Family;
 use crate::api::handle::Counter;
