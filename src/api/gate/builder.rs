@@ -194,7 +194,7 @@ impl<'a> GateBuilder<'a> {
 
     fn watch_expiry(&self, control: &Arc<Control>) -> Watch {
         let control = Arc::downgrade(control);
-        let expiry = move |is_child| Some(Box::new(Expiry::new(&control, is_child)) as Box<dyn Collect>);
+        let expiry = move |_is_child| Some(Box::new(Expiry::new(&control)) as Box<dyn Collect>);
         Watch::new(self.client.shared().watch_in_every_process(expiry))
     }
 

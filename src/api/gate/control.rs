@@ -8,7 +8,7 @@ use super::turns::Turns;
 use crate::api::dimension::Family;
 use crate::callback::probe::Levels;
 use crate::process::clock::{Clock, nanos};
-use crate::process::fork::make_whole;
+use crate::process::fork::{generation, make_whole};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct State {
     load: Load,
     smoothed: Option<f64>,
     measured_at: u64,
+    // A forked child inherits a load, and nobody who measures it.
+    measured_by: u32,
     // Whether each class was being shed when the load was known last.
     shedding: Vec<bool>,
 }
@@ -88,17 +90,19 @@ impl Control {
                 .map_or(value, |before| smoothed(before, value, elapsed, nanos(self.pace.smoothing)))
         });
         state.measured_at = now;
+        state.measured_by = generation();
         state.load = load;
         self.decide(state);
     }
 
-    /// Forgets a load that nobody measured again in time.
+    /// Forgets a load that nobody measured again in time, or that the parent of this process measured.
     pub(super) fn expire(&self) {
         let believed_for = nanos(self.pace.every).saturating_mul(BELIEVED_FOR);
         let _whole = make_whole();
         let state = self.lock();
         let age = self.clock.now().saturating_sub(state.measured_at);
-        if state.load.value().is_some() && age >= believed_for {
+        let is_old = age >= believed_for || state.measured_by != generation();
+        if state.load.value().is_some() && is_old {
             self.forget_in(state);
         }
     }
