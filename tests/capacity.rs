@@ -1,7 +1,7 @@
 //! The arithmetic of capacity agrees with the published figures, and with queues that are simulated item by item.
 //!
-//! A simulation has a million items, or as many as `TASKTAG_ARRIVALS` says. With ten million its mean wait is within 1 % of
-//! the formula: `TASKTAG_ARRIVALS=10000000 cargo test --release --features testing --test capacity`.
+//! A simulation has a million items, or as many as `TASKTAG_ARRIVALS` says. With ten million its mean wait is within 1
+//! % of the formula: `TASKTAG_ARRIVALS=10000000 cargo test --release --features testing --test capacity`.
 
 use std::time::Duration;
 use tasktag::capacity::{
