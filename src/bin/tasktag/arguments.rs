@@ -1,0 +1,105 @@
+//! What can be said to the command.
+
+use crate::endpoint::Endpoint;
+use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const DEFAULT_ADDRESS: &str = "udp://127.0.0.1:8125";
+const WHERE: &str = "Where to listen: udp://host:port, tcp://host:port, unix:///path (datagrams), unixstream:///path \
+                     (each packet behind its length). Port 0 is one that is free";
+/// The interval of a flush of the Datadog Agent, and that of a client.
+const LINES_INTERVAL: f64 = 10.0;
+const TABLE_INTERVAL: f64 = 2.0;
+const MAX_INTERVAL: f64 = 86_400.0;
+
+/// See what metrics arrive, and why none do.
+#[derive(Debug, Parser)]
+#[command(name = "tasktag", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Listen(Listen),
+    Replay(Replay),
+}
+
+/// Receive metrics, and show them: as a table, or as lines if the output is no terminal
+#[derive(Args, Debug)]
+pub(crate) struct Listen {
+    #[arg(value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, value_parser = Endpoint::parse, help = WHERE)]
+    pub(crate) addresses: Vec<Endpoint>,
+    /// Print an object of JSON a line, also on a terminal
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print lines, also on a terminal
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// The seconds between two reports [default: 10, or 2 in the table]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    interval: Option<f64>,
+    /// Leave out a tag, and show the series that differ only there as one: sums of counters, means of gauges' levels
+    #[arg(long, value_name = "KEY")]
+    pub(crate) fold: Vec<String>,
+    /// Show only metrics whose name or tag contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) filter: String,
+    /// The tag by which tasks are counted
+    #[arg(long, value_name = "KEY", default_value = "task_id")]
+    pub(crate) task_id_key: String,
+    /// The series that are kept. Each takes 1 KiB or less if it is a gauge or a counter, and at most 64 KiB
+    #[arg(long, value_name = "SERIES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_series: u32,
+    /// Take a gauge's value with a sign for a difference, as servers of StatsD do and the Datadog Agent does not
+    #[arg(long)]
+    pub(crate) differences: bool,
+    /// Pass every packet on to an agent, unchanged
+    #[arg(long, value_name = "ADDRESS", value_parser = Endpoint::parse)]
+    pub(crate) forward: Option<Endpoint>,
+    /// Write every packet to a new file, for `tasktag replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+impl Listen {
+    /// Whether a table is shown, and not lines.
+    pub(crate) fn is_table(&self) -> bool {
+        !self.json && !self.lines && std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        let default = if self.is_table() { TABLE_INTERVAL } else { LINES_INTERVAL };
+        Duration::from_secs_f64(self.interval.unwrap_or(default))
+    }
+
+    pub(crate) fn max_series(&self) -> usize {
+        self.max_series as usize
+    }
+}
+
+/// Send what `tasktag listen --record` recorded
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// The recording
+    pub(crate) file: PathBuf,
+    /// Where to send it
+    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_ADDRESS, value_parser = Endpoint::parse)]
+    pub(crate) to: Endpoint,
+    /// How many times as fast as it was recorded
+    #[arg(long, default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=MAX_INTERVAL).contains(seconds));
+    seconds.ok_or_else(|| format!("it must be a number of seconds from 0.1 to {MAX_INTERVAL}"))
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| (0.001..=1e6).contains(speed));
+    speed.ok_or_else(|| "it must be a number from 0.001 to 1000000".to_owned())
+}

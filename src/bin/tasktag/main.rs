@@ -1,0 +1,49 @@
+//! The command `tasktag`: see what metrics arrive, and why none do.
+
+#[cfg(unix)]
+mod arguments;
+#[cfg(unix)]
+mod endpoint;
+#[cfg(unix)]
+mod line;
+#[cfg(unix)]
+mod listen;
+#[cfg(unix)]
+mod outcome;
+#[cfg(unix)]
+mod readable;
+#[cfg(unix)]
+mod report;
+#[cfg(unix)]
+mod stop;
+#[cfg(unix)]
+mod traffic;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+#[cfg(unix)]
+fn main() -> ExitCode {
+    use self::arguments::{Arguments, Command};
+    use clap::Parser;
+
+    let done = match Arguments::parse().command {
+        Command::Listen(arguments) => listen::listen(&arguments),
+        Command::Replay(arguments) => listen::replay(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(text) = failure.text() {
+                let _ = writeln!(io::stderr(), "error: {}", readable::readable(text.as_bytes()));
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: the command tasktag runs on Unix systems");
+    ExitCode::FAILURE
+}
