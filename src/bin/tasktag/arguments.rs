@@ -1,10 +1,12 @@
 //! What can be said to the command.
 
 use crate::endpoint::Endpoint;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
+use tasktag::{AlertType, Dialect, Priority, Status};
 
 const DEFAULT_ADDRESS: &str = "udp://127.0.0.1:8125";
 const WHERE: &str = "Where to listen: udp://host:port, tcp://host:port, unix:///path (datagrams), unixstream:///path \
@@ -26,6 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Listen(Listen),
     Replay(Replay),
+    Send(Send),
+    Time(Time),
 }
 
 /// Receive metrics, and show them: as a table, or as lines if the output is no terminal
@@ -92,6 +96,147 @@ pub(crate) struct Replay {
     /// How many times as fast as it was recorded
     #[arg(long, default_value = "1", value_parser = speed)]
     pub(crate) speed: f64,
+}
+
+/// Send one metric, event or service check
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    #[command(subcommand)]
+    pub(crate) what: Sent,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sent {
+    /// Send the level of a gauge
+    Gauge(Number),
+    /// Add to a counter
+    Counter(Count),
+    /// Record a value of a distribution
+    Distribution(Number),
+    /// Record a value of a histogram
+    Histogram(Number),
+    /// Record a timing in milliseconds
+    Timing(Number),
+    /// Insert a member into a set
+    Set(Member),
+    /// Send an event
+    Event(Event),
+    /// Send a service check
+    Check(Check),
+}
+
+/// A metric with a number.
+#[derive(Args, Debug)]
+pub(crate) struct Number {
+    pub(crate) name: String,
+    #[arg(allow_negative_numbers = true, value_parser = finite)]
+    pub(crate) value: f64,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+}
+
+/// A counter.
+#[derive(Args, Debug)]
+pub(crate) struct Count {
+    pub(crate) name: String,
+    #[arg(default_value_t = 1)]
+    pub(crate) value: u64,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+}
+
+/// A set.
+#[derive(Args, Debug)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) member: String,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+}
+
+/// An event.
+#[derive(Args, Debug)]
+pub(crate) struct Event {
+    pub(crate) title: String,
+    #[arg(default_value = "")]
+    pub(crate) text: String,
+    /// info, success, warning or error
+    #[arg(long, value_name = "TYPE", default_value = "info")]
+    pub(crate) alert_type: AlertType,
+    /// normal or low
+    #[arg(long, default_value = "normal")]
+    pub(crate) priority: Priority,
+    /// Events with the same key are shown as one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) aggregation_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+}
+
+/// A service check.
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    /// ok, warning, critical or unknown
+    pub(crate) status: Status,
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+}
+
+/// How anything is sent. What is not said here, the environment says, as to every program.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Sender {
+    /// Add a tag
+    #[arg(long = "tag", value_name = "KEY:VALUE")]
+    pub(crate) tags: Vec<String>,
+    /// Put a prefix and a `.` in front of the name
+    #[arg(long, default_value = "")]
+    pub(crate) prefix: String,
+    /// Send to this address, and not to the environment's
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) agent: Option<String>,
+    /// Send in this dialect, and not in the environment's
+    #[arg(long)]
+    pub(crate) dialect: Option<Dialect>,
+    /// Leave out the task id, as for a script of which there is only one
+    #[arg(long)]
+    pub(crate) without_task_id: bool,
+    /// Where the task id comes from, unless TASKTAG_TASK_ID says it
+    #[arg(long, value_name = "SOURCE", default_value = "random")]
+    pub(crate) task_id_from: IdSource,
+}
+
+/// A source of task ids that needs nothing else.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum IdSource {
+    /// Another bucket for each run
+    Random,
+    /// The ordinal that the platform gives
+    Platform,
+    /// A hash of the task's name, or the host's
+    Hashed,
+    /// The strongest that is there
+    Detect,
+}
+
+/// Run a command and send how long it took, in milliseconds, with the tag `outcome`. Ends as the command does
+#[derive(Args, Debug)]
+pub(crate) struct Time {
+    pub(crate) name: String,
+    /// Send seconds, as a distribution, and not milliseconds as a timing
+    #[arg(long)]
+    pub(crate) seconds: bool,
+    #[command(flatten)]
+    pub(crate) sender: Sender,
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "it must be a number".to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

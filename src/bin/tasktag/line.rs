@@ -122,7 +122,8 @@ fn read_number(text: &str) -> Result<Value<'_>, Reason> {
 
 /// Splits off the tags that some dialects put into the name: `name;k=v`, `name,k=v`, `name#k=v` and `name[k=v]`.
 fn read_name(head: &str) -> (&str, Vec<Tag<'_>>) {
-    let Some(start) = head.find([';', ',', '#', '[']) else { return (head, Vec::new()) };
+    let starts_tags = |c: char| matches!(c, ';' | ',' | '#') || c == '[' && head.contains(']');
+    let Some(start) = head.find(starts_tags) else { return (head, Vec::new()) };
     let (name, tags) = head.split_at(start);
     let separator = if tags.starts_with(';') { ';' } else { ',' };
     let tags = tags.get(1..).unwrap_or_default().trim_end_matches(']');

@@ -15,7 +15,11 @@ mod readable;
 #[cfg(unix)]
 mod report;
 #[cfg(unix)]
+mod send;
+#[cfg(unix)]
 mod stop;
+#[cfg(unix)]
+mod time;
 #[cfg(unix)]
 mod traffic;
 
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Listen(arguments) => listen::listen(&arguments),
         Command::Replay(arguments) => listen::replay(&arguments),
+        Command::Send(arguments) => send::send(&arguments),
+        Command::Time(arguments) => time::time(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

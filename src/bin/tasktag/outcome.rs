@@ -25,6 +25,15 @@ impl Failure {
         Self { text: Some(text.into()), status: FAULT }
     }
 
+    /// Something was lost on its way.
+    pub(crate) fn lost(text: impl Into<String>) -> Self {
+        Self::new(text).with_status(1)
+    }
+
+    pub(crate) fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+
     /// It was told already.
     pub(crate) fn silent() -> Self {
         Self::status(1)

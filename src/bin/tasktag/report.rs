@@ -257,7 +257,7 @@ mod tests {
                 "u set distinct=1 total=1",
                 "# there are 2 series, and no room for more: see --max-series",
                 "# a state",
-                "# 1 packets, 66 bytes, 5 lines: 2 series, 1 events and checks, 1 not understood, 1 without room",
+                "# 1 packets, 64 bytes, 5 lines: 2 series, 1 events and checks, 1 not understood, 1 without room",
             ]
         );
     }
