@@ -11,6 +11,8 @@ use tasktag::{AlertType, Dialect, Priority, Status};
 const DEFAULT_ADDRESS: &str = "udp://127.0.0.1:8125";
 const WHERE: &str = "Where to listen: udp://host:port, tcp://host:port, unix:///path (datagrams), unixstream:///path \
                      (each packet behind its length). Port 0 is one that is free";
+const REDIS: &str =
+    "Look at a Redis in which task ids are leased: redis://[user:password@]host[:port] or unix:///path";
 /// The interval of a flush of the Datadog Agent, and that of a client.
 const LINES_INTERVAL: f64 = 10.0;
 const TABLE_INTERVAL: f64 = 2.0;
@@ -30,6 +32,7 @@ pub(crate) enum Command {
     Replay(Replay),
     Send(Send),
     Time(Time),
+    Doctor(Doctor),
 }
 
 /// Receive metrics, and show them: as a table, or as lines if the output is no terminal
@@ -232,6 +235,34 @@ pub(crate) struct Time {
     pub(crate) sender: Sender,
     #[arg(required = true, last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// Find out why metrics do not arrive. Ends with 0 if all is well, with 1 after a warning, and with 2 after a fault
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Print an object of JSON a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Take the variables and the container of another process
+    #[arg(long, value_name = "PID")]
+    pub(crate) env_of: Option<u32>,
+    /// Send no test metric
+    #[arg(long)]
+    pub(crate) no_send: bool,
+    /// Tell the odds for this many tasks
+    #[arg(long, value_name = "TASKS")]
+    pub(crate) fleet: Option<u32>,
+    /// The buckets of task ids
+    #[arg(long, value_name = "BUCKETS", default_value_t = 1000)]
+    pub(crate) pool: u32,
+    /// Look at a directory in which task ids are leased [default: the first of RUNTIME_DIRECTORY]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) lease_directory: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = REDIS)]
+    pub(crate) redis: Option<String>,
+    /// The key of the leases
+    #[arg(long, value_name = "KEY", default_value = "")]
+    pub(crate) redis_key: String,
 }
 
 fn finite(text: &str) -> Result<f64, String> {

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod arguments;
 #[cfg(unix)]
+mod doctor;
+#[cfg(unix)]
 mod endpoint;
 #[cfg(unix)]
 mod line;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => listen::replay(&arguments),
         Command::Send(arguments) => send::send(&arguments),
         Command::Time(arguments) => time::time(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use tasktag::{Client, Guard, Metric, MetricBuilder, ServiceCheck, TaskIdSource};
 
 /// The longest that sending takes.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Nothing leaves by itself: the command flushes once.
+/// Nothing leaves by itself: the client flushes once, at its end.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// Sends what the arguments say.
@@ -57,7 +57,7 @@ impl Sender {
     pub(crate) fn send(&self, act: impl FnOnce(&Client)) -> Result<(), Failure> {
         let guard = self.client()?;
         act(guard.client());
-        flush(&guard)
+        end(guard)
     }
 
     fn client(&self) -> Result<Guard, Failure> {
@@ -89,14 +89,14 @@ impl Sender {
     }
 }
 
-/// Sends everything. It fails if anything is known to be lost.
-fn flush(guard: &Guard) -> Result<(), Failure> {
-    let client = guard.client();
-    let flushed = client.flush(TIMEOUT);
+/// Sends everything, once. It fails if anything is known to be lost.
+fn end(guard: Guard) -> Result<(), Failure> {
+    let client = guard.client().clone();
+    let ended = guard.shutdown(TIMEOUT);
     let stats = client.stats();
     if let Some((reason, _)) = stats.losses().next() {
         let why = stats.last_error.as_ref().map_or_else(|| reason.to_string(), ToString::to_string);
         return Err(Failure::lost(format!("not sent: {why}")));
     }
-    flushed.map_err(|error| Failure::lost(format!("not sent: {error}")))
+    ended.map_err(|error| Failure::lost(format!("not sent: {error}")))
 }
