@@ -1,5 +1,7 @@
 //! The command as a child process, which is never left behind.
 
+#![allow(dead_code, reason = "each test file uses a part")]
+
 use crate::support::PATIENCE;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -36,7 +38,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("it says Unicode");
         Self { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }

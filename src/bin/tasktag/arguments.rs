@@ -1,6 +1,7 @@
 //! What can be said to the command.
 
 use crate::endpoint::Endpoint;
+use crate::traffic::View;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -51,13 +52,13 @@ pub(crate) struct Listen {
     interval: Option<f64>,
     /// Leave out a tag, and show the series that differ only there as one: sums of counters, means of gauges' levels
     #[arg(long, value_name = "KEY")]
-    pub(crate) fold: Vec<String>,
+    fold: Vec<String>,
     /// Show only metrics whose name or tag contains this
     #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) filter: String,
+    filter: String,
     /// The tag by which tasks are counted
     #[arg(long, value_name = "KEY", default_value = "task_id")]
-    pub(crate) task_id_key: String,
+    task_id_key: String,
     /// The series that are kept. Each takes 1 KiB or less if it is a gauge or a counter, and at most 64 KiB
     #[arg(long, value_name = "SERIES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_series: u32,
@@ -81,6 +82,11 @@ impl Listen {
     pub(crate) fn interval(&self) -> Duration {
         let default = if self.is_table() { TABLE_INTERVAL } else { LINES_INTERVAL };
         Duration::from_secs_f64(self.interval.unwrap_or(default))
+    }
+
+    /// What is shown at first.
+    pub(crate) fn view(&self) -> View {
+        View { folded: self.fold.clone(), task_id_key: self.task_id_key.clone(), filter: self.filter.clone() }
     }
 
     pub(crate) fn max_series(&self) -> usize {

@@ -17,7 +17,8 @@ use crate::arguments::Listen;
 use crate::outcome::Failure;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::traffic::{Traffic, View};
+use crate::table;
+use crate::traffic::Traffic;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
@@ -37,13 +38,20 @@ pub(crate) fn listen(arguments: &Listen) -> Result<(), Failure> {
     let traffic = Traffic::new(arguments.max_series(), arguments.differences);
     let intake = Arc::new(Intake::new(traffic, forward, recorder));
     let receivers = open(arguments, &intake, &stop)?;
-    let shown = report(arguments, &intake, &stop);
+    let mut report = Report::new(io::stdout(), arguments.json, arguments.view());
+    let shown = if arguments.is_table() {
+        table::show(&intake, arguments.view(), arguments.interval(), &stop)
+    } else {
+        tell(&mut report, arguments.interval(), &intake, &stop)
+    };
     stop.tell();
     receivers.into_iter().for_each(Receiver::end);
-    let mut report = shown?;
-    // What came since the last interval.
-    intake.traffic().turn();
-    report.tell(&intake.traffic())?;
+    shown?;
+    if !arguments.is_table() {
+        // What came since the last interval.
+        intake.traffic().turn();
+        report.tell(&intake.traffic())?;
+    }
     let states = intake.states();
     report.tell_totals(&intake.traffic(), &states)?;
     Ok(())
@@ -71,14 +79,7 @@ fn open(arguments: &Listen, intake: &Arc<Intake>, stop: &Stop) -> Result<Vec<Rec
 }
 
 /// Reports each interval until the command is to end.
-fn report(arguments: &Listen, intake: &Intake, stop: &Stop) -> Result<Report<io::Stdout>, Failure> {
-    let interval = arguments.interval();
-    let view = View {
-        folded: arguments.fold.clone(),
-        task_id_key: arguments.task_id_key.clone(),
-        filter: arguments.filter.clone(),
-    };
-    let mut report = Report::new(io::stdout(), arguments.json, view);
+fn tell(report: &mut Report<io::Stdout>, interval: Duration, intake: &Intake, stop: &Stop) -> io::Result<()> {
     let mut due = Instant::now() + interval;
     while !stop.is_told() {
         thread::sleep(LOOK.min(due.saturating_duration_since(Instant::now())));
@@ -88,5 +89,5 @@ fn report(arguments: &Listen, intake: &Intake, stop: &Stop) -> Result<Report<io:
             report.tell(&intake.traffic())?;
         }
     }
-    Ok(report)
+    Ok(())
 }

@@ -21,6 +21,8 @@ mod send;
 #[cfg(unix)]
 mod stop;
 #[cfg(unix)]
+mod table;
+#[cfg(unix)]
 mod time;
 #[cfg(unix)]
 mod traffic;

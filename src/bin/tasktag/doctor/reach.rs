@@ -48,6 +48,10 @@ fn examine_host(authority: &str, ask: fn(SocketAddr) -> Vec<Finding>) -> Vec<Fin
             let advice = "check the name, and the name servers of this host or pod in /etc/resolv.conf";
             vec![Finding::fault("name", text).advise(advice)]
         }
+        // An address needs no look-up.
+        Ok(addresses) if authority.parse::<SocketAddr>().is_ok() => {
+            addresses.first().map(|first| ask(*first)).unwrap_or_default()
+        }
         Ok(addresses) => {
             let listed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             let text = format!("{authority} is {} (found in {} ms)", listed.join(", "), took.as_millis());

@@ -49,7 +49,7 @@ impl Settings {
 
     pub(super) fn address(&self) -> Result<String, ConfigError> {
         // What is wrong with any other variable is told as well.
-        self.captured()?;
+        drop(self.captured()?);
         self.builder().agent_address()
     }
 
@@ -110,10 +110,6 @@ impl Settings {
     pub(super) fn is_service_link(&self, variable: &str) -> bool {
         let is_url = self.variables.get(variable).is_some_and(|value| value.contains("://"));
         is_url && variable.ends_with("_PORT")
-    }
-
-    pub(super) fn variables(&self) -> &Variables {
-        &self.variables
     }
 
     /// Whether the files are those of this process.
