@@ -22,18 +22,18 @@ pub(super) struct Column {
     from: u16,
 }
 
-const COLUMNS: [Column; 11] = [
-    Column { head: "metric", width: Constraint::Fill(3), cell: name, from: 0 },
-    Column { head: "tags", width: Constraint::Fill(2), cell: tags, from: 100 },
-    Column { head: "kind", width: Constraint::Length(12), cell: |row| row.kind.to_string(), from: 60 },
+/// Each appears on a screen that leaves at least 24 characters for the name.
+const COLUMNS: [Column; 10] = [
+    Column { head: "metric", width: Constraint::Fill(1), cell: name, from: 0 },
+    Column { head: "kind", width: Constraint::Length(12), cell: |row| row.kind.to_string(), from: 62 },
     Column { head: "value", width: Constraint::Length(12), cell: value, from: 0 },
     Column { head: "rate/s", width: Constraint::Length(10), cell: |row| number(row.rate), from: 0 },
-    Column { head: "min", width: Constraint::Length(10), cell: |row| optional(row.whole.min), from: 80 },
-    Column { head: "p50", width: Constraint::Length(10), cell: |row| quantile(row, 0), from: 90 },
-    Column { head: "p99", width: Constraint::Length(10), cell: |row| quantile(row, 2), from: 80 },
-    Column { head: "max", width: Constraint::Length(10), cell: |row| optional(row.whole.max), from: 80 },
-    Column { head: "series/tasks", width: Constraint::Length(12), cell: spread, from: 110 },
-    Column { head: "history", width: Constraint::Length(16), cell: history, from: 70 },
+    Column { head: "min", width: Constraint::Length(10), cell: |row| optional(row.whole.min), from: 95 },
+    Column { head: "p50", width: Constraint::Length(10), cell: |row| quantile(row, 0), from: 123 },
+    Column { head: "p99", width: Constraint::Length(10), cell: |row| quantile(row, 2), from: 84 },
+    Column { head: "max", width: Constraint::Length(10), cell: |row| optional(row.whole.max), from: 73 },
+    Column { head: "series/tasks", width: Constraint::Length(12), cell: spread, from: 136 },
+    Column { head: "history", width: Constraint::Length(16), cell: history, from: 112 },
 ];
 
 /// The columns for a screen of a width.
@@ -41,21 +41,18 @@ pub(super) fn columns(width: u16) -> impl Iterator<Item = &'static Column> + Clo
     COLUMNS.iter().filter(move |column| column.from <= width)
 }
 
+/// The name and the tags.
 fn name(row: &Row) -> String {
-    readable_start(&row.name, MAX_TEXT)
-}
-
-fn tags(row: &Row) -> String {
-    let mut text = String::new();
-    for (key, value) in &row.tags {
-        let separator = if text.is_empty() { "" } else { "," };
+    let mut text = readable_start(&row.name, MAX_TEXT);
+    for (place, (key, value)) in row.tags.iter().enumerate() {
+        let separator = if place == 0 { " #" } else { "," };
         let colon = if value.is_empty() { "" } else { ":" };
-        text.extend([separator, key, colon, value]);
+        text.extend([separator, &readable(key.as_bytes()), colon, &readable(value.as_bytes())]);
         if text.len() > MAX_TEXT {
             break;
         }
     }
-    readable(text.as_bytes())
+    text
 }
 
 /// The level of a gauge, the sum of a counter, the members of a set, or how many values there were.
