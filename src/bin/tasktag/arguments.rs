@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Send(Send),
     Time(Time),
     Doctor(Doctor),
+    Fleet(Fleet),
 }
 
 /// Receive metrics, and show them: as a table, or as lines if the output is no terminal
@@ -269,6 +270,28 @@ pub(crate) struct Doctor {
     /// The key of the leases
     #[arg(long, value_name = "KEY", default_value = "")]
     pub(crate) redis_key: String,
+}
+
+/// Compute the odds that tasks share an id, and the time series that they make
+#[derive(Args, Debug)]
+pub(crate) struct Fleet {
+    /// The tasks that run at a time
+    pub(crate) tasks: u32,
+    /// The buckets of task ids
+    #[arg(long, value_name = "BUCKETS", default_value_t = 1000)]
+    pub(crate) pool: u32,
+    /// The time series of one task
+    #[arg(long, default_value_t = 100)]
+    pub(crate) series: u32,
+    /// How often in a month all tasks are replaced
+    #[arg(long, default_value_t = 30)]
+    pub(crate) deploys: u32,
+    /// The price of a time series in a month
+    #[arg(long, value_parser = finite)]
+    pub(crate) price: Option<f64>,
+    /// Print an object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn finite(text: &str) -> Result<f64, String> {

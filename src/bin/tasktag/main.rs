@@ -7,6 +7,8 @@ mod doctor;
 #[cfg(unix)]
 mod endpoint;
 #[cfg(unix)]
+mod fleet;
+#[cfg(unix)]
 mod line;
 #[cfg(unix)]
 mod listen;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Send(arguments) => send::send(&arguments),
         Command::Time(arguments) => time::time(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Fleet(arguments) => fleet::fleet(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

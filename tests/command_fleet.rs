@@ -1,0 +1,38 @@
+//! `tasktag fleet` computes what the library does.
+
+#![cfg(all(feature = "cli", unix))]
+
+#[path = "command/run.rs"]
+mod run;
+mod support;
+
+use run::run;
+use tasktag::TaskIdPool;
+
+#[test]
+fn the_odds_and_the_series_are_those_of_a_pool() {
+    let ended = run(&["fleet", "100", "--series", "10", "--deploys", "4", "--price", "0.5", "--json"], &[]);
+    let [found] = &ended.objects()[..] else { panic!("{ended:#?}") };
+    let pool = TaskIdPool::DEFAULT;
+    // The last digit is that of whoever reads the text.
+    let is_near = |name: &str, expected: f64| (found[name].as_f64().unwrap() / expected - 1.0).abs() < 1e-12;
+    assert!(is_near("odds", pool.collision_probability(100)), "{found}");
+    assert!(is_near("sharing", pool.expected_sharing(100)), "{found}");
+    assert!(is_near("series", pool.expected_distinct(500) * 10.0), "{found}");
+    assert_eq!((&found["series_by_name"], &found["price_by_name"]), (&5000.0.into(), &2500.0.into()));
+    let smallest = TaskIdPool::smallest_for(100, 0.01).unwrap().size();
+    assert_eq!(found["pool_for_one_percent"], smallest);
+}
+
+#[test]
+fn a_table_says_the_same_to_people() {
+    let ended = run(&["fleet", "7"], &[]);
+    assert_eq!(ended.status, Some(0));
+    assert!(ended.out.contains("odds that two tasks share a random id          2.1 %\n"), "{}", ended.out);
+    assert!(ended.out.contains("shared ids with an ordinal or a lease          0\n"), "{}", ended.out);
+    assert_eq!(run(&["fleet", "7", "--pool", "0"], &[]).status, Some(2));
+    // The largest numbers that there are.
+    let most = u32::MAX.to_string();
+    let ended = run(&["fleet", &most, "--pool", "1000000", "--series", &most, "--deploys", &most], &[]);
+    assert_eq!(ended.status, Some(0), "{ended:#?}");
+}
