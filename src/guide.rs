@@ -31,6 +31,7 @@
 //!
 //! # Pages
 //!
+//! * [`command`]: the command `tasktag`, which shows what arrives, and why nothing does.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
@@ -49,6 +50,7 @@
 //! [`Client::event`]: crate::Client::event
 //! [`Client::service_check`]: crate::Client::service_check
 
+pub mod command;
 pub mod environment;
 pub mod limits;
 pub mod on_a_bad_day;

@@ -48,7 +48,7 @@
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
-//! [environment variables](guide::environment), [limits](guide::limits), [faults](guide::on_a_bad_day) and
+//! [environment variables](guide::environment), [the command `tasktag`](guide::command), [limits](guide::limits), [faults](guide::on_a_bad_day) and
 //! [task ids](guide::task_ids).
 //!
 //! # Features
@@ -57,6 +57,7 @@
 //! |---|---|---|
 //! | `bb8` | watches pools of bb8: [`integrations::bb8`](integrations/bb8/index.html) | `bb8`, `tokio` |
 //! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
+//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook` |
 //! | `deadpool` | watches pools of deadpool: [`integrations::deadpool`](integrations/deadpool/index.html) | `deadpool`, `tokio` |
 //! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |

@@ -36,3 +36,21 @@ fn a_table_says_the_same_to_people() {
     let ended = run(&["fleet", &most, "--pool", "1000000", "--series", &most, "--deploys", &most], &[]);
     assert_eq!(ended.status, Some(0), "{ended:#?}");
 }
+
+#[test]
+fn the_page_of_the_command_shows_what_it_says() {
+    const PAGE: &str = include_str!("../src/guide/command.rs");
+    let page: Vec<_> = PAGE.lines().map(|line| line.trim_start_matches("//!").trim_start()).collect();
+    let ended = run(&["fleet", "100", "--price", "0.05"], &[]);
+    let missing: Vec<_> = ended.out.lines().filter(|line| !page.contains(line)).collect();
+    assert!(!ended.out.is_empty() && missing.is_empty(), "{missing:?}");
+    let help = run(&["help"], &[]).out;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        assert!(
+            PAGE.contains(&format!("`tasktag {command} ")) || PAGE.contains(&format!("`tasktag {command}`")),
+            "{command}"
+        );
+    }
+}

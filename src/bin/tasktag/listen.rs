@@ -40,7 +40,7 @@ pub(crate) fn listen(arguments: &Listen) -> Result<(), Failure> {
     let receivers = open(arguments, &intake, &stop)?;
     let mut report = Report::new(io::stdout(), arguments.json, arguments.view());
     let shown = if arguments.is_table() {
-        table::show(&intake, arguments.view(), arguments.interval(), &stop)
+        table::show(&|| intake.traffic(), arguments.view(), arguments.interval(), &stop)
     } else {
         tell(&mut report, arguments.interval(), &intake, &stop)
     };
