@@ -46,11 +46,12 @@ fn the_page_of_the_command_shows_what_it_says() {
     assert!(!ended.out.is_empty() && missing.is_empty(), "{missing:?}");
     let help = run(&["help"], &[]).out;
     let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let commands = commands.lines().take_while(|line| !line.is_empty());
-    for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
-        assert!(
-            PAGE.contains(&format!("`tasktag {command} ")) || PAGE.contains(&format!("`tasktag {command}`")),
-            "{command}"
-        );
+    // What a command is for may take several lines.
+    let starts =
+        commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let starts = starts.filter(|line| !line.starts_with(' '));
+    for command in starts.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        let shown = [format!("`tasktag {command} "), format!("`tasktag {command}`")];
+        assert!(shown.iter().any(|shown| PAGE.contains(shown)), "{command}");
     }
 }
