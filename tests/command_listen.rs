@@ -41,7 +41,9 @@ fn use_kinds(client: &Client, dialect: Dialect) {
         client.distribution("size").record(5.0);
     }
     if dialect != Dialect::DatadogServerless {
-        ["ada", "grace", "ada"].into_iter().for_each(|member| client.set("users").insert(member));
+        for member in ["ada", "grace", "ada"] {
+            client.set("users").insert(member);
+        }
     }
     if dialect == Dialect::DogStatsd {
         client.send_event(Event::new("deploy", "v42\nis live").tag("env", "eu"));
@@ -134,8 +136,8 @@ fn nothing_is_lost_on_a_unix_socket_however_much_comes() {
     let listening = Listening::start(&[&format!("unix://{}", path.display())], &JSON);
     let socket = UnixDatagram::unbound().unwrap();
     socket.connect(&path).unwrap();
-    let packet: String =
-        (0..LINES).map(|n| format!("jobs.done.{n}:2|c|#queue:mail,task_id:0042\n")).collect();
+    let lines: Vec<_> = (0..LINES).map(|n| format!("jobs.done.{n}:2|c|#queue:mail,task_id:0042")).collect();
+    let packet = lines.join("\n");
     for _ in 0..PACKETS {
         socket.send(packet.as_bytes()).unwrap();
     }
@@ -160,11 +162,11 @@ fn lines_are_short_and_what_is_hostile_is_harmless() {
         socket.send_to(packet, to).unwrap();
     }
     let ended = listening.end("TERM");
-    assert!(ended.out.chars().all(|c| c == '\n' || c == '\u{fffd}' || !c.is_control()), "{:?}", ended.out);
+    assert!(ended.out.chars().all(|c| c == '\n' || !c.is_control()), "{:?}", ended.out);
     assert!(!ended.out.contains('\u{202e}'), "{:?}", ended.out);
     assert!(ended.out.contains("fill gauge level=3 min=2 max=4 series=2\n"), "{}", ended.out);
     assert!(
-        ended.out.contains("not understood, there is no `:`") || ended.out.contains("not understood"),
+        ended.out.contains("between a name and a value: \\u{1b}]0;title\\u{7}\\x9b31m\\xff\n"),
         "{}",
         ended.out
     );
@@ -215,7 +217,9 @@ fn what_is_forwarded_and_recorded_is_what_came_and_a_replay_sends_it_again() {
     let to = listening.address().strip_prefix("udp://").unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let packets = [b"a:1|c\n\r\n\xff\x00".to_vec(), b"b".to_vec(), vec![b'x'; 9000]];
-    packets.iter().for_each(|packet| assert!(socket.send_to(packet, to).is_ok()));
+    for packet in &packets {
+        socket.send_to(packet, to).unwrap();
+    }
     let ended = listening.end("TERM");
     assert_eq!(agent.drain_packets(), packets);
     assert!(ended.out.contains(&format!("# forwarded to {}: 3 packets\n", agent.address())), "{}", ended.out);

@@ -104,7 +104,8 @@ fn keys_turn_pages_sort_filter_fold_pause_and_end() {
 #[test]
 fn a_small_screen_has_fewer_columns_and_no_size_is_too_small() {
     let mut shown = Shown::start(&[], 24, 160);
-    shown.send((0..50).map(|n| format!("jobs.{n:02}:1|c\n")).collect::<String>().as_bytes());
+    let lines: Vec<_> = (0..50).map(|n| format!("jobs.{n:02}:1|c")).collect();
+    shown.send(lines.join("\n").as_bytes());
     shown.terminal.until(|screen| names(screen).len() == 20 && screen.contains("history"));
     shown.terminal.resize(10, 60);
     shown.terminal.until(|screen| names(screen).len() == 6 && !screen.contains("history"));
@@ -130,7 +131,9 @@ fn hostile_bytes_are_shown_and_not_obeyed() {
         b"\xff\xfe\x9b1;1H",
         b"_sc|\xe2\x80\xaeup|0|m:\x1bc",
     ];
-    hostile.iter().for_each(|packet| shown.send(packet));
+    for packet in hostile {
+        shown.send(packet);
+    }
     for (page, expected) in [("1", "evil\\u{1b}[31mname"), ("2", "up"), ("3", "\\xff\\xfe\\x9b1;1H")] {
         shown.terminal.press(page);
         let screen = shown.terminal.until(|screen| screen.contains(expected));

@@ -128,7 +128,7 @@ pub(crate) enum Sent {
     /// Record a timing in milliseconds
     Timing(Number),
     /// Insert a member into a set
-    Set(Member),
+    Set(Insertion),
     /// Send an event
     Event(Event),
     /// Send a service check
@@ -155,9 +155,9 @@ pub(crate) struct Count {
     pub(crate) sender: Sender,
 }
 
-/// A set.
+/// A set, and what is inserted.
 #[derive(Args, Debug)]
-pub(crate) struct Member {
+pub(crate) struct Insertion {
     pub(crate) name: String,
     pub(crate) member: String,
     #[command(flatten)]
@@ -213,7 +213,7 @@ pub(crate) struct Sender {
     /// Leave out the task id, as for a script of which there is only one
     #[arg(long)]
     pub(crate) without_task_id: bool,
-    /// Where the task id comes from, unless TASKTAG_TASK_ID says it
+    /// Where the task id comes from, unless `TASKTAG_TASK_ID` says it
     #[arg(long, value_name = "SOURCE", default_value = "random")]
     pub(crate) task_id_from: IdSource,
 }
@@ -262,7 +262,7 @@ pub(crate) struct Doctor {
     /// The buckets of task ids
     #[arg(long, value_name = "BUCKETS", default_value_t = 1000)]
     pub(crate) pool: u32,
-    /// Look at a directory in which task ids are leased [default: the first of RUNTIME_DIRECTORY]
+    /// Look at a directory in which task ids are leased [default: the first of `RUNTIME_DIRECTORY`]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) lease_directory: Option<PathBuf>,
     #[arg(long, value_name = "URL", help = REDIS)]

@@ -28,8 +28,8 @@ pub(crate) fn send(arguments: &Send) -> Result<(), Failure> {
         Sent::Timing(number) => number.sender.send(|client| {
             number.sender.tag(client.timing(&number.name)).record(number.value);
         }),
-        Sent::Set(member) => member.sender.send(|client| {
-            member.sender.tag(client.set(&member.name)).insert(&member.member);
+        Sent::Set(set) => set.sender.send(|client| {
+            set.sender.tag(client.set(&set.name)).insert(&set.member);
         }),
         Sent::Event(event) => send_event(event),
         Sent::Check(check) => send_check(check),

@@ -29,7 +29,8 @@ pub(super) fn examine(arguments: &Doctor, settings: &Settings) -> Vec<Finding> {
             findings.extend(arguments.fleet.map(|tasks| odds(pool, tasks)));
         }
         Err(error) => {
-            findings.push(Finding::fault("task id", error).advise("set a number of the pool, or none"))
+            let finding = Finding::fault("task id", error);
+            findings.push(finding.advise("set a number of the pool, or none"));
         }
     }
     findings

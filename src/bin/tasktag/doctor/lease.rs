@@ -74,10 +74,12 @@ fn slots(directory: &Path) -> Vec<Finding> {
     let listed: Vec<_> =
         held.iter().take(MAX_LISTED).map(|(number, process)| format!("{number} by {process}")).collect();
     let more = if held.len() > MAX_LISTED { ", …" } else { "" };
-    let mut text = format!("{} slots are held, {free} are free", held.len());
-    if !listed.is_empty() {
-        text += &format!(" (process ids: {}{more})", listed.join(", "));
-    }
+    let whose = if listed.is_empty() {
+        String::new()
+    } else {
+        format!(" (process ids: {}{more})", listed.join(", "))
+    };
+    let text = format!("{} slots are held, {free} are free{whose}", held.len());
     let mut findings = vec![Finding::ok("lease", text)];
     if !wrong.is_empty() {
         let text = format!("no regular files, so that nobody gets their slots: {}", wrong.join(", "));

@@ -1,6 +1,7 @@
 //! The state of a Redis in which task ids are leased, asked in its own words and without a lease.
 
 use super::finding::Finding;
+use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
@@ -100,7 +101,10 @@ impl Connection {
     /// Sends a command, and returns the first line of the answer with its mark.
     fn ask(&mut self, words: &[&str]) -> io::Result<String> {
         let mut command = format!("*{}\r\n", words.len());
-        words.iter().for_each(|word| command += &format!("${}\r\n{word}\r\n", word.len()));
+        for word in words {
+            // Writing to a `String` can't fail.
+            let _ = write!(command, "${}\r\n{word}\r\n", word.len());
+        }
         self.0.get_mut().write_all(command.as_bytes())?;
         self.line()
     }

@@ -54,22 +54,16 @@ fn refused(path: &Path, found: Option<&Metadata>) -> Finding {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let who = format!("user {user} of group {group}");
     let shown = path.display();
-    match found {
-        Some(found) => {
-            let (mode, owner, group) = (found.mode() & 0o7777, found.uid(), found.gid());
-            let text = format!(
-                "{shown} has mode {mode:04o}, user {owner} and group {group}, and {who} may not write"
-            );
-            let advice =
-                "let the agent make its socket with mode 0722 or 0777, or run as a user who may write";
-            Finding::fault("connection", text).advise(advice)
-        }
-        None => {
-            let text = format!("{who} may not enter a directory on the way to {shown}");
-            Finding::fault("connection", text)
-                .advise("give the directories on the way the permission x for this user")
-        }
-    }
+    let Some(found) = found else {
+        let text = format!("{who} may not enter a directory on the way to {shown}");
+        let advice = "give the directories on the way the permission x for this user";
+        return Finding::fault("connection", text).advise(advice);
+    };
+    let (mode, owner, group) = (found.mode() & 0o7777, found.uid(), found.gid());
+    let text =
+        format!("{shown} has mode {mode:04o}, user {owner} and group {group}, and {who} may not write");
+    let advice = "let the agent make its socket with mode 0722 or 0777, or run as a user who may write";
+    Finding::fault("connection", text).advise(advice)
 }
 
 /// Says how far a path exists.

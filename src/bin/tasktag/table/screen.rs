@@ -36,10 +36,11 @@ fn draw_head(frame: &mut Frame<'_>, state: &State, area: Rect) {
         .into_iter()
         .map(|(page, title)| if page == state.page { title.reversed() } else { title.into() })
         .collect();
-    let mut sums = format!(" {} lines in {} packets", totals.lines, totals.packets);
-    if totals.beyond_room > 0 {
-        sums += &format!(", {} of series without room: see --max-series", totals.beyond_room);
-    }
+    let room = match totals.beyond_room {
+        0 => String::new(),
+        lines => format!(", {lines} of series without room: see --max-series"),
+    };
+    let sums = format!(" {} lines in {} packets{room}", totals.lines, totals.packets);
     frame.render_widget(Paragraph::new(vec![Line::from(titles), Line::from(sums)]), area);
 }
 
@@ -48,12 +49,9 @@ fn foot_text(state: &State) -> String {
     if state.is_typing {
         return format!(" filter: {filter}_  Enter done  Esc none");
     }
-    let mut text = KEYS.to_owned();
-    text += &format!("  by {}", state.order.as_str());
-    if !filter.is_empty() {
-        text += &format!("  only {filter}");
-    }
-    if state.is_paused { format!(" PAUSED {text}") } else { text }
+    let paused = if state.is_paused { " PAUSED" } else { "" };
+    let only = if filter.is_empty() { String::new() } else { format!("  only {filter}") };
+    format!("{paused}{KEYS}  by {}{only}", state.order.as_str())
 }
 
 fn draw_metrics(frame: &mut Frame<'_>, state: &mut State, area: Rect) {
