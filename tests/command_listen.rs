@@ -6,7 +6,7 @@
 mod run;
 mod support;
 
-use run::{Ended, Listening, run};
+use run::{Ended, Listening, kill, run};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -146,6 +146,27 @@ fn nothing_is_lost_on_a_unix_socket_however_much_comes() {
     let sums = of_type(&ended, "metric");
     assert_eq!(sums.len(), LINES);
     assert!(sums.iter().all(|metric| metric["total"]["sum"] == 2.0 * PACKETS as f64));
+}
+
+/// A receiver that stands still loses what the kernel has no room for, and says how much that was.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_kernel_drops_is_told() {
+    const PACKETS: u64 = 20_000;
+    let listening = Listening::start(&["udp://127.0.0.1:0"], &JSON);
+    let to = listening.address().strip_prefix("udp://").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    kill(listening.id(), "STOP");
+    let packet = [b"jobs:1|c|#fill:".as_slice(), &[b'x'; 1000]].concat();
+    for _ in 0..PACKETS {
+        socket.send_to(&packet, to).unwrap();
+    }
+    kill(listening.id(), "CONT");
+    let ended = listening.end("TERM");
+    let sums = &of_type(&ended, "total")[0];
+    let (read, dropped) = (sums["packets"].as_u64().unwrap(), sums["kernel_drops"].as_u64().unwrap());
+    assert!(dropped > 0, "{sums}");
+    assert_eq!(read + dropped, PACKETS, "{sums}");
 }
 
 #[test]

@@ -51,7 +51,8 @@
 //! ```
 //!
 //! Quantiles are right to 1 %. Sets count up to 1000 members exactly, and no more. 10,000 series are kept, or as many as
-//! `--max-series` says; further ones are counted and that is told. Characters that a terminal would obey are shown as escapes.
+//! `--max-series` says; further ones are counted and that is told, as are datagrams over UDP
+//! that the kernel had no room for. Characters that a terminal would obey are shown as escapes.
 //!
 //! # Why nothing arrives
 //!

@@ -55,12 +55,12 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "KEY")]
     fold: Vec<String>,
     /// Show only metrics whose name or tag contains this
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     filter: String,
     /// The tag by which tasks are counted
     #[arg(long, value_name = "KEY", default_value = "task_id")]
     task_id_key: String,
-    /// The series that are kept. Each takes 1 KiB or less if it is a gauge or a counter, and at most 64 KiB
+    /// The series that are kept. Each takes about 1 KiB if it is a gauge or a counter, and at most 100 KiB
     #[arg(long, value_name = "SERIES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_series: u32,
     /// Take a gauge's value with a sign for a difference, as servers of StatsD do and the Datadog Agent does not
@@ -202,7 +202,7 @@ pub(crate) struct Sender {
     #[arg(long = "tag", value_name = "KEY:VALUE")]
     pub(crate) tags: Vec<String>,
     /// Put a prefix and a `.` in front of the name
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) prefix: String,
     /// Send to this address, and not to the environment's
     #[arg(long, value_name = "ADDRESS")]
@@ -268,7 +268,7 @@ pub(crate) struct Doctor {
     #[arg(long, value_name = "URL", help = REDIS)]
     pub(crate) redis: Option<String>,
     /// The key of the leases
-    #[arg(long, value_name = "KEY", default_value = "")]
+    #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
     pub(crate) redis_key: String,
 }
 

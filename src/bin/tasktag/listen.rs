@@ -3,6 +3,7 @@
 mod forward;
 mod framing;
 mod intake;
+mod kernel_drops;
 mod receiver;
 mod recording;
 mod replay;
@@ -17,7 +18,7 @@ use crate::arguments::Listen;
 use crate::outcome::Failure;
 use crate::report::Report;
 use crate::stop::Stop;
-use crate::table;
+use crate::table::{self, Look};
 use crate::traffic::Traffic;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -38,13 +39,22 @@ pub(crate) fn listen(arguments: &Listen) -> Result<(), Failure> {
     let traffic = Traffic::new(arguments.max_series(), arguments.differences);
     let intake = Arc::new(Intake::new(traffic, forward, recorder));
     let receivers = open(arguments, &intake, &stop)?;
+    let ports: Vec<_> = receivers.iter().filter_map(Receiver::udp_port).collect();
+    let look = || {
+        let dropped = kernel_drops::dropped(&ports);
+        let mut traffic = intake.traffic();
+        traffic.note_kernel_drops(dropped);
+        traffic
+    };
     let mut report = Report::new(io::stdout(), arguments.json, arguments.view());
     let shown = if arguments.is_table() {
-        table::show(&|| intake.traffic(), arguments.view(), arguments.interval(), &stop)
+        table::show(&look, arguments.view(), arguments.interval(), &stop)
     } else {
-        tell(&mut report, arguments.interval(), &intake, &stop)
+        tell(&mut report, arguments.interval(), &look, &stop)
     };
     stop.tell();
+    // While the sockets are there.
+    drop(look());
     receivers.into_iter().for_each(Receiver::end);
     shown?;
     if !arguments.is_table() {
@@ -79,14 +89,14 @@ fn open(arguments: &Listen, intake: &Arc<Intake>, stop: &Stop) -> Result<Vec<Rec
 }
 
 /// Reports each interval until the command is to end.
-fn tell(report: &mut Report<io::Stdout>, interval: Duration, intake: &Intake, stop: &Stop) -> io::Result<()> {
+fn tell(report: &mut Report<io::Stdout>, interval: Duration, look: Look<'_>, stop: &Stop) -> io::Result<()> {
     let mut due = Instant::now() + interval;
     while !stop.is_told() {
         thread::sleep(LOOK.min(due.saturating_duration_since(Instant::now())));
         if Instant::now() >= due {
             due += interval;
-            intake.traffic().turn();
-            report.tell(&intake.traffic())?;
+            look().turn();
+            report.tell(&look())?;
         }
     }
     Ok(())

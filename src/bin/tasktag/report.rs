@@ -42,23 +42,24 @@ impl<W: Write> Report<W> {
 
     /// Tells the sums over everything, at the end.
     pub(crate) fn tell_totals(&mut self, traffic: &Traffic, states: &[String]) -> io::Result<()> {
-        let Totals { packets, bytes, lines, notices, misread, beyond_room } = traffic.totals();
+        let Totals { packets, bytes, lines, notices, misread, beyond_room, kernel_drops } = traffic.totals();
         let series = traffic.series();
         if self.is_json {
             let totals = json!({
                 "type": "total", "packets": packets, "bytes": bytes, "lines": lines, "series": series,
-                "notices": notices, "not_understood": misread, "beyond_room": beyond_room, "states": states,
+                "notices": notices, "not_understood": misread, "beyond_room": beyond_room, "kernel_drops": kernel_drops, "states": states,
             });
             writeln!(self.out, "{totals}")?;
         } else {
             states.iter().try_for_each(|state| writeln!(self.out, "# {state}"))?;
             write!(self.out, "# {packets} packets, {bytes} bytes, {lines} lines: {series} series, ")?;
             write!(self.out, "{notices} events and checks, {misread} not understood")?;
-            writeln!(
-                self.out,
-                "{}",
-                if beyond_room > 0 { format!(", {beyond_room} without room") } else { String::new() }
-            )?;
+            for (lost, why) in [(beyond_room, "without room"), (kernel_drops, "dropped by the kernel")] {
+                if lost > 0 {
+                    write!(self.out, ", {lost} {why}")?;
+                }
+            }
+            writeln!(self.out)?;
         }
         self.out.flush()
     }

@@ -39,6 +39,8 @@ pub(crate) struct Totals {
     pub(crate) misread: u64,
     /// Lines of series for which there was no room. They are in no series.
     pub(crate) beyond_room: u64,
+    /// Datagrams that the kernel had no room for.
+    pub(crate) kernel_drops: u64,
 }
 
 /// Everything that arrived since the start, within bounds.
@@ -132,6 +134,10 @@ impl Traffic {
         self.interval = now.duration_since(self.turned);
         self.turned = now;
         self.series.values_mut().for_each(Series::turn);
+    }
+
+    pub(crate) fn note_kernel_drops(&mut self, datagrams: u64) {
+        self.totals.kernel_drops = datagrams;
     }
 
     pub(crate) fn totals(&self) -> Totals {

@@ -33,6 +33,8 @@ pub(crate) struct Receiver {
     reader: JoinHandle<()>,
     address: String,
     file: Option<PathBuf>,
+    // The reader's own socket once more, so that the kernel lists it after its reader has ended.
+    listed: Option<UdpSocket>,
 }
 
 impl Receiver {
@@ -42,13 +44,14 @@ impl Receiver {
             remove_dead(path)?;
         }
         let (mut address, file) = (endpoint.to_string(), endpoint.path().map(Path::to_owned));
-        let (intake, stop) = (Arc::clone(intake), stop.clone());
+        let (intake, stop, mut listed) = (Arc::clone(intake), stop.clone(), None);
         let reader = match endpoint {
             Endpoint::Udp(authority) => {
                 let socket = UdpSocket::bind(authority)?;
                 socket.set_read_timeout(Some(LOOK))?;
                 enlarge(&socket);
                 address = format!("udp://{}", socket.local_addr()?);
+                listed = Some(socket.try_clone()?);
                 thread::spawn(move || read_datagrams(&intake, &stop, |buffer| socket.recv(buffer)))
             }
             Endpoint::Unix(name) => {
@@ -81,12 +84,17 @@ impl Receiver {
                 thread::spawn(move || accept_streams(&intake, &stop, Framing::Lengths, accept))
             }
         };
-        Ok(Self { reader, address, file })
+        Ok(Self { reader, address, file, listed })
     }
 
     /// The address with the port that the system chose, where it was asked to.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The port of a UDP socket.
+    pub(crate) fn udp_port(&self) -> Option<u16> {
+        Some(self.listed.as_ref()?.local_addr().ok()?.port())
     }
 
     /// Waits until everything that had come is read, once the command is to end, and removes the socket's file.

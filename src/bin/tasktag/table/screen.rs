@@ -40,7 +40,11 @@ fn draw_head(frame: &mut Frame<'_>, state: &State, area: Rect) {
         0 => String::new(),
         lines => format!(", {lines} of series without room: see --max-series"),
     };
-    let sums = format!(" {} lines in {} packets{room}", totals.lines, totals.packets);
+    let drops = match totals.kernel_drops {
+        0 => String::new(),
+        datagrams => format!(", {datagrams} datagrams dropped by the kernel"),
+    };
+    let sums = format!(" {} lines in {} packets{room}{drops}", totals.lines, totals.packets);
     frame.render_widget(Paragraph::new(vec![Line::from(titles), Line::from(sums)]), area);
 }
 
