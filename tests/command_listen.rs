@@ -6,13 +6,15 @@
 mod run;
 mod support;
 
-use run::{Ended, Listening, kill, run};
+use run::{Ended, Listening, kill, run, tasktag};
 use serde_json::Value;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 use support::{Agent, PATIENCE, TempDir};
 use tasktag::{Client, Dialect, Event, Kind, Status};
 
@@ -255,6 +257,31 @@ fn what_is_forwarded_and_recorded_is_what_came_and_a_replay_sends_it_again() {
     assert!(refused.err.ends_with("other: this is no recording of tasktag\n"), "{}", refused.err);
 }
 
+/// Nobody reads the pipe that the reports go to, and it is soon full.
+#[test]
+fn packets_are_passed_on_whoever_reads_the_reports() {
+    let agent = Agent::udp();
+    let mut command = tasktag(&["listen", "udp://127.0.0.1:0", "--interval", "0.1", "--forward"]);
+    let mut child =
+        command.arg(agent.address()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    let to = told.trim_end().strip_prefix("listening on udp://").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let long = "x".repeat(200);
+    for round in 0..20 {
+        let lines: Vec<_> = (0..100).map(|n| format!("round{round}.{n}.{long}:1|c")).collect();
+        for packet in lines.chunks(10) {
+            socket.send_to(packet.join("\n").as_bytes(), to).unwrap();
+        }
+        agent.packets_until(|lines| lines.iter().any(|line| line.starts_with(&format!("round{round}.99."))));
+        // The next interval has the rows of this one.
+        thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn a_socket_of_somebody_else_is_left_alone_and_a_dead_one_is_taken() {
     let directory = TempDir::new();
@@ -354,7 +381,7 @@ fn assert_others(ended: &Ended, prefix: &str) {
 fn program(variable: &str) -> Option<String> {
     let found = std::env::var(variable).ok().filter(|path| !path.is_empty());
     if found.is_none() {
-        let test = std::thread::current().name().unwrap_or("this test").to_owned();
+        let test = thread::current().name().unwrap_or("this test").to_owned();
         let _ = writeln!(std::io::stderr(), "skipped: set {variable} to run {test}");
     }
     found

@@ -60,7 +60,7 @@ pub(crate) struct Listen {
     /// The tag by which tasks are counted
     #[arg(long, value_name = "KEY", default_value = "task_id")]
     task_id_key: String,
-    /// The series that are kept. Each takes about 1 KiB if it is a gauge or a counter, and at most 100 KiB
+    /// The series that are kept. Each takes about 2 KiB if it is a gauge or a counter, and at most 100 KiB
     #[arg(long, value_name = "SERIES", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_series: u32,
     /// Take a gauge's value with a sign for a difference, as servers of StatsD do and the Datadog Agent does not

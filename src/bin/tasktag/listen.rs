@@ -46,7 +46,7 @@ pub(crate) fn listen(arguments: &Listen) -> Result<(), Failure> {
         traffic.note_kernel_drops(dropped);
         traffic
     };
-    let mut report = Report::new(io::stdout(), arguments.json, arguments.view());
+    let mut report = Report::new(arguments.json, arguments.view());
     let shown = if arguments.is_table() {
         table::show(&look, arguments.view(), arguments.interval(), &stop)
     } else {
@@ -64,6 +64,7 @@ pub(crate) fn listen(arguments: &Listen) -> Result<(), Failure> {
     }
     let states = intake.states();
     report.tell_totals(&intake.traffic(), &states)?;
+    report.print(io::stdout())?;
     Ok(())
 }
 
@@ -89,7 +90,7 @@ fn open(arguments: &Listen, intake: &Arc<Intake>, stop: &Stop) -> Result<Vec<Rec
 }
 
 /// Reports each interval until the command is to end.
-fn tell(report: &mut Report<io::Stdout>, interval: Duration, look: Look<'_>, stop: &Stop) -> io::Result<()> {
+fn tell(report: &mut Report, interval: Duration, look: Look<'_>, stop: &Stop) -> io::Result<()> {
     let mut due = Instant::now() + interval;
     while !stop.is_told() {
         thread::sleep(LOOK.min(due.saturating_duration_since(Instant::now())));
@@ -97,6 +98,7 @@ fn tell(report: &mut Report<io::Stdout>, interval: Duration, look: Look<'_>, sto
             due += interval;
             look().turn();
             report.tell(&look())?;
+            report.print(io::stdout())?;
         }
     }
     Ok(())

@@ -8,10 +8,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use tasktag::Kind;
 
-/// Writes what came since the last time.
+/// Tells what came since the last time. What is told is kept until it is printed: whoever reads it slowly must not hold up
+/// the traffic that it is of.
 #[derive(Debug)]
-pub(crate) struct Report<W> {
-    out: W,
+pub(crate) struct Report {
+    out: Vec<u8>,
     is_json: bool,
     view: View,
     // What was told before.
@@ -19,9 +20,9 @@ pub(crate) struct Report<W> {
     was_full: bool,
 }
 
-impl<W: Write> Report<W> {
-    pub(crate) fn new(out: W, is_json: bool, view: View) -> Self {
-        Self { out, is_json, view, told: Totals::default(), was_full: false }
+impl Report {
+    pub(crate) fn new(is_json: bool, view: View) -> Self {
+        Self { out: Vec::new(), is_json, view, told: Totals::default(), was_full: false }
     }
 
     /// Tells of an interval that ended: its notices, what was not understood, and each row that had a value.
@@ -37,7 +38,14 @@ impl<W: Write> Report<W> {
             self.tell_full(traffic.max_series())?;
         }
         self.told = totals;
-        self.out.flush()
+        Ok(())
+    }
+
+    /// Prints what was told.
+    pub(crate) fn print(&mut self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(&self.out)?;
+        self.out.clear();
+        to.flush()
     }
 
     /// Tells the sums over everything, at the end.
@@ -61,7 +69,7 @@ impl<W: Write> Report<W> {
             }
             writeln!(self.out)?;
         }
-        self.out.flush()
+        Ok(())
     }
 
     fn tell_full(&mut self, max: usize) -> io::Result<()> {
@@ -240,10 +248,12 @@ mod tests {
         let mut traffic = Traffic::new(2, false);
         traffic.take(packet.as_bytes());
         traffic.turn();
-        let mut report = Report::new(Vec::new(), is_json, View::default());
+        let mut report = Report::new(is_json, View::default());
         report.tell(&traffic).unwrap();
         report.tell_totals(&traffic, &["a state".to_owned()]).unwrap();
-        String::from_utf8(report.out).unwrap().lines().map(str::to_owned).collect()
+        let mut printed = Vec::new();
+        report.print(&mut printed).unwrap();
+        String::from_utf8(printed).unwrap().lines().map(str::to_owned).collect()
     }
 
     #[test]
