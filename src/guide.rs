@@ -39,6 +39,7 @@
 //!
 //! * [`alerts`]: what to alert on, with thresholds and queries, and why not on the obvious.
 //! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many workers.
+//! * [`command`]: the command `tasktag`, which shows what arrives, and why nothing does.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
 //! * [`objectives`]: budgets, burn rates and alerts of promises, and the queries for a fleet.
@@ -65,6 +66,7 @@
 
 pub mod alerts;
 pub mod autoscaling;
+pub mod command;
 pub mod environment;
 pub mod limits;
 pub mod objectives;

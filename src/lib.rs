@@ -53,8 +53,9 @@
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
 //! [what to alert on](guide::alerts), [the signals of autoscaling](guide::autoscaling),
-//! [environment variables](guide::environment), [limits](guide::limits), [promises](guide::objectives),
-//! [faults](guide::on_a_bad_day), [the timestamps of proxies](guide::proxies) and [task ids](guide::task_ids).
+//! [the command `tasktag`](guide::command), [environment variables](guide::environment), [limits](guide::limits),
+//! [promises](guide::objectives), [faults](guide::on_a_bad_day), [the timestamps of proxies](guide::proxies) and
+//! [task ids](guide::task_ids).
 //!
 //! # Features
 //!
@@ -62,6 +63,7 @@
 //! |---|---|---|
 //! | `bb8` | watches pools of bb8: [`integrations::bb8`](integrations/bb8/index.html) | `bb8`, `tokio` |
 //! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
+//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook` |
 //! | `deadpool` | watches pools of deadpool: [`integrations::deadpool`](integrations/deadpool/index.html) | `deadpool`, `tokio` |
 //! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |

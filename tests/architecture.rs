@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../ARCHITECTURE.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
 
+/// The floor of the command, which alone names the crates of its feature.
+const COMMAND: &str = "bin";
+
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
@@ -83,8 +86,10 @@ fn where_they_part(module: &str, other: &str) -> Option<(String, String)> {
 #[test]
 fn every_folder_is_a_floor_and_every_floor_a_folder() {
     let source = Source::of_folder(&sources());
-    let folders: BTreeSet<&str> = source.modules().map(floor_of).collect();
+    let mut folders: BTreeSet<&str> = source.modules().map(floor_of).collect();
     assert_eq!(folders, floors().into_iter().collect());
+    // A program that uses the library is none of it.
+    assert!(folders.remove(COMMAND));
     assert!(folders.len() <= 15, "as many as one can keep in mind: {folders:?}");
 }
 
@@ -134,6 +139,16 @@ fn what_is_broken_by_hand_is_found() {
     assert_eq!(broken(&source, &floors), [""; 0]);
     assert_eq!(circles(&source), ["wire::encode is in a circle", "wire::packet is in a circle"]);
     assert_eq!(broken(&with("attic.rs", ""), &floors), ["attic is on no floor"]);
+
+    // In a program of the package, `crate` is the program.
+    let program = [
+        ("bin/x/main.rs", "mod api;\nmod b;"),
+        ("bin/x/api.rs", "use crate::b::B;"),
+        ("bin/x/b.rs", "use crate::api::A;"),
+    ];
+    let source = Source::of_files(&[&sound[..], &program].concat());
+    assert_eq!(source.named_by("bin::x::api").into_iter().collect::<Vec<_>>(), ["bin::x::b"]);
+    assert_eq!(circles(&source), ["bin::x::api is in a circle", "bin::x::b is in a circle"]);
 }
 
 /// The crates that only an integration may name.
@@ -144,18 +159,31 @@ fn neighbours() -> Vec<String> {
     names.filter(|name| !name.starts_with("redis") && !name.starts_with("rustls")).collect()
 }
 
+/// The crates that only the command may name.
+fn of_command() -> Vec<String> {
+    let listed = MANIFEST.lines().find_map(|line| line.strip_prefix("cli = [")).expect("it has a feature");
+    let names = listed.split('"').filter_map(|name| name.strip_prefix("dep:"));
+    names.map(|name| name.replace('-', "_")).collect()
+}
+
 #[test]
-fn a_neighbour_is_named_in_its_integration_alone() {
-    let neighbours = neighbours();
-    assert!(neighbours.len() > 5, "{neighbours:?}");
+fn a_neighbour_is_named_in_its_integration_alone_and_a_crate_of_the_command_there() {
+    let (neighbours, of_command) = (neighbours(), of_command());
+    assert!(neighbours.len() > 5 && of_command.len() > 3, "{neighbours:?}, {of_command:?}");
+    let may_name = |module: &str, neighbour: &String| match floor_of(module) {
+        COMMAND => of_command.contains(neighbour),
+        "integrations" => !of_command.contains(neighbour),
+        _ => false,
+    };
     let source = Source::of_folder(&sources());
     let names = |code: &str, crate_name: &str| {
         let path = format!("{crate_name}::");
         code.match_indices(&path)
             .any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c)))
     };
-    for (module, code) in source.code().filter(|(module, _)| floor_of(module) != "integrations") {
-        let found: Vec<_> = neighbours.iter().filter(|neighbour| names(code, neighbour)).collect();
+    for (module, code) in source.code() {
+        let banned = neighbours.iter().filter(|neighbour| !may_name(module, neighbour));
+        let found: Vec<_> = banned.filter(|neighbour| names(code, neighbour)).collect();
         assert!(found.is_empty(), "{module} names {found:?}");
     }
 }

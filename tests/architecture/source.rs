@@ -59,8 +59,11 @@ impl Source {
         let mut inside: Vec<&str> = module.split("::").collect();
         let mut parts = path.split("::").peekable();
         if parts.next_if_eq(&"crate").is_some() {
-            inside.clear();
-            if let Some(shown) = parts.peek().and_then(|first| self.shown.get(*first)) {
+            let is_program = inside.first() == Some(&"bin");
+            inside.truncate(if is_program { 2 } else { 0 });
+            if is_program {
+                // What the library's root shows is not there.
+            } else if let Some(shown) = parts.peek().and_then(|first| self.shown.get(*first)) {
                 return self.longest(shown);
             }
         } else if parts.peek() == Some(&"super") {

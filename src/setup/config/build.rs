@@ -223,6 +223,12 @@ impl ClientBuilder {
         crate::api::installed::install(|| self.build())
     }
 
+    /// Returns the agent's address as it was set or found. The command `tasktag` shows it.
+    #[doc(hidden)]
+    pub fn agent_address(&self) -> Result<String, ConfigError> {
+        self.address().map(|address| address.to_string())
+    }
+
     fn address(&self) -> Result<Address, ConfigError> {
         if self.writer.is_some() {
             return Ok(Address::Stdout);

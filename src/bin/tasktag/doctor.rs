@@ -1,0 +1,64 @@
+//! `tasktag doctor`: why metrics do not arrive.
+
+mod arrival;
+mod finding;
+mod identity;
+mod lease;
+mod reach;
+mod redis;
+mod settings;
+mod socket_file;
+mod surroundings;
+mod variables;
+
+use self::finding::{Finding, Level};
+use self::settings::Settings;
+use self::surroundings::Surroundings;
+use crate::arguments::Doctor;
+use crate::outcome::Failure;
+use std::io::{self, Write};
+
+/// Looks at everything that lies between a program's call and its agent, in this order.
+pub(crate) fn doctor(arguments: &Doctor) -> Result<(), Failure> {
+    let surroundings = Surroundings::of(arguments.env_of)?;
+    let findings = examine(arguments, &surroundings);
+    let mut out = io::stdout().lock();
+    for finding in &findings {
+        if arguments.json {
+            writeln!(out, "{}", finding.object())?;
+        } else {
+            writeln!(out, "{finding}")?;
+        }
+    }
+    out.flush()?;
+    match findings.iter().map(|finding| finding.level).max() {
+        None | Some(Level::Ok) => Ok(()),
+        Some(Level::Warning) => Err(Failure::status(1)),
+        Some(Level::Fault) => Err(Failure::status(2)),
+    }
+}
+
+fn examine(arguments: &Doctor, surroundings: &Surroundings) -> Vec<Finding> {
+    let settings = Settings::new(surroundings);
+    let mut findings = variables::examine(&settings, surroundings);
+    match settings.address() {
+        Err(error) => findings
+            .push(Finding::fault("settings", error.to_string()).advise("set it to a value that can be read")),
+        Ok(_) if settings.is_disabled() => {
+            let told = "the client is disabled: it sends nothing";
+            findings.push(Finding::warning("settings", told).advise("unset the variable that says so"));
+        }
+        Ok(address) => {
+            findings.push(settings.found(&address));
+            findings.extend(reach::examine(&address));
+            if !arguments.no_send && findings.iter().all(|finding| finding.level != Level::Fault) {
+                findings.push(arrival::examine(&settings, &address));
+            }
+        }
+    }
+    findings.extend(identity::examine(arguments, &settings));
+    let directory = arguments.lease_directory.clone().or_else(|| surroundings.runtime_directory());
+    findings.extend(directory.iter().flat_map(|directory| lease::examine(directory)));
+    findings.extend(arguments.redis.iter().flat_map(|url| redis::examine(url, &arguments.redis_key)));
+    findings
+}

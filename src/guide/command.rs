@@ -1,0 +1,113 @@
+//! The command `tasktag`: see what arrives, and why nothing does.
+//!
+//! ```text
+//! cargo install tasktag --features cli
+//! ```
+//!
+//! It runs on Linux and other Unix systems, and in a container or over ssh as well as anywhere. `tasktag help listen`, and so for
+//! each of its parts, lists what it can be told.
+//!
+//! | you write | you get |
+//! |---|---|
+//! | `tasktag listen udp://127.0.0.1:8125` | what programs send, as a live table |
+//! | `tasktag listen --forward udp://agent:8125` | the same, between a program and its agent |
+//! | `tasktag listen --record FILE`, `tasktag replay FILE --speed 10` | the same packets again |
+//! | `tasktag doctor` | why metrics do not arrive |
+//! | `tasktag send gauge backup.bytes 123 --tag host:db1` | one metric from a shell script, and so for events and checks |
+//! | `tasktag time backup.took -- pg_dump shop` | how long a command takes; it ends as the command does |
+//! | `tasktag fleet 100` | the odds that tasks share an id, and the time series that they make |
+//!
+//! # What arrives
+//!
+//! `tasktag listen` receives UDP, TCP, Unix datagrams, and Unix streams in the Datadog Agent's framing, as many at once as it is
+//! given. It reads every [dialect](crate::Dialect) of this crate and what other clients send:
+//!
+//! ```text
+//!  1 metrics 10  2 events and checks 1  3 not understood 1
+//!  142 lines in 29 packets
+//! metric                          kind         value        rate/s     min        p99        max        history
+//! shop.cache.fill #cache:sessions gauge        0.75         6.7        0.5                   0.9        ▁▁▁▁████▁▁▁▁▁███
+//! shop.db.query                   timing       560          133.3      1.1        30.753     43.3       ▇▇▇█▇▇▇▇█▁▇▆▁█▁▁
+//! shop.jobs.done #queue:mail      counter      979          231.6      30                    40         ▅▄▅▅▄▅▅▄▄▁▅█▁▄▁▁
+//! shop.pool.in_use #pool:primary  gauge        2.5          6.7        0                     7          ▃▅▆█▃▅▆▁▃▃▅██▃▃▃
+//! shop.users                      set          14           6.7                                         ▅▅▅▅▅▅▅▅▅▁▅█▁▅▁▁
+//!
+//!  q quit  Tab page  s sort  / filter  f fold tasks  p pause  arrows scroll  by name
+//! ```
+//!
+//! The value is a gauge's level, a counter's sum, the members of a set, or how many values there were. `f` folds the task ids:
+//! series that differ only there become one row, with the sum of counters and the mean of levels. The rate is that of the last
+//! interval, which is 2 s unless `--interval` says another; all else is since the start. Wider screens have more columns.
+//!
+//! If the output is no terminal, each metric has a line an interval (10 s), and with `--json` an object of JSON. The last lines
+//! are written when a signal ends it:
+//!
+//! ```text
+//! not understood, there is no `:` between a name and a value: shop.jobs.done|c
+//! shop.cache.fill gauge level=0.5 min=0.25 max=0.75 series=2
+//! shop.db.query timing count=3 min=10 max=31 p50=11.887 p95=30.753 p99=30.753
+//! shop.jobs.done counter rate=2.4 sum=24 total=24 #queue:mail
+//! # 5 packets, 154 bytes, 5 lines: 4 series, 0 events and checks, 1 not understood
+//! ```
+//!
+//! Quantiles are right to 1 %. Sets count up to 1000 members exactly, and no more. 10,000 series are kept, or as many as
+//! `--max-series` says; further ones are counted and that is told, as are datagrams over UDP
+//! that the kernel had no room for. Characters that a terminal would obey are shown as escapes.
+//!
+//! # Why nothing arrives
+//!
+//! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. Each line is
+//! OK, a warning or a fault, with what to do; the exit status is 0, 1 or 2 by the worst of them, and `--json` says the same to
+//! programs. It sends the gauge `tasktag.doctor`, unless `--no-send` is given.
+//!
+//! ```text
+//! OK      variables: read: DD_AGENT_HOST, DD_ENV
+//! WARNING variables: STATSD_HOST is set and has no effect
+//!         -> another variable takes precedence, or this dialect does not have it: unset one of them
+//! OK      variables: STATSD_PORT is not read: Kubernetes made it for a Service, and nobody chose this agent
+//! WARNING variables: DD_DOGSTATSD_PORTT is none that tasktag knows
+//!         -> did you mean DD_DOGSTATSD_PORT?
+//! OK      address: udp://name.invalid:8125, from DD_AGENT_HOST
+//! FAULT   name: name.invalid:8125 has no address: failed to lookup address information: Name or service not known (after 7 ms)
+//!         -> check the name, and the name servers of this host or pod in /etc/resolv.conf
+//! OK      origin: no container is found for this process: an Agent adds only what it knows by the socket. A line is tasktag.doctor:1|g|#env:eu,task_id:0250
+//! OK      task id: task_id:0250 for this run; another run has another, unless the program chooses a source
+//! OK      task id: the platform gives no number; by the task's name it is task_id:0510 with TaskIdSource::hashed()
+//! ```
+//!
+//! | what is wrong | what it says |
+//! |---|---|
+//! | nobody listens | `nobody listens at 127.0.0.1:8125: the datagram was refused` |
+//! | the socket's file is missing | `there is no file /run/datadog/dsd.socket; of its directories only /run exists` |
+//! | it may not be written | `/run/dsd.socket has mode 0500, user 0 and group 0, and user 1000 of group 1000 may not write` |
+//! | it is a directory, which a runtime made for a mount | `/run/dsd.socket is a directory, and no socket` |
+//! | it is of another type | `/run/dsd.socket is a socket of another type: it is a stream` |
+//! | the agent has ended | `/run/dsd.socket is a socket that nobody reads: its agent has ended` |
+//!
+//! `--lease-directory` looks at a directory of [leases](crate::TaskIdSource::leased): whether it can be written, and which process
+//! holds which slot. `--redis` asks a Redis of leases whether it answers, how far its clock is from this host's, and with
+//! `--redis-key` how many ids are leased. `--fleet` tells the odds for so many tasks.
+//!
+//! # From a shell script
+//!
+//! `tasktag send` and `tasktag time` read the same [variables](super::environment) as a program, and add the same task id. Another
+//! run has another random id: `--task-id-from hashed` keeps it the same, and `--without-task-id` leaves it out, which suits a
+//! script of which there is one. `send` ends with 0 if the metric was sent, with 1 if it is known to be lost, and with 2 after a
+//! mistake. `time` adds the tag `outcome`, passes signals on, and ends with the command's status, or with 128 and the signal's
+//! number, whatever becomes of the metric.
+//!
+//! # Before there is a fleet
+//!
+//! ```text
+//! tasks, buckets                                 100, 1000
+//! odds that two tasks share a random id          99.4 %
+//! tasks that share theirs, on average            9.4
+//! buckets for odds of 1 %                        492555
+//! shared ids with an ordinal or a lease          0
+//! ids in use at a time, on average               95.2
+//! time series in a month of 30 deploys           95502, 4775.1
+//! the same, by the names of pods                 310000, 15500
+//! ```
+//!
+//! This is `tasktag fleet 100 --price 0.05`: 100 time series a task, unless `--series` says another number, and a price of a time
+//! series and month.
