@@ -237,14 +237,14 @@ mod model {
     /// The smallest table of the model has one slot: of two buckets one makes the chain grow.
     #[test]
     fn two_callers_of_whom_one_makes_the_chain_grow_and_a_sweep() {
-        counts_are_conserved([1.0, 1.5], || (Buckets::new(), Some(Stock::full(2))), |_| ());
+        counts_are_conserved([1.0, 1.5], || (Buckets::new(), Some(Stock::new(2))), |_| ());
     }
 
     /// Both callers may take a table from the stock, and one of them gives it back.
     #[test]
     fn two_callers_who_both_make_the_chain_grow() {
         crate::process::sync::model_within(2, || {
-            let all = Arc::new((Buckets::new(), Stock::full(2)));
+            let all = Arc::new((Buckets::new(), Stock::new(2)));
             record(&all.0, 1, 1.0, None);
             let writers = [1.5, 1.7].map(|value| {
                 let all = Arc::clone(&all);
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn further_chains_are_small_unless_they_or_the_first_had_to_grow() {
-        let (buckets, stock) = (Buckets::new(), Stock::full(1));
+        let (buckets, stock) = (Buckets::new(), Stock::new(1));
         let classes = || buckets.chains().map(Chain::class).collect::<Vec<_>>();
         let fill = |lane: usize| {
             assert!(dense().take(100).all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))));
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn one_thread_has_one_chain_however_much_it_records() {
-        let (buckets, stock) = (Buckets::new(), Stock::full(1));
+        let (buckets, stock) = (Buckets::new(), Stock::new(1));
         for value in dense().cycle().take(100_000) {
             assert!(buckets.add(value, 1, Some(&stock)));
         }
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn thirty_two_dense_octaves_fit_in_one_chain_and_in_several() {
         for buckets in [Buckets::new(), wide()] {
-            let stock = Stock::full(8);
+            let stock = Stock::new(8);
             for lane in [0, 5, 6] {
                 assert!(dense().all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))), "{lane}");
             }
@@ -472,7 +472,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_between_threads_and_a_sweep() {
         for buckets in [Buckets::new(), wide()] {
-            let (mut total, stock) = (0, Stock::full(8));
+            let (mut total, stock) = (0, Stock::new(8));
             thread::scope(|scope| {
                 let writers: Vec<_> = (0..2)
                     .map(|writer| {

@@ -211,7 +211,7 @@ mod tests {
             (1400, &[32, 128, 640, 1536]),
             (4096, &[32, 128, 640, 1536, 4096]),
         ] {
-            let (chain, stock) = (Chain::started(LARGEST), Stock::full(1));
+            let (chain, stock) = (Chain::started(LARGEST), Stock::new(1));
             for _ in 0..2 {
                 assert!(dense(buckets).all(|value| chain.add(value, 1, Some(&stock))), "{buckets}");
             }
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_class_that_is_not_in_stock_is_left_out() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::full(1));
+        let (chain, stock) = (Chain::started(LARGEST), Stock::new(1));
         while stock.take(1).is_some() {}
         assert!(dense(100).all(|value| chain.add(value, 1, Some(&stock))));
         assert_eq!(slots(&chain), [32, 640]);
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_chain_never_grows_beyond_its_largest_table() {
-        let (chain, stock) = (Chain::started(2), Stock::full(1));
+        let (chain, stock) = (Chain::started(2), Stock::new(1));
         let kept = dense(4096).filter(|value| chain.add(*value, 1, Some(&stock))).count();
         assert_eq!(slots(&chain), [32, 640]);
         assert!((640..=672).contains(&kept), "{kept}");
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_busy_chain_grows_until_its_buckets_are_in_their_own_slots() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::full(1));
+        let (chain, stock) = (Chain::started(LARGEST), Stock::new(1));
         let values: Vec<f64> = dense(110).collect();
         let record = |value: &f64| {
             chain.add_at_once(*value, 1) || chain.add_known(*value, 1) || chain.add(*value, 1, Some(&stock))

@@ -9,10 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The bytes of tables that are kept of each class, as far as that is more than one table.
 const MAX_BYTES: usize = 96 * 1024;
 
-/// How many classes are kept beyond the largest one that was ever taken. A distribution would have to outgrow two tables
-/// between two collections to find none. The largest tables take the most memory, and most programs never need them.
-const AHEAD: usize = 2;
-
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
 /// replaces them at each collection.
 pub(crate) struct Stock {
@@ -20,31 +16,19 @@ pub(crate) struct Stock {
     shelves: [Shelf; CLASSES - 1],
     // The number of distributions that there may be, as far as it matters.
     distributions: AtomicUsize,
-    // The largest class that was taken.
-    reached: AtomicUsize,
 }
 
 impl Stock {
-    /// Makes a stock for no distribution yet.
-    pub(crate) fn new() -> Self {
-        Self::expecting(0, 0)
-    }
-
-    /// Makes a stock for the same distributions.
-    pub(crate) fn renewed(&self) -> Self {
-        let stock = Self::expecting(self.distributions(), self.reached.load(Ordering::Relaxed));
+    /// Makes a stock for a number of distributions.
+    pub(crate) fn new(distributions: usize) -> Self {
+        let shelves = std::array::from_fn(|shelf| Shelf::new(shelf + 1));
+        let stock = Self { shelves, distributions: AtomicUsize::new(distributions) };
         stock.refill();
         stock
     }
 
-    fn expecting(distributions: usize, reached: usize) -> Self {
-        let shelves = std::array::from_fn(|shelf| Shelf::new(shelf + 1));
-        let [distributions, reached] = [distributions, reached].map(AtomicUsize::new);
-        Self { shelves, distributions, reached }
-    }
-
     /// The number of distributions that it is made for.
-    fn distributions(&self) -> usize {
+    pub(crate) fn distributions(&self) -> usize {
         self.distributions.load(Ordering::Relaxed)
     }
 
@@ -57,15 +41,12 @@ impl Stock {
 
     /// Makes the tables that are missing.
     pub(crate) fn refill(&self) {
-        let (distributions, largest) = (self.distributions(), self.reached.load(Ordering::Relaxed) + AHEAD);
-        let kept = self.shelves.iter().filter(|shelf| shelf.class <= largest);
-        kept.for_each(|shelf| shelf.refill(distributions));
+        let distributions = self.distributions();
+        self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        let table = self.shelf(class)?.way_out.try_recv().ok()?;
-        self.reached.fetch_max(class, Ordering::Relaxed);
-        Some(table)
+        self.shelf(class)?.way_out.try_recv().ok()
     }
 
     /// Takes back a table that was not needed.
@@ -109,16 +90,6 @@ impl Shelf {
     }
 }
 
-#[cfg(test)]
-impl Stock {
-    /// Makes a stock of every class for a number of distributions.
-    pub(super) fn full(distributions: usize) -> Self {
-        let stock = Self::expecting(distributions, CLASSES);
-        stock.refill();
-        stock
-    }
-}
-
 impl fmt::Debug for Stock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stock").field("distributions", &self.distributions).finish_non_exhaustive()
@@ -134,26 +105,19 @@ mod tests {
     }
 
     #[test]
-    fn there_are_tables_for_each_distribution_up_to_a_limit_two_sizes_ahead_of_what_was_needed() {
-        let stock = Stock::new();
-        stock.refill();
+    fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
+        let stock = Stock::new(0);
         assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
-        assert_eq!(in_stock(&stock), [1, 1, 0, 0]);
+        assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
-        assert_eq!(in_stock(&stock), [48, 9, 0, 0]);
-        for (taken, expected) in [(1, [48, 9, 4, 0]), (2, [48, 9, 4, 1]), (4, [48, 9, 4, 1])] {
-            stock.take(taken).unwrap();
-            stock.refill();
-            assert_eq!(in_stock(&stock), expected);
-            assert_eq!(in_stock(&stock.renewed()), expected);
-        }
+        assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::new(stock.distributions())), [48, 9, 4, 1]);
     }
 
     #[test]
     fn what_was_taken_is_replaced_and_what_comes_back_is_kept() {
-        let stock = Stock::new();
-        stock.expect_another();
+        let stock = Stock::new(1);
         let table = stock.take(2).unwrap();
         assert!(stock.take(2).is_none() && stock.take(0).is_none() && stock.take(CLASSES).is_none());
         stock.refill();

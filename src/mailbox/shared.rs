@@ -72,7 +72,7 @@ impl Shared {
         let other_ledgers: Vec<_> = (1..sizes.agents).map(|_| Arc::default()).collect();
         let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
         let probes = ProbeThread::new(clock.clone(), ledgers.clone());
-        let post = Post::new(claim, sizes.channel_capacity, Stock::new(), probes);
+        let post = Post::new(claim, sizes.channel_capacity, Stock::new(0), probes);
         Self {
             clock,
             ledger,
@@ -276,7 +276,7 @@ impl Shared {
         self.post().disclaim();
         let claim = self.workforce.childs_task_id(parents);
         self.note_sharing(&claim);
-        let stock = self.post().stock.renewed();
+        let stock = Stock::new(self.post().stock.distributions());
         self.post.renew(Post::new(&claim, self.channel_capacity, stock, probes));
         claim
     }

@@ -38,8 +38,8 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Metric {
     kind: Kind,
-    // The tag keys of its first context, which the others have, too.
-    keys: Box<[Arc<str>]>,
+    // The first keys of its tags, which its contexts have in common.
+    keys: Vec<Arc<str>>,
     contexts: usize,
     // The number of contexts that the metric's limit applies to.
     limited: usize,
@@ -48,10 +48,22 @@ struct Metric {
 }
 
 impl Metric {
-    /// The metric of its first context, which is not counted yet.
-    fn of(context: &Context) -> Self {
-        let keys = context.tags.keys().take(FEW_TAGS).cloned().collect();
-        Self { kind: context.kind, keys, contexts: 0, limited: 0, refused: Refused::default() }
+    fn of(kind: Kind) -> Self {
+        Self { kind, keys: Vec::new(), contexts: 0, limited: 0, refused: Refused::default() }
+    }
+
+    /// Counts a context, and keeps the keys of its tags for others.
+    fn enter(&mut self, context: &Context) {
+        self.contexts += 1;
+        self.limited += usize::from(!context.is_bounded);
+        for key in context.tags.keys() {
+            if self.keys.len() >= FEW_TAGS {
+                break;
+            }
+            if !self.keys.contains(key) {
+                self.keys.push(Arc::clone(key));
+            }
+        }
     }
 }
 
@@ -158,12 +170,11 @@ impl Table {
         *self.len_of(&context) += 1;
         let metrics = self.metrics.entry(Arc::clone(&context.name)).or_default();
         let place = metrics.iter().position(|metric| metric.kind == context.kind).unwrap_or_else(|| {
-            metrics.push(Metric::of(&context));
+            metrics.push(Metric::of(context.kind));
             metrics.len() - 1
         });
         if let Some(metric) = metrics.get_mut(place) {
-            metric.contexts += 1;
-            metric.limited += usize::from(!context.is_bounded);
+            metric.enter(&context);
         }
         context
     }

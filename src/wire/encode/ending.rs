@@ -31,3 +31,25 @@ impl Endings {
         tail.strip_suffix(self.get(ending)).map_or((tail, Ending::Own), |own| (own, ending))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_is_its_own_text_and_what_follows_that() {
+        let [without_task_id, with_task_id] = [",env:a|c:1", ",env:a,task_id:7|c:1"].map(Vec::from);
+        let endings = Endings { without_task_id, with_task_id };
+        for (tail, with_task_id, ending) in [
+            ("|#k:v,env:a,task_id:7|c:1", true, Ending::WithTaskId),
+            ("|#k:v,env:a|c:1", false, Ending::WithoutTaskId),
+            ("|#env:b,task_id:7|c:1", true, Ending::Own),
+            ("|#env:a,task_id:7|c:1", true, Ending::Own),
+            ("", false, Ending::Own),
+        ] {
+            let (own, found) = endings.split(tail.as_bytes(), with_task_id);
+            assert_eq!(found, ending, "{tail}");
+            assert_eq!([own, endings.get(found)].concat(), tail.as_bytes());
+        }
+    }
+}
