@@ -26,7 +26,7 @@
 //! # Memory
 //!
 //! The memory of a context with one short tag and one agent, with its handle, on Linux with glibc's allocator. Each further
-//! tag adds about 80 bytes, and each further agent about 60. The contexts of a metric have their name and the keys of their
+//! tag adds about 80 bytes, and each further agent about 100. The contexts of a metric have their name and the keys of their
 //! tags in common.
 //!
 //! | context | KiB | at most |
@@ -34,12 +34,12 @@
 //! | gauge | 0.5 | the same |
 //! | counter | 0.5 | 0.9, on 32 processors and more: 8 bytes for each of twice as many threads as there are processors |
 //! | distribution, histogram, timing | 1.2 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
-//! | set | 0.4 | 1,300 during an interval, with 10,000 different members |
+//! | set | 0.4 | 900 during an interval, with 10,000 different members |
 //! | occupancy | 0.7 | the same |
 //! | work queue | 64, and four timings | the same, however many items wait |
 //!
 //! With the default limit of 2000 contexts, gauges or counters alone take 1 MiB, and timings alone 2.4 MiB with few values
-//! each and 25 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow contexts, that
+//! each and 26 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow contexts, that
 //! are all as busy as can be: 700 MiB. A lower [`context_limit`](crate::ClientBuilder::context_limit) lowers it in
 //! proportion. Names and tags that were passed in another spelling than they are written in are kept for at most as many
 //! contexts, up to 4 KiB each.

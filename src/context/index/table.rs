@@ -183,7 +183,9 @@ impl Table {
     fn share_texts(&self, context: &mut Context) {
         let Some((name, metrics)) = self.metrics.get_key_value(&context.name) else { return };
         context.name = Arc::clone(name);
-        metrics.iter().for_each(|metric| context.tags.share_keys(&metric.keys));
+        for metric in metrics {
+            context.tags.share_keys(&metric.keys);
+        }
     }
 
     /// Removes a context and its aliases.
