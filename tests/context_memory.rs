@@ -35,7 +35,8 @@ const CONTEXTS: usize = 1000;
 /// A word of a counter for each of up to 64 threads, as on a machine with 32 processors.
 const WORDS: usize = 64 * 8;
 
-/// The bytes of each of many contexts after two flushes. There are some already, so that nothing counts that is made once.
+/// The bytes of each of many contexts after two flushes. There are some already, so that nothing counts that is made
+/// once.
 fn bytes_of<T>(client: &Client, make: impl Fn(&str) -> T) -> usize {
     let flush = || client.flush(Duration::from_secs(60)).unwrap();
     let values: Vec<String> = (0..2 * CONTEXTS).map(|n| format!("{n:06}")).collect();

@@ -12,8 +12,8 @@ const UNSET: u64 = NEVER_SET | 1;
 ///
 /// Callers store the value and read the peak. If both were on one cache line, each store would delay the other threads.
 /// Cache lines have 64 bytes on the machines that matter. The value begins 64 bytes after the peak, so that no line has
-/// both, wherever the cell is. If the cell began with a line, it would take 192 bytes in an `Arc` instead of 120. What is
-/// allocated after it may have its first 16 bytes on the value's line.
+/// both, wherever the cell is. If the cell began with a line, it would take 192 bytes in an `Arc` instead of 120. What
+/// is allocated after it may have its first 16 bytes on the value's line.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct GaugeCell {
