@@ -22,6 +22,9 @@
 //! [`Promise::backlog_per_task`](crate::Promise::backlog_per_task) computes it. Jobs of a work queue report their
 //! times as `queue.duration`. Look at the average again when the jobs change.
 //!
+//! The number of tasks is that of [`Client::live_tasks`](crate::Client::live_tasks) if the workers lease their ids from
+//! a directory or a key that no other tasks use, and that of the platform otherwise.
+//!
 //! ```
 //! use std::time::Duration;
 //! use tasktag::{Promise, SqlQueueRow};
