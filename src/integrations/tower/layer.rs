@@ -131,7 +131,7 @@ impl<R> HttpLayer<R> {
 
     /// Ignores a header that gives a time which is not that of the request. A second call adds to the first.
     ///
-    /// A proxy may write when the connection was accepted, as HAProxy does with `%Ts%ms`: on a connection that is kept
+    /// A proxy may write when the connection was accepted, as `HAProxy` does with `%Ts%ms`: on a connection that is kept
     /// alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says which
     /// recipes do this.
     ///

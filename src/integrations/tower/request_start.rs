@@ -17,7 +17,7 @@ const MAX_LEN: usize = 1024;
 const SECOND: u64 = 1_000_000_000;
 /// The first of January 2000, in seconds. No timestamp is older, which tells the units apart.
 const YEAR_2000: u64 = 946_684_800;
-/// The numbers of 14 and 15 digits, which are no moment of this century after 2001 in any unit. HAProxy writes them where
+/// The numbers of 14 and 15 digits, which are no moment of this century after 2001 in any unit. `HAProxy` writes them where
 /// seconds and microseconds are joined without zeros between them.
 const JOINED: std::ops::Range<u64> = 10_000_000_000_000..1_000_000_000_000_000;
 
