@@ -28,7 +28,8 @@
 //!
 //! A distribution, histogram or timing has 0.5 KiB of tables for each context at first, and more as its values need it:
 //! [`Distribution`](crate::Distribution#memory) says how much. It never has more than 176 KiB, which is that of 4,096
-//! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB of
-//! tables in stock.
+//! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB
+//! of tables in stock.
 //! A work queue takes 64 KiB and has four timings, however many items wait.
-//! An objective takes 18 KiB, however many events there are, and up to 92 KiB with slices of a second and a period of 90 days.
+//! An objective takes 18 KiB, however many events there are, and up to 92 KiB with slices of a second and a period of
+//! 90 days.
