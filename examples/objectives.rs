@@ -1,5 +1,5 @@
-//! A week of a shop's promises in a second, on a clock that is moved by hand: payments within 250 ms, and a queue that is
-//! fast enough. There is an outage of three minutes on the third day.
+//! A week of a shop's promises in a second, on a clock that is moved by hand: payments within 250 ms, and a queue that
+//! is fast enough. There is an outage of three minutes on the third day.
 //!
 //! `cargo run --example objectives --features testing`
 

@@ -103,7 +103,7 @@ fn the_counts_of_fifty_tasks_add_up_and_a_common_slice_is_counted_once() {
             .all(|metric| metric.tag("task_id").is_none())
     );
     let slices = ["good", "bad", "unknown"].map(|state| sum(&metrics, "slo.slices", ("state", state)));
-    // Of 60 slices, the first began before anybody looked, and two more were nobody's when the lease changed hands: a good
-    // one and one of the 12 bad ones. 6 were silent.
+    // Of 60 slices, the first began before anybody looked, and two more were nobody's when the lease changed hands: a
+    // good one and one of the 12 bad ones. 6 were silent.
     assert_eq!((slices, handed_over), ([40.0, 11.0, 6.0], 2));
 }

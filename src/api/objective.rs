@@ -1,7 +1,7 @@
 //! Objectives: promises about events and about time, and how fast their budgets are used.
 //!
-//! `course` is the middle, from what was seen in each slice to burn rates, without a clock or a thread; `probe` looks at
-//! the clock and at what is seen, and has `metrics` report it.
+//! `course` is the middle, from what was seen in each slice to burn rates, without a clock or a thread; `probe` looks
+//! at the clock and at what is seen, and has `metrics` report it.
 
 mod builder;
 mod burn_alert;

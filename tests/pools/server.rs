@@ -1,11 +1,12 @@
-//! A server of a test's own, in a folder of its own, which is killed when this is dropped.
+//! A server of a test's own, in a folder of its own, which ends when this is dropped.
 
-use crate::support::{TempDir, wait_until};
+use crate::support::{PATIENCE, TempDir, wait_until};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 /// Debian's `nobody`: servers refuse to run as root.
@@ -57,7 +58,7 @@ impl Server {
     pub(crate) fn start(command: &mut Command, mut answers: impl FnMut() -> bool) -> Self {
         let mut server = Self(command.spawn().unwrap());
         wait_until(|| {
-            thread::sleep(std::time::Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
             assert!(server.0.try_wait().unwrap().is_none(), "the server ended: {command:?}");
             answers()
         });
@@ -66,7 +67,13 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Ends the server at once. PostgreSQL then ends its sessions, which it would leave behind if it were killed.
     fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-QUIT", &self.0.id().to_string()]).status();
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE && matches!(self.0.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -78,9 +78,9 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
     /// Sets the length of a slice of time: whole seconds, of which there is a whole number in 5 minutes. Defaults to
     /// [`DEFAULT_SLICE`].
     ///
-    /// A slice must be longer than the [collection interval](crate::ClientBuilder::collect_interval): what is not asked in
-    /// a slice is unknown. With slices of a minute and an objective of 99.9 %, a single bad one in an hour is a burn rate
-    /// of 16.7.
+    /// A slice must be longer than the [collection interval](crate::ClientBuilder::collect_interval): what is not asked
+    /// in a slice is unknown. With slices of a minute and an objective of 99.9 %, a single bad one in an hour is a burn
+    /// rate of 16.7.
     pub fn slice(mut self, slice: Duration) -> Self {
         self.slice = slice;
         self
@@ -92,8 +92,8 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Sets how many events or slices must be bad within an alert's long window before `slo.alert` is 1, so that a single
-    /// one can't page where there is little traffic. It is at least 1. Defaults to [`DEFAULT_MIN_BAD`].
+    /// Sets how many events or slices must be bad within an alert's long window before `slo.alert` is 1, so that a
+    /// single one can't page where there is little traffic. It is at least 1. Defaults to [`DEFAULT_MIN_BAD`].
     ///
     /// `slo.burn_rate` is reported in any case.
     pub fn min_bad(mut self, count: u64) -> Self {
@@ -101,16 +101,17 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Carries the burn rates and the budget over to the next process, in a file of its own of some kilobytes. By default
-    /// they begin anew with each process.
+    /// Carries the burn rates and the budget over to the next process, in a file of its own of some kilobytes. By
+    /// default they begin anew with each process.
     ///
-    /// It is read at the first collection, and replaced at most once a minute and at the end, on the thread of the watched
-    /// closures. A process that is killed loses up to a minute. No two processes may write one file at a time: put the task id into its name, or have a
-    /// [sole reporter](crate::SoleReporter) write it. The directory must exist. A forked child has no file.
+    /// It is read at the first collection, and replaced at most once a minute and at the end, on the thread of the
+    /// watched closures. A process that is killed loses up to a minute. No two processes may write one file at a time:
+    /// put the task id into its name, or have a [sole reporter](crate::SoleReporter) write it. The directory must
+    /// exist. A forked child has no file.
     ///
     /// A file that can't be read, holds something else or can't be written is counted in `slo.file_errors`, with
-    /// `reason:read`, `reason:contents` or `reason:write`. After the first two, the history begins anew, and its next write
-    /// replaces the file. A history of other settings or of the future is something else.
+    /// `reason:read`, `reason:contents` or `reason:write`. After the first two, the history begins anew, and its next
+    /// write replaces the file. A history of other settings or of the future is something else.
     pub fn history_file(mut self, path: impl AsRef<Path>) -> Self {
         self.history_file = Some(path.as_ref().to_owned());
         self

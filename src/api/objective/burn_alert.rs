@@ -13,11 +13,11 @@ crate::tags! {
     }
 }
 
-/// An alert on a burn rate. It fires if the rate is above [`burn_rate`](Self::burn_rate) over both windows: over the long
-/// one, because then a part of the budget is gone, and over the short one, because then it is still being used.
+/// An alert on a burn rate. It fires if the rate is above [`burn_rate`](Self::burn_rate) over both windows: over the
+/// long one, because then a part of the budget is gone, and over the short one, because then it is still being used.
 ///
-/// A burn rate is the share of what was bad, divided by the share that may be. At a rate of 1, the budget of a period is
-/// used up exactly at its end.
+/// A burn rate is the share of what was bad, divided by the share that may be. At a rate of 1, the budget of a period
+/// is used up exactly at its end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,8 +43,8 @@ pub struct BurnAlert {
 }
 
 impl BurnAlert {
-    /// The alerts of table 5-8 in the *Site Reliability Workbook*: a page if 2 % of the budget is used within an hour or
-    /// 5 % within six, a ticket if 10 % is used within three days.
+    /// The alerts of table 5-8 in the *Site Reliability Workbook*: a page if 2 % of the budget is used within an hour
+    /// or 5 % within six, a ticket if 10 % is used within three days.
     pub const WORKBOOK: [Self; 3] = [
         Self::new(AlertSeverity::Page, BurnWindow::OneHour, BurnWindow::FiveMinutes, 2),
         Self::new(AlertSeverity::Page, BurnWindow::SixHours, BurnWindow::ThirtyMinutes, 5),
@@ -62,8 +62,8 @@ impl BurnAlert {
         f64::from(self.budget_percent) * period.as_secs_f64() / (100.0 * self.long.duration().as_secs_f64())
     }
 
-    /// Returns the burn rate above which `slo.alert` is 1: [`burn_rate`](Self::burn_rate), and at least 1. In a period of
-    /// less than 30 days the ticket's rate is below 1, at which an objective is kept.
+    /// Returns the burn rate above which `slo.alert` is 1: [`burn_rate`](Self::burn_rate), and at least 1. In a period
+    /// of less than 30 days the ticket's rate is below 1, at which an objective is kept.
     #[must_use]
     pub fn threshold(self, period: Duration) -> f64 {
         self.burn_rate(period).max(1.0)

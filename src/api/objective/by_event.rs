@@ -17,8 +17,8 @@ use std::time::Duration;
 
 /// Objectives by event.
 impl Client {
-    /// Returns a builder for an objective by event: this share of all events, from 0 to 1, is to meet the target within a
-    /// period. See [`Objective`].
+    /// Returns a builder for an objective by event: this share of all events, from 0 to 1, is to meet the target within
+    /// a period. See [`Objective`].
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -42,8 +42,8 @@ pub struct ByEvent {
     slice_goal: Option<f64>,
 }
 
-/// A promise about events: this share of all requests, jobs or payments succeeds within this time. [`Client::objective`]
-/// makes one.
+/// A promise about events: this share of all requests, jobs or payments succeeds within this time.
+/// [`Client::objective`] makes one.
 ///
 /// It reports, with the tag `objective:<name>`,
 ///
@@ -57,13 +57,13 @@ pub struct ByEvent {
 /// | `slo.slices` | counter | slices of time by [`state`](crate::SliceState), if there is a [`slice_goal`](ObjectiveBuilder::slice_goal) |
 /// | `slo.file_errors` | counter | errors of the [history file](ObjectiveBuilder::history_file), by `reason` |
 ///
-/// `slo.good` and `slo.total` of all tasks add up: their quotient is the fleet's. A single flush may have an event in one
-/// of them and not in the other, if it was counted at that moment; the next has the rest. The gauges know this task alone.
-/// The page [`objectives`](crate::guide::objectives) computes those of a fleet from the counters.
+/// `slo.good` and `slo.total` of all tasks add up: their quotient is the fleet's. A single flush may have an event in
+/// one of them and not in the other, if it was counted at that moment; the next has the rest. The gauges know this task
+/// alone. The page [`objectives`](crate::guide::objectives) computes those of a fleet from the counters.
 ///
 /// A gauge is absent while nothing is known of its window. The gauges change at the end of a slice, of 10 s unless
-/// [`slice`](ObjectiveBuilder::slice) is called. A window never reaches back further than its length. It may be shorter by
-/// up to 5 minutes (`6h`) or an hour (`3d` and the period).
+/// [`slice`](ObjectiveBuilder::slice) is called. A window never reaches back further than its length. It may be shorter
+/// by up to 5 minutes (`6h`) or an hour (`3d` and the period).
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -86,18 +86,18 @@ pub struct ByEvent {
 ///
 /// # Cost
 ///
-/// A record increments one counter or two. It takes no lock and allocates nothing. The history of an objective takes 18 KiB
-/// with the default settings, however many events there are.
+/// A record increments one counter or two. It takes no lock and allocates nothing. The history of an objective takes 18
+/// KiB with the default settings, however many events there are.
 ///
 /// # Handles
 ///
-/// Clones are the same objective, which is reported while one of them is alive. The prefix and the tags identify it. The
-/// gauges and slices of a second one with the same are refused, which is counted in
-/// [`Stats::refused_watches`](crate::Stats::refused_watches), while its events go to the same counters. A forked child's
-/// burn rates begin anew. With a [disabled client](Client::disabled) or by `Default` it does nothing.
+/// Clones are the same objective, which is reported while one of them is alive. The prefix and the tags identify it.
+/// The gauges and slices of a second one with the same are refused, which is counted in
+/// [`Stats::refused_watches`](crate::Stats::refused_watches), while its events go to the same counters. A forked
+/// child's burn rates begin anew. With a [disabled client](Client::disabled) or by `Default` it does nothing.
 ///
-/// A process that starts knows nothing of the past: its first burn rates are those of the few events since then, and its
-/// budget is that of these events. [`history_file`](ObjectiveBuilder::history_file) carries the past over.
+/// A process that starts knows nothing of the past: its first burn rates are those of the few events since then, and
+/// its budget is that of these events. [`history_file`](ObjectiveBuilder::history_file) carries the past over.
 #[derive(Clone, Debug, Default)]
 #[must_use = "an objective counts only what is recorded"]
 pub struct Objective {
@@ -131,10 +131,11 @@ impl Objective {
 }
 
 impl ObjectiveBuilder<'_, ByEvent> {
-    /// Has the objective count slices of time too: a slice is good if at least this share of its events was, and unknown if
-    /// it had none. By default none are counted.
+    /// Has the objective count slices of time too: a slice is good if at least this share of its events was, and
+    /// unknown if it had none. By default none are counted.
     ///
-    /// Choose a lower share than that of the objective if a slice has few events: with 50 of them, a single bad one is 2 %.
+    /// Choose a lower share than that of the objective if a slice has few events: with 50 of them, a single bad one is
+    /// 2 %.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -150,8 +151,8 @@ impl ObjectiveBuilder<'_, ByEvent> {
     }
 
     /// Leaves the task id out of all metrics. The counters add up just as well, under the conditions that
-    /// [`MetricBuilder::without_task_id`](crate::MetricBuilder::without_task_id) names. The gauges of several tasks then
-    /// overwrite each other.
+    /// [`MetricBuilder::without_task_id`](crate::MetricBuilder::without_task_id) names. The gauges of several tasks
+    /// then overwrite each other.
     pub fn without_task_id(self) -> Self {
         self.without_id()
     }

@@ -35,9 +35,9 @@ pub struct ByTime {
 /// A promise about time: this share of a period a queue is fast enough, or a dependency is there.
 /// [`Client::time_objective`] makes one.
 ///
-/// Time is cut into slices, of 10 s unless [`slice`](ObjectiveBuilder::slice) is called. A slice is bad if anything bad was
-/// seen in it, good if only good was, and **unknown if nothing was seen**: the closure returned `None`, hung or panicked,
-/// nobody called [`see`](Self::see), or the process slept. Unknown is never good, and never bad.
+/// Time is cut into slices, of 10 s unless [`slice`](ObjectiveBuilder::slice) is called. A slice is bad if anything bad
+/// was seen in it, good if only good was, and **unknown if nothing was seen**: the closure returned `None`, hung or
+/// panicked, nobody called [`see`](Self::see), or the process slept. Unknown is never good, and never bad.
 ///
 /// It reports, with the tag `objective:<name>`,
 ///
@@ -49,8 +49,8 @@ pub struct ByTime {
 /// | `slo.alert` | gauge | whether a [`BurnAlert`](crate::BurnAlert) fires, 0 or 1, by [`severity`](crate::AlertSeverity) |
 /// | `slo.file_errors` | counter | errors of the [history file](ObjectiveBuilder::history_file), by `reason` |
 ///
-/// The budget is that of the whole period: 99.9 % of 7 days leaves 10.08 minutes, of 28 days 40.32, and of 30 days 43.2.
-/// Three bad minutes in a week are 99.970 %, and 70 % of the budget is left.
+/// The budget is that of the whole period: 99.9 % of 7 days leaves 10.08 minutes, of 28 days 40.32, and of 30 days
+/// 43.2. Three bad minutes in a week are 99.970 %, and 70 % of the budget is left.
 ///
 /// A closure is asked at every collection, four times a second by default:
 ///
@@ -84,19 +84,19 @@ pub struct ByTime {
 /// # Slices
 ///
 /// Slices begin at multiples of their length since 1970, by the time of day at which the objective was made and the
-/// client's clock since then. The first slice that is counted is the first whole one, and the one that is not over when the
-/// process ends is not counted.
+/// client's clock since then. The first slice that is counted is the first whole one, and the one that is not over when
+/// the process ends is not counted.
 ///
-/// If the subject belongs to the fleet, set [`by`](ObjectiveBuilder::by): each slice is then counted at most once. A slice
-/// during which the lease changes hands is counted by nobody. The unknown part of a period is therefore what remains of it
-/// without the good and bad slices, not the sum of `state:unknown`.
+/// If the subject belongs to the fleet, set [`by`](ObjectiveBuilder::by): each slice is then counted at most once. A
+/// slice during which the lease changes hands is counted by nobody. The unknown part of a period is therefore what
+/// remains of it without the good and bad slices, not the sum of `state:unknown`.
 ///
 /// # Handles
 ///
-/// Clones are the same objective, which is reported while one of them is alive. The prefix and the tags identify it, and a
-/// second one with the same is refused and counted in [`Stats::refused_watches`](crate::Stats::refused_watches). A forked
-/// child's objective begins anew, and knows what is seen in the child. With a [disabled client](Client::disabled) or by
-/// `Default` it does nothing.
+/// Clones are the same objective, which is reported while one of them is alive. The prefix and the tags identify it,
+/// and a second one with the same is refused and counted in [`Stats::refused_watches`](crate::Stats::refused_watches).
+/// A forked child's objective begins anew, and knows what is seen in the child. With a [disabled
+/// client](Client::disabled) or by `Default` it does nothing.
 #[derive(Clone, Debug, Default)]
 #[must_use = "an objective knows only what it is told"]
 pub struct TimeObjective {
@@ -124,8 +124,9 @@ impl TimeObjective {
         }
     }
 
-    /// Returns the slices of the period that ended with the last whole slice. It begins with a full hour, so it has up to an
-    /// hour less than its days. What this process does not know of it, for example because it started later, is unknown.
+    /// Returns the slices of the period that ended with the last whole slice. It begins with a full hour, so it has up
+    /// to an hour less than its days. What this process does not know of it, for example because it started later, is
+    /// unknown.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -141,8 +142,8 @@ impl TimeObjective {
 }
 
 impl ObjectiveBuilder<'_, ByTime> {
-    /// Has only the task with this lease look and report, without a task id. Use it for what belongs to all tasks, such as a
-    /// queue in a database. In the other tasks the gauges are absent, and no slice is counted.
+    /// Has only the task with this lease look and report, without a task id. Use it for what belongs to all tasks, such
+    /// as a queue in a database. In the other tasks the gauges are absent, and no slice is counted.
     ///
     /// A task that takes the lease over begins with what it knows itself, or with the
     /// [history file](Self::history_file) if all tasks name the same one.
@@ -168,8 +169,8 @@ impl ObjectiveBuilder<'_, ByTime> {
     ///
     /// # Errors
     ///
-    /// Fails if the share is not above 0 and below 1, to a billionth, or if a setting is out of its range. The error names
-    /// the setting and its value.
+    /// Fails if the share is not above 0 and below 1, to a billionth, or if a setting is out of its range. The error
+    /// names the setting and its value.
     pub fn register(self) -> Result<TimeObjective, ConfigError> {
         let rule = self.rule(Unit::Slices)?;
         if self.client.is_disabled() {
@@ -192,9 +193,9 @@ impl ObjectiveBuilder<'_, ByTime> {
         Ok(TimeObjective { sightings: Some(sightings), _watch: Some(Arc::new(watch)) })
     }
 
-    /// Asks a closure at every collection, until the [`Watch`] is dropped: `Some(true)` is good, `Some(false)` is bad, and
-    /// `None` is unknown. [`WatchBuilder::watch`](crate::WatchBuilder::watch) says on which thread it runs, and what happens
-    /// if it hangs or panics. In a forked child it stays with the parent.
+    /// Asks a closure at every collection, until the [`Watch`] is dropped: `Some(true)` is good, `Some(false)` is bad,
+    /// and `None` is unknown. [`WatchBuilder::watch`](crate::WatchBuilder::watch) says on which thread it runs, and
+    /// what happens if it hangs or panics. In a forked child it stays with the parent.
     ///
     /// # Errors
     ///

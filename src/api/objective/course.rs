@@ -108,8 +108,8 @@ impl Course {
         }
     }
 
-    /// Moves on to a slice. Returns the slices that are over by then, or `None` if it is the same one. In those that were
-    /// slept over, nothing was seen.
+    /// Moves on to a slice. Returns the slices that are over by then, or `None` if it is the same one. In those that
+    /// were slept over, nothing was seen.
     pub(super) fn turn_to(&mut self, slice: u64) -> Option<SliceCounts> {
         let over = self.open.filter(|open| open.slice < slice)?;
         self.history.add(over.slice, self.rule.weight_of(over));
@@ -125,8 +125,8 @@ impl Course {
         self.rule.goal.burn_rate(self.history.within(window))
     }
 
-    /// Returns the share of the period's budget that is left, or `None` if that is unknown. The budget of time is that of
-    /// the whole period. How many events a whole period has is unknown, so theirs is that of the events so far.
+    /// Returns the share of the period's budget that is left, or `None` if that is unknown. The budget of time is that
+    /// of the whole period. How many events a whole period has is unknown, so theirs is that of the events so far.
     pub(super) fn budget_left(&self) -> Option<f64> {
         let counts = self.history.within_period();
         let total = match (self.rule.unit, counts.total()) {

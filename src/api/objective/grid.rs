@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Numbers slices since 1970, so that all tasks and all processes mean the same slice. The time of day is read once, when
-/// the objective is made: later changes of it move nothing.
+/// Numbers slices since 1970, so that all tasks and all processes mean the same slice. The time of day is read once,
+/// when the objective is made: later changes of it move nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     clock: Clock,

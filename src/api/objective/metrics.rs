@@ -71,8 +71,8 @@ impl Naming {
     }
 }
 
-/// What an objective reports of its course. The metrics are registered at the first use: a forked child that is being set
-/// up can't register any yet.
+/// What an objective reports of its course. The metrics are registered at the first use: a forked child that is being
+/// set up can't register any yet.
 #[derive(Debug)]
 pub(super) struct CourseMetrics {
     client: Client,

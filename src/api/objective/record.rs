@@ -8,8 +8,8 @@ const HEADER: &str = "tasktag-objective 1";
 /// The names of the rings, in their order.
 const RINGS: [&str; 3] = ["slice", "five_minutes", "hour"];
 
-/// Returns the text: a header with the lengths, a line for each step that is not empty, and the end, without which a text
-/// is not whole.
+/// Returns the text: a header with the lengths, a line for each step that is not empty, and the end, without which a
+/// text is not whole.
 pub(super) fn write(history: &History, unit: &str) -> String {
     let mut lines = vec![header(history.span(), unit)];
     for (name, ring) in RINGS.iter().zip(history.rings()) {
@@ -19,8 +19,8 @@ pub(super) fn write(history: &History, unit: &str) -> String {
     lines.join("\n")
 }
 
-/// Reads a history, as of a slice. Returns `None` if the text is not that of a history of this span and unit, or if it is
-/// of the future.
+/// Reads a history, as of a slice. Returns `None` if the text is not that of a history of this span and unit, or if it
+/// is of the future.
 pub(super) fn read(text: &str, span: Span, unit: &str, slice: u64) -> Option<History> {
     let mut lines = text.strip_suffix("\nend\n")?.split('\n');
     if lines.next()? != header(span, unit) {

@@ -2,8 +2,8 @@
 
 use super::counts::Counts;
 
-/// The counts of the latest steps, of a fixed number of slices each. A step's number is that of its first slice, divided
-/// by the slices of a step, so rings of different steps agree on where a step begins.
+/// The counts of the latest steps, of a fixed number of slices each. A step's number is that of its first slice,
+/// divided by the slices of a step, so rings of different steps agree on where a step begins.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     slices_per_step: u64,

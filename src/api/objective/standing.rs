@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 /// The slices of the period, as of the last one that is over. The probe writes it, and handles read it.
 ///
-/// There is no lock, which a forked child could find held. A reader at the end of a slice may see one of the counts as it
-/// was before.
+/// There is no lock, which a forked child could find held. A reader at the end of a slice may see one of the counts as
+/// it was before.
 #[derive(Debug)]
 pub(super) struct Standing {
     good: AtomicU64,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 /// An event that has begun. [`Objective::start`](crate::Objective::start) returns one.
 ///
 /// - [`end`](Self::end) counts the event by its outcome and its time.
-/// - Dropping it counts a bad event, because nobody said that it went well: it panicked, returned early with an error, or
-///   its future was dropped.
+/// - Dropping it counts a bad event, because nobody said that it went well: it panicked, returned early with an error,
+///   or its future was dropped.
 /// - [`discard`](Self::discard) counts nothing, for what turns out to be no event.
 ///
 /// In a child that was forked in the meantime it counts nothing: the event is its parent's.

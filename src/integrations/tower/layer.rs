@@ -89,12 +89,13 @@ impl<R> HttpLayer<R> {
         })
     }
 
-    /// Makes an [objective](crate::Objective) of a route: its requests are counted in `slo.total`, and those that succeed
-    /// within this time in `slo.good`, with the tag `objective:<route>`. By default no route has one. A second call adds
-    /// another route, and the first time of a route stays.
+    /// Makes an [objective](crate::Objective) of a route: its requests are counted in `slo.total`, and those that
+    /// succeed within this time in `slo.good`, with the tag `objective:<route>`. By default no route has one. A second
+    /// call adds another route, and the first time of a route stays.
     ///
-    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One that is
-    /// cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical) one.
+    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One
+    /// that is cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical)
+    /// one.
     ///
     /// A client's objective of the same name and tags has the same counters. With it the burn rates are reported too:
     ///
@@ -117,8 +118,8 @@ impl<R> HttpLayer<R> {
         })
     }
 
-    /// Sets whether durations and waits are reported as distributions, whose quantiles the backend computes over all tasks,
-    /// rather than as timings. Both are in milliseconds. Defaults to `false`.
+    /// Sets whether durations and waits are reported as distributions, whose quantiles the backend computes over all
+    /// tasks, rather than as timings. Both are in milliseconds. Defaults to `false`.
     pub fn distributions(self, on: bool) -> Self {
         self.set(|settings| settings.distributions = on)
     }
