@@ -78,7 +78,9 @@ mod tests {
             let mut contexts = ByHash::default();
             let names = ["a", "b", "c"];
             let known = names.map(context);
-            known.iter().for_each(|context| contexts.insert(7, Arc::clone(context)));
+            for context in &known {
+                contexts.insert(7, Arc::clone(context));
+            }
             contexts.insert(8, context("d"));
             for (left, leaving) in order.into_iter().enumerate() {
                 assert!(
