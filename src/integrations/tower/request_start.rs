@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(start(&",".repeat(MAX_LEN * 8)), refused(Refusal::Malformed));
     }
 
-    /// Values as these proxies wrote them, at a moment of their own: nginx 1.22.1, Apache 2.4.71, HAProxy 2.6.12, Caddy
+    /// Values as these proxies wrote them, at a moment of their own: nginx 1.22.1, Apache 2.4.71, `HAProxy` 2.6.12, Caddy
     /// 2.6.2, and Envoy by its documentation.
     #[test]
     fn what_each_proxy_writes_is_read() {
