@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
-    BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder, Occupancy,
-    Outcome, Promise, QueueDepth, Set, StatusClass, WorkQueue,
+    Admission, BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gate, GateClass, Gauge,
+    Guard, Holder, Load, Occupancy, Outcome, Promise, QueueDepth, Set, StatusClass, WorkQueue,
 };
 
 const OPS: u32 = 1_000_000;
@@ -34,6 +34,9 @@ struct Handles {
     depth: QueueDepth,
     queue: WorkQueue,
     promised: WorkQueue,
+    gate: Gate,
+    open: GateClass,
+    shed: GateClass,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -47,7 +50,13 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     let guard = builder.flush_interval(Duration::from_secs(3600)).install().expect("the one client");
     let client = guard.client();
     let apart = client.timing("timing.apart").tag("pool", "primary").register();
+    let gate = client.gate("database").class("within_24_hours", Admission::below(0.5));
+    let gate = gate.class("within_5_minutes", Admission::below(1.5)).told().expect("the settings are good");
+    gate.tell(Load::of(1.0));
     Handles {
+        open: gate.class("within_5_minutes"),
+        shed: gate.class("within_24_hours"),
+        gate,
         apart,
         gauge: client.gauge("gauge").tag("pool", "primary").register(),
         peak: client.gauge("gauge.with").tag("pool", "primary").peak().register(),
@@ -161,6 +170,28 @@ mod handle {
     #[divan::bench]
     fn work_queue_with_promise_enter_start_end(bencher: Bencher) {
         million(bencher, |handles, _| handles.promised.enter().start().end(black_box(Outcome::Ok)));
+    }
+
+    /// A decision and its count.
+    #[divan::bench]
+    fn gate_admits_open(bencher: Bencher) {
+        million(bencher, |handles, _| {
+            black_box(handles.open.admits());
+        });
+    }
+
+    #[divan::bench]
+    fn gate_admits_shedding(bencher: Bencher) {
+        million(bencher, |handles, _| {
+            black_box(handles.shed.admits());
+        });
+    }
+
+    #[divan::bench]
+    fn gate_admits_by_name(bencher: Bencher) {
+        million(bencher, |handles, _| {
+            black_box(handles.gate.admits(black_box("within_5_minutes")));
+        });
     }
 
     /// Most of these meet a full channel: nobody empties it here.

@@ -28,6 +28,8 @@ pub mod mobc;
 pub mod mysql_async;
 #[cfg(feature = "r2d2")]
 pub mod r2d2;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlx")]
 pub mod sqlx;
 #[cfg(feature = "tokio")]

@@ -44,12 +44,17 @@
 //! | a channel whose items wait and run | [`Client::work_queue`] |
 //! | a connection pool or any other queue | [`Client::watch_pool`], [`Client::watch_queue`]; [`PoolStatus`] lists which call is for which pool |
 //! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
+//! | work that can wait while the load is high | [`Client::gate`] |
+//! | ids that are drawn at random | [`IdSpace`] |
+//! | the question how many workers a promise needs | [`capacity`] |
 //! | distinct users, hosts or keys | [`Client::set`] |
 //! | a deploy, a failover, a dependency that is up or down | [`Client::event`], [`Client::service_check`] |
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
-//! [environment variables](guide::environment), [the command `tasktag`](guide::command), [limits](guide::limits), [faults](guide::on_a_bad_day) and
-//! [task ids](guide::task_ids).
+//! [what to alert on](guide::alerts), [the signals of autoscaling](guide::autoscaling),
+//! [environment variables](guide::environment), [the command `tasktag`](guide::command), [limits](guide::limits),
+//! [faults](guide::on_a_bad_day),
+//! [the timestamps of proxies](guide::proxies) and [task ids](guide::task_ids).
 //!
 //! # Features
 //!
@@ -65,12 +70,12 @@
 //! | `mobc` | watches pools of mobc: [`integrations::mobc`](integrations/mobc/index.html) | `mobc`, `tokio` |
 //! | `mysql_async` | watches pools of `mysql_async`: [`integrations::mysql_async`](integrations/mysql_async/index.html) | `mysql_async` |
 //! | `r2d2` | watches pools of r2d2, and times waits and holds: [`integrations::r2d2`](integrations/r2d2/index.html) | `r2d2` |
-//! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis) | `redis` |
+//! | `redis` | task ids that are leased in Redis, and unique on all hosts: [`TaskIdSource::leased_in_redis`](struct.TaskIdSource.html#method.leased_in_redis); watches the queues of job systems: [`integrations::redis`](integrations/redis/index.html) | `redis` |
 //! | `redis-tls` | the same over TLS, `rediss://` | `redis`, `rustls`, `rustls-native-certs`, `redis/tls-rustls` |
-//! | `sqlx` | watches pools of sqlx, and asks servers by it: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
+//! | `sqlx` | watches pools of sqlx, and asks servers for connections and queues by it: [`integrations::sqlx`](integrations/sqlx/index.html) | `sqlx` |
 //! | `testing` | an agent in memory, a parser of packets, a manual clock: [`testing`](testing/index.html) | none |
 //! | `tokio` | watches runtimes, channels and semaphores, and what only a query can tell: [`integrations::tokio`](integrations/tokio/index.html) | `tokio` |
-//! | `tokio-postgres` | asks PostgreSQL and PgBouncer for their connections: [`integrations::tokio_postgres`](integrations/tokio_postgres/index.html) | `tokio-postgres` |
+//! | `tokio-postgres` | asks PostgreSQL and PgBouncer for their connections, and for the jobs of queues: [`integrations::tokio_postgres`](integrations/tokio_postgres/index.html) | `tokio-postgres` |
 //! | `tower` | a layer that measures HTTP services: [`integrations::tower`](integrations/tower/index.html) | `tower-layer`, `tower-service`, `http`, `http-body`, `bytes`, `pin-project-lite` |
 //! | `tracing` | emits an event when metrics start to be dropped, and one when that has ended: [`integrations::tracing`](integrations/tracing/index.html) | `tracing` |
 //!
@@ -101,8 +106,8 @@
 //!   shutdown.
 //! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
 //!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
-//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis. All transport sinks under cadence
-//!   clients share `tasktag-sinks`.
+//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis, and `tasktag-queue` asks it about
+//!   a queue. All transport sinks under cadence clients share `tasktag-sinks`.
 //! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
 //!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.
@@ -210,11 +215,16 @@ pub mod integrations;
 // Pages of documentation, without code.
 pub mod guide;
 
+pub use crate::api::capacity;
 pub use crate::api::cardinality::{CardinalityReport, MetricCardinality};
 pub use crate::api::client::{Client, Guard};
 pub use crate::api::dimension::{
     BoundedBuilder, BoundedFamily, ByName, ClosedTag, ClosedTags, Family, FrequentBuilder, FrequentFamily,
     HttpMethod, Outcome, StatusClass,
+};
+pub use crate::api::gate::{
+    Admission, Decision, Gate, GateBuilder, GateClass, GateState, GateStatus, Later, Load, PostgresLoad,
+    SessionWait,
 };
 pub use crate::api::handle::{
     Counter, Distribution, Gauge, Metric, MetricBuilder, Occupancy, Occupied, OwnedOccupied, OwnedTimer, Set,
@@ -223,12 +233,13 @@ pub use crate::api::handle::{
 pub use crate::api::holders::{
     Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, Wait,
 };
+pub use crate::api::id_space::{DaysLeft, Draw, IdCandidates, IdSpace, IdSpaceStatus, NoneFree};
 pub use crate::api::installed::{client, with_local_client};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
     ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Promise,
-    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, WatchBuilder, Watchable, WorkQueue,
-    WorkQueueBuilder,
+    QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, SqlQueue, SqlQueueRow, WatchBuilder, Watchable,
+    WorkQueue, WorkQueueBuilder,
 };
 pub use crate::callback::notice::{LOSS_NOTICE_INTERVAL, LossNotice, LossPhase};
 pub use crate::callback::probe::Watch;

@@ -19,6 +19,8 @@ pub use self::source::{TaskIdSource, TaskIdSourceKind};
 
 pub(crate) use self::identity::Identity;
 pub(crate) use self::platform::{Variables, from_process};
+#[cfg(feature = "redis")]
+pub(crate) use self::redis::{Link, ShownUrl};
 
 use self::term::Term;
 

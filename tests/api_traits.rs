@@ -7,21 +7,23 @@ use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::str::FromStr;
 use std::time::Duration;
+use tasktag::capacity::{ArgumentError, CapacityReport, SplitQueues};
 use tasktag::testing::{
     Capture, ManualClock, ParseError, Parsed, ParsedEvent, ParsedMetric, ParsedOrigin, ParsedServiceCheck,
     Value, parse,
 };
 use tasktag::{
-    Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client, ClientBuilder,
-    ClosedTag, ConfigError, ConnectionBudget, Counter, Dialect, Distribution, DropReason, Event, Family,
-    FlushError, FrequentBuilder, FrequentFamily, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
-    Holders, HoldersBuilder, HoldersReport, HttpMethod, Kind, LossNotice, LossPhase, Metric, MetricBuilder,
-    MetricCardinality, Occupancy, Occupied, Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool,
-    PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth,
-    QueueStatus, QueueTicket, Queued, RegisterError, RunningJob, ServiceCheck, Set, SoleReporter, Stats,
-    Status, StatusClass, TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource,
-    TaskIdSourceKind, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue,
-    WorkQueueBuilder,
+    Admission, Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client,
+    ClientBuilder, ClosedTag, ConfigError, ConnectionBudget, Counter, DaysLeft, Decision, Dialect,
+    Distribution, Draw, DropReason, Event, Family, FlushError, FrequentBuilder, FrequentFamily, Gate,
+    GateBuilder, GateClass, GateState, GateStatus, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
+    Holders, HoldersBuilder, HoldersReport, HttpMethod, IdCandidates, IdSpace, IdSpaceStatus, Kind, Later,
+    Load, LossNotice, LossPhase, Metric, MetricBuilder, MetricCardinality, NoneFree, Occupancy, Occupied,
+    Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad,
+    PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued,
+    RegisterError, RunningJob, ServiceCheck, SessionWait, Set, SoleReporter, Stats, Status, StatusClass,
+    TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer,
+    UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -88,6 +90,26 @@ const _: () = {
     any::<PgBouncerPool<'_>>();
     any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
+    any::<Gate>();
+    any::<GateBuilder<'_>>();
+    any::<GateClass>();
+    any::<GateState>();
+    any::<GateStatus>();
+    any::<Decision>();
+    any::<Admission>();
+    any::<Load>();
+    any::<Later>();
+    any::<PostgresLoad>();
+    any::<SessionWait>();
+    any::<IdSpace>();
+    any::<IdSpaceStatus>();
+    any::<IdCandidates>();
+    any::<Draw>();
+    any::<NoneFree>();
+    any::<DaysLeft>();
+    any::<CapacityReport>();
+    any::<SplitQueues>();
+    any::<ArgumentError>();
     any::<QueueDepth>();
     any::<QueueTicket>();
     any::<Holders>();
@@ -141,6 +163,9 @@ const _: () = {
     with_default::<Capture>();
     with_default::<ManualClock>();
     an_error::<ParseError>();
+    an_error::<ArgumentError>();
+    an_error::<Later>();
+    an_error::<NoneFree>();
 };
 
 const _: () = {
@@ -162,6 +187,11 @@ const _: () = {
     cloned::<Holder>();
     cloned::<HolderFamily<Outcome>>();
     cloned::<HoldersReport>();
+    cloned::<Gate>();
+    cloned::<GateBuilder<'_>>();
+    cloned::<GateClass>();
+    cloned::<IdSpace>();
+    cloned::<Load>();
     cloned::<HolderReport>();
     cloned::<WorkQueue>();
     cloned::<Event>();
@@ -183,6 +213,9 @@ const _: () = {
     moved::<Watch>();
     moved::<QueueTicket>();
     moved::<Holders>();
+    moved::<Gate>();
+    moved::<GateClass>();
+    moved::<IdSpace>();
     moved::<Holder>();
     moved::<HolderFamily<Outcome>>();
     moved::<Wait>();
@@ -196,6 +229,9 @@ const _: () = {
     a_closed_tag::<Outcome>();
     a_closed_tag::<StatusClass>();
     a_closed_tag::<HttpMethod>();
+    a_closed_tag::<Decision>();
+    a_closed_tag::<GateState>();
+    a_closed_tag::<SessionWait>();
     copied::<LossPhase>();
     copied::<AlertType>();
     copied::<Priority>();
@@ -213,6 +249,9 @@ const _: () = {
     copied::<PoolStatus>();
     copied::<QueueStatus>();
     copied::<Promise>();
+    copied::<Admission>();
+    copied::<CapacityReport>();
+    copied::<Later>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -254,6 +293,9 @@ const _: () = {
     shown::<LossNotice>();
     shown::<LossPhase>();
     shown::<TaskId>();
+    shown::<CapacityReport>();
+    shown::<IdSpaceStatus>();
+    shown::<SplitQueues>();
     shown::<Stats>();
     shown::<Tally>();
     shown::<DropReason>();
@@ -262,6 +304,8 @@ const _: () = {
     shown::<HttpMethod>();
     shown::<TaskIdSourceKind>();
     with_default::<ClientBuilder>();
+    with_default::<Gate>();
+    with_default::<Load>();
     with_default::<Holders>();
     with_default::<Holder>();
     with_default::<HolderFamily<Outcome>>();

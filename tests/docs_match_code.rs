@@ -151,6 +151,7 @@ fn the_docs_of_each_neighbour_name_the_version_that_is_depended_on() {
         (include_str!("../src/integrations/mobc.rs"), &["mobc"]),
         (include_str!("../src/integrations/mysql_async.rs"), &["mysql_async"]),
         (include_str!("../src/integrations/r2d2.rs"), &["r2d2"]),
+        (include_str!("../src/integrations/redis.rs"), &["redis"]),
         (include_str!("../src/integrations/sqlx.rs"), &["sqlx"]),
         (include_str!("../src/integrations/tokio.rs"), &["tokio"]),
         (include_str!("../src/integrations/tokio_postgres.rs"), &["tokio-postgres"]),

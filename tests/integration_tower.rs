@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
-use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead};
+use tasktag::integrations::tower::{DEFAULT_ROUTES, HttpLayer, RequestHead, StartHeader};
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
 use tasktag::{Client, ClientBuilder, Guard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -511,6 +511,21 @@ async fn the_wait_before_a_request_is_read_from_its_headers() -> Result {
         assert_eq!(before, waits, "{header}");
     }
     assert_eq!(lab.refused()?, BTreeMap::new());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_with_the_time_of_the_connection_can_be_ignored() -> Result {
+    let mut lab = Lab::new()?;
+    let layer = lab.by_path().ignore_start(StartHeader::QueueStart);
+    let address = serve(Router::new().route("/", get(|| async {})).layer(layer)).await?;
+    let ms = |n: u128| lab.nanos() / 1_000_000 - n;
+    // A connection that was accepted, and then idle for 1.5 s.
+    let header = format!("x-request-start: {}\r\nx-queue-start: {}\r\n", ms(20), ms(1_520));
+    response(&mut send(address, "GET", "/", header.as_bytes()).await?).await?;
+    assert_eq!(lab.values("http.request.wait")?, [20.0]);
+    response(&mut send(address, "GET", "/", b"x-queue-start: junk\r\n").await?).await?;
+    assert_eq!((lab.values("http.request.wait")?, lab.refused()?), (vec![20.0], BTreeMap::new()));
     Ok(())
 }
 

@@ -110,8 +110,19 @@ fn a_queue_that_knows_everything_reports_everything() {
     let (guard, capture, _) = started();
     let oldest_age = Some(Duration::from_millis(1_500));
     let status = QueueStatus::new().depth(25).capacity(100).oldest_age(oldest_age);
+    let status = status.running(4).longest_running(oldest_age).scheduled(8).retrying(2).dead(1);
     let _watch = guard.client().watch_queue("mail", move || status);
     let expected = levels([
+        ("queue.running#queue:mail", 4.0),
+        ("queue.running.max#queue:mail", 4.0),
+        ("queue.longest_running_seconds#queue:mail", 1.5),
+        ("queue.longest_running_seconds.max#queue:mail", 1.5),
+        ("queue.scheduled#queue:mail", 8.0),
+        ("queue.scheduled.max#queue:mail", 8.0),
+        ("queue.retrying#queue:mail", 2.0),
+        ("queue.retrying.max#queue:mail", 2.0),
+        ("queue.dead#queue:mail", 1.0),
+        ("queue.dead.max#queue:mail", 1.0),
         ("queue.depth#queue:mail", 25.0),
         ("queue.depth.max#queue:mail", 25.0),
         ("queue.capacity#queue:mail", 100.0),

@@ -8,8 +8,9 @@ use std::time::Duration;
 use std::{env, fs, process};
 use tasktag::testing::Capture;
 use tasktag::{
-    BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gauge, Guard, Holder,
-    HttpMethod, Occupancy, Outcome, QueueDepth, StatusClass, WorkQueue,
+    Admission, BoundedFamily, Client, ClosedTag, Counter, Distribution, Family, FrequentFamily, Gate,
+    GateClass, Gauge, Guard, Holder, HttpMethod, Load, Occupancy, Outcome, QueueDepth, StatusClass,
+    WorkQueue,
 };
 
 /// Set-up cancels out between the two.
@@ -77,6 +78,9 @@ struct Handles {
     holder: Holder,
     depth: QueueDepth,
     queue: WorkQueue,
+    gate: Gate,
+    open: GateClass,
+    shed: GateClass,
 }
 
 macro_rules! of {
@@ -161,6 +165,19 @@ const TIMED: [(&str, Call); 4] = [
     }),
 ];
 
+/// A decision, with its count.
+const GATES: [(&str, Call); 3] = [
+    ("gate, admits, open", |all, _, _, _, _, _, _| {
+        black_box(all.open.admits());
+    }),
+    ("gate, admits, shedding", |all, _, _, _, _, _, _| {
+        black_box(all.shed.admits());
+    }),
+    ("gate, admits by the name of one of two classes", |all, _, _, _, _, _, _| {
+        black_box(all.gate.admits(black_box("within_5_minutes")));
+    }),
+];
+
 fn calls() -> [Vec<(&'static str, Call)>; 3] {
     let gauges: [(_, Call); 11] = calls!(gauge, value, set(value));
     let counters: [(_, Call); 11] = calls!(counter, _value, increment(1));
@@ -198,6 +215,10 @@ impl Handles {
         let guard = builder.install().expect("the settings are good");
         let client = guard.client();
         let many_gauges = client.gauge("gauge.many").register_family();
+        let gate = client.gate("database").class("within_24_hours", Admission::below(0.5));
+        let gate =
+            gate.class("within_5_minutes", Admission::below(1.5)).told().expect("the settings are good");
+        gate.tell(Load::of(1.0));
         let many_counters = client.counter("counter.many").register_family();
         Self {
             many_gauges,
@@ -209,6 +230,9 @@ impl Handles {
             holder: client.holders("primary", 10).of("checkout"),
             depth: QueueDepth::default(),
             queue: client.work_queue("queue").register(),
+            open: gate.class("within_5_minutes"),
+            shed: gate.class("within_24_hours"),
+            gate,
             guard,
         }
     }
@@ -227,7 +251,13 @@ impl Handles {
 
 /// The process that is counted.
 pub(crate) fn one(name: &str, turns: u32) {
-    let call = calls().into_iter().flatten().chain(TIMED).chain([NOTHING]).find(|(known, _)| *known == name);
+    let call = calls()
+        .into_iter()
+        .flatten()
+        .chain(TIMED)
+        .chain(GATES)
+        .chain([NOTHING])
+        .find(|(known, _)| *known == name);
     let (_, call) = call.expect("a call's name");
     let handles = Handles::new();
     // A text has a context, and a timing its buckets, before it is counted.
@@ -253,7 +283,7 @@ pub(crate) fn print() {
             println!("| {name} | {own:.0} | {:.2} | {:.2} | {allocations:.0} |", own / plain, own / by_name);
         }
     }
-    for (name, _) in TIMED {
+    for (name, _) in TIMED.into_iter().chain(GATES) {
         let Cost { instructions, allocations } = per_call(name);
         let (own, allocations) = (instructions - nothing.instructions, allocations - nothing.allocations);
         println!("| {name} | {own:.0} | – | – | {allocations:.0} |");

@@ -13,15 +13,18 @@ pub use self::budget::ConnectionBudget;
 pub use self::pgbouncer::{PgBouncerPool, PgBouncerStatus};
 pub use self::pool::PoolStatus;
 pub use self::postgres::{PostgresRow, PostgresStatus};
-pub use self::queue::{Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob};
+pub use self::queue::{
+    Promise, QueueDepth, QueueStatus, QueueTicket, Queued, RunningJob, SqlQueue, SqlQueueRow,
+};
 pub use self::work_queue::{WorkQueue, WorkQueueBuilder};
 
 use self::scope::Scope;
 use self::status_probe::StatusProbe;
 use crate::api::client::Client;
 use crate::api::sole::SoleReporter;
-use crate::callback::probe::Watch;
+use crate::callback::probe::{Collect, Watch};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// One gauge of a status.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,8 @@ pub(crate) struct Count {
     pub(crate) added: u64,
 }
 
-/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`] or
-/// [`PgBouncerStatus`].
+/// A status that can be watched: [`PoolStatus`], [`QueueStatus`], [`ConnectionBudget`], [`PostgresStatus`],
+/// [`PgBouncerStatus`] or [`IdSpaceStatus`](crate::IdSpaceStatus).
 ///
 /// Use it as a bound in functions that work for all of them. The trait is sealed: no other type can implement it.
 ///
@@ -246,14 +249,32 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         Watch::new(client.shared().watch_as(&name, Box::new(probe)))
     }
 
+    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
+    pub(crate) fn watch_in_every_process(
+        self,
+        status: impl Fn() -> Option<S> + Clone + Send + 'static,
+    ) -> Watch {
+        let Self { client, prefix, tags, promise, .. } = self;
+        let name = Scope::new(client.clone(), prefix.clone(), tags.clone(), None).watch_name();
+        let (shared, own_name) = (client.shared(), Arc::clone(&name));
+        let client = Arc::downgrade(shared);
+        let probes = move |_is_child: bool| {
+            // The client keeps this for its children, so this must not keep the client.
+            let scope = Scope::new(Client::new(client.upgrade()?), prefix.clone(), tags.clone(), None);
+            let probe = StatusProbe::new(&own_name, scope, promise, status.clone());
+            Some(Box::new(probe) as Box<dyn Collect>)
+        };
+        Watch::new(shared.watch_as_in_every_process(&name, probes))
+    }
+
     pub(crate) fn into_scope(self) -> Scope {
         Scope::new(self.client.clone(), self.prefix, self.tags, self.sole)
     }
 }
 
-#[cfg(any(feature = "bb8", feature = "mysql_async"))]
-impl<'a> WatchBuilder<'a, PoolStatus> {
-    /// Returns a builder for the same pool, whose status has more than this one's.
+#[cfg(any(feature = "bb8", feature = "mysql_async", feature = "redis"))]
+impl<'a, T> WatchBuilder<'a, T> {
+    /// Returns a builder for the same pool or queue, whose status has more than this one's.
     pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
         let Self { client, prefix, tags, sole, promise, .. } = self;
         WatchBuilder { client, prefix, tags, sole, promise, status: PhantomData }

@@ -222,6 +222,15 @@
 //! * **What to do:** use `try_lock` in the closure, and make no network calls in it. [`QueueStatus`] shows how to watch a
 //!   queue on a server.
 //!
+//! ## A Redis server with a watched queue does not answer
+//!
+//! The gauges of its queues are absent after 2 s at most, or at once if it refuses. It is asked again at each collection.
+//! Each queue is asked about on a thread of its own, so nothing else waits.
+//!
+//! * **Statistics:** none. The counter `queue.unanswered` has the questions without an answer.
+//! * **Notice:** none.
+//! * **What to do:** call `RedisQueue::ask` once, for example at the start. Its error says why there is no answer.
+//!
 //! ## A watched closure panics
 //!
 //! The panic is caught. After three in a row the closure is not called any more, and its gauges end.

@@ -1,4 +1,5 @@
-//! [sqlx](https://docs.rs/sqlx) 0.9: watches pools, and asks servers for their connections.
+//! [sqlx](https://docs.rs/sqlx) 0.9: watches pools, and asks servers for their connections and for the
+//! jobs of queues.
 //!
 //! ```no_run
 //! # use tasktag::Client;
@@ -25,7 +26,8 @@
 //! The error `PoolTimedOut` does not mean that the pool was full: sqlx also returns it if the server is slow, refuses,
 //! or has no connection left (`53300`).
 //!
-//! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`].
+//! What a server says of all its connections is in [`postgres_status`] and [`pgbouncer_status`], how busy it is in
+//! [`postgres_load`], and what a database says of the jobs of a queue in [`queue_status`].
 //!
 //! # What ends the watch
 //!
@@ -35,9 +37,12 @@
 //!
 //! Extra dependency: `sqlx` without a database, a runtime or macros. It needs Rust 1.94.
 
+mod queue;
+mod row;
 mod server;
 
-pub use self::server::{pgbouncer_status, postgres_status};
+pub use self::queue::queue_status;
+pub use self::server::{pgbouncer_status, postgres_load, postgres_status};
 
 use crate::api::client::Client;
 use crate::api::watch::{PoolStatus, WatchBuilder};

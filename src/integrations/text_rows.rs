@@ -1,6 +1,9 @@
 //! Rows of texts, which is what PostgreSQL's simple protocol has. PgBouncer's console speaks no other.
 
-use crate::api::watch::{PgBouncerPool, PgBouncerStatus, PostgresRow, PostgresStatus};
+use crate::api::gate::PostgresLoad;
+use crate::api::watch::{
+    PgBouncerPool, PgBouncerStatus, PostgresRow, PostgresStatus, QueueStatus, SqlQueueRow,
+};
 use std::str::FromStr;
 
 /// A row whose columns are texts.
@@ -30,6 +33,15 @@ pub(super) fn postgres_status(rows: &[impl TextRow]) -> PostgresStatus {
     status
 }
 
+/// Reads the rows of [`PostgresLoad::QUERY`].
+pub(super) fn postgres_load(rows: &[impl TextRow]) -> PostgresLoad {
+    let mut sessions = PostgresLoad::new();
+    for row in rows {
+        sessions.add(&row.text("waits_for").unwrap_or_default(), row.number("sessions").unwrap_or(0));
+    }
+    sessions
+}
+
 /// Reads the rows of `SHOW DATABASES` and `SHOW POOLS`.
 pub(super) fn pgbouncer_status(databases: &[impl TextRow], pools: &[impl TextRow]) -> PgBouncerStatus {
     let mut status = PgBouncerStatus::new();
@@ -50,4 +62,20 @@ pub(super) fn pgbouncer_status(databases: &[impl TextRow], pools: &[impl TextRow
         });
     }
     status
+}
+
+/// Reads the row of [`SqlQueue::query`](crate::SqlQueue::query).
+pub(super) fn queue_status(rows: &[impl TextRow]) -> QueueStatus {
+    rows.first().map_or_else(QueueStatus::new, |row| {
+        let row = SqlQueueRow {
+            hidden: row.number("hidden").unwrap_or(0),
+            depth: row.number("depth"),
+            oldest_age: row.number("oldest_age"),
+            running: row.number("running"),
+            scheduled: row.number("scheduled"),
+            retrying: row.number("retrying"),
+            dead: row.number("dead"),
+        };
+        row.status()
+    })
 }

@@ -45,7 +45,8 @@
 //!
 //! # What has to be waited for
 //!
-//! [`WatchAsync`] watches what only a query or a request can tell, such as a queue in a database.
+//! [`WatchAsync`] watches what only a query or a request can tell, such as a queue in a database. [`MeasureAsync`] has a
+//! [`Gate`](crate::Gate) measure such a load.
 //!
 //! Extra dependency: `tokio` with `rt` and `sync`.
 
@@ -53,15 +54,18 @@
 mod busy;
 #[cfg(target_has_atomic = "64")]
 mod delay;
+mod gate;
 mod inquiry;
 #[cfg(target_has_atomic = "64")]
 mod runtime;
 
+pub use self::gate::MeasureAsync;
 #[cfg(target_has_atomic = "64")]
 pub use self::runtime::RuntimeBuilder;
 
 use self::inquiry::Inquiry;
 use crate::api::client::Client;
+use crate::api::gate::GateBuilder;
 use crate::api::watch::{PoolStatus, QueueDepth, QueueStatus, Queued, WatchBuilder, Watchable};
 use crate::callback::probe::Watch;
 use std::sync::{Arc, Weak};
@@ -74,6 +78,8 @@ trait Sealed {}
 impl Sealed for Client {}
 
 impl<S> Sealed for WatchBuilder<'_, S> {}
+
+impl Sealed for GateBuilder<'_> {}
 
 /// Adds methods to [`Client`] that watch tokio's runtimes, channels and semaphores.
 #[allow(private_bounds, reason = "it is the client's, and more may be added to it")]

@@ -1,4 +1,5 @@
-//! [tokio-postgres](https://docs.rs/tokio-postgres) 0.7: asks a server for its connections.
+//! [tokio-postgres](https://docs.rs/tokio-postgres) 0.7: asks a server for its connections, and for the jobs of a
+//! queue.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -26,7 +27,8 @@
 //!
 //! Extra dependency: `tokio-postgres` without a runtime of its own.
 
-use crate::api::watch::{PgBouncerStatus, PostgresStatus};
+use crate::api::gate::PostgresLoad;
+use crate::api::watch::{PgBouncerStatus, PostgresStatus, QueueStatus, SqlQueue};
 use crate::integrations::text_rows::{self, TextRow};
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 
@@ -37,6 +39,32 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 /// Fails as the query does.
 pub async fn postgres_status(client: &Client) -> Result<PostgresStatus, Error> {
     Ok(text_rows::postgres_status(&rows(client, PostgresStatus::QUERY).await?))
+}
+
+/// Asks a `PostgreSQL` server for its active sessions, with one query: see [`PostgresLoad`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// # #[cfg(feature = "tokio")]
+/// use tasktag::integrations::tokio::MeasureAsync;
+/// use tasktag::integrations::tokio_postgres::postgres_load;
+/// use tasktag::{Admission, Client, ConfigError, Gate};
+///
+/// # #[cfg(feature = "tokio")]
+/// fn gate(client: &Client, monitoring: Arc<tokio_postgres::Client>, cpus: u32) -> Result<Gate, ConfigError> {
+///     let runtime = tokio::runtime::Handle::current();
+///     client.gate("orders").class("within_24_hours", Admission::below(0.8)).measure_async(&runtime, move || {
+///         let client = Arc::clone(&monitoring);
+///         async move { postgres_load(&client).await.map(|sessions| sessions.over(cpus)).unwrap_or_default() }
+///     })
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails as the query does.
+pub async fn postgres_load(client: &Client) -> Result<PostgresLoad, Error> {
+    Ok(text_rows::postgres_load(&rows(client, PostgresLoad::QUERY).await?))
 }
 
 /// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`: see [`PgBouncerStatus`]. Connect
@@ -62,6 +90,38 @@ pub async fn pgbouncer_status(console: &Client) -> Result<PgBouncerStatus, Error
     let databases = rows(console, "SHOW DATABASES").await?;
     let pools = rows(console, "SHOW POOLS").await?;
     Ok(text_rows::pgbouncer_status(&databases, &pools))
+}
+
+/// Asks a `PostgreSQL` server for the jobs of a queue, with one query: see [`SqlQueue`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// # #[cfg(feature = "tokio")]
+/// use tasktag::integrations::tokio::WatchAsync;
+/// use tasktag::integrations::tokio_postgres::queue_status;
+/// use tasktag::{Client, ConfigError, Promise, SqlQueue, TaskIdSource};
+///
+/// # #[cfg(feature = "tokio")]
+/// fn watch(client: &Client, database: Arc<tokio_postgres::Client>) -> Result<(), ConfigError> {
+///     let name = "within_5_minutes";
+///     let (queue, sole) = (SqlQueue::river(name), client.sole_reporter(TaskIdSource::leased("/run/shop/queues"))?);
+///     let ask = move || {
+///         let (database, queue) = (Arc::clone(&database), queue.clone());
+///         async move { queue_status(&database, &queue).await.unwrap_or_default() }
+///     };
+///     let runtime = tokio::runtime::Handle::current();
+///     let watch = client.queue(name).promise(Promise::from_queue_name(name)).by(&sole);
+///     watch.watch_async(&runtime, Duration::from_secs(10), ask).detach();
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails as the query does, for example if there is no such table, or if the role may not read it.
+pub async fn queue_status(client: &Client, queue: &SqlQueue) -> Result<QueueStatus, Error> {
+    Ok(text_rows::queue_status(&rows(client, &queue.query()).await?))
 }
 
 async fn rows(client: &Client, query: &str) -> Result<Vec<SimpleQueryRow>, Error> {

@@ -77,6 +77,9 @@
 //! the edge overwrites these headers; otherwise turn them off with [`wait(false)`](HttpLayer::wait). The time of day
 //! comes from the system clock, so a host whose clock is off reports waits that are off.
 //!
+//! The page [`proxies`](crate::guide::proxies) says what each proxy's timestamp means, with its configuration. If one of
+//! the headers gives the time of the connection, [`ignore_start`](HttpLayer::ignore_start) leaves it out.
+//!
 //! # tonic
 //!
 //! tonic's server accepts any layer. Use the path, `/package.Service/Method`, as the route: a server has a fixed number
@@ -97,6 +100,11 @@
 //! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way
 //! registers two metrics, and may allocate. A folded request takes no lock either.
 //!
+//! # Shedding
+//!
+//! [`GateLayer`] answers requests of some classes with status 503 while a [`Gate`](crate::Gate) does not admit them.
+//! Critical routes are never shed.
+//!
 //! # Limitations
 //!
 //! - Time that a service spends in `poll_ready`, for example behind a concurrency limit, is before the call: it is part
@@ -112,6 +120,7 @@
 
 mod body;
 mod future;
+mod gate;
 mod grpc;
 mod in_flight;
 mod layer;
@@ -121,10 +130,13 @@ mod route;
 mod route_metrics;
 mod service;
 mod settings;
+mod start_header;
 mod tags;
 
 pub use self::body::HttpBody;
 pub use self::future::HttpFuture;
+pub use self::gate::{GateFuture, GateLayer, GateService};
 pub use self::layer::{DEFAULT_ROUTES, HttpLayer};
 pub use self::route::{RequestHead, RouteFn};
 pub use self::service::HttpService;
+pub use self::start_header::StartHeader;

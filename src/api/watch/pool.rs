@@ -60,7 +60,8 @@ use super::{Field, Reported, Watchable, level, ratio};
 /// `mongodb` has no numbers to read. Count its events with handles of your own, by `cmap_event_handler`: in use are
 /// `ConnectionCheckedOut` minus `ConnectionCheckedIn`, and open are `ConnectionCreated` minus `ConnectionClosed`, both
 /// of one address. Who waits can't be told from `ConnectionCheckoutStarted`, because a call that was cancelled has no
-/// further event. The setting `waitQueueTimeoutMS` does nothing. As of mongodb 3.9.1.
+/// further event. Count the calls themselves, each for as long as it lasts, with [`Holders`](crate::Holders) or an
+/// occupancy: those that are not in use wait. The setting `waitQueueTimeoutMS` does nothing. As of mongodb 3.9.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a status reports nothing until a watch returns it"]
 #[non_exhaustive]

@@ -5,6 +5,7 @@ mod job;
 mod promise;
 mod queued;
 mod roster;
+mod sql;
 mod stay;
 mod ticket;
 
@@ -12,6 +13,7 @@ pub use self::depth::QueueDepth;
 pub use self::job::RunningJob;
 pub use self::promise::Promise;
 pub use self::queued::Queued;
+pub use self::sql::{SqlQueue, SqlQueueRow};
 pub use self::ticket::QueueTicket;
 
 pub(super) use self::roster::{JobMetrics, PromiseCounts, Roster};
@@ -29,11 +31,19 @@ use std::time::Duration;
 /// | `queue.oldest_age_seconds` | `oldest_age` |
 /// | `queue.running` | `running` |
 /// | `queue.longest_running_seconds` | `longest_running` |
+/// | `queue.scheduled` | `scheduled` |
+/// | `queue.retrying` | `retrying` |
+/// | `queue.dead` | `dead` |
+/// | `queue.hidden` | `hidden`: 1 if it is so, and 0 if not |
+/// | `queue.backlog_per_task` | depth divided by `tasks`, of which there is at least one |
 /// | `queue.promise_seconds` | `promise` |
 /// | `queue.promise_used` | oldest age divided by the [`Promise`]; above 1 the promise is broken |
 ///
 /// Alert on the oldest age, because a depth does not say how long anyone waits. The oldest age of an empty queue is
 /// [`Duration::ZERO`].
+///
+/// The depth and the oldest age are those of the jobs that could start now. A job that is to start later is scheduled,
+/// or retrying if it has failed before. A job that has failed for good, and that its system keeps, is dead.
 ///
 /// A [`WorkQueue`](crate::WorkQueue) measures all of this by itself. Other queues know their depth and capacity:
 ///
@@ -52,18 +62,22 @@ use std::time::Duration;
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches tokio's
-/// bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's `len()`.
-/// [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
+/// The setters take a `u64` or an `Option<u64>`: write `len() as u64` for a `usize`. The feature `tokio` watches
+/// tokio's bounded channels. Without it, use their sender's `max_capacity() - capacity()`, or their receiver's
+/// `len()`. [`QueueDepth`] is for `std::sync::mpsc` and other queues that don't know their depth.
 ///
 /// A channel does not know the age of its items. To see how long they wait, send the timer of
 /// [`start_owned`](crate::Distribution::start_owned) with each item, and drop it where the item is received.
 ///
 /// # Queues on a server
 ///
-/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread of
-/// your own, and let the closure return its latest answer. If the server does not answer, store an empty status: the
-/// gauges are then absent, and don't show an old depth.
+/// The feature `redis` watches those that job systems keep in Redis:
+/// [`integrations::redis`](integrations/redis/index.html). [`SqlQueue`] asks for the jobs of the usual systems in SQL
+/// databases. For others, this is what to do.
+///
+/// The closure of a watch is not asynchronous, and should make no network calls. Ask the server in a task or a thread
+/// of your own, and let the closure return its latest answer. If the server does not answer, store an empty status:
+/// the gauges are then absent, and don't show an old depth.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -100,6 +114,16 @@ pub struct QueueStatus {
     pub running: Option<u64>,
     /// The time for which the longest of the running jobs has been running.
     pub longest_running: Option<Duration>,
+    /// The number of jobs that are to start later. Where a system does not tell them apart, retrying ones are included.
+    pub scheduled: Option<u64>,
+    /// The number of jobs that have failed and are to be tried again later.
+    pub retrying: Option<u64>,
+    /// The number of jobs that have failed for good and are still kept.
+    pub dead: Option<u64>,
+    /// Whether whoever asks may not see the queue, which then looks empty.
+    pub hidden: Option<bool>,
+    /// The number of tasks that work on the queue.
+    pub tasks: Option<u64>,
     /// The time within which every item is to start.
     pub promise: Option<Promise>,
 }
@@ -113,6 +137,11 @@ impl QueueStatus {
             oldest_age: None,
             running: None,
             longest_running: None,
+            scheduled: None,
+            retrying: None,
+            dead: None,
+            hidden: None,
+            tasks: None,
             promise: None,
         }
     }
@@ -147,6 +176,63 @@ impl QueueStatus {
         self
     }
 
+    /// Sets the number of jobs that are to start later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::QueueStatus;
+    ///
+    /// // 3 jobs wait, the first of them for 7 s. 10 are to start later, 2 of those that failed, and 1 is given up.
+    /// let waiting = QueueStatus::new().depth(3).oldest_age(Duration::from_secs(7));
+    /// let status = waiting.scheduled(8).retrying(2).dead(1);
+    /// assert_eq!(status.scheduled.zip(status.retrying), Some((8, 2)));
+    /// ```
+    pub fn scheduled(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.scheduled = jobs.into();
+        self
+    }
+
+    /// Sets the number of jobs that have failed and are to be tried again later.
+    pub fn retrying(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.retrying = jobs.into();
+        self
+    }
+
+    /// Sets the number of jobs that have failed for good and are still kept.
+    pub fn dead(mut self, jobs: impl Into<Option<u64>>) -> Self {
+        self.dead = jobs.into();
+        self
+    }
+
+    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would
+    /// be those of an empty one.
+    pub fn hidden(mut self, is_hidden: impl Into<Option<bool>>) -> Self {
+        self.hidden = is_hidden.into();
+        self
+    }
+
+    /// Sets the number of tasks that work on the queue, for the [signals of autoscaling](crate::guide::autoscaling). It is
+    /// known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the platform.
+    ///
+    /// Without a task the backlog is that for one: so a queue of which nobody takes anything asks for somebody.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::QueueStatus;
+    ///
+    /// let counting = client.clone();
+    /// let _watch = client.watch_queue("mail", move || {
+    ///     // queue.backlog_per_task:150, if there are 4 tasks
+    ///     QueueStatus::new().depth(600).tasks(counting.live_tasks().map(u64::from))
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn tasks(mut self, tasks: impl Into<Option<u64>>) -> Self {
+        self.tasks = tasks.into();
+        self
+    }
+
     /// Sets the time within which every item is to start. [`WatchBuilder::promise`](crate::WatchBuilder::promise) does
     /// the same for all statuses of a watch.
     pub fn promise(mut self, promise: impl Into<Option<Promise>>) -> Self {
@@ -171,6 +257,19 @@ impl Reported for QueueStatus {
             Field { name: "oldest_age_seconds", peak: true, value: seconds(self.oldest_age) },
             Field { name: "running", peak: true, value: level(self.running) },
             Field { name: "longest_running_seconds", peak: true, value: seconds(self.longest_running) },
+            Field { name: "scheduled", peak: true, value: level(self.scheduled) },
+            Field { name: "retrying", peak: true, value: level(self.retrying) },
+            Field { name: "dead", peak: true, value: level(self.dead) },
+            Field {
+                name: "hidden",
+                peak: false,
+                value: self.hidden.map(|is_hidden| f64::from(u8::from(is_hidden))),
+            },
+            Field {
+                name: "backlog_per_task",
+                peak: true,
+                value: ratio(self.depth, self.tasks.map(|tasks| tasks.max(1))),
+            },
             Field { name: "promise_seconds", peak: false, value: promised },
             Field { name: "promise_used", peak: true, value: used },
         ]

@@ -2,7 +2,7 @@
 
 use super::{Field, Group};
 use crate::api::client::Client;
-use crate::api::dimension::{Family, Outcome};
+use crate::api::dimension::{ClosedTags, Family, Outcome};
 use crate::api::handle::{Counter, Distribution, Gauge, Metric, MetricBuilder};
 use crate::api::sole::SoleReporter;
 use crate::callback::watch_name::WatchName;
@@ -33,7 +33,7 @@ impl Scope {
         self.sole.as_ref().is_none_or(SoleReporter::is_held)
     }
 
-    pub(super) fn watch_name(&self) -> Arc<WatchName> {
+    pub(crate) fn watch_name(&self) -> Arc<WatchName> {
         let pairs = self.tags();
         let mut tags = TagList::default();
         tags.set_slice(&pairs);
@@ -59,6 +59,13 @@ impl Scope {
     pub(crate) fn counter(&self, name: &str) -> Counter {
         let (name, tags) = (self.name(name), self.tags());
         self.told_apart(self.client.counter(&name)).tags(&tags).register()
+    }
+
+    /// Returns counters with tags of their own, told apart by closed tags.
+    pub(crate) fn counter_by<T: ClosedTags>(&self, name: &str, own: &[(&str, &str)]) -> Family<Counter, T> {
+        let name = self.name(name);
+        let tags: Vec<_> = self.tags().into_iter().chain(own.iter().copied()).collect();
+        self.told_apart(self.client.counter(&name)).tags(&tags).register_family()
     }
 
     pub(crate) fn timing(&self, name: &str) -> Distribution {

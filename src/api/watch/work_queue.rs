@@ -1,11 +1,8 @@
 //! Queues inside the program, whose items are measured one by one.
 
 use super::queue::{JobMetrics, Promise, PromiseCounts, QueueStatus, QueueTicket, Queued, Roster};
-use super::scope::Scope;
-use super::status_probe::StatusProbe;
 use super::{Watch, WatchBuilder};
 use crate::api::client::Client;
-use crate::callback::probe::Collect;
 use std::sync::Arc;
 
 /// Work queues.
@@ -163,24 +160,5 @@ impl WorkQueueBuilder<'_> {
                 within: scope.counter("waits_within_promise"),
             }),
         }
-    }
-}
-
-impl WatchBuilder<'_, QueueStatus> {
-    /// Does the same as [`watch_while`](Self::watch_while), also in forked children. `status` is code of this crate.
-    fn watch_in_every_process(
-        self,
-        status: impl Fn() -> Option<QueueStatus> + Clone + Send + 'static,
-    ) -> Watch {
-        let (name, shared) = (self.clone().into_scope().watch_name(), self.client.shared());
-        let (client, own_name) = (Arc::downgrade(shared), Arc::clone(&name));
-        let Self { prefix, tags, promise, .. } = self;
-        let probes = move |_is_child: bool| {
-            // The client keeps this for its children, so this must not keep the client.
-            let scope = Scope::new(Client::new(client.upgrade()?), prefix.clone(), tags.clone(), None);
-            let probe = StatusProbe::new(&own_name, scope, promise, status.clone());
-            Some(Box::new(probe) as Box<dyn Collect>)
-        };
-        Watch::new(shared.watch_as_in_every_process(&name, probes))
     }
 }

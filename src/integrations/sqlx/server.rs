@@ -1,8 +1,10 @@
-//! What a server says of its connections.
+//! What a server says of its connections and its load.
 
+use super::row::SqlxRow;
+use crate::api::gate::PostgresLoad;
 use crate::api::watch::{PgBouncerStatus, PostgresStatus};
-use crate::integrations::text_rows::{self, TextRow};
-use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Row, Type};
+use crate::integrations::text_rows;
+use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Type};
 
 /// Asks a `PostgreSQL` server for its connections, with one query.
 ///
@@ -43,6 +45,42 @@ where
     Ok(text_rows::postgres_status(&rows.into_iter().map(SqlxRow).collect::<Vec<_>>()))
 }
 
+/// Asks a `PostgreSQL` server for its active sessions, with one query: see [`PostgresLoad`].
+///
+/// Give it a pool of one connection, which nothing else uses. It works for a pool or a connection whose database is
+/// `Postgres`.
+///
+/// ```no_run
+/// use sqlx::PgPool;
+/// use tasktag::integrations::sqlx::postgres_load;
+/// # #[cfg(feature = "tokio")]
+/// use tasktag::integrations::tokio::MeasureAsync;
+/// use tasktag::{Admission, Client, ConfigError, Gate};
+///
+/// # #[cfg(feature = "tokio")]
+/// fn gate(client: &Client, monitoring: PgPool, cpus: u32) -> Result<Gate, ConfigError> {
+///     let runtime = tokio::runtime::Handle::current();
+///     client.gate("orders").class("within_24_hours", Admission::below(0.8)).measure_async(&runtime, move || {
+///         let pool = monitoring.clone();
+///         async move { postgres_load(&pool).await.map(|sessions| sessions.over(cpus)).unwrap_or_default() }
+///     })
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails as the query does.
+pub async fn postgres_load<'c, E, DB>(executor: E) -> Result<PostgresLoad, Error>
+where
+    E: Executor<'c, Database = DB>,
+    DB: Database,
+    for<'r> String: Decode<'r, DB> + Type<DB>,
+    for<'i> &'i str: ColumnIndex<DB::Row>,
+{
+    let rows = sqlx::raw_sql(PostgresLoad::QUERY).fetch_all(executor).await?;
+    Ok(text_rows::postgres_load(&rows.into_iter().map(SqlxRow).collect::<Vec<_>>()))
+}
+
 /// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`.
 ///
 /// Connect to the database `pgbouncer` as one of its `stats_users` or `admin_users`, by a connection and not by a pool: a
@@ -75,18 +113,4 @@ where
     let pools = sqlx::raw_sql("SHOW POOLS").fetch_all(&mut *console).await?;
     let [databases, pools] = [databases, pools].map(|rows| rows.into_iter().map(SqlxRow).collect::<Vec<_>>());
     Ok(text_rows::pgbouncer_status(&databases, &pools))
-}
-
-/// A row of the simple protocol: all its values are texts, whatever their types.
-struct SqlxRow<R>(R);
-
-impl<R> TextRow for SqlxRow<R>
-where
-    R: Row,
-    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
-    for<'i> &'i str: ColumnIndex<R>,
-{
-    fn text(&self, column: &str) -> Option<String> {
-        self.0.try_get_unchecked::<Option<String>, _>(column).ok().flatten()
-    }
 }

@@ -4,6 +4,7 @@ use super::metrics::Metrics;
 use super::route::{RequestHead, RouteFn, by_method};
 use super::service::HttpService;
 use super::settings::Settings;
+use super::start_header::StartHeader;
 use crate::Client;
 use crate::process::fork::make_whole;
 use std::fmt;
@@ -36,6 +37,7 @@ impl HttpLayer {
             routes: DEFAULT_ROUTES,
             critical: Vec::new(),
             wait: true,
+            ignored: Vec::new(),
         };
         Self { client: client.clone(), settings, route: Arc::new(by_method), metrics: Arc::default() }
     }
@@ -88,6 +90,23 @@ impl<R> HttpLayer<R> {
     /// it off if clients can reach the service without a proxy that writes those headers: they could send any value.
     pub fn wait(self, wait: bool) -> Self {
         self.set(|settings| settings.wait = wait)
+    }
+
+    /// Ignores a header that gives a time which is not that of the request. A second call adds to the first.
+    ///
+    /// A proxy may write when the connection was accepted, as HAProxy does with `%Ts%ms`: on a connection that is kept
+    /// alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says which
+    /// recipes do this.
+    ///
+    /// ```
+    /// use tasktag::integrations::tower::{HttpLayer, StartHeader};
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let layer = HttpLayer::new(client).ignore_start(StartHeader::QueueStart);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn ignore_start(self, header: StartHeader) -> Self {
+        self.set(|settings| settings.ignored.push(header))
     }
 
     /// Sets the closure that returns a request's route. `None` is reported as `unmatched`. A router's pattern is best;

@@ -5,6 +5,7 @@ use super::request_start::{self, Refusal};
 use super::route::RequestHead;
 use super::route_metrics::{Patterns, RouteMetrics};
 use super::settings::Settings;
+use super::start_header::StartHeader;
 use crate::api::dimension::bounded::OTHER;
 use crate::api::dimension::slots::Slots;
 use crate::{Client, Counter, Distribution, Family, Occupancy};
@@ -30,6 +31,7 @@ pub(super) struct Metrics {
 struct Wait {
     waited: Distribution,
     refused: Family<Counter, Refusal>,
+    ignored: Vec<StartHeader>,
 }
 
 impl Metrics {
@@ -42,6 +44,7 @@ impl Metrics {
         let wait = settings.wait.then(|| Wait {
             waited: client.timing(&name("request.wait")).tags(&tags).register(),
             refused: client.counter(&name("request.wait.refused")).tags(&tags).register_family(),
+            ignored: settings.ignored.clone(),
         });
         let patterns = Arc::new(Patterns {
             client: client.clone(),
@@ -83,7 +86,7 @@ impl Metrics {
     }
 
     fn read_start(&self, request: RequestHead<'_>, wait: &Wait) {
-        let reading = request_start::read(request.headers(), || {
+        let reading = request_start::read(request.headers(), &wait.ignored, || {
             let now = self.patterns.client.shared().clock.time_of_day();
             now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, crate::process::clock::nanos)
         });

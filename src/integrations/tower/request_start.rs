@@ -1,7 +1,7 @@
 //! When a request reached the edge, read from the timestamps that proxies write into its headers.
 
+use super::start_header::StartHeader;
 use http::HeaderMap;
-use http::header::HeaderName;
 use std::time::Duration;
 
 /// The longest wait that is reported; a longer one counts as this.
@@ -17,10 +17,9 @@ const MAX_LEN: usize = 1024;
 const SECOND: u64 = 1_000_000_000;
 /// The first of January 2000, in seconds. No timestamp is older, which tells the units apart.
 const YEAR_2000: u64 = 946_684_800;
-
-static REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
-static QUEUE_START: HeaderName = HeaderName::from_static("x-queue-start");
-static TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// The numbers of 14 and 15 digits, which are no moment of this century after 2001 in any unit. HAProxy writes them where
+/// seconds and microseconds are joined without zeros between them.
+const JOINED: std::ops::Range<u64> = 10_000_000_000_000..1_000_000_000_000_000;
 
 crate::tags! {
     /// Why a timestamp was refused.
@@ -56,17 +55,21 @@ impl Reading {
 
 /// Reads the timestamps of a request that arrived at `now`, in nanoseconds since 1970. `now` is only called if there
 /// are any.
-pub(super) fn read(headers: &HeaderMap, now: impl FnOnce() -> u64) -> Reading {
+pub(super) fn read(headers: &HeaderMap, ignored: &[StartHeader], now: impl FnOnce() -> u64) -> Reading {
     let mut reading = Reading::default();
     let mut now = Now::Unasked(now);
-    let starts = [&REQUEST_START, &QUEUE_START].map(|name| headers.get_all(name));
-    let starts = starts.into_iter().flatten().flat_map(|value| parts(value.as_bytes()));
+    let values = |header: StartHeader| {
+        let is_read = !ignored.contains(&header);
+        is_read.then(|| headers.get_all(header.name())).into_iter().flatten()
+    };
+    let starts = [StartHeader::RequestStart, StartHeader::QueueStart].into_iter().flat_map(values);
+    let starts = starts.flat_map(|value| parts(value.as_bytes()));
     for part in starts.take(MAX_STAMPS) {
         reading.add(stamp(part), now.get());
     }
     // Precise to the second, and perhaps of another request that this one is part of: a last resort.
     if reading.waited.is_none() {
-        for value in headers.get_all(&TRACE_ID).into_iter().take(MAX_STAMPS) {
+        for value in values(StartHeader::AmznTraceId).take(MAX_STAMPS) {
             reading.add(trace_stamp(value.as_bytes()), now.get());
         }
     }
@@ -134,6 +137,9 @@ fn stamp(part: &[u8]) -> Result<Stamp, Refusal> {
     let number = part.strip_prefix(b"t=").or_else(|| part.strip_prefix(b"T=")).unwrap_or(part).trim_ascii();
     let mut halves = number.splitn(2, |&byte| byte == b'.');
     let whole = digits(halves.next().unwrap_or_default())?;
+    if JOINED.contains(&whole) {
+        return Err(Refusal::Malformed);
+    }
     let unit = unit_of(whole);
     let (fraction, width) = match halves.next() {
         Some(fraction) => (fraction_of(fraction, unit)?, 0),
@@ -217,7 +223,7 @@ mod tests {
     }
 
     fn read_at(now: u64, pairs: &[(&'static str, &[u8])]) -> Reading {
-        read(&headers(pairs), || now)
+        read(&headers(pairs), &[], || now)
     }
 
     fn start(value: &str) -> Reading {
@@ -389,9 +395,65 @@ mod tests {
         assert_eq!(start(&",".repeat(MAX_LEN * 8)), refused(Refusal::Malformed));
     }
 
+    /// Values as these proxies wrote them, at a moment of their own: nginx 1.22.1, Apache 2.4.71, HAProxy 2.6.12, Caddy
+    /// 2.6.2, and Envoy by its documentation.
+    #[test]
+    fn what_each_proxy_writes_is_read() {
+        for (proxy, value, arrived) in [
+            ("nginx, ${msec}", "t=1795866744.318", 1_795_866_744_318_000_000),
+            ("Apache, %t", "t=1795866805477062", 1_795_866_805_477_062_000),
+            ("HAProxy, %[date(0,ms)]", "t=1795866817006", 1_795_866_817_006_000_000),
+            ("HAProxy, %[date(0,us)]", "1795866817143550", 1_795_866_817_143_550_000),
+            ("HAProxy, %Ts%ms", "t=1795866817006", 1_795_866_817_006_000_000),
+            ("Caddy, {time.now.unix_ms}", "t=1795866869691", 1_795_866_869_691_000_000),
+            ("Envoy, %START_TIME(%s.%3f)%", "t=1795866869.691", 1_795_866_869_691_000_000),
+        ] {
+            let late = 250_000_000;
+            let reading = read_at(arrived + late, &[("x-request-start", value.as_bytes())]);
+            assert_eq!(reading, waited(late), "{proxy}");
+        }
+    }
+
+    #[test]
+    fn seconds_and_microseconds_that_are_joined_without_zeros_are_no_time() {
+        let now = 1_795_866_817_143_550_000;
+        for value in ["179586681714355", "17958668171435", "t=179586681714355"] {
+            let reading = read_at(now, &[("x-request-start", value.as_bytes())]);
+            assert_eq!(reading, refused(Refusal::Malformed), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_text_for_people_is_no_time() {
+        let reading = read_at(NOW, &[("x-request-start", b"t=2017-12-04T09:19:27.474Z")]);
+        assert_eq!(reading, refused(Refusal::Malformed));
+    }
+
+    #[test]
+    fn of_a_proxy_that_adds_to_what_the_client_sent_the_earlier_counts() {
+        let lines: &[(&str, &[u8])] =
+            &[("x-request-start", b"t=1512379107.574"), ("x-request-start", b"t=1512379167.474")];
+        assert_eq!(read_at(NOW, lines), waited(60 * SECOND));
+    }
+
+    #[test]
+    fn a_header_that_is_ignored_is_neither_read_nor_refused() {
+        let pairs: &[(&str, &[u8])] = &[
+            ("x-request-start", b"t=1512379167474"),
+            ("x-queue-start", b"t=1512379166074"),
+            ("x-amzn-trace-id", b"junk"),
+        ];
+        let ignoring = |ignored: &[StartHeader]| read(&headers(pairs), ignored, || NOW);
+        assert_eq!(ignoring(&[]), waited(1_500_000_000));
+        assert_eq!(ignoring(&[StartHeader::QueueStart]), waited(100_000_000));
+        let both = [StartHeader::QueueStart, StartHeader::RequestStart];
+        assert_eq!(ignoring(&both), refused(Refusal::Malformed));
+        assert_eq!(ignoring(&[both[0], both[1], StartHeader::AmznTraceId]), Reading::default());
+    }
+
     #[test]
     fn the_time_is_not_asked_for_where_there_is_no_stamp() {
-        let reading = read(&headers(&[("host", b"shop")]), || panic!("asked"));
+        let reading = read(&headers(&[("host", b"shop")]), &[], || panic!("asked"));
         assert_eq!(reading, Reading::default());
     }
 
@@ -419,7 +481,7 @@ mod tests {
     #[test]
     fn a_moment_reads_the_same_in_every_unit() {
         arbtest(|u| {
-            let micros = u.int_in_range(YEAR_2000 * 1_000_000..=4_102_444_800_000_000)?;
+            let micros = u.int_in_range(JOINED.end..=4_102_444_800_000_000)?;
             let now = micros * 1_000 + u.int_in_range(0..=300 * SECOND)?;
             let (secs, millis) = (micros / 1_000_000, micros / 1_000);
             let forms = [

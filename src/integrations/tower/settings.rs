@@ -1,5 +1,7 @@
 //! The settings of a layer.
 
+use super::start_header::StartHeader;
+
 /// The prefix, tags and limits of a layer's metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -9,4 +11,5 @@ pub(super) struct Settings {
     pub(super) routes: usize,
     pub(super) critical: Vec<String>,
     pub(super) wait: bool,
+    pub(super) ignored: Vec<StartHeader>,
 }

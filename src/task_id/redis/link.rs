@@ -9,11 +9,12 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// The longest answer that is read. Expected answers have some tens of bytes, an error's text a few hundred.
+/// The longest answer that is read. Expected answers have some tens of bytes for a lease and some KiB for a queue, and an
+/// error's text has a few hundred.
 const MAX_ANSWER: usize = 16 * 1024;
 
 /// An established connection: authenticated, with the URL's database selected.
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: Box<dyn Stream>,
     timeout: Duration,
 }
@@ -38,7 +39,7 @@ impl Stream for super::tls::TlsStream {
 
 impl Link {
     /// Connects and authenticates, each within `timeout`.
-    pub(super) fn open(server: &ConnectionInfo, timeout: Duration) -> Result<Self, String> {
+    pub(crate) fn open(server: &ConnectionInfo, timeout: Duration) -> Result<Self, String> {
         let stream = connect(server.addr(), timeout).map_err(|error| told(&error))?;
         let mut link = Self { stream, timeout };
         let settings = server.redis_settings();
@@ -57,7 +58,7 @@ impl Link {
 
     /// Sends a command and reads its answer. The link can't be used after an error: a late answer would be taken for
     /// the next one's.
-    pub(super) fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, String> {
+    pub(crate) fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, String> {
         self.stream.set_deadline(Instant::now() + self.timeout);
         self.stream.write_all(&command.get_packed_command()).map_err(|error| told(&error))?;
         let answer = Answer { stream: &mut *self.stream, left: MAX_ANSWER };
@@ -90,7 +91,7 @@ fn dial(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
-                // A lease waits for each answer.
+                // The next question waits for each answer.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }

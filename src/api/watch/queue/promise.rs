@@ -99,8 +99,29 @@ impl Promise {
         self.0
     }
 
+    /// Returns how many items may wait for each task, so that the last of them still starts in time: the target of
+    /// `queue.backlog_per_task`, for [autoscaling](crate::guide::autoscaling). `job` is the average time that a job takes,
+    /// and `at_once` how many jobs a task runs at the same time.
+    ///
+    /// It is `None` for jobs that take no time. Leave room for bursts, and for what a new task needs to start: ask a promise
+    /// of half the time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::Promise;
+    ///
+    /// let promise = Promise::within(Duration::from_secs(10));
+    /// assert_eq!(promise.backlog_per_task(Duration::from_millis(100), 1), Some(100.0));
+    /// assert_eq!(promise.backlog_per_task(Duration::from_millis(100), 5), Some(500.0));
+    /// ```
+    #[must_use]
+    pub fn backlog_per_task(self, job: Duration, at_once: u32) -> Option<f64> {
+        let jobs = (!job.is_zero()).then(|| self.0.as_secs_f64() / job.as_secs_f64());
+        jobs.map(|jobs| jobs * f64::from(at_once))
+    }
+
     /// Returns the part of the promise that a wait uses: 1 if it just keeps it.
-    pub(super) fn used_by(self, wait: Duration) -> Option<f64> {
+    pub(crate) fn used_by(self, wait: Duration) -> Option<f64> {
         (!self.0.is_zero()).then(|| wait.as_secs_f64() / self.0.as_secs_f64())
     }
 }

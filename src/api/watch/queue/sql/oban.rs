@@ -1,0 +1,17 @@
+//! Oban.
+
+use super::statement::NOW_UTC;
+use super::{SqlQueue, staged};
+
+impl SqlQueue {
+    /// A queue of [Oban](https://hexdocs.pm/oban) in `PostgreSQL`.
+    ///
+    /// A job that is due counts as waiting before Oban has staged it, so that a stager that stands still shows. A job
+    /// whose node died counts as running until Oban rescues it. Dead jobs are the discarded ones. The jobs of a
+    /// paused queue count as waiting.
+    ///
+    /// Oban's own index, of state, queue, priority and time, fits all numbers.
+    pub fn oban(queue: &str) -> Self {
+        Self::new(queue, None, |queue| staged::statement(queue, "oban_jobs", NOW_UTC, "executing").text())
+    }
+}
