@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use tasktag::testing::Capture;
 use tasktag::{
     Admission, BoundedFamily, Client, Counter, Distribution, Family, FrequentFamily, Gate, GateClass, Gauge,
-    Guard, Holder, Load, Occupancy, Outcome, Promise, QueueDepth, Set, StatusClass, WorkQueue,
+    Guard, Holder, Load, Objective, Occupancy, Outcome, Promise, QueueDepth, Set, StatusClass, Target,
+    WorkQueue,
 };
 
 const OPS: u32 = 1_000_000;
@@ -37,6 +38,7 @@ struct Handles {
     gate: Gate,
     open: GateClass,
     shed: GateClass,
+    objective: Objective,
     closed_counter: Family<Counter, (Outcome, StatusClass)>,
     closed_gauge: Family<Gauge, (Outcome, StatusClass)>,
     bounded: BoundedFamily<Counter>,
@@ -68,6 +70,10 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         depth: QueueDepth::default(),
         queue: client.work_queue("queue").register(),
         promised: client.work_queue("promised").promise(Promise::within(HALF_LIFE)).register(),
+        objective: client
+            .objective("checkout", Target::within(HALF_LIFE), 0.999)
+            .register()
+            .expect("a share and a time"),
         closed_counter: client.counter("closed.counter").register_family(),
         closed_gauge: client.gauge("closed.gauge").register_family(),
         bounded: client.counter("bounded").bounded("pool", 50).register(),
@@ -192,6 +198,11 @@ mod handle {
         million(bencher, |handles, _| {
             black_box(handles.gate.admits(black_box("within_5_minutes")));
         });
+    }
+
+    #[divan::bench]
+    fn objective_record(bencher: Bencher) {
+        million(bencher, |handles, i| handles.objective.record(Duration::from_nanos(u64::from(i))));
     }
 
     /// Most of these meet a full channel: nobody empties it here.

@@ -1,5 +1,5 @@
-//! Prints how far threads carry jobs that wait, how long queues wait, and what the workers of a queue can promise. It needs no
-//! client and no agent.
+//! Prints how far threads carry jobs that wait, how long queues wait, and what the workers of a queue can promise. It
+//! needs no client and no agent.
 //!
 //! `cargo run --example capacity`
 

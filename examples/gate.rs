@@ -1,5 +1,5 @@
-//! A database becomes busy and calm again, and then does not answer: a gate sheds jobs that can wait while it is busy, admits a
-//! share of them, and says what it does while the load is unknown. A manual clock makes time pass at once.
+//! A database becomes busy and calm again, and then does not answer: a gate sheds jobs that can wait while it is busy,
+//! admits a share of them, and says what it does while the load is unknown. A manual clock makes time pass at once.
 //!
 //! `cargo run --example gate --features testing`
 

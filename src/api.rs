@@ -11,5 +11,6 @@ pub(crate) mod holders;
 pub(crate) mod id_space;
 pub(crate) mod installed;
 pub(crate) mod macros;
+pub(crate) mod objective;
 pub(crate) mod sole;
 pub(crate) mod watch;

@@ -43,6 +43,11 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
+    /// Returns whether it is that of a gauge whose peak is kept.
+    pub(crate) fn keeps_peak(&self) -> bool {
+        matches!(self, Self::Gauge(cell) if cell.keeps_peak())
+    }
+
     /// Returns whether there are more references to the cell than the `known` ones.
     pub(crate) fn is_held_by_more_than(&self, known: usize) -> bool {
         let references = match self {

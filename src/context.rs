@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// A name and tags, with the cell that belongs to them.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) name: String,
+    // The contexts of a metric have it in common.
+    pub(crate) name: Arc<str>,
     pub(crate) tags: Tags,
     pub(crate) kind: Kind,
     pub(crate) cell: Cell,
@@ -25,8 +26,9 @@ pub(crate) struct Context {
     registered: AtomicBool,
     // Whether it was removed from the index. A thread that remembers it must look again.
     retired: AtomicBool,
-    // For an overflow context, how often something was folded into it.
-    folded: Option<AtomicU64>,
+    // For an overflow context, how often something was folded into it. Few contexts are, so the others keep no room for
+    // it.
+    folded: Option<Box<AtomicU64>>,
     /// Whether its tags have a limit of their own. It then takes no room from the metric's other contexts.
     pub(crate) is_bounded: bool,
     // The number of aliases that were ever created, each of which refers to the cell.
@@ -37,7 +39,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
+    pub(crate) fn new(name: Arc<str>, tags: Tags, kind: Kind, cell: Cell) -> Self {
         let [called, registered, retired] = [const { AtomicBool::new(false) }; 3];
         Self {
             name,
@@ -56,15 +58,15 @@ impl Context {
 
     /// Creates an alias: another name and other tags that are written in the same way as the context's own. It has the
     /// same cell.
-    pub(crate) fn alias(name: String, tags: Tags, context: &Arc<Self>) -> Self {
+    pub(crate) fn alias(name: Arc<str>, tags: Tags, context: &Arc<Self>) -> Self {
         context.aliases.fetch_add(1, Ordering::Relaxed);
         let alias_of = Some(Arc::clone(context));
         Self { alias_of, ..Self::new(name, tags, context.kind, context.cell.clone()) }
     }
 
     /// Creates the context for all values of a metric for which there was no room.
-    pub(crate) fn overflow(name: String, tags: Tags, kind: Kind, cell: Cell) -> Self {
-        let folded = Some(AtomicU64::new(0));
+    pub(crate) fn overflow(name: Arc<str>, tags: Tags, kind: Kind, cell: Cell) -> Self {
+        let folded = Some(Box::new(AtomicU64::new(0)));
         Self { folded, is_bounded: true, ..Self::new(name, tags, kind, cell) }
     }
 
@@ -87,7 +89,7 @@ impl Context {
     /// Returns whether this is the context of a name, a kind and tags, in any order of the tags.
     #[inline]
     pub(crate) fn is(&self, name: &str, tags: &DistinctTags<'_, '_>, kind: Kind) -> bool {
-        self.kind == kind && self.name == name && self.tags.are(tags)
+        self.kind == kind && *self.name == *name && self.tags.are(tags)
     }
 
     /// Returns the original of an alias, or the context itself.

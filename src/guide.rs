@@ -16,6 +16,7 @@
 //! | jobs in a SQL database | [`SqlQueue`](crate::SqlQueue) with [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.running`, `queue.scheduled`, `queue.retrying`, `queue.dead`, for eleven systems |
 //! | any other queue | [`Client::queue`] | `queue.depth`, `queue.oldest_age_seconds`, with peaks |
 //! | a time within which a queue has to start its items | [`Promise`](crate::Promise) | `queue.promise_used`, the share of waits in time |
+//! | a promise: 99.9 % of all payments within 250 ms, or of a week | [`Client::objective`], [`Client::time_objective`] | `slo.good` and `slo.total`, `slo.slices` by state, burn rates, what is left of the budget |
 //! | work that can wait while a database is at its limit | [`Client::gate`] | the load, decisions by class, what was shed |
 //! | ids that are drawn at random | [`Client::watch_id_space`] | how full they are, the tries of a draw, the days left |
 //! | the question how many workers or threads | [`capacity`](crate::capacity) | plain arithmetic, and a report |
@@ -41,6 +42,7 @@
 //! * [`command`]: the command `tasktag`, which shows what arrives, and why nothing does.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.
+//! * [`objectives`]: budgets, burn rates and alerts of promises, and the queries for a fleet.
 //! * [`on_a_bad_day`]: what the client does in case of each fault, what its statistics show, and what you can do.
 //! * [`proxies`]: what the timestamps of proxies mean, from which an HTTP service's waits are measured.
 //! * [`task_ids`]: where a task id comes from, and when two tasks can have the same one.
@@ -50,6 +52,8 @@
 //! [`Client::distribution`]: crate::Client::distribution
 //! [`Client::timing`]: crate::Client::timing
 //! [`Client::occupancy`]: crate::Client::occupancy
+//! [`Client::objective`]: crate::Client::objective
+//! [`Client::time_objective`]: crate::Client::time_objective
 //! [`Client::pool`]: crate::Client::pool
 //! [`Client::holders`]: crate::Client::holders
 //! [`Client::queue`]: crate::Client::queue
@@ -65,6 +69,7 @@ pub mod autoscaling;
 pub mod command;
 pub mod environment;
 pub mod limits;
+pub mod objectives;
 pub mod on_a_bad_day;
 pub mod proxies;
 pub mod task_ids;

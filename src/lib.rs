@@ -44,6 +44,7 @@
 //! | a channel whose items wait and run | [`Client::work_queue`] |
 //! | a connection pool or any other queue | [`Client::watch_pool`], [`Client::watch_queue`]; [`PoolStatus`] lists which call is for which pool |
 //! | connections, permits or a quota, and the question who holds them | [`Client::holders`] |
+//! | a promise about requests, jobs or time | [`Client::objective`], [`Client::time_objective`] |
 //! | work that can wait while the load is high | [`Client::gate`] |
 //! | ids that are drawn at random | [`IdSpace`] |
 //! | the question how many workers a promise needs | [`capacity`] |
@@ -52,9 +53,9 @@
 //!
 //! The [guide] has the full table, and says which tags to use. It also has pages on
 //! [what to alert on](guide::alerts), [the signals of autoscaling](guide::autoscaling),
-//! [environment variables](guide::environment), [the command `tasktag`](guide::command), [limits](guide::limits),
-//! [faults](guide::on_a_bad_day),
-//! [the timestamps of proxies](guide::proxies) and [task ids](guide::task_ids).
+//! [the command `tasktag`](guide::command), [environment variables](guide::environment), [limits](guide::limits),
+//! [promises](guide::objectives), [faults](guide::on_a_bad_day), [the timestamps of proxies](guide::proxies) and
+//! [task ids](guide::task_ids).
 //!
 //! # Features
 //!
@@ -235,6 +236,11 @@ pub use crate::api::holders::{
 };
 pub use crate::api::id_space::{DaysLeft, Draw, IdCandidates, IdSpace, IdSpaceStatus, NoneFree};
 pub use crate::api::installed::{client, with_local_client};
+pub use crate::api::objective::{
+    AlertSeverity, BurnAlert, BurnWindow, ByEvent, ByTime, DEFAULT_MIN_BAD, DEFAULT_PERIOD_DAYS,
+    DEFAULT_SLICE, Objective, ObjectiveBuilder, ObjectiveTimer, SliceCounts, SliceState, Target,
+    TimeObjective,
+};
 pub use crate::api::sole::SoleReporter;
 pub use crate::api::watch::{
     ConnectionBudget, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresRow, PostgresStatus, Promise,

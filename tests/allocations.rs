@@ -9,7 +9,7 @@ use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{
     Client, ClientBuilder, Counter, Distribution, DropReason, Gauge, Guard, HttpMethod, Occupancy, Outcome,
-    Protocol, Set, StatusClass,
+    Protocol, Set, StatusClass, Target,
 };
 
 const LONG_MEMBER: &str = "a member that is longer than what a record holds in place, and so is hashed";
@@ -161,6 +161,25 @@ fn families_of_closed_tags_do_not_allocate_not_even_at_first() -> Result<(), Box
             ("clone and drop", &|| drop(counters.clone())),
         ]);
     }
+    Ok(())
+}
+
+#[test]
+fn objectives_do_not_allocate_not_even_at_first() -> Result<(), Box<dyn Error>> {
+    let guard = quiet().build()?;
+    let target = Target::within(Duration::from_millis(250));
+    let objective = guard.client().objective("checkout", target, 0.999).register()?;
+    let told = guard.client().time_objective("mail", 0.999).register()?;
+    assert_free(&[
+        ("record", &|| objective.record(Duration::from_millis(180))),
+        ("record what took too long", &|| objective.record(Duration::MAX)),
+        ("record an outcome", &|| objective.record_outcome(false)),
+        ("time", &|| objective.start().end(Outcome::Ok)),
+        ("drop a timer", &|| drop(objective.start())),
+        ("see", &|| told.see(false)),
+        ("read the slices", &|| assert_eq!(told.slices().share(), None)),
+        ("clone and drop", &|| drop((objective.clone(), told.clone()))),
+    ]);
     Ok(())
 }
 

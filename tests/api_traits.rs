@@ -13,17 +13,19 @@ use tasktag::testing::{
     Value, parse,
 };
 use tasktag::{
-    Admission, Agent, AlertType, BoundedBuilder, BoundedFamily, ByName, CardinalityReport, Client,
-    ClientBuilder, ClosedTag, ConfigError, ConnectionBudget, Counter, DaysLeft, Decision, Dialect,
-    Distribution, Draw, DropReason, Event, Family, FlushError, FrequentBuilder, FrequentFamily, Gate,
-    GateBuilder, GateClass, GateState, GateStatus, Gauge, Guard, Held, Holder, HolderFamily, HolderReport,
-    Holders, HoldersBuilder, HoldersReport, HttpMethod, IdCandidates, IdSpace, IdSpaceStatus, Kind, Later,
-    Load, LossNotice, LossPhase, Metric, MetricBuilder, MetricCardinality, NoneFree, Occupancy, Occupied,
-    Outcome, OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad,
-    PostgresRow, PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued,
-    RegisterError, RunningJob, ServiceCheck, SessionWait, Set, SoleReporter, Stats, Status, StatusClass,
-    TagCardinality, Tally, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool, TaskIdSource, TaskIdSourceKind, Timer,
-    UnknownName, Wait, Watch, WatchBuilder, Watchable, Weights, WorkQueue, WorkQueueBuilder,
+    Admission, Agent, AlertSeverity, AlertType, BoundedBuilder, BoundedFamily, BurnAlert, BurnWindow,
+    ByEvent, ByName, ByTime, CardinalityReport, Client, ClientBuilder, ClosedTag, ConfigError,
+    ConnectionBudget, Counter, DaysLeft, Decision, Dialect, Distribution, Draw, DropReason, Event, Family,
+    FlushError, FrequentBuilder, FrequentFamily, Gate, GateBuilder, GateClass, GateState, GateStatus, Gauge,
+    Guard, Held, Holder, HolderFamily, HolderReport, Holders, HoldersBuilder, HoldersReport, HttpMethod,
+    IdCandidates, IdSpace, IdSpaceStatus, Kind, Later, Load, LossNotice, LossPhase, Metric, MetricBuilder,
+    MetricCardinality, NoneFree, Objective, ObjectiveBuilder, ObjectiveTimer, Occupancy, Occupied, Outcome,
+    OwnedOccupied, OwnedTimer, PgBouncerPool, PgBouncerStatus, PoolStatus, PostgresLoad, PostgresRow,
+    PostgresStatus, Priority, Promise, Protocol, QueueDepth, QueueStatus, QueueTicket, Queued, RegisterError,
+    RunningJob, ServiceCheck, SessionWait, Set, SliceCounts, SliceState, SoleReporter, SqlQueue, SqlQueueRow,
+    Stats, Status, StatusClass, TagCardinality, Tally, Target, TaskId, TaskIdClaim, TaskIdOn, TaskIdPool,
+    TaskIdSource, TaskIdSourceKind, TimeObjective, Timer, UnknownName, Wait, Watch, WatchBuilder, Watchable,
+    Weights, WorkQueue, WorkQueueBuilder,
 };
 
 /// What every public type is: it crosses threads and `catch_unwind`, and can be printed while debugging.
@@ -88,6 +90,8 @@ const _: () = {
     any::<PostgresRow<'_>>();
     any::<PgBouncerStatus>();
     any::<PgBouncerPool<'_>>();
+    any::<SqlQueue>();
+    any::<SqlQueueRow>();
     any::<WatchBuilder<'_, ConnectionBudget>>();
     any::<QueueStatus>();
     any::<Gate>();
@@ -125,6 +129,19 @@ const _: () = {
     any::<WorkQueue>();
     any::<WorkQueueBuilder<'_>>();
     any::<Promise>();
+    any::<Objective>();
+    any::<TimeObjective>();
+    any::<ObjectiveTimer>();
+    any::<ObjectiveBuilder<'_, ByEvent>>();
+    any::<ObjectiveBuilder<'_, ByTime>>();
+    any::<BurnAlert>();
+    any::<SliceCounts>();
+    any::<Target>();
+    any::<BurnWindow>();
+    any::<AlertSeverity>();
+    any::<SliceState>();
+    any::<ByEvent>();
+    any::<ByTime>();
     any::<Event>();
     any::<ServiceCheck>();
     any::<AlertType>();
@@ -194,6 +211,8 @@ const _: () = {
     cloned::<Load>();
     cloned::<HolderReport>();
     cloned::<WorkQueue>();
+    cloned::<Objective>();
+    cloned::<TimeObjective>();
     cloned::<Event>();
     cloned::<ServiceCheck>();
     cloned::<Stats>();
@@ -223,6 +242,9 @@ const _: () = {
     moved::<Queued<String>>();
     moved::<RunningJob>();
     moved::<WorkQueue>();
+    moved::<Objective>();
+    moved::<TimeObjective>();
+    moved::<ObjectiveTimer>();
 };
 
 const _: () = {
@@ -247,11 +269,20 @@ const _: () = {
     copied::<TaskIdOn>();
     copied::<TaskIdPool>();
     copied::<PoolStatus>();
+    copied::<SqlQueueRow>();
     copied::<QueueStatus>();
     copied::<Promise>();
     copied::<Admission>();
     copied::<CapacityReport>();
     copied::<Later>();
+    copied::<Target>();
+    copied::<BurnAlert>();
+    copied::<SliceCounts>();
+    a_key::<Target>();
+    a_closed_tag::<BurnWindow>();
+    a_closed_tag::<SliceState>();
+    a_closed_tag::<AlertSeverity>();
+    shown::<SliceCounts>();
     copied::<FlushError>();
     a_key::<LossPhase>();
     a_key::<Event>();
@@ -280,6 +311,8 @@ const _: () = {
     a_key::<TaskIdOn>();
     a_key::<TaskIdPool>();
     compared::<HoldersReport>();
+    compared::<SqlQueue>();
+    compared::<SqlQueueRow>();
     compared::<HolderReport>();
     compared::<LossNotice>();
     compared::<Event>();
@@ -315,10 +348,14 @@ const _: () = {
     with_default::<TaskIdOn>();
     with_default::<TaskIdPool>();
     with_default::<PoolStatus>();
+    with_default::<SqlQueueRow>();
     with_default::<QueueStatus>();
     with_default::<QueueDepth>();
     with_default::<QueueTicket>();
     with_default::<WorkQueue>();
+    with_default::<Objective>();
+    with_default::<TimeObjective>();
+    with_default::<SliceCounts>();
     with_default::<Stats>();
     with_default::<Tally>();
     an_error::<ConfigError>();

@@ -1,7 +1,7 @@
 //! The arithmetic of capacity agrees with the published figures, and with queues that are simulated item by item.
 //!
-//! A simulation has a million items, or as many as `TASKTAG_ARRIVALS` says. With ten million its mean wait is within 1 % of
-//! the formula: `TASKTAG_ARRIVALS=10000000 cargo test --release --features testing --test capacity`.
+//! A simulation has a million items, or as many as `TASKTAG_ARRIVALS` says. With ten million its mean wait is within 1
+//! % of the formula: `TASKTAG_ARRIVALS=10000000 cargo test --release --features testing --test capacity`.
 
 use std::time::Duration;
 use tasktag::capacity::{
@@ -203,7 +203,7 @@ fn a_report_says_what_there_is_to_spare_and_what_would_do() -> Result {
     );
     assert_eq!(
         said(5.0, 12, 0.999)?,
-        "12 workers can't keep up with the work of 15.0; 17 would keep the promise of 60s 99.9 % of the time"
+        "12 workers can't keep up with the work of 15.0; 16 would keep the promise of 60s 99.9 % of the time"
     );
     assert_eq!(said(0.0, 12, 0.99)?, "12 workers keep the promise of 60s, as there is no work");
     let lines = format!("{:#}", report.waiting_share(0.8)?);

@@ -1,8 +1,8 @@
 //! A gate follows the load of a real PostgreSQL server, takes no lock for load, and says when it can't know.
 //!
-//! The tests need the server, and say on standard error that they were skipped where `TASKTAG_TEST_POSTGRES`, the folder with
-//! `postgres` and `initdb`, does not say where it is. `.ci/run` installs it. Where there is a `pgbench` beside it, that makes
-//! load too.
+//! The tests need the server, and say on standard error that they were skipped where `TASKTAG_TEST_POSTGRES`, the
+//! folder with `postgres` and `initdb`, does not say where it is. `.ci/run` installs it. Where there is a `pgbench`
+//! beside it, that makes load too.
 #![cfg(all(unix, feature = "sqlx", feature = "tokio", feature = "tokio-postgres"))]
 
 #[path = "pools/postgres.rs"]

@@ -1137,6 +1137,83 @@ fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
 }
 
 #[test]
+fn a_route_with_an_objective_counts_the_requests_that_keep_it() -> Result {
+    let mut lab = Lab::new()?;
+    let within = Duration::from_millis(250);
+    let layer =
+        lab.by_path().routes(1).tag("listener", "public").objective("/pay", within).objective("/pay", MS);
+    let clock = lab.clock.clone();
+    // The status and the milliseconds that each answer takes.
+    let answers = Arc::new(AtomicUsize::new(0));
+    let mut service = layer.layer(Answer(move |_: Request<()>| {
+        let turns = [(200, 250), (200, 251), (404, 0), (503, 0)];
+        let (status, ms) = turns.get(answers.fetch_add(1, Ordering::Relaxed)).copied().unwrap_or((200, 0));
+        clock.advance(ms * MS);
+        let mut answer = text();
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        ready(Ok(answer))
+    }));
+    for _ in 0..4 {
+        call(&mut service, "/pay");
+    }
+    call(&mut service, "/cart");
+    let sum = |lab: &Lab, name: &str| {
+        let own = lab.seen.iter().filter(|metric| metric.name == name);
+        own.map(|metric| {
+            assert_eq!((metric.tag("objective"), metric.tag("listener")), (Some("/pay"), Some("public")));
+            whole(metric)
+        })
+        .sum::<u64>()
+    };
+    lab.flush()?;
+    assert_eq!((sum(&lab, "slo.total"), sum(&lab, "slo.good")), (4, 2), "one was late, and one failed");
+    // Cancelled in time, it is no event; later it is bad.
+    drop(service.call(request("/pay")));
+    let future = service.call(request("/pay"));
+    lab.clock.advance(2 * within);
+    drop(future);
+    lab.flush()?;
+    assert_eq!((sum(&lab, "slo.total"), sum(&lab, "slo.good")), (5, 2));
+    Ok(())
+}
+
+#[test]
+fn an_objective_of_the_client_has_the_counters_of_the_route() -> Result {
+    let mut lab = Lab::new()?;
+    let target = tasktag::Target::within(Duration::from_millis(250));
+    let objective = lab.guard.client().objective("/pay", target, 0.5).register()?;
+    let mut service =
+        lab.by_path().objective("/pay", Duration::from_millis(250)).layer(Answer(|_| ready(Ok(text()))));
+    lab.clock.advance(Duration::from_secs(1));
+    call(&mut service, "/pay");
+    objective.record_outcome(false);
+    lab.clock.advance(Duration::from_secs(10));
+    lab.flush()?;
+    let found = |name: &str| {
+        lab.seen.iter().find(|metric| metric.name == name).and_then(|metric| metric.value.number())
+    };
+    assert_eq!((found("slo.total"), found("slo.burn_rate")), (Some(2.0), Some(1.0)));
+    Ok(())
+}
+
+#[test]
+fn durations_and_waits_are_distributions_if_told_so() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().distributions(true).layer(Answer(|_| ready(Ok(text()))));
+    let mut stamped = request("/");
+    stamped.headers_mut().append("x-request-start", HeaderValue::from_static("t=1767225599.5"));
+    let Poll::Ready(Ok(response)) = poll(pin!(service.call(stamped))) else { return Err("none".into()) };
+    read(response);
+    lab.flush()?;
+    for name in ["http.request.duration", "http.request.wait"] {
+        let codes: Vec<_> =
+            lab.seen.iter().filter(|metric| metric.name == name).map(|metric| metric.code.as_str()).collect();
+        assert_eq!(codes, ["d"], "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn more_critical_routes_than_the_limit_are_all_that_is_kept() -> Result {
     let mut lab = Lab::new()?;
     let mut service = lab.by_path().routes(1).critical(&["/a", "/b"]).layer(Answer(|_| ready(Ok(text()))));

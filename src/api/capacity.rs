@@ -1,8 +1,8 @@
 //! The arithmetic of capacity: how many threads, workers and queues a promise needs.
 //!
 //! These are plain functions of numbers. They need no client, and none of them allocates, waits or panics. A rate is in
-//! items a second, a time is a [`Duration`](std::time::Duration), and a share is a number from 0 to 1. What is out of its
-//! range is an [`ArgumentError`], which names the argument and its value.
+//! items a second, a time is a [`Duration`](std::time::Duration), and a share is a number from 0 to 1. What is out of
+//! its range is an [`ArgumentError`], which names the argument and its value.
 //!
 //! | question | function | source |
 //! |---|---|---|
@@ -29,10 +29,10 @@
 //! exponential distribution has it. All workers take from one queue, the oldest item first. The rate is that of the
 //! busiest minutes: a mean over a day hides them.
 //!
-//! Real jobs differ. Where all jobs take the same time, the waits are about half as long. Where a few jobs take very much
-//! longer than the others, and where a scheduler enqueues thousands of jobs at once, they are longer than computed here,
-//! without a bound. Measure the waits (`queue.wait`, `queue.promise_used.max`), and use these numbers to choose what to
-//! try.
+//! Real jobs differ. Where all jobs take the same time, the waits are about half as long. Where a few jobs take very
+//! much longer than the others, and where a scheduler enqueues thousands of jobs at once, they are longer than computed
+//! here, without a bound. Measure the waits (`queue.wait`, `queue.promise_used.max`), and use these numbers to choose
+//! what to try.
 //!
 //! ```
 //! use std::time::Duration;

@@ -9,6 +9,7 @@ use crate::task_id::TaskIdPool;
 use crate::vocabulary::kind::Kind;
 use crate::wire::encode::SUFFIXES;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// The time series that the Datadog Agent creates for a histogram: maximum, median, average, count and 95th percentile.
 const HISTOGRAM_SERIES: u64 = 5;
@@ -67,9 +68,9 @@ impl CardinalityReport {
             names.then_with(|| rest(a).cmp(&rest(b)))
         });
         let mut written = HashSet::new();
-        let mut metrics: HashMap<(String, Kind), Counted> = HashMap::new();
+        let mut metrics: HashMap<(Arc<str>, Kind), Counted> = HashMap::new();
         for context in contexts {
-            let counted = metrics.entry((context.name.clone(), context.kind)).or_default();
+            let counted = metrics.entry((Arc::clone(&context.name), context.kind)).or_default();
             counted.add(&context);
             for line in lines(&context, summaries) {
                 if written.insert(index.main_line(&context, line.suffix, line.kind)) {
@@ -79,7 +80,7 @@ impl CardinalityReport {
             }
         }
         let mut metrics: Vec<_> =
-            metrics.into_iter().map(|((name, kind), counted)| counted.report(name, kind)).collect();
+            metrics.into_iter().map(|((name, kind), counted)| counted.report(&name, kind)).collect();
         metrics.sort_by(|a, b| {
             let series = b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name));
             series.then_with(|| (a.kind as u8).cmp(&(b.kind as u8)))
@@ -213,10 +214,10 @@ impl Counted {
         }
     }
 
-    fn report(self, name: String, kind: Kind) -> MetricCardinality {
+    fn report(self, name: &str, kind: Kind) -> MetricCardinality {
         let mut tags: Vec<_> = self.values.into_iter().map(|(key, values)| (key, values.len())).collect();
         tags.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
-        MetricCardinality { name, kind, contexts: self.contexts, series: self.series, tags }
+        MetricCardinality { name: name.to_owned(), kind, contexts: self.contexts, series: self.series, tags }
     }
 }
 

@@ -9,6 +9,7 @@ mod load;
 mod postgres;
 mod sampler;
 mod status;
+mod turns;
 mod verdict;
 
 pub use self::admission::Admission;
@@ -52,8 +53,8 @@ use std::time::Duration;
 /// # The load
 ///
 /// A [`Load`] is a number from 0 up that somebody measures: the active sessions of a database over its processors
-/// ([`PostgresLoad`]), the use of a pool, the part of its promise that a queue has used, or any other. It is sampled once
-/// a second, and smoothed, so that a single busy second sheds nothing.
+/// ([`PostgresLoad`]), the use of a pool, the part of its promise that a queue has used, or any other. It is sampled
+/// once a second, and smoothed, so that a single busy second sheds nothing.
 ///
 /// # Three states
 ///
@@ -83,18 +84,18 @@ use std::time::Duration;
 /// | `gate.shedding`, tag `class` | gauge | 1 if the class is being shed, or 0; absent if the load is unknown |
 /// | `gate.decisions`, tags `class`, `decision`, `state` | counter | how often a class was `admitted` or `shed`, in which state |
 ///
-/// What was shed is `decision:shed`. Observe the load for some days before a gate decides by it: register the classes with
-/// [`Admission::always`], and choose thresholds from what was seen.
+/// What was shed is `decision:shed`. Observe the load for some days before a gate decides by it: register the classes
+/// with [`Admission::always`], and choose thresholds from what was seen.
 ///
 /// # Cost
 ///
-/// A decision is one atomic load and a comparison, and nothing that other threads read is written. It is counted in a word
-/// of the thread's own, like any [counter](crate::Counter). While the class is shed, a step of a sequence of the
+/// A decision is one atomic load and a comparison, and nothing that other threads read is written. It is counted in a
+/// word of the thread's own, like any [counter](crate::Counter). While the class is shed, a step of a sequence of the
 /// thread's own is added. A look-up by name compares the names of the classes: [`class`](Self::class) returns a handle
 /// that needs none.
 ///
-/// Clones are the same gate, which measures while one of them is alive. A handle of a class does not keep it measuring. By
-/// `Default`, and with a [disabled client](Client::disabled), a gate admits everything.
+/// Clones are the same gate, which measures while one of them is alive. A handle of a class does not keep it measuring.
+/// By `Default`, and with a [disabled client](Client::disabled), a gate admits everything.
 #[derive(Clone, Debug)]
 #[must_use = "a gate measures while it is alive"]
 pub struct Gate {
@@ -108,15 +109,15 @@ impl Gate {
         Self { control, _watches: watches.into() }
     }
 
-    /// Returns whether work of a class may start now, and counts the answer. A class that was not registered is admitted,
-    /// because nothing says that it may wait.
+    /// Returns whether work of a class may start now, and counts the answer. A class that was not registered is
+    /// admitted, because nothing says that it may wait.
     #[must_use = "the work is admitted or not"]
     pub fn admits(&self, class: &str) -> bool {
         self.control.class(class).admits()
     }
 
-    /// Returns the handle of a class, which needs no look-up. For a class that was not registered, it is that of `other`,
-    /// which admits everything.
+    /// Returns the handle of a class, which needs no look-up. For a class that was not registered, it is that of
+    /// `other`, which admits everything.
     pub fn class(&self, class: &str) -> GateClass {
         self.control.class(class).clone()
     }
@@ -130,8 +131,8 @@ impl Gate {
         self.control.class(class).wait_or_later(patience)
     }
 
-    /// Takes a load that was measured now, for a gate that is [told](GateBuilder::told). A gate that measures takes it as
-    /// another sample.
+    /// Takes a load that was measured now, for a gate that is [told](GateBuilder::told). A gate that measures takes it
+    /// as another sample.
     pub fn tell(&self, load: Load) {
         self.control.observe(load);
     }

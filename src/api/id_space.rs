@@ -37,8 +37,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// # Use
 ///
-/// The space is told how many ids are used. [`draw_with`](Self::draw_with) tries a bounded number of ids, and says so if
-/// none of them was free.
+/// The space is told how many ids are used. [`draw_with`](Self::draw_with) tries a bounded number of ids, and says so
+/// if none of them was free.
 ///
 /// ```
 /// use std::collections::HashSet;
@@ -85,9 +85,9 @@ impl IdSpace {
         Self { size, max_tries: Self::DEFAULT_MAX_TRIES, clock: Clock::monotonic(), told: Arc::default() }
     }
 
-    /// Sets how many ids a draw tries before it gives up, at least 1. The default is [`DEFAULT_MAX_TRIES`](Self::DEFAULT_MAX_TRIES). With a fill of
-    /// `f`, a draw of `n` tries fails with a probability of `f` to the power of `n`: with 32 tries 0.00000002 % at 50 %,
-    /// 3.4 % at 90 %, 72 % at 99 %.
+    /// Sets how many ids a draw tries before it gives up, at least 1. The default is
+    /// [`DEFAULT_MAX_TRIES`](Self::DEFAULT_MAX_TRIES). With a fill of `f`, a draw of `n` tries fails with a probability
+    /// of `f` to the power of `n`: with 32 tries 0.00000002 % at 50 %, 3.4 % at 90 %, 72 % at 99 %.
     pub fn max_tries(mut self, tries: u32) -> Self {
         self.max_tries = tries.max(1);
         self
@@ -95,7 +95,7 @@ impl IdSpace {
 
     /// Makes the growth follow a clock that is moved by hand.
     #[cfg(feature = "testing")]
-    pub fn clock(mut self, clock: &crate::testing::ManualClock) -> Self {
+    pub fn clock(mut self, clock: &crate::process::clock::ManualClock) -> Self {
         self.clock = Clock::Manual(clock.clone());
         self
     }
@@ -106,8 +106,8 @@ impl IdSpace {
         self.size
     }
 
-    /// Tells how many ids are used, or that it is not known. Tell it as often as you like: the growth is measured between
-    /// the calls.
+    /// Tells how many ids are used, or that it is not known. Tell it as often as you like: the growth is measured
+    /// between the calls.
     pub fn set_used(&self, ids: impl Into<Option<u64>>) {
         let (used, now) = (ids.into(), self.clock.now());
         // A child that is forked meanwhile would wait for the lock for ever.
@@ -150,8 +150,8 @@ impl Client {
         self.id_space(name).watch(move || space.status())
     }
 
-    /// Returns a builder for a watch of a space of ids, under the tag `id_space:<name>`. Its closure can ask how many are
-    /// used:
+    /// Returns a builder for a watch of a space of ids, under the tag `id_space:<name>`. Its closure can ask how many
+    /// are used:
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

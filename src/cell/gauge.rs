@@ -8,25 +8,30 @@ const NEVER_SET: u64 = f64::NAN.to_bits();
 /// Means "no longer known", after `unset` or a value that is not finite. It is also a NaN.
 const UNSET: u64 = NEVER_SET | 1;
 
-/// A word with a cache line to itself.
-#[derive(Debug)]
-#[repr(align(64))]
-struct OwnLine(AtomicU64);
-
 /// The last value, as the bits of an `f64`.
 ///
 /// Callers store the value and read the peak. If both were on one cache line, each store would delay the other threads.
+/// Cache lines have 64 bytes on the machines that matter. The value begins 64 bytes after the peak, so that no line has
+/// both, wherever the cell is. If the cell began with a line, it would take 192 bytes in an `Arc` instead of 120. What
+/// is allocated after it may have its first 16 bytes on the value's line.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct GaugeCell {
-    value: OwnLine,
     // It is infinite until a peak is requested, so that one comparison covers both cases.
-    peak: OwnLine,
+    peak: AtomicU64,
+    _before: [u64; 7],
+    value: AtomicU64,
+    _after: [u64; 4],
 }
 
 impl GaugeCell {
     pub(crate) fn new() -> Self {
-        let word = |bits| OwnLine(AtomicU64::new(bits));
-        Self { value: word(NEVER_SET), peak: word(f64::INFINITY.to_bits()) }
+        Self {
+            peak: AtomicU64::new(f64::INFINITY.to_bits()),
+            _before: [0; 7],
+            value: AtomicU64::new(NEVER_SET),
+            _after: [0; 4],
+        }
     }
 
     /// Keeps the highest value from now on. It may be called again.
@@ -35,29 +40,25 @@ impl GaugeCell {
             return;
         }
         let start = f64::NEG_INFINITY.to_bits();
-        let _ = self.peak.0.compare_exchange(
-            f64::INFINITY.to_bits(),
-            start,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ =
+            self.peak.compare_exchange(f64::INFINITY.to_bits(), start, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Stores a finite value.
     #[inline]
     pub(crate) fn set(&self, value: f64) {
-        self.value.0.store(value.to_bits(), Ordering::Relaxed);
+        self.value.store(value.to_bits(), Ordering::Relaxed);
         self.raise(value);
     }
 
     /// Adds to the value. It starts at `start` if the gauge was never set, and at 0 if it was unset. A sum that is not
     /// finite unsets the gauge. Returns whether that made the gauge absent.
     pub(crate) fn add_from(&self, start: f64, delta: f64) -> bool {
-        let mut now = self.value.0.load(Ordering::Relaxed);
+        let mut now = self.value.load(Ordering::Relaxed);
         loop {
             let sum = level_or(now, start) + delta;
             let new = if sum.is_finite() { sum.to_bits() } else { UNSET };
-            match self.value.0.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.value.compare_exchange_weak(now, new, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) if new == UNSET => return now != UNSET,
                 Ok(_) => {
                     self.raise(sum);
@@ -72,18 +73,18 @@ impl GaugeCell {
     pub(crate) fn unset(&self) -> bool {
         // A source without a value mostly finds the gauge absent already. Such a call takes no cache line from another
         // core.
-        self.value.0.load(Ordering::Relaxed) != UNSET && self.value.0.swap(UNSET, Ordering::Relaxed) != UNSET
+        self.value.load(Ordering::Relaxed) != UNSET && self.value.swap(UNSET, Ordering::Relaxed) != UNSET
     }
 
     /// Removes the level and the peak in a forked child, because they belong to the parent.
     pub(crate) fn start_over(&self) {
-        self.value.0.store(NEVER_SET, Ordering::Relaxed);
+        self.value.store(NEVER_SET, Ordering::Relaxed);
         self.take_peak();
     }
 
     #[inline]
     fn raise(&self, value: f64) {
-        if value > f64::from_bits(self.peak.0.load(Ordering::Relaxed)) {
+        if value > f64::from_bits(self.peak.load(Ordering::Relaxed)) {
             self.raise_to(value);
         }
     }
@@ -91,12 +92,12 @@ impl GaugeCell {
     #[cold]
     fn raise_to(&self, value: f64) {
         let higher = |peak| (value > f64::from_bits(peak)).then_some(value.to_bits());
-        let _ = self.peak.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
+        let _ = self.peak.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
     }
 
     /// Returns the last value, or `None` if there is none.
     pub(crate) fn value(&self) -> Option<f64> {
-        let bits = self.value.0.load(Ordering::Relaxed);
+        let bits = self.value.load(Ordering::Relaxed);
         (!is_absent(bits)).then(|| f64::from_bits(bits))
     }
 
@@ -104,7 +105,7 @@ impl GaugeCell {
     /// it was never set.
     #[allow(dead_code, reason = "for bridges, each of which is optional")]
     pub(crate) fn value_or(&self, start: f64) -> f64 {
-        level_or(self.value.0.load(Ordering::Relaxed), start)
+        level_or(self.value.load(Ordering::Relaxed), start)
     }
 
     /// Returns the highest value set since the last call, or `None` if nothing was set or no peak was requested.
@@ -112,13 +113,13 @@ impl GaugeCell {
         if !self.keeps_peak() {
             return None;
         }
-        let peak = f64::from_bits(self.peak.0.swap(f64::NEG_INFINITY.to_bits(), Ordering::Relaxed));
+        let peak = f64::from_bits(self.peak.swap(f64::NEG_INFINITY.to_bits(), Ordering::Relaxed));
         peak.is_finite().then_some(peak)
     }
 
     #[inline]
     pub(crate) fn keeps_peak(&self) -> bool {
-        self.peak.0.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
+        self.peak.load(Ordering::Relaxed) != f64::INFINITY.to_bits()
     }
 }
 

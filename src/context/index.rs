@@ -1,6 +1,7 @@
 //! Finds the context of a name and its tags.
 
 mod alias;
+mod by_hash;
 mod hashed;
 mod series;
 mod table;
@@ -215,11 +216,9 @@ impl Index {
             if let Some(full) = table.full(name, kind, limits) {
                 return Err(self.refuse(&table, name, kind, full, hash));
             }
-            let mut context = Context::new(name.to_owned(), kept, kind, cell(&mut table.counters));
+            let mut context = Context::new(name.into(), kept, kind, cell(&mut table.counters));
             context.is_bounded = wanted.bounded;
-            let context = Arc::new(context);
-            table.insert(hash, &context, &lines);
-            context
+            table.insert(hash, context, &lines)
         };
         if let Some(passed) = passed {
             self.add_alias(&mut table, &passed, &context, is_new);
@@ -260,8 +259,7 @@ impl Index {
             return Err(Refusal::ContextLimit(self.limits.client));
         }
         let cell = cell(&mut table.counters);
-        let context = Arc::new(Context::overflow(name.to_owned(), kept, kind, cell));
-        table.insert(hash, &context, &lines);
+        let context = table.insert(hash, Context::overflow(name.into(), kept, kind, cell), &lines);
         Ok(then(&context))
     }
 
@@ -492,7 +490,7 @@ mod tests {
                     &tags,
                     Kind::Counter,
                     |_| (),
-                    |context| (context.name.clone(), context.tags.without_task_id),
+                    |context| (context.name.to_string(), context.tags.without_task_id),
                 );
                 assert_eq!(found, Some((name.to_owned(), without_task_id)));
                 let folded =

@@ -339,7 +339,7 @@ mod tests {
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
         let found = index.recall(name, tags, kind, |context| {
-            assert_eq!((context.name.as_str(), context.kind), (name, kind));
+            assert_eq!((&*context.name, context.kind), (name, kind));
         });
         found.is_some()
     }

@@ -1,23 +1,24 @@
 //! What to alert on: which metric, which threshold, which query, and why not the obvious one.
 //!
-//! An alert that wakes somebody says that users are let down, or will be soon. The metric that comes to mind first often says
-//! something else: how much there is to do, rather than whether it is done in time.
+//! An alert that wakes somebody says that users are let down, or will be soon. The metric that comes to mind first
+//! often says something else: how much there is to do, rather than whether it is done in time.
 //!
 //! The queries are for a client with the prefix `shop`. They take one minute as a step.
 //!
 //! * **Datadog**: metric monitors, whose query ends with the threshold.
-//! * **CloudWatch**: Metrics Insights, which an alarm takes as it is, on metrics that the CloudWatch agent receives in its
-//!   namespace `CWAgent`. The agent writes `_` for the dots of a name. The threshold is set at the alarm.
-//! * **Graphite** and Grafana: functions of Graphite, on metrics with tags. Where a StatsD server stands between, names begin
-//!   with `stats.gauges.` or `stats.counters.`, and counters end in `.count`.
+//! * **CloudWatch**: Metrics Insights, which an alarm takes as it is, on metrics that the CloudWatch agent receives in
+//!   its namespace `CWAgent`. The agent writes `_` for the dots of a name. The threshold is set at the alarm.
+//! * **Graphite** and Grafana: functions of Graphite, on metrics with tags. Where a StatsD server stands between, names
+//!   begin with `stats.gauges.` or `stats.counters.`, and counters end in `.count`.
 //!
 //! Two rules hold for all of them:
 //!
-//! * Take the **maximum** of a gauge over tasks and time. An average over twenty tasks hides the one whose pool is exhausted,
-//!   and an average over a minute hides the second in which it was. Nearly all gauges of a watch have a peak, `.max`, for that.
-//! * Let **no data** be a state of its own. A gauge whose value is not known is absent, and an alert that takes absence for 0
-//!   is calm while everything is down. In Datadog choose to be notified of missing data, in CloudWatch to treat it as
-//!   breaching, for metrics that are always there: `pool.max`, `queue.depth`, `gate.load_known`.
+//! * Take the **maximum** of a gauge over tasks and time. An average over twenty tasks hides the one whose pool is
+//!   exhausted, and an average over a minute hides the second in which it was. Nearly all gauges of a watch have a
+//!   peak, `.max`, for that.
+//! * Let **no data** be a state of its own. A gauge whose value is not known is absent, and an alert that takes absence
+//!   for 0 is calm while everything is down. In Datadog choose to be notified of missing data, in CloudWatch to treat
+//!   it as breaching, for metrics that are always there: `pool.max`, `queue.depth`, `gate.load_known`.
 //!
 //! # Pools
 //!
@@ -59,8 +60,8 @@
 //! | `queue.longest_running_seconds` | above the longest job that there is | a stuck job shows nowhere else while the other workers keep up |
 //! | `queue.waits_within_promise` over `queue.waits` | as an objective, not as an alert | the share of a minute with three jobs is 67 % as soon as one is late |
 //!
-//! A queue that belongs to the fleet is reported by one task, as a [`SoleReporter`]. Then there is one series, and a gap while
-//! the reporter changes: don't alert on a gap of less than a minute.
+//! A queue that belongs to the fleet is reported by one task, as a [`SoleReporter`]. Then there is one series, and a
+//! gap while the reporter changes: don't alert on a gap of less than a minute.
 //!
 //! ```text
 //! Datadog     min(last_5m):max:shop.queue.promise_used{*} by {queue} > 1
@@ -78,8 +79,8 @@
 //! | `slo.slices` with `state:unknown` | above 0 for five minutes | nothing was seen, which an objective counts neither as good nor as bad |
 //! | `http.request.wait`, 95th percentile | above 100 ms for five minutes | the processors' use is high in a service that is used well, and low in one that waits for its pool |
 //!
-//! `slo.good` and `slo.total` add up over tasks, so that the backend can compute the same over any window. A share of few
-//! events says little: below about a hundred in the short window, one bad event pages.
+//! `slo.good` and `slo.total` add up over tasks, so that the backend can compute the same over any window. A share of
+//! few events says little: below about a hundred in the short window, one bad event pages.
 //!
 //! ```text
 //! Datadog     max(last_5m):max:shop.slo.burn_rate{objective:checkout,window:1h} > 14.4
@@ -101,8 +102,8 @@
 //! | `postgres.oldest_idle_in_transaction_seconds` | above 60 | a long statement is visible. A transaction that does nothing is not, and it keeps its locks and old rows |
 //! | `postgres.connections_used` | above 0.8 | a number of connections says nothing without the limit, which changes with the server's size |
 //!
-//! Shedding by itself is no alert: it is what a gate is for. Alert if it lasts for longer than the promise of what is shed, by
-//! `queue.promise_used` of its queue.
+//! Shedding by itself is no alert: it is what a gate is for. Alert if it lasts for longer than the promise of what is
+//! shed, by `queue.promise_used` of its queue.
 //!
 //! ```text
 //! Datadog     min(last_5m):max:shop.gate.load_smoothed{gate:orders} > 1
@@ -126,8 +127,8 @@
 //!
 //! # The client itself
 //!
-//! Losses are in `datadog.dogstatsd.client.values_dropped`, or `tasktag.client.values_dropped` in the StatsD dialects, by
-//! `reason`: above 0 for five minutes. If nothing arrives at all, only missing data tells. See
-//! [on a bad day](super::on_a_bad_day).
+//! Losses are in `datadog.dogstatsd.client.values_dropped`, or `tasktag.client.values_dropped` in the StatsD dialects,
+//! by `reason`: above 0 for five minutes. If nothing arrives at all, only missing data tells. See [on a bad
+//! day](super::on_a_bad_day).
 //!
 //! [`SoleReporter`]: crate::SoleReporter

@@ -12,17 +12,19 @@
 //!
 //! # The target
 //!
-//! A tracked metric has to fall by half when the capacity doubles. The backlog per task does. The age of the oldest item does
-//! not: it is 0 until all are busy, and then grows for as long as too few are, however many have been started meanwhile. Use
-//! it for steps, for example two more tasks above one half of the promise, and ten more above the whole of it.
+//! A tracked metric has to fall by half when the capacity doubles. The backlog per task does. The age of the oldest
+//! item does not: it is 0 until all are busy, and then grows for as long as too few are, however many have been
+//! started meanwhile. Use it for steps, for example two more tasks above one half of the promise, and ten more above
+//! the whole of it.
 //!
-//! The target is the time that an item may wait, divided by the time that a job takes, times the jobs that a task runs at
-//! once. With waits of 10 s and jobs of 0.1 s it is 100. [`Promise::backlog_per_task`](crate::Promise::backlog_per_task)
-//! computes it. Jobs of a work queue report their times as `queue.duration`. Look at the average again when the jobs change.
+//! The target is the time that an item may wait, divided by the time that a job takes, times the jobs that a task runs
+//! at once. With waits of 10 s and jobs of 0.1 s it is 100.
+//! [`Promise::backlog_per_task`](crate::Promise::backlog_per_task) computes it. Jobs of a work queue report their
+//! times as `queue.duration`. Look at the average again when the jobs change.
 //!
 //! ```
 //! use std::time::Duration;
-//! use tasktag::{Promise, QueueStatus, SqlQueueRow};
+//! use tasktag::{Promise, SqlQueueRow};
 //!
 //! # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
 //! # let client = guard.client();
@@ -48,40 +50,43 @@
 //! | KEDA | `queue.depth` | a trigger of the type `AverageValue`, which is the default, with the target per pod as its value |
 //! | Kubernetes' HPA, with an adapter | `queue.depth` | an external metric with a target of the type `AverageValue` |
 //!
-//! `AverageValue` is divided by the number of pods in the autoscaler itself. A backlog per task would be divided twice: the
-//! more pods there are, the fewer it would ask for. With the type `Value`, use `queue.backlog_per_task`.
+//! `AverageValue` is divided by the number of pods in the autoscaler itself. A backlog per task would be divided
+//! twice: the more pods there are, the fewer it would ask for. With the type `Value`, use `queue.backlog_per_task`.
 //!
-//! KEDA asks every 30 s, and keeps the last pods for 300 s after the trigger was last active, unless `pollingInterval` and
-//! `cooldownPeriod` say otherwise. Its scaler of Datadog reads the last 90 s (`age`).
-//! (Its documentation, [`ScaledObject`](https://keda.sh/docs/2.15/reference/scaledobject-spec) and
-//! [`datadog`](https://keda.sh/docs/2.14/scalers/datadog/).)
-//! The rule for tracked metrics is that of
-//! [Application Auto Scaling](https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html).
+//! KEDA asks every 30 s, and keeps the last pods for 300 s after the trigger was last active, unless `pollingInterval`
+//! and `cooldownPeriod` say otherwise. Its scaler of Datadog reads the last 90 s (`age`). (Its documentation,
+//! [`ScaledObject`](https://keda.sh/docs/2.15/reference/scaledobject-spec) and
+//! [`datadog`](https://keda.sh/docs/2.14/scalers/datadog/).) The rule for tracked metrics is that of [Application Auto
+//! Scaling](https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html).
 //!
 //! # A metric that is absent
 //!
-//! Target tracking never removes capacity while it has no data. An absent gauge is therefore safe, and an old value or a 0 is
-//! not: a database that does not answer would look like a queue that is empty. The gauges of a watch are absent if the last
-//! answers are missing, if the role [sees nothing](crate::QueueStatus::hidden), and if the number of tasks is not known. KEDA
-//! puts `metricUnavailableValue` in its place if that is set. Leave it out, or a queue that nobody can see has that depth.
+//! Target tracking never removes capacity while it has no data. An absent gauge is therefore safe, and an old value or
+//! a 0 is not: a database that does not answer would look like a queue that is empty. The gauges of a watch are absent
+//! if the last answers are missing, if the role [sees nothing](crate::QueueStatus::hidden), and if the number of tasks
+//! is not known. KEDA puts `metricUnavailableValue` in its place if that is set. Leave it out, or a queue that nobody
+//! can see has that depth.
 //!
 //! # To zero and back
 //!
-//! Who reports when nobody runs? A task that reports for all ends with the last one, and the metric with it: then nothing
-//! ever asks for the first task again. A queue that may have no task needs a reporter elsewhere, for example in the service
-//! that fills the queue. It can watch with a [sole reporter](crate::SoleReporter) like any other task.
+//! Who reports when nobody runs? A task that reports for all ends with the last one, and the metric with it: then
+//! nothing ever asks for the first task again. A queue that may have no task needs a reporter elsewhere, for example
+//! in the service that fills the queue. It can watch with a [sole reporter](crate::SoleReporter) like any other task.
 //!
 //! - Kubernetes' HPA scales to zero by external metrics from version 1.37 on, and before that with the feature gate
-//!   `HPAScaleToZero`. ([Its announcement](https://kubernetes.io/blog/2026/09/02/kubernetes-v1-37-hpa-scale-to-zero-beta/).)
+//!   `HPAScaleToZero`. ([Its
+//!   announcement](https://kubernetes.io/blog/2026/09/02/kubernetes-v1-37-hpa-scale-to-zero-beta/).)
 //! - KEDA scales to zero by default, and back when the metric is above the trigger's activation value, which is 0.
-//! - Target tracking can't compute a share of nothing. `queue.backlog_per_task` without a task is the depth, which is above
-//!   its target once there is enough to do. For the first item, add an alarm on `queue.depth` above 0 that sets one task.
+//! - Target tracking can't compute a share of nothing. `queue.backlog_per_task` without a task is the depth, which is
+//!   above its target once there is enough to do. For the first item, add an alarm on `queue.depth` above 0 that sets
+//!   one task.
 //!
-//! `queue.depth` counts what could start now, so a job for tomorrow keeps no task. A job that runs is in no depth: don't stop
-//! the last task while `queue.running` is above 0, or give it the time that its job takes to end.
+//! `queue.depth` counts what could start now, so a job for tomorrow keeps no task. A job that runs is in no depth:
+//! don't stop the last task while `queue.running` is above 0, or give it the time that its job takes to end.
 //!
 //! # Too many workers
 //!
-//! A promise that is kept too well costs money. If `queue.promise_used.max` stays far below one half for a whole day, there
-//! are more workers than the promise needs: lower the highest number of tasks, or raise the target. Don't judge by an hour, as
-//! the workers are there for the busiest minutes of the day. [`Promise`](crate::Promise#too-many-workers) has an example.
+//! A promise that is kept too well costs money. If `queue.promise_used.max` stays far below one half for a whole day,
+//! there are more workers than the promise needs: lower the highest number of tasks, or raise the target. Don't judge
+//! by an hour, as the workers are there for the busiest minutes of the day.
+//! [`Promise`](crate::Promise#too-many-workers) has an example.

@@ -27,12 +27,30 @@
 //! | classes of a gate | chosen at the call, at most 16; work of any other is `other` | [`Gate`](crate::Gate) |
 //! | parts of a gate's load | 16 | [`Load::part`](crate::Load::part) |
 //! | ids that a draw tries | 32 | [`max_tries`](crate::IdSpace::max_tries) |
+//! | period of an objective | 30 days, from 7 to 90 | [`period_days`](crate::ObjectiveBuilder::period_days) |
 //! | agents that receive everything beside the main one | 3 | [`also`](crate::ClientBuilder::also) |
 //!
 //! # Memory
 //!
-//! A distribution, histogram or timing has 0.5 KiB of tables for each context at first, and more as its values need it:
-//! [`Distribution`](crate::Distribution#memory) says how much. It never has more than 176 KiB, which is that of 4,096
-//! buckets in use and of many threads that record at the same time. Each client with such contexts keeps up to 346 KiB of
-//! tables in stock.
-//! A work queue takes 64 KiB and has four timings, however many items wait.
+//! The memory of a context with one short tag and one agent, with its handle, on Linux with glibc's allocator. Each further
+//! tag adds about 80 bytes, and each further agent about 100. The contexts of a metric have their name and the keys of their
+//! tags in common.
+//!
+//! | context | KiB | at most |
+//! |---|---|---|
+//! | gauge | 0.5 | the same |
+//! | counter | 0.5 | 0.9, on 32 processors and more: 8 bytes for each of twice as many threads as there are processors |
+//! | distribution, histogram, timing | 1.2 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
+//! | set | 0.4 | 900 during an interval, with 10,000 different members |
+//! | occupancy | 0.7 | the same |
+//! | work queue | 64, and four timings | the same, however many items wait |
+//! | objective | 18 | 92, with slices of a second and a period of 90 days |
+//!
+//! With the default limit of 2000 contexts, gauges or counters alone take 1 MiB, and timings alone 2.4 MiB with few values
+//! each and 26 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow contexts, that
+//! are all as busy as can be: 700 MiB. A lower [`context_limit`](crate::ClientBuilder::context_limit) lowers it in
+//! proportion. Names and tags that were passed in another spelling than they are written in are kept for at most as many
+//! contexts, up to 4 KiB each.
+//!
+//! A client itself takes 0.6 MiB, nearly all of it for the channel: 72 bytes for each of its 8192 records. The first
+//! distribution adds 102 KiB of tables in stock, and many add up to 346 KiB. A thread that calls metrics by name takes 18 KiB.

@@ -26,10 +26,12 @@
 //! | `http.in_flight.utilization` | gauge | | the share of the [capacity](HttpLayer::capacity) in use, averaged over time; absent without a capacity |
 //! | `http.requests` | counter | `route`, `outcome`, `status_class` | completed requests |
 //! | `http.request.duration` | timing, ms | `route`, `outcome`, `status_class` | time from the call of the service to the end of the response |
+//! | `slo.total`, `slo.good` | counter | `objective` | requests of a route with an [objective](HttpLayer::objective), and those that kept it |
 //! | `http.request.wait` | timing, ms | | time from the edge to the call of the service, if a header gives it |
 //! | `http.request.wait.refused` | counter | `reason` | rejected timestamps, at most one a request |
 //!
 //! [`prefix`](HttpLayer::prefix) replaces `http`, and [`tag`](HttpLayer::tag) adds a tag to every metric.
+//! [`distributions`](HttpLayer::distributions) reports distributions rather than timings.
 //!
 //! A request is in flight until its response body has ended or is dropped. If the service's future is dropped, fails or
 //! panics, the request ends at once. Each request is counted once, when it ends:

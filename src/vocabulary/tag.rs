@@ -1,6 +1,7 @@
 //! Tags as call sites pass them: borrowed, stored inline, and limited in number.
 
 use crate::vocabulary::text;
+use std::sync::Arc;
 
 /// The maximum number of tags that can be added one by one.
 pub(crate) const MAX_SINGLE_TAGS: usize = 8;
@@ -121,15 +122,16 @@ impl<'a> DistinctTags<'_, 'a> {
 
     /// Returns owned tags.
     pub(crate) fn kept(&self) -> Tags {
-        let owned = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Tags { without_task_id: self.without_task_id(), ..Tags::new(owned.collect()) }
+        let owned = self.sorted().into_iter().map(|(key, value)| (key.into(), value.into()));
+        Tags { pairs: owned.collect(), without_task_id: self.without_task_id() }
     }
 }
 
 /// Owned tags. Those of a context are sorted and without repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tags {
-    pairs: Box<[(String, String)]>,
+    // Contexts of one metric have their keys in common.
+    pairs: Box<[(Arc<str>, Box<str>)]>,
     /// See [`TagList`].
     pub(crate) without_task_id: bool,
 }
@@ -138,7 +140,21 @@ impl Tags {
     pub(crate) fn new(mut pairs: Vec<(String, String)>) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
-        Self { pairs: pairs.into(), without_task_id: false }
+        let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
+        Self { pairs: pairs.collect(), without_task_id: false }
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.pairs.iter().map(|(key, _)| key)
+    }
+
+    /// Uses these keys in place of equal ones, so that each is in memory once.
+    pub(crate) fn share_keys(&mut self, keys: &[Arc<str>]) {
+        for (own, _) in &mut self.pairs {
+            if let Some(key) = keys.iter().find(|key| *key == own) {
+                *own = Arc::clone(key);
+            }
+        }
     }
 
     /// Removes the tags beyond `len`, and returns their number.
@@ -152,7 +168,7 @@ impl Tags {
 
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.pairs.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// Returns whether these are the tags of a list, in any order.

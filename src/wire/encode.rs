@@ -4,8 +4,10 @@ pub(crate) mod clean;
 mod dialect;
 mod dogstatsd;
 mod embedded;
+mod ending;
 mod grammar;
 mod group;
+mod line;
 mod number;
 mod sent_as;
 mod serverless;
@@ -20,6 +22,7 @@ pub use self::weights::Weights;
 
 pub(crate) use self::grammar::Grammar;
 pub(crate) use self::group::{Group, groups};
+pub(crate) use self::line::Line;
 pub(crate) use self::number::split_counts;
 pub(crate) use self::sent_as::SentAs;
 pub(crate) use self::spelling::{Spelled, Spelling};
@@ -27,6 +30,7 @@ pub(crate) use self::summary::{SUFFIXES, summary};
 pub(crate) use self::tags::OwnTags;
 
 use self::clean::MAX_NAME;
+use self::ending::Endings;
 use crate::task_id::TaskIdOn;
 use crate::vocabulary::event::{Cuts, Event, ServiceCheck};
 use crate::vocabulary::kind::Kind;
@@ -34,24 +38,6 @@ use crate::vocabulary::member::Member;
 use crate::vocabulary::protocol::Protocol;
 use crate::vocabulary::tag::Tags;
 use crate::wire::origin::Origin;
-
-/// The text around the number of a line, rendered once per context.
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
-    // `shop.jobs.done:`, or with tags `shop.jobs.done;queue=within_1_minute;task_id=0042:`
-    head: Vec<u8>,
-    // `|#queue:within_1_minute,task_id:0042`
-    tail: Vec<u8>,
-    // `|c`
-    code: &'static [u8],
-}
-
-impl Line {
-    /// The approximate length of a line without its numbers.
-    pub(crate) fn frame_bytes(&self) -> usize {
-        self.head.len() + self.tail.len() + "|d|@0.0625\n".len()
-    }
-}
 
 /// The format of values for one agent.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +78,7 @@ pub(crate) struct Encoder {
     task_id_on: TaskIdOn,
     // `|c:ci-5a3f`
     origin: Vec<u8>,
+    endings: Endings,
     // The number of tags left out so far because of an empty or a reserved key.
     refused_tags: u64,
     // The number of events and service checks so far whose text was cut.
@@ -120,6 +107,7 @@ impl Encoder {
             globals: Vec::new(),
             task_id_on: globals.task_id_on,
             origin: Vec::new(),
+            endings: Endings::default(),
             refused_tags: 0,
             truncated_texts: 0,
             buffer: Vec::new(),
@@ -150,6 +138,18 @@ impl Encoder {
         task_id.clone_into(&mut self.task_id);
         self.globals.retain(|(key, _)| *key != self.task_id_key);
         self.globals.push((self.task_id_key.clone(), task_id.to_owned()));
+        self.endings =
+            Endings { without_task_id: self.common_ending(false), with_task_id: self.common_ending(true) };
+    }
+
+    /// The text that follows tags which have other keys than the global ones.
+    fn common_ending(&self, with_task_id: bool) -> Vec<u8> {
+        let (mut own, mut all) = (Vec::new(), Vec::new());
+        let tag = (String::new(), String::new());
+        self.grammar.tags_at_end(&[(&tag.0, &tag.1)], &mut own);
+        self.grammar.tags_at_end(&self.with_globals(&[tag], with_task_id), &mut all);
+        all.extend_from_slice(&self.origin);
+        all.split_off(own.len())
     }
 
     pub(crate) fn weights(&self) -> Weights {
@@ -176,7 +176,7 @@ impl Encoder {
     /// Whether the server reads a line's values as milliseconds, whatever the metric's name. Datadog displays them
     /// unchanged.
     pub(crate) fn writes_milliseconds(&self, line: &Line) -> bool {
-        line.code == sent_as::MILLISECONDS
+        line.code() == sent_as::MILLISECONDS
             && !self.grammar.is_dogstatsd()
             && self.weights() != Weights::Summaries
     }
@@ -224,7 +224,13 @@ impl Encoder {
         head.push(b':');
         self.grammar.tags_at_end(&all, &mut tail);
         tail.extend_from_slice(&self.origin);
-        Line { head, tail, code: self.format.sent_as.code(kind) }
+        Line::new(&head, self.format.sent_as.code(kind), self.endings.split(&tail, with_task_id))
+    }
+
+    /// The approximate length of a line without its numbers.
+    pub(crate) fn frame_bytes(&self, line: &Line) -> usize {
+        let ending = self.endings.get(line.ending);
+        line.head().len() + line.tail().len() + ending.len() + "|d|@0.0625\n".len()
     }
 
     pub(crate) fn take_refused_tags(&mut self) -> u64 {
@@ -280,17 +286,18 @@ impl Encoder {
         room: usize,
     ) -> (Lines<'_>, usize) {
         self.ending.clear();
-        self.ending.extend_from_slice(line.code);
+        self.ending.extend_from_slice(line.code());
         if weight > 1 {
             self.ending.extend_from_slice(b"|@");
             number::float(number::rate(weight), &mut self.ending);
         }
-        self.ending.extend_from_slice(&line.tail);
+        self.ending.extend_from_slice(line.tail());
+        self.ending.extend_from_slice(self.endings.get(line.ending));
         self.ending.push(b'\n');
         let most = if self.packs_values() { values.len() } else { 1 };
         let out = &mut self.buffer;
         out.clear();
-        out.extend_from_slice(&line.head);
+        out.extend_from_slice(line.head());
         let mut taken = 0;
         for value in values.iter().take(most) {
             let end = out.len();
@@ -324,10 +331,10 @@ impl Encoder {
 
     fn push(&mut self, line: &Line, value: impl FnOnce(&mut Vec<u8>)) {
         let out = &mut self.buffer;
-        out.extend_from_slice(&line.head);
+        out.extend_from_slice(line.head());
         value(out);
-        out.extend_from_slice(line.code);
-        out.extend_from_slice(&line.tail);
+        out.extend_from_slice(line.code_and_tail());
+        out.extend_from_slice(self.endings.get(line.ending));
         out.push(b'\n');
     }
 

@@ -1,13 +1,16 @@
 //! The worker's view of all contexts, and what each has to report at a flush. Contexts are registered in `index`.
 
+mod lines;
 mod room;
 
+use self::lines::Lines;
 use crate::cell::{Buckets, Cell, Counted, CounterCell, GaugeCell, OccupancyCell, Reading, SetCell};
 use crate::context::Context;
 use crate::context::handle_cache::{FlushInfo, HandleCaches, IdleGauges};
 use crate::context::index::Index;
 use crate::mailbox::post::Remains;
 use crate::process::clock::Clock;
+use crate::vocabulary::kind::Kind;
 use crate::worker::aggregate::{Aggregate, Timed};
 use crate::worker::route::{Rendered, Route};
 use std::mem;
@@ -29,18 +32,34 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Tracked {
     context: Arc<Context>,
-    // One per route, rendered at the first flush.
-    lines: Vec<Rendered>,
-    // The bits of the level that was last reported.
-    reported: Option<u64>,
-    // The counts at the last report of a counter.
-    counted: Counted,
-    occupied: Reading,
-    idle_flushes: u32,
+    lines: Lines,
+    reported: Reported,
     // The time of the last flush that found it in use.
     used_at: u64,
+    idle_flushes: u32,
     // Whether it was called by name, and therefore outlives its handles.
     by_name: bool,
+}
+
+/// What the last report of a context said, which the next one goes on from.
+#[derive(Debug)]
+enum Reported {
+    /// The bits of a gauge's level, if it was reported.
+    Level(Option<u64>),
+    /// A counter's counts.
+    Counted(Counted),
+    /// An occupancy's reading. It is large, and few contexts have one.
+    Occupied(Box<Reading>),
+    /// Nothing that matters: a report takes everything that a distribution or a set has.
+    Nothing,
+}
+
+/// What a context's values are written with.
+#[derive(Clone, Copy, Debug)]
+struct Written<'a> {
+    kind: Kind,
+    /// For each route its own.
+    lines: &'a [Rendered],
 }
 
 /// What a flush uses.
@@ -97,7 +116,7 @@ impl Registry {
 
     /// Renders all lines again, because the task id has changed.
     pub(crate) fn render_anew(&mut self, routes: &mut [Route]) {
-        for tracked in self.contexts.iter_mut().filter(|tracked| !tracked.lines.is_empty()) {
+        for tracked in self.contexts.iter_mut().filter(|tracked| tracked.lines.is_rendered()) {
             tracked.render(routes);
         }
         // Tags that are left out were already counted the first time.
@@ -112,20 +131,13 @@ impl Registry {
 
 impl Tracked {
     fn new(context: Arc<Context>) -> Self {
-        let occupied = match &context.cell {
-            Cell::Occupancy(cell) => cell.first_reading(),
-            _ => Reading::default(),
+        let reported = match &context.cell {
+            Cell::Gauge(_) => Reported::Level(None),
+            Cell::Counter(_) => Reported::Counted(Counted::default()),
+            Cell::Occupancy(cell) => Reported::Occupied(Box::new(cell.first_reading())),
+            Cell::Distribution(_) | Cell::Set(_) => Reported::Nothing,
         };
-        Self {
-            context,
-            lines: Vec::new(),
-            reported: None,
-            counted: Counted::default(),
-            occupied,
-            idle_flushes: 0,
-            used_at: 0,
-            by_name: false,
-        }
+        Self { context, lines: Lines::default(), reported, used_at: 0, idle_flushes: 0, by_name: false }
     }
 
     fn inherited(context: Arc<Context>, clock: &Clock) -> Self {
@@ -136,9 +148,11 @@ impl Tracked {
         match &tracked.context.cell {
             Cell::Gauge(cell) => {
                 cell.start_over();
-                tracked.reported = None;
+                tracked.reported = Reported::Level(None);
             }
-            Cell::Occupancy(cell) => tracked.occupied = cell.start_over(clock.now()),
+            Cell::Occupancy(cell) => {
+                tracked.reported = Reported::Occupied(Box::new(cell.start_over(clock.now())));
+            }
             Cell::Distribution(cell) => cell.start_over(),
             Cell::Counter(_) | Cell::Set(_) => {}
         }
@@ -148,26 +162,38 @@ impl Tracked {
     fn flush(&mut self, flush: &mut Flush<'_>) -> Life {
         // This is decided before the cell is read, so that everything put into the cell until then is reported now.
         let life = self.life(flush);
-        if self.lines.is_empty() {
+        if !self.lines.is_rendered() {
             self.render(flush.routes);
+        } else if self.context.cell.keeps_peak() {
+            self.render_peak(flush.routes);
         }
-        let lines = &self.lines;
+        let written = Written { kind: self.context.kind, lines: self.lines.as_slice() };
         let folded = self.context.take_folded();
         if folded != 0 {
-            flush.report(lines, 0, |route, lines| route.folded(lines, folded));
+            flush.report(written, 0, |route, lines| route.folded(lines, folded));
         }
-        match &self.context.cell {
-            Cell::Gauge(cell) => self.reported = flush.gauge(lines, cell, life, self.reported),
-            Cell::Counter(cell) => flush.counter(lines, cell, &mut self.counted),
-            Cell::Distribution(cell) => flush.distribution(lines, cell),
-            Cell::Set(cell) => flush.set(lines, cell),
-            Cell::Occupancy(cell) => flush.occupancy(lines, cell, &mut self.occupied),
+        match (&self.context.cell, &mut self.reported) {
+            (Cell::Gauge(cell), Reported::Level(level)) => *level = flush.gauge(written, cell, life, *level),
+            (Cell::Counter(cell), Reported::Counted(counted)) => flush.counter(written, cell, counted),
+            (Cell::Occupancy(cell), Reported::Occupied(reading)) => flush.occupancy(written, cell, reading),
+            (Cell::Distribution(cell), _) => flush.distribution(written, cell),
+            (Cell::Set(cell), _) => flush.set(written, cell),
+            // A context keeps its cell, so that what it reported is of the same kind.
+            (Cell::Gauge(_) | Cell::Counter(_) | Cell::Occupancy(_), _) => {}
         }
         life
     }
 
     fn render(&mut self, routes: &mut [Route]) {
         self.lines = routes.iter_mut().map(|route| route.render(&self.context)).collect();
+    }
+
+    /// Renders the line of the peak, if it was kept only after the others were rendered.
+    fn render_peak(&mut self, routes: &[Route]) {
+        let lines = self.lines.as_mut_slice().iter_mut().zip(routes);
+        for (lines, route) in lines.filter(|(lines, _)| lines.peak().is_none()) {
+            route.render_peak(&self.context, lines);
+        }
     }
 
     fn life(&mut self, flush: &Flush<'_>) -> Life {
@@ -211,20 +237,20 @@ impl Tracked {
     }
 
     fn take_values(&mut self) -> u64 {
-        match &self.context.cell {
-            Cell::Gauge(cell) => {
+        match (&self.context.cell, &mut self.reported) {
+            (Cell::Gauge(cell), Reported::Level(reported)) => {
                 let level = cell.value().map(f64::to_bits);
-                let unreported = level.is_some() && level != self.reported;
-                self.reported = level;
+                let unreported = level.is_some() && level != *reported;
+                *reported = level;
                 u64::from(unreported)
             }
-            Cell::Counter(cell) => u64::from(added(cell, &mut self.counted) != 0),
-            Cell::Distribution(cell) => {
+            (Cell::Counter(cell), Reported::Counted(counted)) => u64::from(added(cell, counted) != 0),
+            (Cell::Distribution(cell), _) => {
                 let mut values = 0;
                 cell.take(|_, n| values = u64::wrapping_add(values, n));
                 values
             }
-            Cell::Set(_) | Cell::Occupancy(_) => 0,
+            (Cell::Set(_) | Cell::Occupancy(_) | Cell::Gauge(_) | Cell::Counter(_), _) => 0,
         }
     }
 }
@@ -238,10 +264,11 @@ fn added(cell: &CounterCell, counted: &mut Counted) -> i128 {
 impl Flush<'_> {
     /// Reports `values` to all agents. All of them accept the values before the first one processes them, so that all
     /// statistics include them if that fails.
-    fn report(&mut self, lines: &[Rendered], values: u64, put: impl Fn(&mut Route, &Rendered)) {
-        for (route, lines) in self.routes.iter_mut().zip(lines) {
+    fn report(&mut self, written: Written<'_>, values: u64, put: impl Fn(&mut Route, &Rendered)) {
+        let Written { kind, lines } = written;
+        for (route, _) in self.routes.iter_mut().zip(lines) {
             route.take_in(values);
-            route.taken.note(lines.kind, values);
+            route.taken.note(kind, values);
         }
         for (route, lines) in self.routes.iter_mut().zip(lines) {
             put(route, lines);
@@ -251,78 +278,80 @@ impl Flush<'_> {
     /// Returns the level that is now the last reported one.
     fn gauge(
         &mut self,
-        lines: &[Rendered],
+        written: Written<'_>,
         cell: &Arc<GaugeCell>,
         life: Life,
         reported: Option<u64>,
     ) -> Option<u64> {
         let timed = self.aggregate.levels.take(cell);
         if !timed.is_empty() {
-            self.report(lines, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
+            self.report(written, Timed::times(&timed), |route, lines| route.gauge_at(&lines.main, &timed));
         }
         // The peak is always taken, because it belongs to this interval. A gauge that is absent by now reports neither.
-        let highest = cell.take_peak();
+        // One whose peak is kept since a moment ago has no line for it yet.
+        let reports_peak = written.lines.iter().all(|lines| lines.peak().is_some());
+        let highest = if reports_peak { cell.take_peak() } else { None };
         let level = cell.value()?;
         let is_old = reported == Some(level.to_bits()) && highest.is_none_or(|highest| highest <= level);
         // A gauge that nothing holds any more is reported if it never was, and otherwise not again.
         if life != Life::Live && is_old {
             return reported;
         }
-        self.report(lines, 1, |route, lines| route.gauge(&lines.main, level));
-        if cell.keeps_peak() {
+        self.report(written, 1, |route, lines| route.gauge(&lines.main, level));
+        if reports_peak {
             // The interval began with the level that was last reported.
             let earlier = reported.map_or(level, f64::from_bits);
             let peak = highest.unwrap_or(level).max(level).max(earlier);
-            self.report(lines, 1, |route, lines| route.gauge(&lines.peak, peak));
+            self.report(written, 1, |route, lines| route.gauge_beside(lines.peak(), peak));
         }
         Some(level.to_bits())
     }
 
-    fn counter(&mut self, lines: &[Rendered], cell: &Arc<CounterCell>, counted: &mut Counted) {
+    fn counter(&mut self, written: Written<'_>, cell: &Arc<CounterCell>, counted: &mut Counted) {
         let timed = self.aggregate.counts.take(cell);
         if !timed.is_empty() {
-            self.report(lines, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
+            self.report(written, Timed::times(&timed), |route, lines| route.count_at(&lines.main, &timed));
         }
         // The count is taken here and not earlier. Between the cell and a route it would be lost uncounted if the
         // report above fails.
         let n = added(cell, counted);
         if n != 0 {
-            self.report(lines, 1, |route, lines| route.count(&lines.main, n));
+            self.report(written, 1, |route, lines| route.count(&lines.main, n));
         }
     }
 
-    fn distribution(&mut self, lines: &[Rendered], cell: &Arc<Buckets>) {
+    fn distribution(&mut self, written: Written<'_>, cell: &Arc<Buckets>) {
         let mut values = Vec::new();
         cell.take(|value, n| values.push((value, n)));
         self.aggregate.take_overflow(cell, &mut values);
         if !values.is_empty() {
             let n = values.iter().map(|(_, n)| *n).fold(0, u64::wrapping_add);
             let unit = cell.unit.get();
-            self.report(lines, n, |route, lines| route.values(lines, &values, unit));
+            self.report(written, n, |route, lines| route.values(lines, &values, unit));
         }
     }
 
-    fn set(&mut self, lines: &[Rendered], cell: &Arc<SetCell>) {
+    fn set(&mut self, written: Written<'_>, cell: &Arc<SetCell>) {
         let members = self.aggregate.take_members(cell);
         if !members.is_empty() {
             let times = members.iter().map(|(_, times)| times).sum();
-            self.report(lines, times, |route, lines| route.members(&lines.main, &members));
+            self.report(written, times, |route, lines| route.members(&lines.main, &members));
         }
     }
 
-    fn occupancy(&mut self, lines: &[Rendered], cell: &OccupancyCell, occupied: &mut Reading) {
+    fn occupancy(&mut self, written: Written<'_>, cell: &OccupancyCell, occupied: &mut Reading) {
         let last = *occupied;
         let mut reading = cell.read(last, || self.clock.now());
         let busy = reading.take_busy(last);
         // This comes before the report. If the report fails, its interval is lost with it, and the next one is
         // complete.
         *occupied = reading;
-        self.report(lines, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
-        self.report(lines, 1, |route, lines| route.gauge(&lines.peak, reading.peak as f64));
+        self.report(written, 1, |route, lines| route.gauge(&lines.main, reading.in_use as f64));
+        self.report(written, 1, |route, lines| route.gauge_beside(lines.peak(), reading.peak as f64));
         let room = reading.at.saturating_sub(last.at) as f64 * cell.capacity() as f64;
         if room > 0.0 {
             let utilization = busy as f64 / room;
-            self.report(lines, 1, |route, lines| route.gauge(&lines.utilization, utilization));
+            self.report(written, 1, |route, lines| route.gauge_beside(lines.utilization(), utilization));
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The route to one agent: its dialect, its packets, and its statistics.
 
+mod rendered;
+
+pub(crate) use self::rendered::Rendered;
+
+use self::rendered::Beside;
 use crate::context::Context;
 use crate::ledger::{DropReason, Ledger};
 use crate::task_id::TaskId;
@@ -28,44 +33,31 @@ pub(crate) struct Route {
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// The lines of a context's values on one route, rendered at the first flush.
-#[derive(Debug)]
-pub(crate) struct Rendered {
-    pub(crate) kind: Kind,
-    pub(crate) main: Line,
-    /// The line of the peak: `<name>.max`, or an occupancy's `<name>.in_use.max`.
-    pub(crate) peak: Line,
-    pub(crate) utilization: Line,
-    // For an overflow context, the line of how often something was folded into it.
-    folded: Option<Line>,
-    // `<name>.count`, and then one per suffix in `SUFFIXES`. It is empty if values are sent as they are.
-    summary: Vec<Line>,
-}
-
 impl Route {
+    /// Renders the lines of a context. A gauge has one of its peak if the peak is kept.
     pub(crate) fn render(&mut self, context: &Context) -> Rendered {
-        let (main, peak) = match context.kind {
-            Kind::Occupancy => (".in_use", ".in_use.max"),
-            _ => ("", ".max"),
-        };
-        let own = self.encoder.own_tags(&context.tags);
+        let own = self.encoder.counted_own_tags(&context.tags);
         let line = |suffix, kind| self.encoder.line(&context.name, suffix, &own, kind);
-        let is_spread = matches!(context.kind, Kind::Distribution | Kind::Histogram | Kind::Timing);
-        let summary = if is_spread && self.encoder.weights() == Weights::Summaries {
+        let is_occupancy = context.kind == Kind::Occupancy;
+        let summary = if context.kind.is_spread() && self.encoder.weights() == Weights::Summaries {
             let gauges = SUFFIXES.map(|suffix| line(suffix, Kind::Gauge));
             [line(".count", Kind::Counter)].into_iter().chain(gauges).collect()
         } else {
-            Vec::new()
+            Box::default()
         };
-        let folded = context.is_overflow().then(|| line(".folded", Kind::Counter));
-        Rendered {
-            kind: context.kind,
-            main: line(main, context.kind),
-            peak: line(peak, Kind::Gauge),
-            utilization: line(".utilization", Kind::Gauge),
-            folded,
+        let beside = Beside {
+            peak: (is_occupancy || context.cell.keeps_peak()).then(|| line(peak_of(context), Kind::Gauge)),
+            utilization: is_occupancy.then(|| line(".utilization", Kind::Gauge)),
+            folded: context.is_overflow().then(|| line(".folded", Kind::Counter)),
             summary,
-        }
+        };
+        Rendered::new(line(if is_occupancy { ".in_use" } else { "" }, context.kind), beside)
+    }
+
+    /// Adds the line of the peak, which is kept from now on.
+    pub(crate) fn render_peak(&self, context: &Context, lines: &mut Rendered) {
+        let own = self.encoder.own_tags(&context.tags);
+        lines.set_peak(self.encoder.line(&context.name, peak_of(context), &own, Kind::Gauge));
     }
 
     /// Everything that is rendered from now on has another task id.
@@ -91,6 +83,14 @@ impl Route {
         self.outbox.put(self.encoder.gauge(line, level), 1);
     }
 
+    /// Reports a level in a line that a context has beside its main one.
+    pub(crate) fn gauge_beside(&mut self, line: Option<&Line>, level: f64) {
+        match line {
+            Some(line) => self.gauge(line, level),
+            None => self.outbox.refuse(DropReason::Unsupported, 1),
+        }
+    }
+
     pub(crate) fn count(&mut self, line: &Line, n: i128) {
         self.outbox.put(self.encoder.count(line, n), 1);
     }
@@ -98,7 +98,7 @@ impl Route {
     /// Reports how often something was folded into an overflow context. This is the client's own metric, and not a
     /// user's value.
     pub(crate) fn folded(&mut self, lines: &Rendered, times: u64) {
-        if let Some(line) = &lines.folded {
+        if let Some(line) = lines.folded() {
             self.outbox.put(self.encoder.count(line, times), 0);
         }
     }
@@ -144,7 +144,7 @@ impl Route {
     fn rates(&mut self, line: &Line, values: &mut Vec<(f64, u64)>) {
         split_counts(values);
         if self.encoder.packs_values() {
-            for Group { weight, values } in groups(values, line.frame_bytes()) {
+            for Group { weight, values } in groups(values, self.encoder.frame_bytes(line)) {
                 self.pack(line, &values, weight);
             }
         } else {
@@ -157,7 +157,7 @@ impl Route {
     /// Writes values of one weight to as few lines as possible.
     fn pack(&mut self, line: &Line, mut values: &[f64], weight: u64) {
         while !values.is_empty() {
-            let room = self.outbox.room(line.frame_bytes());
+            let room = self.outbox.room(self.encoder.frame_bytes(line));
             let (lines, taken) = self.encoder.values(line, values, weight, room);
             self.outbox.put(lines, weight.wrapping_mul(taken as u64));
             values = values.get(taken..).unwrap_or_default();
@@ -175,7 +175,8 @@ impl Route {
     }
 
     fn summary(&mut self, lines: &Rendered, values: &mut [(f64, u64)]) {
-        let (Some((count, numbers)), Some((first, others))) = (summary(values), lines.summary.split_first())
+        let (Some((count, numbers)), Some((first, others))) =
+            (summary(values), lines.summary().split_first())
         else {
             return;
         };
@@ -232,6 +233,11 @@ impl Route {
         self.outbox.finish();
         self.ledger.flushes.add(1);
     }
+}
+
+/// What follows the name in the line of a peak.
+fn peak_of(context: &Context) -> &'static str {
+    if context.kind == Kind::Occupancy { ".in_use.max" } else { ".max" }
 }
 
 fn total(values: &[(f64, u64)]) -> u64 {

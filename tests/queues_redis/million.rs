@@ -91,6 +91,22 @@ fn ask(redis: &Redis, queue: &RedisQueue, keys: &[(&str, &str)]) -> (BTreeMap<St
 }
 
 #[test]
+fn large_jobs_are_looked_into_in_part() {
+    let Some(redis) = Redis::start() else { return };
+    let task = |enqueued: f64| {
+        format!(r#"{{"headers":{{"enqueued_at":{enqueued}}},"body":"{}"}}"#, "x".repeat(100_000))
+    };
+    let [now, _]: [f64; 2] = redis.call::<Vec<f64>>(&["TIME"]).try_into().unwrap();
+    for age in [300.0, 200.0, 100.0] {
+        let () = redis.call(&["LPUSH", "celery", &task(now - age)]);
+    }
+    let status = RedisQueue::celery("celery").ask(&redis.port_url()).unwrap();
+    // The third is beyond the limit, so nobody knows whether it is scheduled.
+    assert_eq!((status.depth, status.scheduled), (Some(3), None));
+    assert!(status.oldest_age.is_some_and(|age| (300..360).contains(&age.as_secs())), "{status:?}");
+}
+
+#[test]
 fn a_million_jobs_cost_as_many_commands_as_a_thousand() {
     let Some(redis) = Redis::start() else { return };
     fill(&redis, 1, FEW);

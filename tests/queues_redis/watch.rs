@@ -176,6 +176,28 @@ fn a_key_of_another_type_is_no_answer_and_asking_says_why() {
 }
 
 #[test]
+fn a_user_who_may_read_and_have_scripts_run_may_ask() {
+    let Some(redis) = Redis::start() else { return };
+    let rules = ["ACL", "SETUSER", "asker", "on", ">s3cr3t", "~*", "+@read", "+eval", "+time", "+select"];
+    let () = redis.call(&rules);
+    let url = format!("redis://asker:s3cr3t@127.0.0.1:{}/1", redis.port());
+    let queues = [
+        RedisQueue::apalis("default"),
+        RedisQueue::arq("arq:queue"),
+        RedisQueue::bullmq("mail"),
+        RedisQueue::celery("celery"),
+        RedisQueue::dramatiq("default"),
+        RedisQueue::list("exports").into(),
+        RedisQueue::rq("default"),
+        RedisQueue::sidekiq("default"),
+    ];
+    for queue in queues {
+        assert_eq!(queue.ask(&url).unwrap().depth, Some(0), "{queue:?}");
+    }
+    assert_eq!(RedisQueue::stream("orders", "billing").ask(&url).unwrap(), QueueStatus::new());
+}
+
+#[test]
 fn a_url_that_is_none_is_an_error_without_its_password() {
     let reporter = Reporter::new();
     let client = reporter.guard.client();

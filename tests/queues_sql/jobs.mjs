@@ -30,7 +30,8 @@ const systems = {
         utils.addJob('mail', { kind }, { runAt: new Date(Date.now() + seconds * 1000), maxAttempts: tries, priority }),
       work: () =>
         run({
-          connectionString, logger, concurrency: 1, pollInterval: 50, noHandleSignals: true, taskList: { mail: perform },
+          connectionString, logger, concurrency: 1, pollInterval: 50, noHandleSignals: true,
+          taskList: { mail: perform },
         }),
     };
   },

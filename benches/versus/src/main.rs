@@ -7,6 +7,7 @@
 mod allocations;
 mod away;
 mod call_site;
+mod contended;
 mod contestant;
 mod floor;
 mod instructions;
@@ -97,6 +98,7 @@ fn measure(options: &Options, csv: &mut Csv) {
     }
     if options.wants("memory") {
         memory::measure();
+        contended::measure();
     }
 }
 
@@ -113,6 +115,7 @@ fn child(arguments: &[String]) -> Option<ExitCode> {
             let pace = away::Pace::parse(pace, amount)?;
             away::child(contestant, Operation::parse(operation)?, condition, pace);
         }
+        ["--contended", agent] => contended::child(Agent::parse(agent)?),
         ["--memory", contestant, row, agent] => memory::child(contestant, row, Agent::parse(agent)?),
         ["--one", contestant, operation, n] => {
             if !instructions::child(contestant, Operation::parse(operation)?, n.parse().ok()?) {

@@ -87,12 +87,12 @@ pub fn threads_for_speedup(waiting_share: f64, speedup: f64) -> Result<u32, Argu
     Ok(reaches)
 }
 
-/// Returns how many threads keep `cpus` processors busy for a share of the time: `cpus × utilization / (1 - w)`, rounded
-/// up. Each thread computes for `1 - w` of its time, so that many of them together compute as much as that.
+/// Returns how many threads keep `cpus` processors busy for a share of the time: `cpus × utilization / (1 - w)`,
+/// rounded up. Each thread computes for `1 - w` of its time, so that many of them together compute as much as that.
 ///
-/// `waiting_share` is from 0 to below 1, `utilization` is from 0 to 1, and `cpus` is from 1 to 1,000,000. The result is at
-/// least 1. It assumes that there is always a job for a thread that is free, and threads that run at once. With a global
-/// lock `cpus` is 1.
+/// `waiting_share` is from 0 to below 1, `utilization` is from 0 to 1, and `cpus` is from 1 to 1,000,000. The result is
+/// at least 1. It assumes that there is always a job for a thread that is free, and threads that run at once. With a
+/// global lock `cpus` is 1.
 ///
 /// # Errors
 ///

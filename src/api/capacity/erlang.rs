@@ -9,9 +9,9 @@ pub const MAX_WORKERS: u32 = 1_000_000;
 
 /// Returns the mean number of items that are in progress at once, which is Little's law: `L = λW`.
 ///
-/// `rate` is in items a second, from 0 to 1e12. `time` is the mean time that an item takes from its beginning to its end.
-/// It holds for anything that items enter and leave at the same rate, whatever the distribution: with the time in which
-/// a request holds its connection, the result is the mean number of connections in use.
+/// `rate` is in items a second, from 0 to 1e12. `time` is the mean time that an item takes from its beginning to its
+/// end. It holds for anything that items enter and leave at the same rate, whatever the distribution: with the time in
+/// which a request holds its connection, the result is the mean number of connections in use.
 ///
 /// # Errors
 ///
@@ -127,8 +127,8 @@ pub fn share_within(
 /// Returns the least number of workers with which at least `share` of the items wait for at most `promise`.
 ///
 /// `rate` is in items a second, from 0 to 1e12. `service` is the mean time of a job. `share` is from 0 to below 1: no
-/// number of workers keeps a promise always. The result is from 1 to [`MAX_WORKERS`]. The [module](super) says what M/M/c
-/// assumes.
+/// number of workers keeps a promise always. The result is from 1 to [`MAX_WORKERS`]. The [module](super) says what
+/// M/M/c assumes.
 ///
 /// # Errors
 ///

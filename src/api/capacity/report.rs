@@ -13,11 +13,11 @@ const STEPS: u32 = 52;
 
 /// How well the workers of a queue keep its promise, from what was measured of it.
 ///
-/// Take the rate and the mean time of a job from the busiest minutes of a day: the growth of `queue.waits`, and the mean of
-/// `queue.duration`. The workers are all of them, over all tasks. The [module](super) says what M/M/c assumes.
+/// Take the rate and the mean time of a job from the busiest minutes of a day: the growth of `queue.waits`, and the
+/// mean of `queue.duration`. The workers are all of them, over all tasks. The [module](super) says what M/M/c assumes.
 ///
-/// It is written as one sentence for a log or a page of a dashboard. The alternate form has a line for each figure, with
-/// what the figure assumes.
+/// It is written as one sentence for a log or a page of a dashboard. The alternate form has a line for each figure,
+/// with what the figure assumes.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,8 +72,8 @@ impl CapacityReport {
         Self { share, ..self }.computed()
     }
 
-    /// Sets the share of a job's time in which it waits for something other than a processor, from 0 to 1. By default it
-    /// is not known, and nor are the [processors](Self::cpus) that the jobs need.
+    /// Sets the share of a job's time in which it waits for something other than a processor, from 0 to 1. By default
+    /// it is not known, and nor are the [processors](Self::cpus) that the jobs need.
     ///
     /// # Errors
     ///
@@ -95,7 +95,8 @@ impl CapacityReport {
         Ok(steady.map_or(0.0, |steady| steady.share_within(self.promise)))
     }
 
-    /// The rate at which the promise is just kept. Whatever the workers, it is below the rate at which they are all busy.
+    /// The rate at which the promise is just kept. Whatever the workers, it is below the rate at which they are all
+    /// busy.
     fn highest_rate(&self) -> Result<f64, ArgumentError> {
         let service = self.service.as_secs_f64();
         if service == 0.0 {

@@ -8,8 +8,8 @@ use std::time::Duration;
 /// The mean waits of several queues with workers of their own, and of one queue that all these workers share.
 ///
 /// One queue always waits less, because no worker is idle while an item waits. Queues of their own are for something
-/// else: they keep the slow items of one from the quick items of another, and bound how much of a database each may use.
-/// The difference is what that costs.
+/// else: they keep the slow items of one from the quick items of another, and bound how much of a database each may
+/// use. The difference is what that costs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,9 +33,9 @@ pub struct SplitQueues {
 impl SplitQueues {
     /// Compares `queues` queues, with `workers` workers each, with one queue that has all of them.
     ///
-    /// `rate` is that of all queues together, in items a second, from 0 to 1e12. An equal part of it goes to each queue.
-    /// `service` is the mean time of a job. `queues` and `workers`, and their product, are from 1 to [`MAX_WORKERS`]. The
-    /// [module](super) says what M/M/c assumes.
+    /// `rate` is that of all queues together, in items a second, from 0 to 1e12. An equal part of it goes to each
+    /// queue. `service` is the mean time of a job. `queues` and `workers`, and their product, are from 1 to
+    /// [`MAX_WORKERS`]. The [module](super) says what M/M/c assumes.
     ///
     /// # Errors
     ///

@@ -28,7 +28,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Sheds the class when the smoothed load is above `threshold`, until it is below a [lower](Self::reopen_below) one.
+    /// Sheds the class when the smoothed load is above `threshold`, until it is below a [lower](Self::reopen_below)
+    /// one.
     pub const fn below(threshold: f64) -> Self {
         Self { shed_above: threshold, reopen_below: None, passing: DEFAULT_PASSING, when_unknown: 1.0 }
     }
@@ -38,9 +39,9 @@ impl Admission {
         Self::below(f64::INFINITY)
     }
 
-    /// Sets the load below which a class that is being shed is admitted again. The default is 0.8 times the threshold. The
-    /// distance between the two keeps the gate from opening and closing by turns: shedding lowers the load that it is
-    /// measured by.
+    /// Sets the load below which a class that is being shed is admitted again. The default is 0.8 times the threshold.
+    /// The distance between the two keeps the gate from opening and closing by turns: shedding lowers the load that it
+    /// is measured by.
     pub const fn reopen_below(mut self, load: f64) -> Self {
         self.reopen_below = Some(load);
         self

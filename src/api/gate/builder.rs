@@ -68,8 +68,8 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets how slowly the load that decides follows the measured one: in this time it has come 63 % of the way. The default
-    /// is [`DEFAULT_SMOOTHING`](Self::DEFAULT_SMOOTHING), and [`Duration::ZERO`] takes each sample as it is.
+    /// Sets how slowly the load that decides follows the measured one: in this time it has come 63 % of the way. The
+    /// default is [`DEFAULT_SMOOTHING`](Self::DEFAULT_SMOOTHING), and [`Duration::ZERO`] takes each sample as it is.
     pub fn smoothing(mut self, time: Duration) -> Self {
         self.pace.smoothing = time;
         self
@@ -116,8 +116,8 @@ impl<'a> GateBuilder<'a> {
         })
     }
 
-    /// Sets up a gate whose load is [told](Gate::tell) by code of yours, once for each sample. If it does not tell for two
-    /// samples, the load is unknown.
+    /// Sets up a gate whose load is [told](Gate::tell) by code of yours, once for each sample. If it does not tell for
+    /// two samples, the load is unknown.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl<'a> GateBuilder<'a> {
 
     fn watch_expiry(&self, control: &Arc<Control>) -> Watch {
         let control = Arc::downgrade(control);
-        let expiry = move |is_child| Some(Box::new(Expiry::new(&control, is_child)) as Box<dyn Collect>);
+        let expiry = move |_is_child| Some(Box::new(Expiry::new(&control)) as Box<dyn Collect>);
         Watch::new(self.client.shared().watch_in_every_process(expiry))
     }
 

@@ -1,8 +1,8 @@
 //! A class of work.
 
 use super::admission::Admission;
-use super::control::Turns;
 use super::later::Later;
+use super::turns::Turns;
 use super::verdict::{GateState, SharedVerdict, Verdict};
 use crate::api::dimension::Family;
 use crate::api::handle::Counter;
@@ -19,7 +19,8 @@ crate::tags! {
     }
 }
 
-/// A class of work at a [`Gate`](crate::Gate). [`Gate::class`](crate::Gate::class) returns it. Clones are the same class.
+/// A class of work at a [`Gate`](crate::Gate). [`Gate::class`](crate::Gate::class) returns it. Clones are the same
+/// class.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -79,8 +80,8 @@ impl GateClass {
         self.desk.decisions.at((decision, state)).increment(1);
     }
 
-    /// Waits until work of this class may start, for at most `patience`, and counts one decision. It is for the loop of a
-    /// worker, before it takes a job:
+    /// Waits until work of this class may start, for at most `patience`, and counts one decision. It is for the loop of
+    /// a worker, before it takes a job:
     ///
     /// ```no_run
     /// # fn take_job() -> Option<String> { None }
@@ -100,8 +101,8 @@ impl GateClass {
     /// ```
     ///
     /// It **blocks the thread**, which sleeps and is woken by each sample of the load. Don't call it in a task of an
-    /// asynchronous runtime, where it would hold up the others: ask [`admits`](Self::admits) there, and put the job back
-    /// for [`Gate::retry_after`](crate::Gate::retry_after).
+    /// asynchronous runtime, where it would hold up the others: ask [`admits`](Self::admits) there, and put the job
+    /// back for [`Gate::retry_after`](crate::Gate::retry_after).
     ///
     /// Whoever waits is asked again at each sample, once a second by default. While 5 % are admitted, a waiting worker
     /// therefore gets through after 20 s on average.
@@ -133,8 +134,8 @@ impl GateClass {
         &self.desk.name
     }
 
-    /// Takes a smoothed load, or that it is unknown. `was_shedding` is the state that it had when the load was known last,
-    /// and the new one is returned.
+    /// Takes a smoothed load, or that it is unknown. `was_shedding` is the state that it had when the load was known
+    /// last, and the new one is returned.
     pub(super) fn decide(&self, load: Option<f64>, was_shedding: bool) -> bool {
         let admission = &self.desk.admission;
         let Some(load) = load else {

@@ -4,15 +4,13 @@ use super::admission::Admission;
 use super::class::GateClass;
 use super::load::Load;
 use super::status::GateStatus;
+use super::turns::Turns;
 use crate::api::dimension::Family;
 use crate::callback::probe::Levels;
 use crate::process::clock::{Clock, nanos};
-use crate::process::fork::make_whole;
-use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::process::fork::{generation, make_whole};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The class of work for which there is none.
 pub(super) const OTHER: &str = "other";
@@ -45,6 +43,8 @@ struct State {
     load: Load,
     smoothed: Option<f64>,
     measured_at: u64,
+    // A forked child inherits a load, and nobody who measures it.
+    measured_by: u32,
     // Whether each class was being shed when the load was known last.
     shedding: Vec<bool>,
 }
@@ -56,7 +56,7 @@ impl Control {
         pace: Pace,
         classes: impl FnOnce(&Arc<Turns>) -> (Vec<GateClass>, GateClass),
     ) -> Arc<Self> {
-        let turns = Arc::new(Turns { retry_after: pace.retry_after, ..Turns::default() });
+        let turns = Turns::new(pace.retry_after);
         let (classes, other) = classes(&turns);
         let state = Mutex::new(State { shedding: vec![false; classes.len()], ..State::default() });
         Arc::new(Self { clock, pace, classes, other, state, turns })
@@ -90,17 +90,19 @@ impl Control {
                 .map_or(value, |before| smoothed(before, value, elapsed, nanos(self.pace.smoothing)))
         });
         state.measured_at = now;
+        state.measured_by = generation();
         state.load = load;
         self.decide(state);
     }
 
-    /// Forgets a load that nobody measured again in time.
+    /// Forgets a load that nobody measured again in time, or that the parent of this process measured.
     pub(super) fn expire(&self) {
         let believed_for = nanos(self.pace.every).saturating_mul(BELIEVED_FOR);
         let _whole = make_whole();
         let state = self.lock();
         let age = self.clock.now().saturating_sub(state.measured_at);
-        if state.load.value().is_some() && age >= believed_for {
+        let is_old = age >= believed_for || state.measured_by != generation();
+        if state.load.value().is_some() && is_old {
             self.forget_in(state);
         }
     }
@@ -154,91 +156,4 @@ fn smoothed(before: f64, value: f64, elapsed: u64, smoothing: u64) -> f64 {
     }
     let kept = (-(elapsed as f64) / smoothing as f64).exp();
     value + (before - value) * kept
-}
-
-/// Wakes those who wait for the next sample.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    turn: AtomicUsize,
-    // No condition variable: a thread that wakes up in one holds its lock for a moment, at which another may fork.
-    waiting: Mutex<Vec<Thread>>,
-    retry_after: Duration,
-}
-
-impl Turns {
-    pub(super) fn retry_after(&self) -> Duration {
-        self.retry_after
-    }
-
-    /// The caller is in `make_whole`.
-    fn next(&self) {
-        // This Release pairs with the Acquire of those who wait: they see the verdicts of their turn.
-        self.turn.fetch_add(1, Ordering::Release);
-        let waiting = mem::take(&mut *self.lock());
-        waiting.iter().for_each(Thread::unpark);
-    }
-
-    /// Begins to wait for turns from now on.
-    pub(super) fn wait(&self, patience: Duration) -> WaitForTurn<'_> {
-        WaitForTurn { turns: self, turn: self.turn.load(Ordering::Acquire), patience, since: Instant::now() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Thread>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Somebody who waits for turns.
-#[derive(Debug)]
-pub(super) struct WaitForTurn<'a> {
-    turns: &'a Turns,
-    turn: usize,
-    patience: Duration,
-    since: Instant,
-}
-
-impl WaitForTurn<'_> {
-    /// Sleeps until the next turn. Returns `false` once the patience is over.
-    pub(super) fn for_next_turn(&mut self) -> bool {
-        let mut is_listed = false;
-        while !self.has_come() {
-            let Some(left) = self.left() else {
-                self.leave();
-                return false;
-            };
-            if is_listed {
-                // It may return early.
-                thread::park_timeout(left);
-            } else {
-                is_listed = self.enter();
-            }
-        }
-        self.turn = self.turns.turn.load(Ordering::Acquire);
-        true
-    }
-
-    fn has_come(&self) -> bool {
-        self.turns.turn.load(Ordering::Acquire) != self.turn
-    }
-
-    fn left(&self) -> Option<Duration> {
-        self.patience.checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    /// Has the next turn wake this thread, unless it has come.
-    fn enter(&self) -> bool {
-        let _whole = make_whole();
-        let mut waiting = self.turns.lock();
-        let waits = !self.has_come();
-        if waits {
-            waiting.push(thread::current());
-        }
-        waits
-    }
-
-    fn leave(&self) {
-        let _whole = make_whole();
-        let own = thread::current().id();
-        self.turns.lock().retain(|thread| thread.id() != own);
-    }
 }

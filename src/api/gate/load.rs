@@ -42,23 +42,23 @@ impl Load {
         Self::default()
     }
 
-    /// Returns the use of a pool: units in use and callers that wait for one, over its maximum. With twice as many callers
-    /// as units it is 2. It is unknown without a maximum, or if what is in use is unknown.
+    /// Returns the use of a pool: units in use and callers that wait for one, over its maximum. With twice as many
+    /// callers as units it is 2. It is unknown without a maximum, or if what is in use is unknown.
     pub fn of_pool(pool: &PoolStatus) -> Self {
         let max = pool.max.filter(|max| *max > 0);
         let busy = pool.used().map(|used| used.saturating_add(pool.waiting.unwrap_or(0)));
         Self::of(busy.zip(max).map(|(busy, max)| busy as f64 / max as f64))
     }
 
-    /// Returns the part of its promise that a queue has used: the age of its oldest item over the promise. It is unknown
-    /// without a promise or an age.
+    /// Returns the part of its promise that a queue has used: the age of its oldest item over the promise. It is
+    /// unknown without a promise or an age.
     pub fn of_queue(queue: &QueueStatus) -> Self {
         let used = queue.oldest_age.zip(queue.promise);
         Self::of(used.and_then(|(age, promise)| promise.used_by(age)))
     }
 
-    /// Adds a part, which is reported as `gate.load_part` with the tag `waits_for`, and decides nothing. At most 16 parts
-    /// are kept.
+    /// Adds a part, which is reported as `gate.load_part` with the tag `waits_for`, and decides nothing. At most 16
+    /// parts are kept.
     pub fn part(mut self, waits_for: &'static str, value: f64) -> Self {
         if self.parts.len() < Self::MAX_PARTS {
             self.parts.push((waits_for, value));

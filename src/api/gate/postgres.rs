@@ -24,9 +24,9 @@ crate::tags! {
 
 /// The active sessions of a `PostgreSQL` server, by what they wait for.
 ///
-/// Idle connections are no load. Of the active ones, those that compute or wait for a disk show how busy the server is. It
-/// is at its limit where they are as many as it has processors, and from there on each further one slows down all others.
-/// This is what Amazon's Performance Insights compare with the number of processors.
+/// Idle connections are no load. Of the active ones, those that compute or wait for a disk show how busy the server is.
+/// It is at its limit where they are as many as it has processors, and from there on each further one slows down all
+/// others. This is what Amazon's Performance Insights compare with the number of processors.
 ///
 /// Sessions that wait for a lock use no processor. A migration that locks a table makes hundreds of them, on a server
 /// that is idle. They are reported as a part of the load, and don't decide: see [`over`](Self::over).
@@ -56,10 +56,10 @@ crate::tags! {
 ///
 /// # Asking
 ///
-/// Ask by a connection of its own and not by the pool whose work is gated: an exhausted pool can't be asked through, and
-/// that says nothing about the server. Ask outside of transactions, within which the server repeats its first answer. Each
-/// task asks for itself once a second, because each decides for itself. The query reads memory and takes no lock on a table.
-/// It costs about as much as there are connections.
+/// Ask by a connection of its own and not by the pool whose work is gated: an exhausted pool can't be asked through,
+/// and that says nothing about the server. Ask outside of transactions, within which the server repeats its first
+/// answer. Each task asks for itself once a second, because each decides for itself. The query reads memory and takes
+/// no lock on a table. It costs about as much as there are connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "it does nothing until a gate has its load"]
 pub struct PostgresLoad {
@@ -68,10 +68,11 @@ pub struct PostgresLoad {
 }
 
 impl PostgresLoad {
-    /// The query, for `PostgreSQL` 10 and later. Its columns are the arguments of [`add`](Self::add), with the types `text`
-    /// and `int8`.
+    /// The query, for `PostgreSQL` 10 and later. Its columns are the arguments of [`add`](Self::add), with the types
+    /// `text` and `int8`.
     ///
-    /// The workers of parallel queries are sessions too, as each of them uses a processor. The session that asks is none.
+    /// The workers of parallel queries are sessions too, as each of them uses a processor. The session that asks is
+    /// none.
     pub const QUERY: &'static str = "\
 select case
         when backend_type is null then 'hidden'
@@ -119,8 +120,8 @@ group by 1";
         self.hidden
     }
 
-    /// Returns the sessions that compute or wait for a disk, divided by the number of the server's processors, as a load. Its
-    /// parts are all active sessions, divided alike: `cpu`, `lock`, `io`, `client` and `other`.
+    /// Returns the sessions that compute or wait for a disk, divided by the number of the server's processors, as a
+    /// load. Its parts are all active sessions, divided alike: `cpu`, `lock`, `io`, `client` and `other`.
     ///
     /// It is unknown if there are [hidden](Self::hidden) connections, or for 0 processors. No query tells how many
     /// processors a server has.

@@ -4,7 +4,6 @@ use super::control::Control;
 use super::load::Load;
 use crate::callback::probe::{Collect, Levels};
 use crate::callback::watch_name::WatchName;
-use std::mem;
 use std::sync::{Arc, Weak};
 
 /// Where measurements go. They keep no gate alive.
@@ -68,22 +67,17 @@ impl<F> Drop for Sampler<F> {
 /// Notices that a load was not measured again, on the worker, which waits for no closure.
 pub(super) struct Expiry {
     control: Weak<Control>,
-    // A forked child inherits a load, and nobody who measures it.
-    is_inherited: bool,
 }
 
 impl Expiry {
-    pub(super) fn new(control: &Weak<Control>, is_child: bool) -> Self {
-        Self { control: Weak::clone(control), is_inherited: is_child }
+    pub(super) fn new(control: &Weak<Control>) -> Self {
+        Self { control: Weak::clone(control) }
     }
 }
 
 impl Collect for Expiry {
     fn collect(&mut self) {
-        let Some(control) = self.control.upgrade() else { return };
-        if mem::take(&mut self.is_inherited) {
-            control.forget();
-        } else {
+        if let Some(control) = self.control.upgrade() {
             control.expire();
         }
     }

@@ -55,6 +55,13 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// Returns what was added to the cell since it was made, modulo 2^64.
+    pub(crate) fn sum(&self) -> u64 {
+        self.cell.sum()
+    }
+}
+
 fn increment_at(cell: &Arc<CounterCell>, shared: &Shared, n: u64, at: SystemTime) -> Option<DropReason> {
     // Nothing is sent for 0, as with the current count.
     if n == 0 {

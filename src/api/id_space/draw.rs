@@ -39,8 +39,8 @@ impl fmt::Display for NoneFree {
 impl std::error::Error for NoneFree {}
 
 impl IdSpace {
-    /// Draws ids at random until `take` returns `true`, which says that the id was free and is taken now. It tries at most
-    /// [`max_tries`](Self::max_tries) ids.
+    /// Draws ids at random until `take` returns `true`, which says that the id was free and is taken now. It tries at
+    /// most [`max_tries`](Self::max_tries) ids.
     ///
     /// `take` has to do both at once, such as an insert that a unique index may refuse: between a look and an insert
     /// somebody else may take the id. Where it is asynchronous or may fail in other ways, take the
@@ -72,8 +72,8 @@ impl IdSpace {
         Err(NoneFree { tries, status: self.status() })
     }
 
-    /// Returns [`max_tries`](Self::max_tries) ids, each drawn at random by the operating system's generator. An id may come
-    /// again. A space of 0 ids has none.
+    /// Returns [`max_tries`](Self::max_tries) ids, each drawn at random by the operating system's generator. An id may
+    /// come again. A space of 0 ids has none.
     ///
     /// ```
     /// # async fn insert(_id: u64) -> Result<bool, std::io::Error> { Ok(true) }

@@ -4,8 +4,8 @@ use super::growth::PerDay;
 use crate::api::watch::{Field, Reported, Watchable};
 use std::fmt;
 
-/// How full a space of ids is, and how long it will last. [`IdSpace::status`](crate::IdSpace::status) returns it. What is
-/// not known is not reported.
+/// How full a space of ids is, and how long it will last. [`IdSpace::status`](crate::IdSpace::status) returns it. What
+/// is not known is not reported.
 ///
 /// | gauge | meaning |
 /// |---|---|
@@ -19,9 +19,9 @@ use std::fmt;
 ///
 /// # How the growth is known
 ///
-/// It is measured in slices of time, from when the process first knew how many ids are used: slices of a minute at first,
-/// and of 64 minutes after some days. It is that of the last 7 days. It takes 8 minutes until it is known at all, and a
-/// restart forgets it.
+/// It is measured in slices of time, from when the process first knew how many ids are used: slices of a minute at
+/// first, and of 64 minutes after some days. It is that of the last 7 days. It takes 8 minutes until it is known at
+/// all, and a restart forgets it.
 ///
 /// The range comes from how much the slices differ, and is at least that of ids that are used at random. It takes the
 /// slices to be independent of each other. Within the first days they are not, because days and nights and weekends
@@ -34,7 +34,8 @@ use std::fmt;
 /// let space = IdSpace::new(1_000_000);
 /// space.set_used(990_000);
 /// assert_eq!(space.status().fill(), Some(0.99));
-/// assert_eq!(space.status().to_string(), "990000 of 1000000 ids are used (99.0 %); a draw takes 100 tries on average");
+/// let said = space.status().to_string();
+/// assert_eq!(said, "990000 of 1000000 ids are used (99.0 %); a draw takes 100 tries on average");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[must_use = "a status reports nothing until a watch returns it"]

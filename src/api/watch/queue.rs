@@ -211,8 +211,9 @@ impl QueueStatus {
         self
     }
 
-    /// Sets the number of tasks that work on the queue, for the [signals of autoscaling](crate::guide::autoscaling). It is
-    /// known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the platform.
+    /// Sets the number of tasks that work on the queue, for the [signals of autoscaling](crate::guide::autoscaling).
+    /// It is known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the
+    /// platform.
     ///
     /// Without a task the backlog is that for one: so a queue of which nobody takes anything asks for somebody.
     ///

@@ -1,20 +1,16 @@
 //! The table of a client's contexts.
 
-use super::hashed::Hashed;
+use super::by_hash::ByHash;
 use super::series::Series;
 use super::{Limits, Refusal, Wanted};
 use crate::cell::CounterBlock;
 use crate::context::Context;
 use crate::context::shortage::{Refused, Shortage};
 use crate::vocabulary::kind::Kind;
-use crate::vocabulary::tag::DistinctTags;
+use crate::vocabulary::tag::{DistinctTags, FEW_TAGS};
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::mem;
 use std::sync::Arc;
-
-/// Keyed by the hash of name and tags, so that a lookup needs no owned key.
-type ByHash = HashMap<u64, Vec<Arc<Context>>, BuildHasherDefault<Hashed>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -25,7 +21,7 @@ pub(super) struct Table {
     aliases_of: HashMap<usize, Vec<(u64, Arc<Context>)>>,
     aliases_len: usize,
     // The metrics of a name. There is one, or a counter and one whose kind goes with it.
-    metrics: HashMap<String, Vec<Metric>>,
+    metrics: HashMap<Arc<str>, Vec<Metric>>,
     pub(super) series: Series,
     // The number of contexts, without overflow contexts.
     pub(super) len: usize,
@@ -42,11 +38,33 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Metric {
     kind: Kind,
+    // The first keys of its tags, which its contexts have in common.
+    keys: Vec<Arc<str>>,
     contexts: usize,
     // The number of contexts that the metric's limit applies to.
     limited: usize,
     // Refused for lack of room in the metric.
     refused: Refused,
+}
+
+impl Metric {
+    fn of(kind: Kind) -> Self {
+        Self { kind, keys: Vec::new(), contexts: 0, limited: 0, refused: Refused::default() }
+    }
+
+    /// Counts a context, and keeps the keys of its tags for others.
+    fn enter(&mut self, context: &Context) {
+        self.contexts += 1;
+        self.limited += usize::from(!context.is_bounded);
+        for key in context.tags.keys() {
+            if self.keys.len() >= FEW_TAGS {
+                break;
+            }
+            if !self.keys.contains(key) {
+                self.keys.push(Arc::clone(key));
+            }
+        }
+    }
 }
 
 /// The limit that is reached.
@@ -72,18 +90,13 @@ impl Table {
         tags: &DistinctTags<'_, '_>,
         kind: Kind,
     ) -> Option<&Arc<Context>> {
-        let among = |contexts: &ByHash| {
-            // This is not passed to a closure, so that the result can live as long as the table.
-            contexts.get(&hash).and_then(|known| known.iter().position(|known| known.is(name, tags, kind)))
-        };
-        let own = among(&self.contexts).map(|place| (&self.contexts, place));
-        let (contexts, place) = own.or_else(|| among(&self.aliases).map(|place| (&self.aliases, place)))?;
-        contexts.get(&hash)?.get(place)
+        let is = |known: &Context| known.is(name, tags, kind);
+        self.contexts.find(hash, is).or_else(|| self.aliases.find(hash, is))
     }
 
     /// Returns all contexts in any order.
     pub(super) fn contexts(&self) -> Vec<Arc<Context>> {
-        self.contexts.values().flatten().cloned().collect()
+        self.contexts.iter().cloned().collect()
     }
 
     pub(super) fn has_arrivals(&self) -> bool {
@@ -148,33 +161,41 @@ impl Table {
     }
 
     /// Inserts a context. `lines` has one hash per agent.
-    pub(super) fn insert(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
-        self.contexts.entry(hash).or_default().push(Arc::clone(context));
+    pub(super) fn insert(&mut self, hash: u64, mut context: Context, lines: &[u64]) -> Arc<Context> {
+        self.share_texts(&mut context);
+        let context = Arc::new(context);
+        self.contexts.insert(hash, Arc::clone(&context));
         self.series.enter(lines);
-        self.arrivals.push(Arc::clone(context));
-        *self.len_of(context) += 1;
-        if !self.metrics.contains_key(&context.name) {
-            self.metrics.insert(context.name.clone(), Vec::new());
-        }
-        let Some(metrics) = self.metrics.get_mut(&context.name) else { return };
+        self.arrivals.push(Arc::clone(&context));
+        *self.len_of(&context) += 1;
+        let metrics = self.metrics.entry(Arc::clone(&context.name)).or_default();
         let place = metrics.iter().position(|metric| metric.kind == context.kind).unwrap_or_else(|| {
-            metrics.push(Metric { kind: context.kind, contexts: 0, limited: 0, refused: Refused::default() });
+            metrics.push(Metric::of(context.kind));
             metrics.len() - 1
         });
         if let Some(metric) = metrics.get_mut(place) {
-            metric.contexts += 1;
-            metric.limited += usize::from(!context.is_bounded);
+            metric.enter(&context);
+        }
+        context
+    }
+
+    /// Lets a context have its name and the keys of its tags in common with others of the name.
+    fn share_texts(&self, context: &mut Context) {
+        let Some((name, metrics)) = self.metrics.get_key_value(&context.name) else { return };
+        context.name = Arc::clone(name);
+        for metric in metrics {
+            context.tags.share_keys(&metric.keys);
         }
     }
 
     /// Removes a context and its aliases.
     pub(super) fn remove(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
-        if !take_out(&mut self.contexts, hash, context) {
+        if !self.contexts.remove(hash, context) {
             return;
         }
         context.retire();
         for (hash, alias) in self.aliases_of.remove(&address(context)).unwrap_or_default() {
-            take_out(&mut self.aliases, hash, &alias);
+            self.aliases.remove(hash, &alias);
             self.aliases_len -= 1;
             alias.retire();
         }
@@ -203,8 +224,8 @@ impl Table {
         tags: &DistinctTags<'_, '_>,
         context: &Arc<Context>,
     ) {
-        let alias = Arc::new(Context::alias(name.to_owned(), tags.kept(), context));
-        self.aliases.entry(hash).or_default().push(Arc::clone(&alias));
+        let alias = Arc::new(Context::alias(name.into(), tags.kept(), context));
+        self.aliases.insert(hash, Arc::clone(&alias));
         self.aliases_of.entry(address(context)).or_default().push((hash, alias));
         self.aliases_len += 1;
     }
@@ -222,15 +243,4 @@ impl Table {
 
 fn address(context: &Arc<Context>) -> usize {
     Arc::as_ptr(context).addr()
-}
-
-fn take_out(contexts: &mut ByHash, hash: u64, context: &Arc<Context>) -> bool {
-    let Some(found) = contexts.get_mut(&hash) else { return false };
-    let before = found.len();
-    found.retain(|known| !Arc::ptr_eq(known, context));
-    let is_out = found.len() < before;
-    if found.is_empty() {
-        contexts.remove(&hash);
-    }
-    is_out
 }

@@ -9,9 +9,15 @@ local function tell(name, value)
   answer[#answer + 1] = type(value) == 'number' and string.format('%.17g', value) or value
 end
 
--- A longer text is not looked into, so that no job holds the server up.
+-- So many bytes of jobs are looked into, so that none of them holds the server up.
+local left, is_cut = 262144, false
 local function decode(text)
-  if not text or #text > 262144 then return {} end
+  if not text then return {} end
+  if #text > left then
+    is_cut = true
+    return {}
+  end
+  left = left - #text
   local is_json, value = pcall(cjson.decode, text)
   return is_json and type(value) == 'table' and value or {}
 end

@@ -18,8 +18,9 @@ for i = 3, #KEYS do
   is_whole = is_whole and length <= 25
   depth = depth + length
   -- The next is the last.
-  for _, text in ipairs(redis.call('LRANGE', KEYS[i], -25, -1)) do
-    if not look_at(decode(text)) then depth = depth - 1 end
+  local found = redis.call('LRANGE', KEYS[i], -25, -1)
+  for n = #found, 1, -1 do
+    if not look_at(decode(found[n])) then depth = depth - 1 end
   end
 end
 -- Tasks that a worker has taken and not started. All queues share these two.
@@ -29,4 +30,4 @@ for _, tag in ipairs(redis.call('ZRANGE', KEYS[2], 0, 99)) do
   if taken[3] == ARGV[1] and look_at(part(taken, 1) or {}) then depth = depth + 1 end
 end
 tell('depth', depth)
-if is_whole then tell('scheduled', ahead) end
+if is_whole and not is_cut then tell('scheduled', ahead) end

@@ -28,12 +28,12 @@ use tokio::runtime::Handle;
 /// ```
 #[allow(private_bounds, reason = "it is the builder's, and more may be added to it")]
 pub trait MeasureAsync: Sealed {
-    /// Sets up a gate that asks `measure` once for each sample, in a task of the runtime. The gate has an answer as soon as
-    /// there is one.
+    /// Sets up a gate that asks `measure` once for each sample, in a task of the runtime. The gate has an answer as
+    /// soon as there is one.
     ///
-    /// One question is asked at a time. A question that has no answer until the next sample is due is given up: its future
-    /// is dropped, and the next one follows. After two samples without an answer, and once the runtime is shut down, the
-    /// load is unknown.
+    /// One question is asked at a time. A question that has no answer until the next sample is due is given up: its
+    /// future is dropped, and the next one follows. After two samples without an answer, and once the runtime is shut
+    /// down, the load is unknown.
     ///
     /// Return [`Load::unknown`] if a query fails. A panic is counted as that of any
     /// [watched closure](crate::WatchBuilder::watch).

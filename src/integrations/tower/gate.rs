@@ -16,9 +16,9 @@ use tower_service::Service;
 /// Sheds requests whose class a [`Gate`] does not admit: they are answered at once with status 503, an empty body and
 /// `Retry-After`, and never reach the service.
 ///
-/// The closure names the class of a request. Requests without a class are critical: they are never shed, and not counted.
-/// A class that the gate does not know is not shed either, and is counted as `other`. The gate counts what was shed, in
-/// `gate.decisions`.
+/// The closure names the class of a request. Requests without a class are critical: they are never shed, and not
+/// counted. A class that the gate does not know is not shed either, and is counted as `other`. The gate counts what was
+/// shed, in `gate.decisions`.
 ///
 /// ```no_run
 /// use axum::{Router, extract::MatchedPath, routing::get};

@@ -9,6 +9,7 @@ use crate::Client;
 use crate::process::fork::make_whole;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tower_layer::Layer;
 
 /// How many routes are reported separately by default.
@@ -36,6 +37,8 @@ impl HttpLayer {
             capacity: 0,
             routes: DEFAULT_ROUTES,
             critical: Vec::new(),
+            objectives: Vec::new(),
+            distributions: false,
             wait: true,
             ignored: Vec::new(),
         };
@@ -84,6 +87,40 @@ impl<R> HttpLayer<R> {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
             settings.critical.truncate(crate::api::dimension::bounded::MAX_LIMIT);
         })
+    }
+
+    /// Makes an [objective](crate::Objective) of a route: its requests are counted in `slo.total`, and those that succeed
+    /// within this time in `slo.good`, with the tag `objective:<route>`. By default no route has one. A second call adds
+    /// another route, and the first time of a route stays.
+    ///
+    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One that is
+    /// cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical) one.
+    ///
+    /// A client's objective of the same name and tags has the same counters. With it the burn rates are reported too:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tasktag::Target;
+    /// use tasktag::integrations::tower::HttpLayer;
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let within = Duration::from_millis(250);
+    /// let pay = client.objective("/pay", Target::within(within), 0.999).register()?;
+    /// let layer = HttpLayer::new(client).objective("/pay", within);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn objective(self, route: &str, within: Duration) -> Self {
+        self.set(|settings| {
+            if settings.objectives.len() < crate::api::dimension::bounded::MAX_LIMIT {
+                settings.objectives.push((route.to_owned(), within));
+            }
+        })
+    }
+
+    /// Sets whether durations and waits are reported as distributions, whose quantiles the backend computes over all tasks,
+    /// rather than as timings. Both are in milliseconds. Defaults to `false`.
+    pub fn distributions(self, on: bool) -> Self {
+        self.set(|settings| settings.distributions = on)
     }
 
     /// Sets whether the time that a request waited before it arrived is read from its headers. Defaults to `true`. Turn

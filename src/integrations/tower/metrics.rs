@@ -8,7 +8,8 @@ use super::settings::Settings;
 use super::start_header::StartHeader;
 use crate::api::dimension::bounded::OTHER;
 use crate::api::dimension::slots::Slots;
-use crate::{Client, Counter, Distribution, Family, Occupancy};
+use crate::api::objective::Events;
+use crate::{Client, Counter, Distribution, Family, MetricBuilder, Occupancy, Target};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -42,22 +43,25 @@ impl Metrics {
         };
         let tags: Vec<_> = settings.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let wait = settings.wait.then(|| Wait {
-            waited: client.timing(&name("request.wait")).tags(&tags).register(),
+            waited: duration(client, settings, &name("request.wait")).tags(&tags).register(),
             refused: client.counter(&name("request.wait.refused")).tags(&tags).register_family(),
             ignored: settings.ignored.clone(),
         });
         let patterns = Arc::new(Patterns {
             client: client.clone(),
             requests: client.counter(&name("requests")).tags(&tags).pattern(),
-            duration: client.timing(&name("request.duration")).tags(&tags).pattern(),
+            duration: duration(client, settings, &name("request.duration")).tags(&tags).pattern(),
         });
         let route = |name: &str| Arc::new(RouteMetrics::new(name, &patterns));
+        let promised = settings.objectives.iter().map(|(route, _)| route);
         let other = route(OTHER);
-        let routes = Slots::new(settings.routes, settings.critical.len());
+        let routes = Slots::new(settings.routes, settings.critical.len() + settings.objectives.len());
         routes.fill(OTHER, Arc::clone(&other));
-        for name in &settings.critical {
-            let keep =
-                |name: &str| Ok::<_, std::convert::Infallible>(RouteMetrics::critical(name, &patterns));
+        for name in settings.critical.iter().chain(promised) {
+            let keep = |name: &str| {
+                let objective = objective(client, settings, name);
+                Ok::<_, std::convert::Infallible>(RouteMetrics::critical(name, &patterns, objective))
+            };
             match routes.keep(name, keep) {
                 Ok(()) => {}
                 Err(never) => match never {},
@@ -103,4 +107,15 @@ impl Metrics {
         self.patterns.client.shared().ledger.folded_values.add(1);
         &self.other
     }
+}
+
+/// Returns a builder for durations.
+fn duration<'a>(client: &'a Client, settings: &Settings, name: &'a str) -> MetricBuilder<'a, Distribution> {
+    if settings.distributions { client.distribution(name) } else { client.timing(name) }
+}
+
+/// Returns the counters of a route's objective, if it has one.
+fn objective(client: &Client, settings: &Settings, route: &str) -> Option<Events> {
+    let (_, within) = settings.objectives.iter().find(|(promised, _)| promised == route)?;
+    Some(Events::named(client, route, &settings.tags, Target::within(*within)))
 }

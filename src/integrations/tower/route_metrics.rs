@@ -1,6 +1,7 @@
 //! The metrics of one route.
 
 use crate::api::handle::Pattern;
+use crate::api::objective::Events;
 use crate::process::fork::make_whole;
 use crate::{Client, ClosedTag, Counter, Distribution, Outcome, StatusClass};
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,7 @@ pub(super) struct Patterns {
 pub(super) struct RouteMetrics {
     name: Box<str>,
     patterns: Arc<Patterns>,
+    objective: Option<Events>,
     ends: [OnceLock<End>; ENDS],
 }
 
@@ -44,11 +46,11 @@ struct End {
 impl RouteMetrics {
     pub(super) fn new(name: &str, patterns: &Arc<Patterns>) -> Self {
         let ends = std::array::from_fn(|_| OnceLock::new());
-        Self { name: name.into(), patterns: Arc::clone(patterns), ends }
+        Self { name: name.into(), patterns: Arc::clone(patterns), objective: None, ends }
     }
 
-    pub(super) fn critical(name: &str, patterns: &Arc<Patterns>) -> Arc<Self> {
-        let route = Self::new(name, patterns);
+    pub(super) fn critical(name: &str, patterns: &Arc<Patterns>, objective: Option<Events>) -> Arc<Self> {
+        let route = Self { objective, ..Self::new(name, patterns) };
         for (outcome, class) in USUAL {
             if let Some(end) = route.ends.get(place(outcome, class)) {
                 route.make(end, outcome, class);
@@ -60,11 +62,14 @@ impl RouteMetrics {
     /// Records the end of a request that arrived at `since`.
     pub(super) fn record(&self, outcome: Outcome, class: StatusClass, since: u64) {
         let now = self.patterns.client.shared().clock.now();
-        let duration = Duration::from_nanos(now.saturating_sub(since));
+        let elapsed = now.saturating_sub(since);
+        if let Some(objective) = &self.objective {
+            objective.count_ended(elapsed, outcome);
+        }
         let end = self.ends.get(place(outcome, class));
         if let Some(end) = end.and_then(|end| end.get().or_else(|| self.make(end, outcome, class))) {
             end.requests.increment(1);
-            end.duration.record_duration(duration);
+            end.duration.record_duration(Duration::from_nanos(elapsed));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The settings of a layer.
 
 use super::start_header::StartHeader;
+use std::time::Duration;
 
 /// The prefix, tags and limits of a layer's metrics.
 #[derive(Clone, Debug)]
@@ -10,6 +11,8 @@ pub(super) struct Settings {
     pub(super) capacity: u32,
     pub(super) routes: usize,
     pub(super) critical: Vec<String>,
+    pub(super) objectives: Vec<(String, Duration)>,
+    pub(super) distributions: bool,
     pub(super) wait: bool,
     pub(super) ignored: Vec<StartHeader>,
 }

@@ -12,9 +12,14 @@ pub(crate) struct OwnTags {
 }
 
 impl Encoder {
-    /// A context's own tags, for all of its lines.
-    pub(crate) fn own_tags(&mut self, tags: &Tags) -> OwnTags {
+    /// A context's own tags, for all of its lines. The ones left out are counted.
+    pub(crate) fn counted_own_tags(&mut self, tags: &Tags) -> OwnTags {
         OwnTags { pairs: self.counted_tags(tags.iter()), without_task_id: tags.without_task_id }
+    }
+
+    /// The same for a line that is rendered later than the others.
+    pub(crate) fn own_tags(&self, tags: &Tags) -> OwnTags {
+        OwnTags { pairs: self.clean_tags(tags.iter()).0, without_task_id: tags.without_task_id }
     }
 
     /// The tags as they are written, each once. The ones left out are counted.

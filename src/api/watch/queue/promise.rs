@@ -100,11 +100,11 @@ impl Promise {
     }
 
     /// Returns how many items may wait for each task, so that the last of them still starts in time: the target of
-    /// `queue.backlog_per_task`, for [autoscaling](crate::guide::autoscaling). `job` is the average time that a job takes,
-    /// and `at_once` how many jobs a task runs at the same time.
+    /// `queue.backlog_per_task`, for [autoscaling](crate::guide::autoscaling). `job` is the average time that a job
+    /// takes, and `at_once` how many jobs a task runs at the same time.
     ///
-    /// It is `None` for jobs that take no time. Leave room for bursts, and for what a new task needs to start: ask a promise
-    /// of half the time.
+    /// It is `None` for jobs that take no time. Leave room for bursts, and for what a new task needs to start: ask a
+    /// promise of half the time.
     ///
     /// ```
     /// use std::time::Duration;

@@ -83,22 +83,38 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// let queue = SqlQueue::oban("mail").schema("background");
 /// assert!(queue.query().contains(r#""background".oban_jobs"#));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a queue is a statement, which somebody has to run"]
 pub struct SqlQueue {
-    queue: String,
+    system: System,
+    // `None` for all jobs of the system.
+    queue: Option<String>,
+    // `None` for the system's own.
     schema: Option<String>,
     scans: bool,
-    write: fn(&Self) -> String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum System {
+    ApalisPostgres,
+    ApalisSqlite,
+    DelayedJob,
+    GoodJob,
+    GraphileWorker,
+    Oban,
+    PgBoss,
+    Procrastinate,
+    Que,
+    River,
+    SolidQueue,
 }
 
 impl SqlQueue {
     /// The number of jobs up to which each count goes: this number stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
 
-    /// A queue of a system whose tables are in a schema of its own, or in the search path.
-    fn new(queue: &str, schema: Option<&str>, write: fn(&Self) -> String) -> Self {
-        Self { queue: queue.to_owned(), schema: schema.map(str::to_owned), scans: false, write }
+    fn new<'a>(system: System, queue: impl Into<Option<&'a str>>) -> Self {
+        Self { system, queue: queue.into().map(str::to_owned), schema: None, scans: false }
     }
 
     /// Sets the schema in which the tables are. The default is the system's own: `graphile_worker`, `pgboss` and
@@ -120,16 +136,35 @@ impl SqlQueue {
     /// Returns the statement. Its one row is a [`SqlQueueRow`].
     #[must_use]
     pub fn query(&self) -> String {
-        (self.write)(self)
+        match self.system {
+            System::ApalisPostgres => apalis::statement(self).text(),
+            System::ApalisSqlite => apalis::sqlite(self),
+            System::DelayedJob => delayed_job::statement(self).text(),
+            System::GoodJob => good_job::statement(self).text(),
+            System::GraphileWorker => graphile_worker::statement(self).text(),
+            System::Oban => oban::statement(self).text(),
+            System::PgBoss => pg_boss::statement(self).text(),
+            System::Procrastinate => procrastinate::statement(self).text(),
+            System::Que => que::statement(self).text(),
+            System::River => river::statement(self).text(),
+            System::SolidQueue => solid_queue::statement(self).text(),
+        }
     }
 
+    /// The name of a table, in the schema in which it is.
     fn table(&self, name: &str) -> String {
-        quoted::table(self.schema.as_deref(), name)
+        let own = match self.system {
+            System::ApalisPostgres => Some("apalis"),
+            System::GraphileWorker => Some("graphile_worker"),
+            System::PgBoss => Some("pgboss"),
+            _ => None,
+        };
+        quoted::table(self.schema.as_deref().or(own), name)
     }
 
     /// The name of the queue as a text of `PostgreSQL`.
     fn name(&self) -> String {
-        quoted::postgres_text(&self.queue)
+        quoted::postgres_text(self.queue.as_deref().unwrap_or_default())
     }
 
     /// A count that needs a scan, if scans are wanted.

@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::NOW;
-use super::{COUNT_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, quoted};
+use super::{COUNT_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
 
 impl SqlQueue {
     /// A queue of [apalis-postgres](https://docs.rs/apalis-postgres) 1: the jobs of a type. Its tables have the schema
@@ -21,19 +21,19 @@ impl SqlQueue {
     ///     where status = 'Killed' or status = 'Failed' and attempts >= max_attempts;
     /// ```
     pub fn apalis_postgres(queue: &str) -> Self {
-        Self::new(queue, Some("apalis"), |queue| statement(queue).text())
+        Self::new(System::ApalisPostgres, queue)
     }
 
     /// A queue of [apalis-sqlite](https://docs.rs/apalis-sqlite) 1: the jobs of a type.
     ///
-    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers. Dead jobs
-    /// that failed are counted past those that failed and are tried again.
+    /// What is said of [apalis-postgres](Self::apalis_postgres) holds for it. Its own indexes fit all numbers. Dead
+    /// jobs that failed are counted past those that failed and are tried again.
     pub fn apalis_sqlite(queue: &str) -> Self {
-        Self::new(queue, None, sqlite)
+        Self::new(System::ApalisSqlite, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("jobs"), queue.name());
     let waiting = Source {
         table: table.clone(),
@@ -62,8 +62,9 @@ fn statement(queue: &SqlQueue) -> Statement {
 
 /// Times are whole seconds. The text of `strftime` is above any number, so it is made one. The jobs that are tried
 /// again have an index that begins with their priority: the walk keeps off the dead ones.
-fn sqlite(queue: &SqlQueue) -> String {
-    let (jobs, name, limit) = (queue.table("Jobs"), quoted::sqlite_text(&queue.queue), COUNT_LIMIT);
+pub(super) fn sqlite(queue: &SqlQueue) -> String {
+    let (jobs, name, limit) =
+        (queue.table("Jobs"), quoted::sqlite_text(queue.queue.as_deref().unwrap_or_default()), COUNT_LIMIT);
     let failed = format!("job_type = {name} and status = 'Failed' and attempts < max_attempts");
     let pending = format!("job_type = {name} and status = 'Pending'");
     let in_state = |states: &str| {

@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::NOW_UTC;
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [`delayed_job`](https://github.com/collectiveidea/delayed_job) with Active Record in `PostgreSQL`,
@@ -27,16 +27,12 @@ impl SqlQueue {
     /// create index concurrently on delayed_jobs (queue) where failed_at is not null;
     /// ```
     pub fn delayed_job<'a>(queue: impl Into<Option<&'a str>>) -> Self {
-        match queue.into() {
-            Some(queue) => Self::new(queue, None, |queue| {
-                statement(queue, &format!(" and queue = {}", queue.name())).text()
-            }),
-            None => Self::new("", None, |queue| statement(queue, "").text()),
-        }
+        Self::new(System::DelayedJob, queue)
     }
 }
 
-fn statement(queue: &SqlQueue, of_queue: &str) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
+    let of_queue = queue.queue.as_ref().map(|_| format!(" and queue = {}", queue.name())).unwrap_or_default();
     let table = queue.table("delayed_jobs");
     let waiting = Source {
         table: table.clone(),

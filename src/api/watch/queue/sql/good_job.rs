@@ -2,7 +2,7 @@
 
 use super::source::{Since, Source};
 use super::statement::NOW_UTC;
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [GoodJob](https://github.com/bensheldon/good_job).
@@ -18,11 +18,11 @@ impl SqlQueue {
     /// create index concurrently on good_jobs (queue_name) where finished_at is not null and error is not null;
     /// ```
     pub fn good_job(queue: &str) -> Self {
-        Self::new(queue, None, |queue| statement(queue).text())
+        Self::new(System::GoodJob, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("good_jobs"), queue.name());
     let waiting = Source {
         table: table.clone(),

@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::NOW;
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// All jobs of [graphile-worker](https://worker.graphile.org), of whatever task. Its tables have the schema
@@ -24,11 +24,11 @@ impl SqlQueue {
     ///     where locked_at is null and attempts >= max_attempts;
     /// ```
     pub fn graphile_worker() -> Self {
-        Self::new("", Some("graphile_worker"), |queue| statement(queue).text())
+        Self::new(System::GraphileWorker, None)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let table = queue.table("_private_jobs");
     let waiting = Source {
         table: table.clone(),

@@ -1,7 +1,7 @@
 //! Oban.
 
 use super::statement::NOW_UTC;
-use super::{SqlQueue, staged};
+use super::{SqlQueue, Statement, System, staged};
 
 impl SqlQueue {
     /// A queue of [Oban](https://hexdocs.pm/oban) in `PostgreSQL`.
@@ -12,6 +12,10 @@ impl SqlQueue {
     ///
     /// Oban's own index, of state, queue, priority and time, fits all numbers.
     pub fn oban(queue: &str) -> Self {
-        Self::new(queue, None, |queue| staged::statement(queue, "oban_jobs", NOW_UTC, "executing").text())
+        Self::new(System::Oban, queue)
     }
+}
+
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
+    staged::statement(queue, "oban_jobs", NOW_UTC, "executing")
 }

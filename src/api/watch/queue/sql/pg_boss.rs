@@ -2,7 +2,7 @@
 
 use super::source::{Since, Source};
 use super::statement::{NOW, count};
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [pg-boss](https://github.com/timgit/pg-boss) 12. Its tables have the schema `pgboss`.
@@ -13,11 +13,11 @@ impl SqlQueue {
     ///
     /// pg-boss's own indexes fit all numbers.
     pub fn pg_boss(queue: &str) -> Self {
-        Self::new(queue, Some("pgboss"), |queue| statement(queue).text())
+        Self::new(System::PgBoss, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("job"), queue.name());
     // Equal to one state and not below another, as the index begins with it.
     let source = |state: &str, tried| Source {

@@ -2,7 +2,7 @@
 
 use super::source::{Since, Source};
 use super::statement::{NOW, count};
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [procrastinate](https://procrastinate.readthedocs.io) 3.
@@ -26,11 +26,11 @@ impl SqlQueue {
     /// create index concurrently on procrastinate_jobs (queue_name) where status = 'failed';
     /// ```
     pub fn procrastinate(queue: &str) -> Self {
-        Self::new(queue, None, |queue| statement(queue).text())
+        Self::new(System::Procrastinate, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("procrastinate_jobs"), queue.name());
     let events = queue.table("procrastinate_events");
     // The event `scheduled` has the planned time, which is ahead.

@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::{NOW, count};
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 /// The jobs that a process has, which no column of theirs shows. A lock of 64 bits is listed as two halves.
 const HELD: &str = "held (id) as materialized (
@@ -24,11 +24,11 @@ impl SqlQueue {
     /// create index concurrently on que_jobs (queue) where expired_at is not null;
     /// ```
     pub fn que(queue: &str) -> Self {
-        Self::new(queue, None, |queue| statement(queue).text())
+        Self::new(System::Que, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("que_jobs"), queue.name());
     let unfinished =
         format!("finished_at is null and expired_at is null and job_schema_version = 2 and queue = {name}");

@@ -1,7 +1,7 @@
 //! River.
 
 use super::statement::NOW;
-use super::{SqlQueue, staged};
+use super::{SqlQueue, Statement, System, staged};
 
 impl SqlQueue {
     /// A queue of [River](https://riverqueue.com) in `PostgreSQL`.
@@ -13,6 +13,10 @@ impl SqlQueue {
     ///
     /// River's own index, of state, queue, priority and time, fits all numbers.
     pub fn river(queue: &str) -> Self {
-        Self::new(queue, None, |queue| staged::statement(queue, "river_job", NOW, "running").text())
+        Self::new(System::River, queue)
     }
+}
+
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
+    staged::statement(queue, "river_job", NOW, "running")
 }

@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::{NOW_UTC, count};
-use super::{SqlQueue, Statement};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [Solid Queue](https://github.com/rails/solid_queue) in `PostgreSQL`.
@@ -24,11 +24,11 @@ impl SqlQueue {
     /// Dead jobs, which are those in `solid_queue_failed_executions`, need [`with_scans`](Self::with_scans): the queue
     /// of each of them is looked up.
     pub fn solid_queue(queue: &str) -> Self {
-        Self::new(queue, None, |queue| statement(queue).text())
+        Self::new(System::SolidQueue, queue)
     }
 }
 
-fn statement(queue: &SqlQueue) -> Statement {
+pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let table = |name: &str| queue.table(&format!("solid_queue_{name}"));
     let (jobs, waits) = (table("jobs"), format!("queue_name = {}", queue.name()));
     // A look-up each. Without the offset it would be a join, for which all jobs that were ever done might be read.

@@ -7,8 +7,8 @@ use super::{SqlQueue, Statement};
 /// Returns the statement for a table whose index has the state, the queue, the priority and the time. `running` is the
 /// state of a job that a worker has.
 ///
-/// What is due and not staged waits as well: where the stager stands still, only this shows it. A retry that is due soon
-/// may be available before its time.
+/// What is due and not staged waits as well: where the stager stands still, only this shows it. A retry that is due
+/// soon may be available before its time.
 pub(super) fn statement(queue: &SqlQueue, table: &str, now: &'static str, running: &str) -> Statement {
     let (table, name) = (queue.table(table), queue.name());
     let in_state = |state: &str| format!("state = '{state}' and queue = {name}");

@@ -1,0 +1,81 @@
+//! What a context takes of memory, in bytes that are asked of the allocator.
+
+#![allow(unsafe_code, reason = "an allocator that counts is one")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tasktag::{Client, Counter, Distribution, Gauge};
+
+/// The system's allocator, which counts the bytes that the process has.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const CONTEXTS: usize = 1000;
+/// A word of a counter for each of up to 64 threads, as on a machine with 32 processors.
+const WORDS: usize = 64 * 8;
+
+/// The bytes of each of many contexts after two flushes. There are some already, so that nothing counts that is made
+/// once.
+fn bytes_of<T>(client: &Client, make: impl Fn(&str) -> T) -> usize {
+    let flush = || client.flush(Duration::from_secs(60)).unwrap();
+    let values: Vec<String> = (0..2 * CONTEXTS).map(|n| format!("{n:06}")).collect();
+    let (early, late) = values.split_at(CONTEXTS);
+    let _early: Vec<T> = early.iter().map(|value| make(value)).collect();
+    flush();
+    let mut handles = Vec::with_capacity(CONTEXTS);
+    let before = HELD.load(Ordering::Relaxed);
+    handles.extend(late.iter().map(|value| make(value)));
+    flush();
+    flush();
+    (HELD.load(Ordering::Relaxed) - before) / CONTEXTS
+}
+
+#[test]
+fn a_context_takes_half_a_kib_and_what_its_values_need() {
+    let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let never = Duration::from_secs(3600);
+    let builder = Client::builder().agent(format!("udp://{}", agent.local_addr().unwrap())).telemetry(false);
+    let builder = builder.context_limit(10_000).metric_context_limit(10_000);
+    let guard = builder.flush_interval(never).collect_interval(never).build().unwrap();
+    let client = guard.client();
+    let gauge = bytes_of(client, |value| {
+        let gauge: Gauge = client.gauge("level").tag("worker", value).register();
+        gauge.set(1.0);
+        gauge
+    });
+    let counter = bytes_of(client, |value| {
+        let counter: Counter = client.counter("done").tag("worker", value).register();
+        counter.increment(1);
+        counter
+    });
+    let timing = bytes_of(client, |value| {
+        let timing: Distribution = client.timing("took").tag("worker", value).register();
+        timing.record(12.5);
+        timing
+    });
+    assert!(gauge <= 512, "{gauge}");
+    assert!(counter <= 512 + WORDS, "{counter}");
+    // Its smallest table takes 512 bytes.
+    assert!(timing <= 512 + 512 + 128, "{timing}");
+}
