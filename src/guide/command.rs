@@ -16,6 +16,7 @@
 //! | `tasktag send gauge backup.bytes 123 --tag host:db1` | one metric from a shell script, and so for events and checks |
 //! | `tasktag time backup.took -- pg_dump shop` | how long a command takes; it ends as the command does |
 //! | `tasktag fleet 100` | the odds that tasks share an id, and the time series that they make |
+//! | `tasktag capacity --rate 3 --job 3 --workers 12 --promise 60` | whether the workers of a queue keep its promise, and how many [would](crate::capacity) |
 //!
 //! # What arrives
 //!

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Time(Time),
     Doctor(Doctor),
     Fleet(Fleet),
+    Capacity(Capacity),
 }
 
 /// Receive metrics, and show them: as a table, or as lines if the output is no terminal
@@ -292,6 +293,37 @@ pub(crate) struct Fleet {
     /// Print an object of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Compute how many workers keep the promise of a queue. Ends with 1 if those that there are do not
+#[derive(Args, Debug)]
+pub(crate) struct Capacity {
+    /// The items a second, in the busiest minutes of a day
+    #[arg(long, value_parser = finite)]
+    pub(crate) rate: f64,
+    /// The mean seconds of a job
+    #[arg(long, value_name = "SECONDS", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) job: Duration,
+    /// The workers, over all tasks
+    #[arg(long)]
+    pub(crate) workers: u32,
+    /// The seconds within which items are to start
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    pub(crate) promise: Duration,
+    /// The share of items that are to start in time, from 0 to below 1
+    #[arg(long, value_parser = finite, default_value_t = tasktag::capacity::DEFAULT_SHARE)]
+    pub(crate) share: f64,
+    /// The share of a job's time in which it waits for something other than a processor, from 0 to 1
+    #[arg(long, value_name = "SHARE", value_parser = finite)]
+    pub(crate) waiting_share: Option<f64>,
+    /// Print an object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = finite(text)?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn finite(text: &str) -> Result<f64, String> {

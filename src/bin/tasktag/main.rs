@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod arguments;
 #[cfg(unix)]
+mod capacity;
+#[cfg(unix)]
 mod doctor;
 #[cfg(unix)]
 mod endpoint;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Time(arguments) => time::time(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Fleet(arguments) => fleet::fleet(&arguments),
+        Command::Capacity(arguments) => capacity::capacity(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
