@@ -192,7 +192,9 @@ mod tests {
 
     fn taken(packets: &[&str]) -> Traffic {
         let mut traffic = Traffic::new(4, false);
-        packets.iter().for_each(|packet| traffic.take(packet.as_bytes()));
+        for packet in packets {
+            traffic.take(packet.as_bytes());
+        }
         traffic.turn();
         traffic
     }
