@@ -212,6 +212,8 @@ fn a_report_says_what_there_is_to_spare_and_what_would_do() -> Result {
         5,
         "{lines}"
     );
+    // All of these workers together could do more than any rate that may be asked for.
+    assert!(CapacityReport::new(10.0, Duration::from_nanos(1), 10_000, SECOND)?.is_kept());
     Ok(())
 }
 
@@ -227,6 +229,7 @@ fn what_is_out_of_its_range_is_named() {
         (threads_for_speedup(0.9, 0.5).map(f64::from), "speedup", "0.5"),
         (threads_for_speedup(0.9, f64::NAN).map(f64::from), "speedup", "NaN"),
         (threads_to_keep_busy(1.0, 1, 1.0).map(f64::from), "waiting_share", "1"),
+        (threads_to_keep_busy(1.0, 1, 0.0).map(f64::from), "waiting_share", "1"),
         (threads_to_keep_busy(0.5, 0, 1.0).map(f64::from), "cpus", "0"),
         (threads_to_keep_busy(0.5, 1, 1.01).map(f64::from), "utilization", "1.01"),
         (items_in_progress(-1.0, job), "rate", "-1"),

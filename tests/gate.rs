@@ -254,6 +254,36 @@ fn a_gate_whose_client_has_stopped_knows_nothing() -> Result<(), ConfigError> {
 }
 
 #[test]
+fn a_gate_that_was_told_a_load_forgets_it_when_its_client_has_stopped() -> Result<(), ConfigError> {
+    let lab = Lab::new();
+    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).told()?;
+    gate.tell(5.0);
+    assert!(!gate.admits("nightly"));
+    lab.guard.shutdown(PATIENCE).unwrap();
+    let start = Instant::now();
+    while gate.load().is_some() {
+        assert!(start.elapsed() < PATIENCE, "it is still taken for known");
+        thread::yield_now();
+    }
+    assert!(gate.admits("nightly"));
+    Ok(())
+}
+
+#[test]
+fn a_load_stays_known_between_collections_that_are_further_apart_than_its_samples() -> Result<(), ConfigError>
+{
+    let (lab, shown) = (Lab::new(), Shown::default());
+    let gate = lab.gate().every(Duration::from_millis(100)).class("nightly", Admission::below(0.8));
+    let gate = gate.measure(shown.probe())?;
+    shown.show(Load::of(0.5));
+    for _ in 0..10 {
+        lab.clock.advance(SECOND);
+        assert_eq!(gate.load(), Some(0.5));
+    }
+    Ok(())
+}
+
+#[test]
 fn decisions_load_and_what_was_shed_are_reported() -> Result<(), ConfigError> {
     let lab = Lab::new();
     let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).told()?;
@@ -350,6 +380,8 @@ fn a_setting_that_makes_no_sense_is_named() {
     for (admission, setting) in [
         (Admission::below(f64::NAN), "below"),
         (Admission::below(-1.0), "below"),
+        (Admission::below(0.0), "below"),
+        (Admission::below(0.8).reopen_below(0.0), "reopen_below"),
         (Admission::below(0.8).reopen_below(0.9), "reopen_below"),
         (Admission::below(0.8).reopen_below(-0.1), "reopen_below"),
         (Admission::below(0.8).passing(1.1), "passing"),

@@ -150,6 +150,18 @@ fn a_growth_follows_what_changes_within_a_week_and_gaps_do_no_harm() {
 }
 
 #[test]
+fn a_growth_that_is_looked_at_once_a_day_is_that_of_all_days() {
+    let clock = ManualClock::new();
+    let space = IdSpace::new(10_000_000).clock(&clock);
+    for used in [0, 0, 10_000] {
+        space.set_used(used);
+        clock.advance(MINUTE * MINUTES_A_DAY);
+    }
+    let growth = space.status().growth_per_day().unwrap();
+    assert!((growth / 5_000.0 - 1.0).abs() < 0.02, "{growth} a day");
+}
+
+#[test]
 fn ids_that_are_given_back_leave_no_days_to_report() {
     let clock = ManualClock::new();
     let space = IdSpace::new(1_000).clock(&clock);

@@ -160,6 +160,10 @@ const FAULTS: [(&str, &[&str]); 34] = [
         ],
     ),
     (
+        "A Redis server with a watched queue does not answer",
+        &["tests/queues_redis/watch.rs a_server_that_hangs_costs_its_queue_alone"],
+    ),
+    (
         "A watched closure panics",
         &["tests/watching.rs a_probe_that_panics_three_times_in_a_row_is_asked_no_more"],
     ),

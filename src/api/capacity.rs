@@ -1,6 +1,6 @@
 //! The arithmetic of capacity: how many threads, workers and queues a promise needs.
 //!
-//! These are plain functions of numbers. They need no client, and none of them allocates, waits or panics. A rate is in
+//! These are plain functions of numbers. They need no client, and none of them waits or panics. A rate is in
 //! items a second, a time is a [`Duration`](std::time::Duration), and a share is a number from 0 to 1. What is out of
 //! its range is an [`ArgumentError`], which names the argument and its value.
 //!

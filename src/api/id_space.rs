@@ -59,7 +59,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// [`Client::watch_id_space`] reports the gauges of an [`IdSpaceStatus`]. The ids belong to all tasks, so one of them
 /// should count and report, as a [`SoleReporter`](crate::SoleReporter).
 ///
-/// Clones are the same space. It takes up to 1.5 KiB.
+/// Clones are the same space. It takes up to 2.5 KiB.
 #[derive(Clone, Debug)]
 #[must_use = "a space reports nothing until it is watched"]
 pub struct IdSpace {

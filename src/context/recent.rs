@@ -229,7 +229,9 @@ fn let_go_at(place: usize) {
         })
     });
     // This runs without the table, because dropping a context may use metrics.
-    drop(forgotten);
+    for context in forgotten.into_iter().flatten().flatten() {
+        note_forgotten(Some(&context));
+    }
 }
 
 /// Remembers a context, and replaces the one in its slot that was remembered longest ago.

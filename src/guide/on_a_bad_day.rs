@@ -227,7 +227,7 @@
 //! The gauges of its queues are absent after 2 s at most, or at once if it refuses. It is asked again at each collection.
 //! Each queue is asked about on a thread of its own, so nothing else waits.
 //!
-//! * **Statistics:** none. The counter `queue.unanswered` has the questions without an answer.
+//! * **Statistics:** nothing. The counter `queue.unanswered` has the questions without an answer.
 //! * **Notice:** none.
 //! * **What to do:** call `RedisQueue::ask` once, for example at the start. Its error says why there is no answer.
 //!

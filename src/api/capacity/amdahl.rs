@@ -1,6 +1,6 @@
 //! Threads for jobs that wait.
 
-use super::argument::{ArgumentError, check, check_count, check_share};
+use super::argument::{ArgumentError, check, check_count, check_share, check_share_below_1};
 
 /// The most threads, which bounds a result and not any computation.
 const MAX_THREADS: u32 = 1_000_000;
@@ -105,7 +105,7 @@ pub fn threads_for_speedup(waiting_share: f64, speedup: f64) -> Result<u32, Argu
 /// # Ok::<(), tasktag::capacity::ArgumentError>(())
 /// ```
 pub fn threads_to_keep_busy(waiting_share: f64, cpus: u32, utilization: f64) -> Result<u32, ArgumentError> {
-    check_share("waiting_share", waiting_share)?;
+    check_share_below_1("waiting_share", waiting_share)?;
     check_share("utilization", utilization)?;
     check_count("cpus", cpus, MAX_THREADS)?;
     let threads = f64::from(cpus) * utilization / (1.0 - waiting_share);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The highest rate, in items a second.
-const MAX_RATE: f64 = 1e12;
+pub(super) const MAX_RATE: f64 = 1e12;
 
 /// An argument is out of its range. The message names the argument and its value.
 ///

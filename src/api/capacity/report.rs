@@ -1,6 +1,6 @@
 //! What the workers of a queue can promise.
 
-use super::argument::{ArgumentError, check_share, check_share_below_1};
+use super::argument::{ArgumentError, MAX_RATE, check_share, check_share_below_1};
 use super::erlang::{Steady, items_in_progress, utilization, workers_for};
 use std::fmt;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl CapacityReport {
         if service == 0.0 {
             return Ok(f64::INFINITY);
         }
-        let (mut kept, mut broken) = (0.0, f64::from(self.workers) / service);
+        let (mut kept, mut broken) = (0.0, (f64::from(self.workers) / service).min(MAX_RATE));
         for _ in 0..STEPS {
             let between = f64::midpoint(kept, broken);
             if self.kept_at(between)? >= self.share {

@@ -79,12 +79,13 @@ impl Admission {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let Self { shed_above, passing, when_unknown, .. } = *self;
-        if shed_above.is_nan() || shed_above < 0.0 {
-            return Err(ConfigError::setting("below", shed_above, "a threshold must be 0 or above"));
+        if shed_above.is_nan() || shed_above <= 0.0 {
+            return Err(ConfigError::setting("below", shed_above, "a threshold must be above 0"));
         }
         let reopens_below = self.reopens_below();
-        if !(0.0..=shed_above).contains(&reopens_below) {
-            let reason = "it must be from 0 to the threshold above which the class is shed";
+        // No load is below 0, so a class would never be admitted again.
+        if !(reopens_below > 0.0 && reopens_below <= shed_above) {
+            let reason = "it must be above 0, and at most the threshold above which the class is shed";
             return Err(ConfigError::setting("reopen_below", reopens_below, reason));
         }
         for (setting, share) in [("passing", passing), ("when_unknown", when_unknown)] {

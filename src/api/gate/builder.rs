@@ -20,9 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const MIN_EVERY: Duration = Duration::from_millis(100);
+const MAX_EVERY: Duration = Duration::from_secs(60 * 60);
 const MAX_CLASSES: usize = 16;
 /// A collection comes a moment early or late. What is due at one must not wait for the next because of that.
 const EARLY: u32 = 8;
+const MAX_EARLY: Duration = Duration::from_millis(50);
 
 /// A gate that is about to be set up. [`Client::gate`] returns one.
 #[derive(Clone, Debug)]
@@ -61,10 +63,11 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets the time between two samples of the load, at least 100 ms, rounded up to whole collections. The default is
-    /// [`DEFAULT_EVERY`](Self::DEFAULT_EVERY). A load that was not measured for twice this time is unknown.
+    /// Sets the time between two samples of the load, from 100 ms to an hour, rounded up to whole collections. The
+    /// default is [`DEFAULT_EVERY`](Self::DEFAULT_EVERY). A load that was not measured for twice this time is unknown,
+    /// but not before the second collection.
     pub fn every(mut self, every: Duration) -> Self {
-        self.pace.every = every.max(MIN_EVERY);
+        self.pace.every = every.clamp(MIN_EVERY, MAX_EVERY);
         self
     }
 
@@ -133,7 +136,7 @@ impl<'a> GateBuilder<'a> {
 
     /// The time after which the next sample is due at a collection.
     pub(crate) fn ask_every(&self) -> Duration {
-        self.pace.every.saturating_sub(self.pace.every / EARLY)
+        self.pace.every.saturating_sub((self.pace.every / EARLY).min(MAX_EARLY))
     }
 
     pub(crate) fn clock(&self) -> Clock {

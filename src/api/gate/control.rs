@@ -43,6 +43,8 @@ struct State {
     load: Load,
     smoothed: Option<f64>,
     measured_at: u64,
+    // How often it was looked whether the load is too old, since it was measured.
+    looks: u32,
     // A forked child inherits a load, and nobody who measures it.
     measured_by: u32,
     // Whether each class was being shed when the load was known last.
@@ -90,6 +92,7 @@ impl Control {
                 .map_or(value, |before| smoothed(before, value, elapsed, nanos(self.pace.smoothing)))
         });
         state.measured_at = now;
+        state.looks = 0;
         state.measured_by = generation();
         state.load = load;
         self.decide(state);
@@ -99,9 +102,11 @@ impl Control {
     pub(super) fn expire(&self) {
         let believed_for = nanos(self.pace.every).saturating_mul(BELIEVED_FOR);
         let _whole = make_whole();
-        let state = self.lock();
+        let mut state = self.lock();
         let age = self.clock.now().saturating_sub(state.measured_at);
-        let is_old = age >= believed_for || state.measured_by != generation();
+        state.looks = state.looks.saturating_add(1);
+        // A load is measured at collections, which may be further apart than samples are to be.
+        let is_old = (age >= believed_for && state.looks > 1) || state.measured_by != generation();
         if state.load.value().is_some() && is_old {
             self.forget_in(state);
         }

@@ -64,7 +64,8 @@ impl<F> Drop for Sampler<F> {
     }
 }
 
-/// Notices that a load was not measured again, on the worker, which waits for no closure.
+/// Notices that a load was not measured again, on the worker, which waits for no closure. Once the client has stopped,
+/// nobody notices, so the load is forgotten.
 pub(super) struct Expiry {
     control: Weak<Control>,
 }
@@ -84,5 +85,13 @@ impl Collect for Expiry {
 
     fn is_over(&self) -> bool {
         self.control.strong_count() == 0
+    }
+}
+
+impl Drop for Expiry {
+    fn drop(&mut self) {
+        if let Some(control) = self.control.upgrade() {
+            control.forget();
+        }
     }
 }

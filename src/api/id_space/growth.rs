@@ -7,6 +7,8 @@ const FIRST_WIDTH: u64 = 60_000_000_000;
 /// The most slices. When there are more, each two become one, until a slice has a width of 64 minutes. From then on the
 /// oldest is forgotten: the growth is that of the last 7 days.
 const MAX_SLICES: usize = 168;
+/// Slices that one observation may add: what fills them at every width, and all of them once more.
+const MAX_PUSHES: usize = 8 * MAX_SLICES;
 const MAX_WIDTH: u64 = 64 * FIRST_WIDTH;
 /// The fewest slices that tell a growth.
 const MIN_SLICES: usize = 8;
@@ -45,13 +47,17 @@ impl Growth {
             return;
         };
         let elapsed = now.saturating_sub(since);
-        let passed = elapsed / self.width;
-        if passed == 0 {
+        if elapsed < self.width {
             return;
         }
-        // What grew while nobody looked is spread evenly.
+        // What grew while nobody looked is spread evenly, over slices that become wider on the way.
         let per_nano = (number as f64 - before as f64) / elapsed as f64;
-        for _ in 0..passed.min(MAX_SLICES as u64) {
+        let mut left = elapsed;
+        for _ in 0..MAX_PUSHES {
+            if left < self.width {
+                break;
+            }
+            left -= self.width;
             self.push(per_nano * self.width as f64);
         }
         self.start = Some((number, now));

@@ -8,6 +8,7 @@ use crate::api::client::Client;
 use crate::api::dimension::Outcome;
 use crate::api::handle::Counter;
 use crate::process::clock::{self, Clock};
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Weak};
 
 /// The two counters of an objective, with what makes an event good.
@@ -47,6 +48,8 @@ impl Events {
         if is_good {
             self.good.increment(1);
         }
+        // Pairs with the one in `sums`.
+        fence(Ordering::Release);
         self.total.increment(1);
     }
 
@@ -70,6 +73,7 @@ impl Events {
     /// Returns the number of all events and of the good ones, both modulo 2^64.
     fn sums(&self) -> (u64, u64) {
         let total = self.total.sum();
+        fence(Ordering::Acquire);
         (total, self.good.sum())
     }
 }

@@ -95,7 +95,7 @@ impl<R> HttpLayer<R> {
     ///
     /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One
     /// that is cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical)
-    /// one.
+    /// one. A time of zero counts as a nanosecond. At most 10,000 routes have one, and further calls are ignored.
     ///
     /// A client's objective of the same name and tags has the same counters. With it the burn rates are reported too:
     ///
@@ -113,7 +113,7 @@ impl<R> HttpLayer<R> {
     pub fn objective(self, route: &str, within: Duration) -> Self {
         self.set(|settings| {
             if settings.objectives.len() < crate::api::dimension::bounded::MAX_LIMIT {
-                settings.objectives.push((route.to_owned(), within));
+                settings.objectives.push((route.to_owned(), within.max(Duration::from_nanos(1))));
             }
         })
     }
