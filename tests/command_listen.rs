@@ -15,7 +15,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use support::{Agent, PATIENCE, TempDir};
+use support::{Agent, PATIENCE, TempDir, wait_until};
 use tasktag::{Client, Dialect, Event, Kind, Status};
 
 const JSON: [&str; 3] = ["--json", "--interval", "3600"];
@@ -150,6 +150,16 @@ fn nothing_is_lost_on_a_unix_socket_however_much_comes() {
     assert!(sums.iter().all(|metric| metric["total"]["sum"] == 2.0 * PACKETS as f64));
 }
 
+/// The bytes that wait at a UDP port.
+#[cfg(target_os = "linux")]
+fn unread(port: u16) -> u64 {
+    let sockets = fs::read_to_string("/proc/net/udp").unwrap();
+    let local = format!(":{port:04X} ");
+    let socket = sockets.lines().find(|line| line.contains(&local)).unwrap();
+    let queues = socket.split_whitespace().nth(4).unwrap();
+    u64::from_str_radix(queues.split_once(':').unwrap().1, 16).unwrap()
+}
+
 /// A receiver that stands still loses what the kernel has no room for, and says how much that was.
 #[cfg(target_os = "linux")]
 #[test]
@@ -164,6 +174,8 @@ fn what_the_kernel_drops_is_told() {
         socket.send_to(&packet, to).unwrap();
     }
     kill(listening.id(), "CONT");
+    let port = to.rsplit_once(':').unwrap().1.parse().unwrap();
+    wait_until(|| unread(port) == 0);
     let ended = listening.end("TERM");
     let sums = &of_type(&ended, "total")[0];
     let (read, dropped) = (sums["packets"].as_u64().unwrap(), sums["kernel_drops"].as_u64().unwrap());

@@ -482,7 +482,8 @@ fn a_child_that_went_to_another_directory_leases_where_its_parent_does() {
         own != id && own.source() == TaskIdSourceKind::Leased
     });
     assert_done(child);
-    std::fs::remove_dir_all(&directory).unwrap();
+    // The lease may be writing there, and what is left behind does not make a test fail that passed.
+    let _ = std::fs::remove_dir_all(&directory);
 }
 
 #[test]

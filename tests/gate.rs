@@ -257,7 +257,7 @@ fn a_gate_whose_client_has_stopped_knows_nothing() -> Result<(), ConfigError> {
 fn a_gate_that_was_told_a_load_forgets_it_when_its_client_has_stopped() -> Result<(), ConfigError> {
     let lab = Lab::new();
     let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).told()?;
-    gate.tell(5.0);
+    gate.tell(Load::of(5.0));
     assert!(!gate.admits("nightly"));
     lab.guard.shutdown(PATIENCE).unwrap();
     let start = Instant::now();

@@ -13,7 +13,7 @@ use tasktag::{DropReason, Guard, LossNotice, QueueStatus, Stats};
 const PAGE: &str = include_str!("../src/guide/on_a_bad_day.rs");
 
 /// The faults of the page, each with the tests that hold what it says.
-const FAULTS: [(&str, &[&str]); 34] = [
+const FAULTS: [(&str, &[&str]); 35] = [
     (
         "The agent is away, restarts, or is replaced at the path of its socket",
         &[

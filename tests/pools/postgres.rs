@@ -26,7 +26,11 @@ impl Postgres {
         assert!(initdb.arg(&data).status().unwrap().success(), "{initdb:?}");
 
         let mut postgres = command(&programs.join("postgres"), &folder);
-        postgres.args(["-F", "-c", "listen_addresses=", "-k"]).arg(folder.join("")).arg("-D").arg(&data);
+        postgres
+            .args(["-F", "-c", "listen_addresses=", "-c", "autovacuum=off", "-k"])
+            .arg(folder.join(""))
+            .arg("-D")
+            .arg(&data);
         for setting in settings {
             postgres.args(["-c", setting]);
         }

@@ -48,7 +48,7 @@ fn each_step_of_a_job_of_rq_is_in_its_number() {
 fn a_due_job_of_rq_waits_wherever_it_is() {
     let Some((watched, mut jobs)) = start() else { return };
     let delayed =
-        Span::of(|| jobs.say("delay 1")).later(Duration::from_secs(1)).cut_to(Duration::from_secs(1));
+        Span::of(|| jobs.say("delay 3")).later(Duration::from_secs(3)).cut_to(Duration::from_secs(1));
     watched.expect(levels([0, 0, 1, 0]));
     watched.expect(levels([1, 0, 0, 0]));
     watched.expect_oldest(delayed);

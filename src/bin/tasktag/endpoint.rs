@@ -1,5 +1,7 @@
 //! Where packets come from or go to: one syntax for every transport.
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -7,6 +9,7 @@ use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 /// The port of agents.
 const DEFAULT_PORT: u16 = 8125;
@@ -107,6 +110,31 @@ fn abstract_bytes(_: &SocketAddr) -> &[u8] {
     &[]
 }
 
+/// Connects to a listener that may accept nobody, and whose queue may be full. The standard library would wait for ever.
+pub(crate) fn connect_stream(name: &SocketAddr, patience: Duration) -> io::Result<UnixStream> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;
+    let address = match name.as_pathname() {
+        Some(path) => SocketAddrUnix::new(path)?,
+        None => abstract_address(name)?,
+    };
+    rustix::net::connect(&socket, &address).map_err(|error| match error {
+        Errno::AGAIN => io::Error::new(io::ErrorKind::TimedOut, "it accepts no connection"),
+        error => error.into(),
+    })?;
+    Ok(UnixStream::from(socket))
+}
+
+#[cfg(target_os = "linux")]
+fn abstract_address(name: &SocketAddr) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new_abstract_name(abstract_bytes(name))?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn abstract_address(_: &SocketAddr) -> io::Result<SocketAddrUnix> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A connected socket through which whole packets leave.
 #[derive(Debug)]
 pub(crate) enum Outlet {
@@ -117,8 +145,8 @@ pub(crate) enum Outlet {
 }
 
 impl Outlet {
-    /// Connects, without waiting for longer than the system does.
-    pub(crate) fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+    /// Connects, and waits for no longer than `patience` after a name was looked up.
+    pub(crate) fn connect(endpoint: &Endpoint, patience: Duration) -> io::Result<Self> {
         match endpoint {
             Endpoint::Udp(authority) => {
                 let to = authority.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
@@ -126,18 +154,21 @@ impl Outlet {
                 socket.connect(to)?;
                 Ok(Self::Udp(socket))
             }
-            Endpoint::Tcp(authority) => Ok(Self::Tcp(TcpStream::connect(authority)?)),
+            Endpoint::Tcp(authority) => {
+                let to = authority.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
+                Ok(Self::Tcp(TcpStream::connect_timeout(&to, patience)?))
+            }
             Endpoint::Unix(name) => {
                 let socket = UnixDatagram::unbound()?;
                 socket.connect_addr(name)?;
                 Ok(Self::Unix(socket))
             }
-            Endpoint::UnixStream(name) => Ok(Self::UnixStream(UnixStream::connect_addr(name)?)),
+            Endpoint::UnixStream(name) => Ok(Self::UnixStream(connect_stream(name, patience)?)),
         }
     }
 
     /// The longest that sending a packet waits for its reader.
-    pub(crate) fn set_timeout(&self, timeout: std::time::Duration) -> io::Result<()> {
+    pub(crate) fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
         match self {
             Self::Udp(socket) => socket.set_write_timeout(Some(timeout)),
             Self::Unix(socket) => socket.set_write_timeout(Some(timeout)),

@@ -30,15 +30,17 @@ struct Estimate {
 impl Estimate {
     fn of(fleet: &Fleet, pool: TaskIdPool) -> Self {
         // Each start draws anew, so that a month meets as many ids as that many tasks.
-        let starts = fleet.tasks.saturating_mul(fleet.deploys.saturating_add(1));
+        let starts = f64::from(fleet.tasks) * (f64::from(fleet.deploys) + 1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "so many have every id")]
+        let draws = starts as u32;
         let per_id = f64::from(fleet.series);
         Self {
             odds: pool.collision_probability(fleet.tasks),
             sharing: pool.expected_sharing(fleet.tasks),
             ids: pool.expected_distinct(fleet.tasks),
             pool_for_one_percent: TaskIdPool::smallest_for(fleet.tasks, ACCEPTED).map(TaskIdPool::size),
-            series: pool.expected_distinct(starts) * per_id,
-            series_by_name: f64::from(starts) * per_id,
+            series: pool.expected_distinct(draws) * per_id,
+            series_by_name: starts * per_id,
         }
     }
 }

@@ -63,6 +63,14 @@ fn status_of(status: ExitStatus) -> u8 {
     status.code().or_else(by_signal).and_then(|status| u8::try_from(status).ok()).unwrap_or(u8::MAX)
 }
 
+/// The signals that this process was told to ignore, a bit each, the first for the first signal. 0 where the system does
+/// not tell.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
 /// The signals that end the command and not this process, which has to tell of it.
 struct Signals {
     hang_up: Arc<AtomicBool>,
@@ -73,11 +81,19 @@ impl Signals {
     /// From here on, an interrupt from the terminal is left to the command, which gets it too.
     fn catch() -> io::Result<Self> {
         let signals = Self { hang_up: Arc::default(), terminate: Arc::default() };
-        for signal in [SIGINT, SIGQUIT] {
-            signal_hook::flag::register(signal, Arc::default())?;
+        let caught = [
+            (SIGINT, Arc::default()),
+            (SIGQUIT, Arc::default()),
+            (SIGHUP, Arc::clone(&signals.hang_up)),
+            (SIGTERM, Arc::clone(&signals.terminate)),
+        ];
+        let ignored = ignored();
+        for (signal, flag) in caught {
+            // What `nohup` or a shell has a process ignore, its children ignore too. Caught, it would end them.
+            if ignored >> (signal - 1) & 1 == 0 {
+                signal_hook::flag::register(signal, flag)?;
+            }
         }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.hang_up))?;
-        signal_hook::flag::register(SIGTERM, Arc::clone(&signals.terminate))?;
         Ok(signals)
     }
 

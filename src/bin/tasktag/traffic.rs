@@ -20,6 +20,8 @@ const MAX_KEPT: usize = 500;
 const MAX_NAME: usize = 4096;
 /// The bytes that are shown of a line that was not understood.
 const MAX_SHOWN: usize = 300;
+/// What Agents take of an event or a check. They are kept, so that their length is bounded.
+const MAX_NOTICE: usize = 8192;
 
 /// A line that was not understood.
 #[derive(Clone, Debug)]
@@ -102,6 +104,9 @@ impl Traffic {
                 if let Err(reason) = self.take_metric(&metric) {
                     self.refuse(bytes, reason);
                 }
+            }
+            Ok(Line::Notice(_)) if bytes.len() > MAX_NOTICE => {
+                self.refuse(bytes, "an event or a check of more than 8 KiB");
             }
             Ok(Line::Notice(notice)) => {
                 self.totals.notices += 1;

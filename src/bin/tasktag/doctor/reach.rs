@@ -2,11 +2,11 @@
 
 use super::finding::Finding;
 use super::socket_file;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, connect_stream};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsFd;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(super) fn examine(address: &str) -> Vec<Finding> {
             examine_unix(name.as_pathname(), connected, "unix")
         }
         Ok(Endpoint::UnixStream(name)) => {
-            examine_unix(name.as_pathname(), UnixStream::connect_addr(&name), "unixstream")
+            examine_unix(name.as_pathname(), connect_stream(&name, PATIENCE), "unixstream")
         }
         // `stdout:`, which needs nobody.
         Err(_) => Vec::new(),

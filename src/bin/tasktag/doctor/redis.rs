@@ -1,10 +1,11 @@
 //! The state of a Redis in which task ids are leased, asked in its own words and without a lease.
 
 use super::finding::Finding;
+use crate::endpoint::connect_stream;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest that anything is waited for, as by the library.
@@ -74,7 +75,7 @@ struct Connection(BufReader<Box<dyn Stream>>);
 impl Connection {
     fn open(url: &str) -> io::Result<Self> {
         if let Some(path) = url.strip_prefix("unix://") {
-            let stream = UnixStream::connect(path)?;
+            let stream = connect_stream(&SocketAddr::from_pathname(path)?, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             return Ok(Self(BufReader::new(Box::new(stream))));
         }

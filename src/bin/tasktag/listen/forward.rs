@@ -55,7 +55,7 @@ impl Forward {
                 return Err(io::ErrorKind::NotConnected.into());
             }
             self.tried = Some(Instant::now());
-            let outlet = Outlet::connect(&self.endpoint)?;
+            let outlet = Outlet::connect(&self.endpoint, TIMEOUT)?;
             outlet.set_timeout(TIMEOUT)?;
             self.outlet = Some(outlet);
         }

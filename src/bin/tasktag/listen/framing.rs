@@ -5,6 +5,10 @@ use crate::line::Reason;
 /// The longest packet in a stream: the largest that any client sends in a datagram.
 const MAX_PACKET: usize = 65_536;
 
+/// What Agents read of a datagram. Lines of a stream are passed on together, and never more of them than that at a time,
+/// so that each packet can leave through any transport.
+const MAX_LINES: usize = 8192;
+
 /// How a stream is divided into packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -44,7 +48,10 @@ impl Unframed {
     }
 
     fn next_lines(&mut self) -> Result<Option<Vec<u8>>, Reason> {
-        match self.bytes.iter().rposition(|byte| *byte == b'\n') {
+        let start = self.bytes.get(..MAX_LINES).unwrap_or(&self.bytes);
+        let last = start.iter().rposition(|byte| *byte == b'\n');
+        // A line that is longer goes alone.
+        match last.or_else(|| self.bytes.iter().position(|byte| *byte == b'\n')) {
             Some(end) => Ok(Some(self.bytes.drain(..=end).collect())),
             None if self.bytes.len() > MAX_PACKET => Err("a line without an end"),
             None => Ok(None),
@@ -84,6 +91,20 @@ mod tests {
         assert_eq!(packets(Framing::Lines, b"a:1|c\nb:"), [b"a:1|c\n"]);
         let framed = packets(Framing::Lengths, b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c\x05\0\0\0d");
         assert_eq!(framed, [b"ab".as_slice(), b"", b"c"]);
+    }
+
+    #[test]
+    fn lines_of_a_stream_make_packets_that_fit_a_datagram() {
+        let mut unframed = Unframed::new(Framing::Lines);
+        let long = [b"jobs:1|c|#note:".as_slice(), &[b'x'; MAX_LINES], b"\n"].concat();
+        let bytes = [b"jobs:1|c\n".repeat(5_000), long.clone(), b"jobs:1|c\n".to_vec()].concat();
+        unframed.push(&bytes);
+        let mut packets = Vec::new();
+        while let Some(packet) = unframed.next().unwrap() {
+            packets.push(packet);
+        }
+        assert_eq!(packets.concat(), bytes);
+        assert!(packets.iter().all(|packet| packet.len() <= MAX_LINES || *packet == long));
     }
 
     #[test]

@@ -127,11 +127,13 @@ fn enlarge(socket: &impl AsFd) {
 fn read_datagrams(intake: &Intake, stop: &Stop, mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>) {
     let (mut buffer, mut last_look) = (vec![0; MAX_DATAGRAM], LastLook::default());
     while !last_look.is_over(stop) {
+        // Looked at first: what comes between a look and the end is read.
+        let was_told = stop.is_told();
         match receive(&mut buffer) {
             Ok(len) => intake.take(buffer.get(..len).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Nothing was there: what was sent before the end is read.
-            Err(_) if stop.is_told() => return,
+            Err(_) if was_told => return,
             Err(error) if is_empty(&error) => {}
             // A socket that fails is not asked a million times a second.
             Err(_) => thread::sleep(LOOK),
@@ -160,19 +162,25 @@ fn accept_streams<S: Read + Send>(
     mut accept: impl FnMut() -> io::Result<S>,
 ) {
     let open = AtomicUsize::new(0);
+    let mut last_look = LastLook::default();
     thread::scope(|scope| {
-        loop {
+        while !last_look.is_over(stop) {
+            let was_told = stop.is_told();
             match accept() {
                 Ok(stream) if open.load(Ordering::Relaxed) < MAX_CONNECTIONS => {
                     open.fetch_add(1, Ordering::Relaxed);
                     let open = &open;
-                    scope.spawn(move || {
+                    let spawned = thread::Builder::new().spawn_scoped(scope, move || {
                         read_stream(intake, stop, framing, stream);
                         open.fetch_sub(1, Ordering::Relaxed);
                     });
+                    if spawned.is_err() {
+                        open.fetch_sub(1, Ordering::Relaxed);
+                        intake.refuse(b"", "a connection for which there is no thread");
+                    }
                 }
                 Ok(_) => intake.refuse(b"", "a connection beyond the limit of 1024"),
-                Err(_) if stop.is_told() => return,
+                Err(_) if was_told => return,
                 Err(_) => thread::sleep(LOOK),
             }
         }
@@ -183,11 +191,12 @@ fn read_stream(intake: &Intake, stop: &Stop, framing: Framing, mut stream: impl 
     let (mut unframed, mut buffer) = (Unframed::new(framing), vec![0; MAX_DATAGRAM]);
     let mut last_look = LastLook::default();
     while !last_look.is_over(stop) {
+        let was_told = stop.is_told();
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(len) => unframed.push(buffer.get(..len).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_empty(&error) && !stop.is_told() => {}
+            Err(error) if is_empty(&error) && !was_told => {}
             Err(_) => break,
         }
         loop {

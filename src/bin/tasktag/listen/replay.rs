@@ -9,6 +9,9 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The longest that a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The longest sleep at a time, so that a signal ends it.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -18,7 +21,7 @@ pub(crate) fn replay(arguments: &Replay) -> Result<(), Failure> {
     let of_file = |error| Failure::of(arguments.file.display(), &error);
     let mut recording = Recording::open(&arguments.file).map_err(of_file)?;
     let of_agent = |error| Failure::of(&arguments.to, &error);
-    let mut outlet = Outlet::connect(&arguments.to).map_err(of_agent)?;
+    let mut outlet = Outlet::connect(&arguments.to, PATIENCE).map_err(of_agent)?;
     let (start, mut packets, mut refused) = (Instant::now(), 0_u64, 0_u64);
     while let Some((at, packet)) = recording.next().map_err(of_file)? {
         let at = scaled(at, arguments.speed);
