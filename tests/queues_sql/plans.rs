@@ -140,7 +140,7 @@ fn asking_for_a_queue_of_procrastinate_costs_the_same_with_the_indexes_that_it_w
         "insert into procrastinate_jobs (queue_name, task_name, status, scheduled_at) select 'mail', 'plain',
         (array['todo', 'todo', 'failed', 'todo'])[job % 4 + 1]::procrastinate_job_status,
         case when job % 4 = 0 then null else
-            now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end) end";
+            now() + make_interval(secs => case when job % 4 = 3 then job else -job - 4 end) end";
     let source = include_str!("../../src/api/watch/queue/sql/procrastinate.rs");
     assert_bounded(&mut database, &SqlQueue::procrastinate("mail"), "procrastinate_jobs", insert, source);
 }
