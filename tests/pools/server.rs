@@ -67,9 +67,12 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Ends the server at once. PostgreSQL then ends its sessions, which it would leave behind if it were killed.
+    /// Ends the server at once. PostgreSQL then ends its sessions, which it would leave behind if it were killed. It takes
+    /// the first of these signals for that, and others take the second.
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-QUIT", &self.0.id().to_string()]).status();
+        for signal in ["-QUIT", "-TERM"] {
+            let _ = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        }
         let start = Instant::now();
         while start.elapsed() < PATIENCE && matches!(self.0.try_wait(), Ok(None)) {
             thread::sleep(Duration::from_millis(1));
