@@ -1,7 +1,7 @@
 //! A complete program with nothing to install: a worker pool under a changing load, and what an agent receives from it.
 //!
-//! Run it with `cargo run --release --example quickstart --features testing`; `-- --help` lists the options. The modules come in the order
-//! in which the data passes through them. `workload.rs` shows how a program uses the library.
+//! Run it with `cargo run --example quickstart --features testing`; `-- --help` lists the options. The modules come in
+//! the order in which the data passes through them. `workload.rs` shows how a program uses the library.
 
 // The command line.
 mod options;

@@ -10,7 +10,7 @@ pub(crate) const HELP: &str = "\
 A pool of workers hashes the files of a folder, under a load that rises and falls.
 The example watches the pool and its queue, and shows what an agent receives.
 
-cargo run --release --example quickstart --features testing -- [options]
+cargo run --example quickstart --features testing -- [options]
 
   --seconds N      duration of the load in seconds, 1 to 3600; 10 by default
   --folder PATH    folder whose files are hashed; this crate's own by default
