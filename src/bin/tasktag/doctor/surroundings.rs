@@ -80,8 +80,10 @@ fn links(process: u32) -> io::Result<PathBuf> {
     let root = std::env::temp_dir().join(format!("tasktag-doctor-{}", std::process::id()));
     fs::DirBuilder::new().mode(0o700).create(&root)?;
     fs::create_dir(root.join("proc"))?;
-    symlink(format!("/proc/{process}"), root.join("proc/self"))?;
-    symlink(format!("/proc/{process}/root/opt"), root.join("opt"))?;
+    let other = Path::new("/proc").join(process.to_string());
+    symlink(&other, root.join("proc/self"))?;
+    // The kernel's link to what that process has for a file system.
+    symlink(other.join("root").join("opt"), root.join("opt"))?;
     symlink("/sys", root.join("sys"))?;
     Ok(root)
 }
