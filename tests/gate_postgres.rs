@@ -269,9 +269,7 @@ fn a_role_that_may_not_see_others_does_not_take_a_busy_server_for_an_idle_one() 
 fn the_load_follows_pgbench() {
     let Some(postgres) = Postgres::start() else { return };
     let pgbench = server::programs("TASKTAG_TEST_POSTGRES").unwrap().join("pgbench");
-    if !pgbench.exists() {
-        return;
-    }
+    assert!(pgbench.exists(), "Debian's package of the server has {}", pgbench.display());
     let folder = postgres.folder();
     let run = |arguments: &[&str]| -> Child {
         let mut command = Command::new(&pgbench);
