@@ -16,6 +16,9 @@ use tasktag::{
 /// Set-up cancels out between the two.
 const FEW: u32 = 10_000;
 const MANY: u32 = 210_000;
+/// Calls between two flushes at the start, and how many such times until no timing's table grows any more.
+const BUSY: u32 = 45_000;
+const SETTLING: u32 = 8;
 const HALF_LIFE: Duration = Duration::from_secs(60);
 const TEXTS: [&str; 8] =
     ["primary", "replica-1", "replica-2", "/cart", "/cart/items", "/login", "/pay", "reports"];
@@ -260,8 +263,13 @@ pub(crate) fn one(name: &str, turns: u32) {
         .find(|(known, _)| *known == name);
     let (_, call) = call.expect("a call's name");
     let handles = Handles::new();
-    // A text has a context, and a timing its buckets, before it is counted.
-    handles.run(call, 256);
+    // A text has a context, and a timing the table that a busy one has, before it is counted.
+    for _ in 0..SETTLING {
+        handles.run(call, BUSY);
+        handles.guard.client().flush(Duration::from_secs(60)).expect("the capture takes everything");
+    }
+    // What a flush leaves empty is written again.
+    handles.run(call, BUSY);
     handles.run(call, turns);
     process::exit(0);
 }

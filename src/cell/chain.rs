@@ -100,8 +100,12 @@ impl Chain {
             let class = self.class();
             let Some(table) = self.table(class) else { return false };
             let grow = || stock.is_some_and(|stock| self.grow(class, stock));
-            if table.is_strained() && grow() {
-                continue;
+            if table.is_strained() {
+                if grow() {
+                    continue;
+                }
+                // The stock is empty until the worker refills it, and not every record is to find that out.
+                table.forget_strays();
             }
             if table.add(value, n) {
                 return true;

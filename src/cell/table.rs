@@ -23,7 +23,7 @@ const PROBES: usize = 32;
 const MANY_COLLISIONS: usize = 256;
 /// How often, for each slot of a table, buckets are found away from their own slot between two sweeps before a larger
 /// table is worth its memory.
-const MANY_STRAYS: usize = 8;
+const MANY_STRAYS: usize = 2;
 
 /// 2^32 divided by the golden ratio. Multiples of it, modulo 2^32, are spread evenly: no two neighbours of n in a row are
 /// much nearer to each other than 2^32 / n. Buckets in a row therefore rarely meet in a table that has room for them,
@@ -111,6 +111,11 @@ impl Table {
         self.strays.has(self.many_strays())
     }
 
+    /// Waits for as many strays again before a larger table is worthwhile.
+    pub(super) fn forget_strays(&self) {
+        self.strays.forget();
+    }
+
     fn many_strays(&self) -> usize {
         MANY_STRAYS * self.slots.len()
     }
@@ -183,7 +188,7 @@ impl Table {
         self.touched.swap(0, Ordering::SeqCst);
         #[cfg(tasktag_loom)]
         in_one_order();
-        self.strays.forget();
+        self.forget_strays();
         found.extend(self.slots.iter().filter_map(Slot::take));
     }
 
