@@ -1,56 +1,99 @@
 //! What threads remember of distributions is bounded over all threads, though each of them falls silent with its share.
 
-#![cfg(target_os = "linux")]
+#![allow(unsafe_code, reason = "an allocator that counts is one")]
 
-use std::sync::mpsc;
-use std::thread;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tasktag::Client;
 use tasktag::testing::{Capture, ManualClock};
+use tasktag::{Client, Guard};
 
-const THREADS: usize = 80;
-/// Timings that each thread remembers.
+/// The system's allocator, which counts the bytes that the process has.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The waves of threads. All of a wave's timings are forgotten before the next one begins, so that the client itself
+/// needs no more memory for sixteen waves than for one.
+const WAVES: usize = 16;
+const THREADS: usize = 8;
+/// The timings that a thread calls, which are as many as it remembers at most. Threads may remember 2048 together, and over
+/// all waves they call four times as many.
 const TIMINGS: usize = 64;
-/// Bytes that a timing takes at least.
-const TABLE: usize = 64 * 1024;
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bytes of memory that this process has.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+/// A thread that lives until its sender is dropped, and calls nothing any more.
+type Silent = (Sender<()>, JoinHandle<()>);
+
+/// Starts a thread that calls timings of its own.
+fn silent_thread(client: &Client, job: usize) -> Silent {
+    let (client, (fall_silent, silence), (done, is_done)) =
+        (client.clone(), mpsc::channel::<()>(), mpsc::channel());
+    let work = move || {
+        for n in 0..2 * TIMINGS {
+            // A thread remembers what it finds, and so what it calls twice.
+            client.timing("query").tag("job", &format!("{job}-{}", n / 2)).record(1.0);
+        }
+        done.send(()).unwrap();
+        let _ = silence.recv();
+    };
+    let thread = thread::spawn(work);
+    is_done.recv().unwrap();
+    (fall_silent, thread)
+}
+
+/// Runs a wave, and returns its threads and the bytes that the process has more once the client has forgotten everything
+/// that they called.
+fn wave(guard: &Guard, clock: &ManualClock, capture: &Capture, number: usize) -> (Vec<Silent>, isize) {
+    let before = HELD.load(Ordering::Relaxed).cast_signed();
+    let threads: Vec<_> =
+        (0..THREADS).map(|thread| silent_thread(guard.client(), number * THREADS + thread)).collect();
+    // Nobody calls them any more: after 150 flushes they are forgotten.
+    for _ in 0..152 {
+        clock.advance(INTERVAL);
+    }
+    drop(capture.take_packets());
+    assert_eq!(guard.client().stats().contexts, 0);
+    (threads, HELD.load(Ordering::Relaxed).cast_signed() - before)
 }
 
 #[test]
 fn silent_threads_keep_no_more_than_a_clients_worth_of_forgotten_timings() {
-    let (capture, clock, interval) = (Capture::new(), ManualClock::new(), Duration::from_secs(1));
-    let builder = Client::builder().capture(&capture).clock(&clock).telemetry(false).flush_interval(interval);
-    let guard = builder.build().unwrap();
-    let before = resident();
-    let mut threads = Vec::new();
-    for thread in 0..THREADS {
-        let (client, (fall_silent, silence), (done, is_done)) =
-            (guard.client().clone(), mpsc::channel::<()>(), mpsc::channel());
-        let work = move || {
-            for n in 0..2 * TIMINGS {
-                // A thread remembers what it finds, and so what it calls twice.
-                client.timing("query").tag("job", &format!("{thread}-{}", n / 2)).record(1.0);
-            }
-            done.send(()).unwrap();
-            let _ = silence.recv();
-        };
-        threads.push((fall_silent, thread::spawn(work)));
-        is_done.recv().unwrap();
-        // Nobody calls them any more: after 150 flushes they are forgotten.
-        for _ in 0..152 {
-            clock.advance(interval);
-        }
-        drop(capture.take_packets());
-        assert_eq!(guard.client().stats().contexts, 0);
-    }
-    let grown = resident().saturating_sub(before);
-    let all = THREADS * TIMINGS * TABLE;
-    assert!(grown < all * 2 / 3, "{} MB of {} MB", grown >> 20, all >> 20);
-    for (fall_silent, thread) in threads {
+    let (capture, clock) = (Capture::new(), ManualClock::new());
+    let builder = Client::builder().capture(&capture).clock(&clock).telemetry(false).flush_interval(INTERVAL);
+    let guard = builder.metric_context_limit(THREADS * TIMINGS).build().unwrap();
+    // What the client makes once for a wave is there before anything is measured.
+    let (early, _) = wave(&guard, &clock, &capture, 0);
+    let (mut threads, kept): (Vec<_>, Vec<_>) =
+        (1..=WAVES).map(|number| wave(&guard, &clock, &capture, number)).unzip();
+    threads.push(early);
+    let (first, last, all) = (kept[0], kept[WAVES - 1], kept.iter().sum::<isize>());
+    // The smallest table of a timing takes 512 bytes.
+    let remembered = isize::try_from(THREADS * TIMINGS * 512).unwrap();
+    assert!(first > remembered * 3 / 4, "the first threads remember what they called: {kept:?}");
+    assert!(last < first / 2, "the last threads found no room: {kept:?}");
+    assert!(all < first * isize::try_from(WAVES).unwrap() * 2 / 3, "{kept:?}");
+    for (fall_silent, thread) in threads.into_iter().flatten() {
         drop(fall_silent);
         thread.join().unwrap();
     }

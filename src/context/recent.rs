@@ -505,4 +505,55 @@ mod tests {
         });
         assert_eq!(remembered(), 0, "the thread has ended");
     }
+
+    /// Runs a test once more in a process of its own, where no other test's thread remembers anything. Returns whether
+    /// this is that process.
+    fn is_alone(test: &str) -> bool {
+        const ALONE: &str = "TASKTAG_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some() {
+            return true;
+        }
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", test]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && said.contains("1 passed"), "{said}");
+        false
+    }
+
+    #[test]
+    fn the_count_of_remembered_distributions_is_what_is_remembered() {
+        if !is_alone("context::recent::tests::the_count_of_remembered_distributions_is_what_is_remembered") {
+            return;
+        }
+        let (index, owner, hash) = (Index::of(10), new_owner(), 7 << 32);
+        for name in ["a", "b", "c"] {
+            make(&index, name, &tags(&[("route", "/a")]), Kind::Timing);
+        }
+        make(&index, "level", &tags(&[("route", "/a")]), Kind::Gauge);
+        let contexts = index.take_arrivals();
+        let put = |name: &str| {
+            let context = contexts.iter().find(|context| &*context.name == name).unwrap();
+            remember_member(owner, hash, "route", "/a", context);
+            LARGE.load(Ordering::Relaxed)
+        };
+        assert_eq!((put("level"), put("a"), put("b")), (0, 1, 2), "a gauge is not counted");
+        assert_eq!(put("c"), 2, "it replaced another");
+        let called = with_member(owner, hash, "/a", true, |_| put("a"));
+        assert_eq!(called, Some(2), "it is refused, because one of its slot is being called");
+        PUTTING.set(true);
+        assert_eq!(put("a"), 2, "it is refused, because the thread is storing another");
+        PUTTING.set(false);
+        LARGE.store(MOST_LARGE, Ordering::Relaxed);
+        assert_eq!(put("a"), MOST_LARGE, "it is refused for want of room");
+        LARGE.store(2, Ordering::Relaxed);
+        let of_a_thread = std::thread::scope(|scope| scope.spawn(|| (put("a"), put("b"))).join().unwrap());
+        assert_eq!(of_a_thread, (3, 4));
+        assert_eq!(LARGE.load(Ordering::Relaxed), 2, "the thread has ended");
+        for (name, left) in [("a", 2), ("b", 1), ("c", 0)] {
+            let context = contexts.iter().find(|context| &*context.name == name).unwrap();
+            assert!(index.remove(context));
+            let_go_of_member(hash, true);
+            assert_eq!(LARGE.load(Ordering::Relaxed), left, "{name} is let go of, if it is remembered");
+        }
+    }
 }
