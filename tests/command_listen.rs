@@ -362,6 +362,37 @@ client.close(() => {});
     assert_others(&listened(Command::new("node").args(["-e", PROGRAM])), "js");
 }
 
+/// Debian's client for Perl, which knows StatsD's own kinds and no tags.
+#[test]
+fn what_debians_client_for_perl_sends_is_read() {
+    const PROGRAM: &str = "
+($Net::Statsd::HOST, $Net::Statsd::PORT) = ('127.0.0.1', $ARGV[0]);
+for my $n (1 .. 100) {
+    Net::Statsd::increment(['pl.jobs', 'pl.mails']);
+    Net::Statsd::update_stats('pl.jobs', 3);
+    Net::Statsd::decrement('pl.mails') if $n % 4 == 0;
+    Net::Statsd::timing('pl.query', $n);
+}
+Net::Statsd::gauge('pl.fill' => 7, 'pl.fill' => -0.5, 'pl.level' => 9) or die;
+";
+    let Some(library) = program("TASKTAG_TEST_STATSD_PERL") else { return };
+    let ended = listened(Command::new("perl").args(["-I", &library, "-MNet::Statsd", "-e", PROGRAM]));
+    let of = |name: &str| total(&ended, name);
+    assert_eq!(
+        (&of("pl.jobs")["total"]["sum"], &of("pl.mails")["total"]["sum"]),
+        (&400.0.into(), &75.0.into())
+    );
+    let query = of("pl.query");
+    assert_eq!((&query["total"]["sum"], &query["total"]["count"]), (&5050.0.into(), &100.0.into()));
+    assert_eq!(
+        (query["kind"].as_str(), &query["total"]["max"]),
+        (Some(Kind::Timing.as_str()), &100.0.into())
+    );
+    assert_eq!((&of("pl.fill")["level"], &of("pl.level")["level"]), (&(-0.5).into(), &9.0.into()));
+    let sums = &of_type(&ended, "total")[0];
+    assert_eq!((&sums["lines"], &sums["not_understood"]), (&428.into(), &0.into()), "{sums}");
+}
+
 /// What a client sends to the port that is its last argument.
 #[track_caller]
 fn listened(client: &mut Command) -> Ended {
