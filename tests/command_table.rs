@@ -102,6 +102,64 @@ fn keys_turn_pages_sort_filter_fold_pause_and_end() {
 }
 
 #[test]
+fn rows_are_grouped_by_each_tag_in_turn_and_sorted_both_ways() {
+    let mut shown = Shown::start(&[], 24, 160);
+    shown.send(b"jobs:1|c|#queue:mail,task_id:0001\njobs:2|c|#queue:mail,task_id:0002");
+    shown.send(b"jobs:4|c|#queue:video,task_id:0002\nlevel:5|g\nlevel:7|g|#\x1b[5m:x");
+    shown.terminal.until(|screen| names(screen).len() == 5);
+    // The sums of counters and the means of levels, of each value of a tag.
+    let grouped = |screen: &str, by: &str, rows: &[&[&str]]| {
+        let lines = screen.lines().skip_while(|line| !line.starts_with("metric")).skip(1);
+        let lines = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        screen.contains(by)
+            && lines.zip(rows).filter(|(line, row)| line.starts_with(row)).count() == rows.len()
+    };
+    let groups: [(&str, &[&[&str]]); 4] = [
+        (
+            "grouped by \\u{1b}[5m",
+            &[&["jobs", "counter", "7"], &["level", "gauge", "5"], &["level", "#\\u{1b}[5m:x", "gauge", "7"]],
+        ),
+        (
+            "grouped by queue",
+            &[
+                &["jobs", "#queue:mail", "counter", "3"],
+                &["jobs", "#queue:video", "counter", "4"],
+                &["level", "gauge", "6"],
+            ],
+        ),
+        (
+            "grouped by task_id",
+            &[
+                &["jobs", "#task_id:0001", "counter", "1"],
+                &["jobs", "#task_id:0002", "counter", "6"],
+                &["level", "gauge", "6"],
+            ],
+        ),
+        ("by name", &[&["jobs", "#queue:mail,task_id:0001", "counter", "1"]]),
+    ];
+    for (by, rows) in groups {
+        shown.terminal.press("g");
+        shown.terminal.until(|screen| grouped(screen, by, rows) && names(screen).len() >= rows.len());
+    }
+    let screen = shown.terminal.until(|screen| names(screen).len() == 5);
+    assert!(!screen.contains("grouped"), "{screen}");
+    shown.terminal.press("r");
+    shown.terminal.until(|screen| {
+        names(screen) == ["level", "level", "jobs", "jobs", "jobs"] && screen.contains("by name, reversed")
+    });
+    // The lowest maximum comes first, and those that are equal come by name.
+    shown.terminal.press("ss");
+    let screen = shown.terminal.until(|screen| screen.contains("by max, reversed"));
+    assert_eq!(names(&screen), ["jobs", "jobs", "jobs", "level", "level"], "{screen}");
+    shown.terminal.press("r");
+    let screen = shown.terminal.until(|screen| !screen.contains("reversed"));
+    assert_eq!(names(&screen), ["level", "level", "jobs", "jobs", "jobs"], "{screen}");
+    assert!(screen.contains("r reverse  g group"), "{screen}");
+    shown.terminal.press("q");
+    assert_eq!(shown.terminal.end().code(), Some(0));
+}
+
+#[test]
 fn a_small_screen_has_fewer_columns_and_no_size_is_too_small() {
     let mut shown = Shown::start(&[], 24, 160);
     let lines: Vec<_> = (0..50).map(|n| format!("jobs.{n:02}:1|c")).collect();

@@ -25,7 +25,7 @@
 //!
 //! ```text
 //!  1 metrics 10  2 events and checks 1  3 not understood 1
-//!  142 lines in 29 packets
+//!  142 lines in 29 packets  by name
 //! metric                          kind         value        rate/s     min        p99        max        history
 //! shop.cache.fill #cache:sessions gauge        0.75         6.7        0.5                   0.9        ▁▁▁▁████▁▁▁▁▁███
 //! shop.db.query                   timing       560          133.3      1.1        30.753     43.3       ▇▇▇█▇▇▇▇█▁▇▆▁█▁▁
@@ -33,11 +33,14 @@
 //! shop.pool.in_use #pool:primary  gauge        2.5          6.7        0                     7          ▃▅▆█▃▅▆▁▃▃▅██▃▃▃
 //! shop.users                      set          14           6.7                                         ▅▅▅▅▅▅▅▅▅▁▅█▁▅▁▁
 //!
-//!  q quit  Tab page  s sort  / filter  f fold tasks  p pause  arrows scroll  by name
+//!  q quit  Tab page  s sort  r reverse  g group  f fold tasks  / filter  p pause  arrows scroll
 //! ```
 //!
 //! The value is a gauge's level, a counter's sum, the members of a set, or how many values there were. `f` folds the task ids:
-//! series that differ only there become one row, with the sum of counters and the mean of levels. The rate is that of the last
+//! series that differ only there become one row, with the sum of counters and the mean of levels. `g` shows one row for each
+//! value of a tag instead and leaves out all other tags, first of the tag whose key comes first in the alphabet; each further `g`
+//! takes the next key that has come, and after the last one all tags are back. `s` sorts by the name, the rate, the maximum, the
+//! number of series or that of tasks, and `r` reverses the order. The rate is that of the last
 //! interval, which is 2 s unless `--interval` says another; all else is since the start. Wider screens have more columns.
 //!
 //! If the output is no terminal, each metric has a line an interval (10 s), and with `--json` an object of JSON. The last lines

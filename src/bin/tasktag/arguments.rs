@@ -88,7 +88,12 @@ impl Listen {
 
     /// What is shown at first.
     pub(crate) fn view(&self) -> View {
-        View { folded: self.fold.clone(), task_id_key: self.task_id_key.clone(), filter: self.filter.clone() }
+        View {
+            folded: self.fold.clone(),
+            grouped_by: None,
+            task_id_key: self.task_id_key.clone(),
+            filter: self.filter.clone(),
+        }
     }
 
     pub(crate) fn max_series(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The live table of `tasktag listen`.
 
 mod columns;
+mod order;
 mod screen;
 mod state;
 

@@ -10,7 +10,7 @@ pub(crate) use self::row::{Figures, Row, View};
 use self::series::Series;
 use crate::line::{self, Line, Metric, Notice, Reason};
 use crate::readable::readable;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -151,6 +151,13 @@ impl Traffic {
 
     pub(crate) fn series(&self) -> usize {
         self.series.len()
+    }
+
+    /// The keys of the tags that any series has, sorted.
+    pub(crate) fn tag_keys(&self) -> Vec<String> {
+        let tags = self.series.values().flat_map(|series| &series.tags);
+        let keys: BTreeSet<_> = tags.map(|(key, _)| key).collect();
+        keys.into_iter().cloned().collect()
     }
 
     pub(crate) fn max_series(&self) -> usize {

@@ -9,9 +9,12 @@ use ratatui::style::{Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Row, Table};
 
-const KEYS: &str = " q quit  Tab page  s sort  / filter  f fold tasks  p pause  arrows scroll";
+const KEYS: &str =
+    " q quit  Tab page  s sort  r reverse  g group  f fold tasks  / filter  p pause  arrows scroll";
 /// The characters of a text that are shown.
 const MAX_TEXT: usize = 1000;
+/// The characters of a tag's key that are shown.
+const MAX_KEY: usize = 40;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let areas = Layout::vertical([Constraint::Length(2), Constraint::Fill(1), Constraint::Length(1)]);
@@ -44,18 +47,32 @@ fn draw_head(frame: &mut Frame<'_>, state: &State, area: Rect) {
         0 => String::new(),
         datagrams => format!(", {datagrams} datagrams dropped by the kernel"),
     };
-    let sums = format!(" {} lines in {} packets{room}{drops}", totals.lines, totals.packets);
+    let shown = arrangement(state);
+    let sums = format!(" {} lines in {} packets{room}{drops}  {shown}", totals.lines, totals.packets);
     frame.render_widget(Paragraph::new(vec![Line::from(titles), Line::from(sums)]), area);
 }
 
+/// Which rows are shown, and in what order.
+fn arrangement(state: &State) -> String {
+    let view = &state.view;
+    let group = match &view.grouped_by {
+        Some(key) => format!("  grouped by {}", readable_start(key, MAX_KEY)),
+        None => String::new(),
+    };
+    let only = match view.filter.as_str() {
+        "" => String::new(),
+        filter => format!("  only {}", readable_start(filter, MAX_TEXT)),
+    };
+    format!("{}{group}{only}", state.order)
+}
+
 fn foot_text(state: &State) -> String {
-    let filter = readable_start(&state.view.filter, MAX_TEXT);
     if state.is_typing {
+        let filter = readable_start(&state.view.filter, MAX_TEXT);
         return format!(" filter: {filter}_  Enter done  Esc none");
     }
     let paused = if state.is_paused { " PAUSED" } else { "" };
-    let only = if filter.is_empty() { String::new() } else { format!("  only {filter}") };
-    format!("{paused}{KEYS}  by {}{only}", state.order.as_str())
+    format!("{paused}{KEYS}")
 }
 
 fn draw_metrics(frame: &mut Frame<'_>, state: &mut State, area: Rect) {

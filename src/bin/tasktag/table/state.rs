@@ -1,5 +1,6 @@
 //! What is looked at, and what the keys change of it.
 
+use super::order::Order;
 use crate::line::Notice;
 use crate::traffic::{Misread, Row, Totals, Traffic, View};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -12,35 +13,6 @@ pub(super) enum Page {
     Misread,
 }
 
-/// What the rows are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    Name,
-    Rate,
-    Max,
-    Series,
-    Tasks,
-}
-
-impl Order {
-    const ALL: [Self; 5] = [Self::Name, Self::Rate, Self::Max, Self::Series, Self::Tasks];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Rate => "rate",
-            Self::Max => "max",
-            Self::Series => "series",
-            Self::Tasks => "tasks",
-        }
-    }
-
-    fn next(self) -> Self {
-        let place = Self::ALL.iter().position(|order| *order == self).unwrap_or(0);
-        Self::ALL.get(place + 1).copied().unwrap_or(Self::Name)
-    }
-}
-
 /// What was last looked at. It stays as it is during a pause.
 #[derive(Debug, Default)]
 pub(super) struct Picture {
@@ -49,6 +21,8 @@ pub(super) struct Picture {
     pub(super) misread: Vec<Misread>,
     pub(super) totals: Totals,
     pub(super) series: usize,
+    /// The keys of the tags of all series, sorted.
+    pub(super) tag_keys: Vec<String>,
 }
 
 /// The state of the table.
@@ -70,7 +44,7 @@ impl State {
     pub(super) fn new(view: View) -> Self {
         Self {
             page: Page::Metrics,
-            order: Order::Name,
+            order: Order::default(),
             is_paused: false,
             offset: 0,
             is_typing: false,
@@ -95,8 +69,9 @@ impl State {
             misread: traffic.misread().rev().cloned().collect(),
             totals: traffic.totals(),
             series: traffic.series(),
+            tag_keys: traffic.tag_keys(),
         };
-        self.sort();
+        self.order.sort(&mut self.picture.rows);
     }
 
     pub(super) fn press(&mut self, key: KeyEvent) {
@@ -113,10 +88,9 @@ impl State {
                 Page::Notices => Page::Misread,
                 Page::Misread => Page::Metrics,
             }),
-            KeyCode::Char('s') => {
-                self.order = self.order.next();
-                self.sort();
-            }
+            KeyCode::Char('s') => self.sort(Order::turn),
+            KeyCode::Char('r') => self.sort(Order::reverse),
+            KeyCode::Char('g') => self.group(),
             KeyCode::Char('p' | ' ') => self.is_paused = !self.is_paused,
             KeyCode::Char('f') => self.fold(),
             KeyCode::Char('/') => self.is_typing = true,
@@ -169,18 +143,17 @@ impl State {
         }
     }
 
-    /// The rows come by name. Of equal ones that order stays.
-    fn sort(&mut self) {
-        let rows = &mut self.picture.rows;
-        match self.order {
-            Order::Name => rows.sort_by(|one, two| one.name.cmp(&two.name)),
-            Order::Rate => rows.sort_by(|one, two| two.rate.total_cmp(&one.rate)),
-            Order::Max => rows.sort_by(|one, two| {
-                let max = |row: &Row| row.whole.max.unwrap_or(f64::NEG_INFINITY);
-                max(two).total_cmp(&max(one))
-            }),
-            Order::Series => rows.sort_by_key(|row| std::cmp::Reverse(row.series)),
-            Order::Tasks => rows.sort_by_key(|row| std::cmp::Reverse(row.tasks)),
-        }
+    /// Shows a row for each value of the next tag, and after the last one all tags again. A key may be gone, or one may be
+    /// new, since the last press.
+    fn group(&mut self) {
+        let is_next = |key: &&String| self.view.grouped_by.as_ref().is_none_or(|shown| *key > shown);
+        self.view.grouped_by = self.picture.tag_keys.iter().find(is_next).cloned();
+        self.offset = 0;
+    }
+
+    /// Changes the order, which holds for a picture that stays, too.
+    fn sort(&mut self, change: fn(&mut Order)) {
+        change(&mut self.order);
+        self.order.sort(&mut self.picture.rows);
     }
 }

@@ -15,6 +15,8 @@ const SHARES: [f64; 3] = [0.5, 0.95, 0.99];
 pub(crate) struct View {
     /// The keys of tags that are left out, so that series which differ only there are one row.
     pub(crate) folded: Vec<String>,
+    /// The key of the only tag that is not left out.
+    pub(crate) grouped_by: Option<String>,
     /// The key of the tag that tells tasks apart.
     pub(crate) task_id_key: String,
     /// A text that the name or a tag contains.
@@ -23,7 +25,12 @@ pub(crate) struct View {
 
 impl Default for View {
     fn default() -> Self {
-        Self { folded: Vec::new(), task_id_key: "task_id".to_owned(), filter: String::new() }
+        Self {
+            folded: Vec::new(),
+            grouped_by: None,
+            task_id_key: "task_id".to_owned(),
+            filter: String::new(),
+        }
     }
 }
 
@@ -66,7 +73,7 @@ type Group<'a> = (&'a str, &'static str, Vec<(&'a str, &'a str)>);
 pub(super) fn rows<'a>(all: impl Iterator<Item = &'a Series>, view: &View, interval: Duration) -> Vec<Row> {
     let mut groups: BTreeMap<Group<'a>, Vec<&'a Series>> = BTreeMap::new();
     for series in all.filter(|series| view.shows(series)) {
-        let tags = series.tags.iter().filter(|(key, _)| !view.folded.contains(key));
+        let tags = series.tags.iter().filter(|(key, _)| view.tells_apart(key));
         let tags = tags.map(|(key, value)| (key.as_str(), value.as_str())).collect();
         groups.entry((&series.name, series.kind.as_str(), tags)).or_default().push(series);
     }
@@ -74,6 +81,11 @@ pub(super) fn rows<'a>(all: impl Iterator<Item = &'a Series>, view: &View, inter
 }
 
 impl View {
+    /// Whether series that differ in this tag are rows of their own.
+    fn tells_apart(&self, key: &String) -> bool {
+        self.grouped_by.as_ref().map_or_else(|| !self.folded.contains(key), |only| only == key)
+    }
+
     fn shows(&self, series: &Series) -> bool {
         let in_tag = |(key, value): &(String, String)| format!("{key}:{value}").contains(&self.filter);
         self.filter.is_empty() || series.name.contains(&self.filter) || series.tags.iter().any(in_tag)
