@@ -22,8 +22,8 @@ const PROBES: usize = 32;
 /// waits for another thread that memory matters more.
 const MANY_COLLISIONS: usize = 256;
 /// How often, for each slot of a table, buckets are found away from their own slot between two sweeps before a larger
-/// table is worth its memory.
-const MANY_STRAYS: usize = 2;
+/// table is worth its memory. The model's few records never come to it.
+const MANY_STRAYS: usize = if cfg!(tasktag_loom) { 8 } else { 2 };
 
 /// 2^32 divided by the golden ratio. Multiples of it, modulo 2^32, are spread evenly: no two neighbours of n in a row are
 /// much nearer to each other than 2^32 / n. Buckets in a row therefore rarely meet in a table that has room for them,
