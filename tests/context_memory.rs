@@ -1,35 +1,12 @@
 //! What a context takes of memory, in bytes that are asked of the allocator.
 
-#![allow(unsafe_code, reason = "an allocator that counts is one")]
+#[path = "support/memory.rs"]
+mod memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use memory::allocated;
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tasktag::{Client, Counter, Distribution, Gauge};
-
-/// The system's allocator, which counts the bytes that the process has.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const CONTEXTS: usize = 1000;
 /// A word of a counter for each of up to 64 threads, as on a machine with 32 processors.
@@ -44,11 +21,11 @@ fn bytes_of<T>(client: &Client, make: impl Fn(&str) -> T) -> usize {
     let _early: Vec<T> = early.iter().map(|value| make(value)).collect();
     flush();
     let mut handles = Vec::with_capacity(CONTEXTS);
-    let before = HELD.load(Ordering::Relaxed);
+    let before = allocated();
     handles.extend(late.iter().map(|value| make(value)));
     flush();
     flush();
-    (HELD.load(Ordering::Relaxed) - before) / CONTEXTS
+    (allocated() - before) / CONTEXTS
 }
 
 #[test]

@@ -1,37 +1,14 @@
 //! What threads remember of distributions is bounded over all threads, though each of them falls silent with its share.
 
-#![allow(unsafe_code, reason = "an allocator that counts is one")]
+#[path = "support/memory.rs"]
+mod memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use memory::allocated;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};
 use tasktag::{Client, Guard};
-
-/// The system's allocator, which counts the bytes that the process has.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is handed to the system's allocator as it came, under the contract that it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// The waves of threads. All of a wave's timings are forgotten before the next one begins, so that the client itself
 /// needs no more memory for sixteen waves than for one.
@@ -65,7 +42,7 @@ fn silent_thread(client: &Client, job: usize) -> Silent {
 /// Runs a wave, and returns its threads and the bytes that the process has more once the client has forgotten everything
 /// that they called.
 fn wave(guard: &Guard, clock: &ManualClock, capture: &Capture, number: usize) -> (Vec<Silent>, isize) {
-    let before = HELD.load(Ordering::Relaxed).cast_signed();
+    let before = allocated().cast_signed();
     let threads: Vec<_> =
         (0..THREADS).map(|thread| silent_thread(guard.client(), number * THREADS + thread)).collect();
     // Nobody calls them any more: after 150 flushes they are forgotten.
@@ -74,7 +51,7 @@ fn wave(guard: &Guard, clock: &ManualClock, capture: &Capture, number: usize) ->
     }
     drop(capture.take_packets());
     assert_eq!(guard.client().stats().contexts, 0);
-    (threads, HELD.load(Ordering::Relaxed).cast_signed() - before)
+    (threads, allocated().cast_signed() - before)
 }
 
 #[test]
