@@ -9,13 +9,12 @@ mod support;
 use run::{Ended, run, tasktag};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::thread::{self, JoinHandle};
 use support::{Agent, TempDir, unix_address};
 use tasktag::{TaskIdPool, TaskIdSource};
 
@@ -187,44 +186,6 @@ fn variables_are_read_or_overridden_or_misspelt_or_made_by_kubernetes() {
     let ended = doctor(&[], &[("TASKTAG_DIALECT", "none")]);
     assert_says(&ended, 2, &["FAULT   settings: the environment variable TASKTAG_DIALECT can't be \"none\""]);
     assert_says(&doctor(&[], &[("TASKTAG_DISABLED", "1")]), 1, &["WARNING settings: the client is disabled"]);
-}
-
-#[test]
-fn a_redis_that_is_away_or_refuses_or_lags_is_told() {
-    let agent = Agent::udp();
-    let address = agent.address();
-    let asked =
-        |url: &str| doctor(&["--redis", url, "--redis-key", "shop"], &[("DD_DOGSTATSD_URL", &address)]);
-    let (refusing, server) = redis(&["-NOAUTH no\r\n"]);
-    assert_says(&asked(&format!("redis://{refusing}")), 2, &["FAULT   redis: it refuses: NOAUTH"]);
-    server.join().unwrap();
-    let ended = asked(&format!("redis://user:secret@{refusing}"));
-    assert_says(&ended, 2, &[&format!("FAULT   redis: redis://{refusing} does not answer: ")]);
-    assert!(!ended.out.contains("secret"), "{}", ended.out);
-
-    let (lagging, server) = redis(&["+PONG\r\n", "*2\r\n$10\r\n1000000000\r\n$1\r\n0\r\n", ":3\r\n"]);
-    let told = [
-        "OK      redis: it answers",
-        "WARNING redis: its clock is -",
-        "OK      redis: 3 ids are leased under shop",
-    ];
-    assert_says(&asked(&format!("redis://{lagging}/0")), 1, &told);
-    server.join().unwrap();
-}
-
-/// A server that gives its answers one by one, to one client: the real one neither lags nor refuses when it is asked to.
-fn redis(answers: &'static [&'static str]) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = listener.local_addr().unwrap();
-    let server = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut heard = [0; 1024];
-        for answer in answers {
-            assert!(stream.read(&mut heard).unwrap() > 0);
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
-    });
-    (place, server)
 }
 
 #[test]

@@ -4,32 +4,18 @@
 
 #![cfg(all(feature = "redis-tls", feature = "testing", unix))]
 
+#[path = "leases_redis/certificates.rs"]
+mod certificates;
 #[path = "leases_redis/server.rs"]
 mod server;
 mod support;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use certificates::certify;
 use server::{KEY, Redis, URL};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use tasktag::{TaskIdPool, TaskIdSource, TaskIdSourceKind};
-
-/// An authority, a certificate of `localhost` that it signed, and its key, as files.
-fn certify(directory: &Path) -> [PathBuf; 3] {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let key = KeyPair::generate().unwrap();
-    let localhost = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let pem = localhost.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap().pem();
-    let files = ["authority.pem", "localhost.pem", "key.pem"].map(|name| directory.join(name));
-    for (path, text) in files.iter().zip([authority_pem, pem, key.serialize_pem()]) {
-        fs::write(path, text).unwrap();
-    }
-    files
-}
 
 #[test]
 fn a_lease_is_had_over_tls_from_a_server_that_the_system_trusts_and_from_no_other() {

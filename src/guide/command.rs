@@ -89,8 +89,19 @@
 //! | the agent has ended | `/run/dsd.socket is a socket that nobody reads: its agent has ended` |
 //!
 //! `--lease-directory` looks at a directory of [leases](crate::TaskIdSource::leased): whether it can be written, and which process
-//! holds which slot. `--redis` asks a Redis of leases whether it answers, how far its clock is from this host's, and with
-//! `--redis-key` how many ids are leased. `--fleet` tells the odds for so many tasks.
+//! holds which slot. `--redis` asks a Redis of leases whether it answers, over TLS with `rediss://`, and how far its clock is from
+//! this host's. With `--redis-key` it tells how many ids are leased and who holds them, the ten that expire first:
+//!
+//! ```text
+//! OK      redis: it answers
+//! OK      redis: its clock is +0.0 s from this host's
+//! OK      redis: 2 ids are leased under shop:tasks
+//! OK      redis: id 17 is held by 9f3c2a11…, for 22.4 s unless it is renewed
+//! OK      redis: id 512 is held by 01b7e0d4…, for 28.9 s unless it is renewed
+//! ```
+//!
+//! A holder is known to the server by the random token of its process alone, of which the start is shown. `--fleet` tells the
+//! odds for so many tasks.
 //!
 //! # From a shell script
 //!

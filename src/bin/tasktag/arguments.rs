@@ -12,8 +12,8 @@ use tasktag::{AlertType, Dialect, Priority, Status};
 const DEFAULT_ADDRESS: &str = "udp://127.0.0.1:8125";
 const WHERE: &str = "Where to listen: udp://host:port, tcp://host:port, unix:///path (datagrams), unixstream:///path \
                      (each packet behind its length). Port 0 is one that is free";
-const REDIS: &str =
-    "Look at a Redis in which task ids are leased: redis://[user:password@]host[:port] or unix:///path";
+const REDIS: &str = "Look at a Redis in which task ids are leased: redis://[user:password@]host[:port], rediss://… over TLS, or \
+     unix:///path";
 /// The interval of a flush of the Datadog Agent, and that of a client.
 const LINES_INTERVAL: f64 = 10.0;
 const TABLE_INTERVAL: f64 = 2.0;
@@ -273,7 +273,7 @@ pub(crate) struct Doctor {
     pub(crate) lease_directory: Option<PathBuf>,
     #[arg(long, value_name = "URL", help = REDIS)]
     pub(crate) redis: Option<String>,
-    /// The key of the leases
+    /// The key of the leases, whose holders are listed
     #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
     pub(crate) redis_key: String,
 }

@@ -1,139 +1,151 @@
-//! The state of a Redis in which task ids are leased, asked in its own words and without a lease.
+//! The state of a Redis in which task ids are leased, asked without a lease.
 
+mod holder;
+
+use self::holder::Holder;
 use super::finding::Finding;
-use crate::endpoint::connect_stream;
-use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::SocketAddr;
+use redis::{Client, Connection, ErrorKind, RedisError, RedisResult};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The longest that anything is waited for, as by the library.
+/// The longest that a connection or an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
-const DEFAULT_PORT: u16 = 6379;
+/// The longest that all of it is waited for: looking up a name has no limit of its own, and a server may answer byte by
+/// byte.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Clocks that differ by more make the expiry of leases hard to follow.
 const MAX_SKEW: f64 = 2.0;
+/// The holders that are listed.
+const MAX_LISTED: usize = 10;
 
-/// `url` is `redis://[user:password@]host[:port]` or `unix:///path`.
+/// `url` is as for a source of task ids: `redis://[user:password@]host[:port]`, `rediss://…` or `unix:///path`.
 pub(super) fn examine(url: &str, key: &str) -> Vec<Finding> {
+    let (sender, examined) = mpsc::channel();
+    let (asked, key) = (url.to_owned(), key.to_owned());
+    thread::spawn(move || sender.send(ask(&asked, &key)));
     let place = without_password(url);
-    match Connection::open(url) {
-        Ok(mut connection) => ask(&mut connection, key).unwrap_or_else(|error| vec![away(&place, &error)]),
-        Err(error) => vec![away(&place, &error)],
+    match examined.recv_timeout(LIMIT) {
+        Ok(Ok(findings)) => findings,
+        Ok(Err(error)) => vec![blame(&place, &error)],
+        Err(_) => vec![away(&place, &format!("there was no answer within {} s", LIMIT.as_secs()))],
     }
 }
 
-fn away(place: &str, error: &io::Error) -> Finding {
-    let text = format!("{place} does not answer: {error}");
-    Finding::fault("redis", text).advise("start it, or check its address; until then tasks share buckets")
-}
-
-fn ask(connection: &mut Connection, key: &str) -> io::Result<Vec<Finding>> {
-    let answer = connection.ask(&["PING"])?;
-    if let Some(refusal) = answer.strip_prefix('-') {
-        let text = format!("it refuses: {refusal}");
-        return Ok(vec![Finding::fault("redis", text).advise("give a user and a password in the URL")]);
-    }
-    let mut findings = vec![Finding::ok("redis", "it answers")];
-    findings.extend(connection.skew()?.map(|skew| {
-        let text = format!("its clock is {skew:+.1} s from this host's");
-        if skew.abs() > MAX_SKEW {
-            Finding::warning("redis", text).advise("set the clocks by NTP")
-        } else {
-            Finding::ok("redis", text)
-        }
-    }));
-    if !key.is_empty() {
-        let answer = connection.ask(&["ZCARD", key])?;
-        findings.push(match (answer.strip_prefix(':'), answer.strip_prefix('-')) {
-            (Some(count), _) => {
-                Finding::ok("redis", format!("{count} ids are leased under {key}, expired ones included"))
-            }
-            (_, refusal) => {
-                let text = format!("{key} is no key of leases: {}", refusal.unwrap_or(&answer));
-                Finding::fault("redis", text).advise("choose a key that nothing else uses")
-            }
-        });
+fn ask(url: &str, key: &str) -> RedisResult<Vec<Finding>> {
+    // Chosen here, where one is chosen already that is no harm: TLS asks for it, and panics where there are two.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut connection = Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    let _: String = redis::cmd("PING").query(&mut connection)?;
+    let encrypted =
+        if url.starts_with("rediss:") { " over TLS, with a certificate that this system trusts" } else { "" };
+    let mut findings = vec![Finding::ok("redis", format!("it answers{encrypted}"))];
+    let (seconds, micros): (u64, u32) = redis::cmd("TIME").query(&mut connection)?;
+    let now = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros.into()));
+    findings.push(skew(now));
+    if key.is_empty() {
+        findings.push(Finding::ok("redis", "give --redis-key as well to see who holds which id"));
+    } else {
+        findings.extend(leases(&mut connection, key, now)?);
     }
     Ok(findings)
 }
 
-/// The URL as it may be shown.
-fn without_password(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://{place}"),
-        _ => url.to_owned(),
+/// Says how far the server's clock is from this host's.
+fn skew(now: Duration) -> Finding {
+    let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let skew = now.as_secs_f64() - here.as_secs_f64();
+    let text = format!("its clock is {skew:+.1} s from this host's");
+    if skew.abs() > MAX_SKEW {
+        Finding::warning("redis", text).advise("set the clocks by NTP")
+    } else {
+        Finding::ok("redis", text)
     }
 }
 
-/// What is read and written at once.
-trait Stream: Read + Write {}
-impl<S: Read + Write> Stream for S {}
-
-struct Connection(BufReader<Box<dyn Stream>>);
-
-impl Connection {
-    fn open(url: &str) -> io::Result<Self> {
-        if let Some(path) = url.strip_prefix("unix://") {
-            let stream = connect_stream(&SocketAddr::from_pathname(path)?, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            return Ok(Self(BufReader::new(Box::new(stream))));
+/// Says who holds which id. A lease is a member of a sorted set, and its score is when it expires, in milliseconds.
+fn leases(connection: &mut Connection, key: &str, now: Duration) -> RedisResult<Vec<Finding>> {
+    let kind: String = redis::cmd("TYPE").arg(key).query(connection)?;
+    match kind.as_str() {
+        "zset" => {}
+        "none" => {
+            let text = format!("no id is leased under {key}: there is no such key");
+            let advice = "where programs run that lease there, check that they have this key, this server and this \
+                          database of it";
+            return Ok(vec![Finding::ok("redis", text).advise(advice)]);
         }
-        let unusable =
-            || io::Error::new(io::ErrorKind::InvalidInput, "it is no redis://host:port or unix:///path");
-        let rest = url.strip_prefix("redis://").ok_or_else(unusable)?;
-        let (login, place) =
-            rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-        let authority = place.split('/').next().unwrap_or_default();
-        let has_port = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest).contains(':');
-        let authority = if has_port { authority.to_owned() } else { format!("{authority}:{DEFAULT_PORT}") };
-        let address = authority.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut connection = Self(BufReader::new(Box::new(stream)));
-        if let Some((user, password)) = login.and_then(|login| login.split_once(':')) {
-            let words: &[&str] =
-                if user.is_empty() { &["AUTH", password] } else { &["AUTH", user, password] };
-            connection.ask(words)?;
+        _ => {
+            let text = format!("{key} is no key of leases: it holds a {kind}");
+            return Ok(vec![Finding::fault("redis", text).advise("choose a key that nothing else uses")]);
         }
-        Ok(connection)
     }
-
-    /// Sends a command, and returns the first line of the answer with its mark.
-    fn ask(&mut self, words: &[&str]) -> io::Result<String> {
-        let mut command = format!("*{}\r\n", words.len());
-        for word in words {
-            // Writing to a `String` can't fail.
-            let _ = write!(command, "${}\r\n{word}\r\n", word.len());
-        }
-        self.0.get_mut().write_all(command.as_bytes())?;
-        self.line()
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let all: usize = redis::cmd("ZCARD").arg(key).query(connection)?;
+    let live: usize = redis::cmd("ZCOUNT").arg(key).arg(format!("({now}")).arg("+inf").query(connection)?;
+    let mut listing = redis::cmd("ZRANGEBYSCORE");
+    listing.arg(key).arg(format!("({now}")).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(MAX_LISTED);
+    let members: Vec<(Vec<u8>, f64)> = listing.query(connection)?;
+    let expired = match all.saturating_sub(live) {
+        0 => String::new(),
+        expired => format!("; {expired} more have expired, and are removed when the next task asks"),
+    };
+    let is = if live == 1 { "id is" } else { "ids are" };
+    let text = format!("{live} {is} leased under {key}{expired}");
+    let mut findings = vec![Finding::ok("redis", text)];
+    findings.extend(members.iter().map(|(member, expiry)| {
+        let holder = Holder::read(member, *expiry, now);
+        Finding::ok("redis", holder.to_string())
+    }));
+    if live > members.len() {
+        let text = format!("and {} more, whose leases expire later", live - members.len());
+        findings.push(Finding::ok("redis", text));
     }
+    Ok(findings)
+}
 
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = Vec::new();
-        // Whoever is no Redis may send anything.
-        (&mut self.0).take(1024).read_until(b'\n', &mut line)?;
-        if line.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+fn blame(place: &str, error: &RedisError) -> Finding {
+    let text = error.to_string();
+    match (error.kind(), error.code()) {
+        (ErrorKind::InvalidClientConfig, _) => {
+            let advice =
+                "write redis://[user:password@]host[:port][/database], rediss://… for TLS, or unix:///path";
+            Finding::fault("redis", format!("{place} is no address of a Redis: {text}")).advise(advice)
         }
-        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+        (_, Some("NOPERM")) => {
+            let advice = "allow this user PING, TIME, TYPE, ZCARD, ZCOUNT and ZRANGEBYSCORE on the key";
+            Finding::fault("redis", format!("it refuses: {text}")).advise(advice)
+        }
+        (ErrorKind::AuthenticationFailed, _) | (_, Some(_)) => {
+            Finding::fault("redis", format!("it refuses: {text}"))
+                .advise("give a user and a password in the URL: redis://user:password@host")
+        }
+        _ => away(place, &text),
     }
+}
 
-    /// How many seconds the server's clock is ahead. `None` if it does not say.
-    fn skew(&mut self) -> io::Result<Option<f64>> {
-        if self.ask(&["TIME"])? != "*2" {
-            return Ok(None);
-        }
-        // Each part follows its length.
-        let lines = [self.line()?, self.line()?, self.line()?, self.line()?];
-        let [_, seconds, _, micros] = &lines;
-        let (Ok(seconds), Ok(micros)) = (seconds.parse::<f64>(), micros.parse::<f64>()) else {
-            return Ok(None);
-        };
-        let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Some(seconds + micros / 1e6 - here.as_secs_f64()))
-    }
+fn away(place: &str, reason: &str) -> Finding {
+    let advice = if reason.contains("certificate") {
+        "have the system trust the server's authority, or name its certificate in SSL_CERT_FILE; until then tasks \
+         share buckets"
+    } else {
+        "start it, or check its address; until then tasks share buckets"
+    };
+    Finding::fault("redis", format!("{place} does not answer: {reason}")).advise(advice)
+}
+
+/// The URL as it may be shown: without what may be a password, which a Unix socket's URL has in its query.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let place = rest.rsplit_once('@').map_or(
+        rest,
+        |(login, place)| {
+            if login.contains(['?', '#']) { "" } else { place }
+        },
+    );
+    let place = place.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}://{place}")
 }
 
 #[cfg(test)]
@@ -145,7 +157,10 @@ mod tests {
         for (url, shown) in [
             ("redis://user:pass@word@host:1/0", "redis://host:1/0"),
             ("redis://host", "redis://host"),
+            ("rediss://:word@host", "rediss://host"),
             ("unix:///run/redis", "unix:///run/redis"),
+            ("unix:///run/redis?pass=word", "unix:///run/redis"),
+            ("unix:///run/redis?pass=a@word", "unix://"),
         ] {
             assert_eq!(without_password(url), shown);
         }
