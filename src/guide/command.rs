@@ -60,8 +60,9 @@
 //!
 //! # Why nothing arrives
 //!
-//! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. Each line is
-//! OK, a warning or a fault, with what to do; the exit status is 0, 1 or 2 by the worst of them, and `--json` says the same to
+//! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. The file of a
+//! Unix socket is then looked up in the root of that process, which may be in a container; if it is in another network, that is
+//! told, with the command that looks from there. Each line is OK, a warning or a fault, with what to do; the exit status is 0, 1 or 2 by the worst of them, and `--json` says the same to
 //! programs. It sends the gauge `tasktag.doctor`, unless `--no-send` is given.
 //!
 //! ```text

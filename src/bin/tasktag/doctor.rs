@@ -6,6 +6,7 @@ mod identity;
 mod lease;
 mod reach;
 mod redis;
+mod root;
 mod settings;
 mod socket_file;
 mod surroundings;
@@ -50,9 +51,14 @@ fn examine(arguments: &Doctor, surroundings: &Surroundings) -> Vec<Finding> {
         }
         Ok(address) => {
             findings.push(settings.found(&address));
-            findings.extend(reach::examine(&address));
+            let (root, reached) = (surroundings.process_root(), surroundings.find(&address));
+            findings.extend(surroundings.network());
+            findings.extend(reach::examine(&reached, root));
             if !arguments.no_send && findings.iter().all(|finding| finding.level != Level::Fault) {
-                findings.push(arrival::examine(&settings, &address));
+                let builder = settings.builder();
+                // An address that was found is not the program's own.
+                let builder = if reached == address { builder } else { builder.agent(&reached) };
+                findings.push(arrival::examine(builder, &address));
             }
         }
     }

@@ -1,15 +1,15 @@
 //! A metric on its way.
 
 use super::finding::Finding;
-use super::settings::Settings;
 use std::time::Duration;
+use tasktag::ClientBuilder;
 
 const METRIC: &str = "tasktag.doctor";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends a gauge as the program would, and says what can be known of its arrival.
-pub(super) fn examine(settings: &Settings, address: &str) -> Finding {
-    let guard = match settings.builder().build() {
+pub(super) fn examine(builder: ClientBuilder, address: &str) -> Finding {
+    let guard = match builder.build() {
         Ok(guard) => guard,
         Err(error) => return Finding::fault("test metric", error.to_string()),
     };

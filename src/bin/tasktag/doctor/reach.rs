@@ -1,6 +1,7 @@
 //! What the way to the agent says before anything is sent.
 
 use super::finding::Finding;
+use super::root::Root;
 use super::socket_file;
 use crate::endpoint::{Endpoint, connect_stream};
 use std::io;
@@ -20,17 +21,18 @@ const REFUSAL: Duration = Duration::from_millis(100);
 /// The packets of a client over UDP, with the headers of IPv6 and UDP.
 const UDP_PACKET: u32 = 1432 + 48;
 
-pub(super) fn examine(address: &str) -> Vec<Finding> {
+/// `root` is that under which the address was found.
+pub(super) fn examine(address: &str, root: &Root) -> Vec<Finding> {
     match Endpoint::parse(address) {
         Ok(Endpoint::Udp(authority)) => examine_host(&authority, examine_udp),
         Ok(Endpoint::Tcp(authority)) => examine_host(&authority, examine_tcp),
         Ok(Endpoint::Unix(name)) => {
             let connected =
                 UnixDatagram::unbound().and_then(|socket| socket.connect_addr(&name).map(|()| socket));
-            examine_unix(name.as_pathname(), connected, "unix")
+            examine_unix(name.as_pathname(), connected, "unix", root)
         }
         Ok(Endpoint::UnixStream(name)) => {
-            examine_unix(name.as_pathname(), connect_stream(&name, PATIENCE), "unixstream")
+            examine_unix(name.as_pathname(), connect_stream(&name, PATIENCE), "unixstream", root)
         }
         // `stdout:`, which needs nobody.
         Err(_) => Vec::new(),
@@ -154,12 +156,13 @@ fn examine_unix<S: AsFd>(
     path: Option<&std::path::Path>,
     connected: io::Result<S>,
     scheme: &str,
+    root: &Root,
 ) -> Vec<Finding> {
     match connected {
         Ok(socket) => {
             vec![Finding::ok("connection", "the agent's socket takes connections"), buffer(&socket)]
         }
-        Err(error) => vec![socket_file::blame(path, &error, scheme)],
+        Err(error) => vec![socket_file::blame(path, &error, scheme, root)],
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn new(surroundings: &Surroundings) -> Self {
-        Self { variables: surroundings.variables.clone(), root: surroundings.root().to_owned() }
+        Self { variables: surroundings.variables.clone(), root: surroundings.system_root().to_owned() }
     }
 
     /// The same with another value of a variable.
@@ -50,7 +50,10 @@ impl Settings {
     pub(super) fn address(&self) -> Result<String, ConfigError> {
         // What is wrong with any other variable is told as well.
         drop(self.captured()?);
-        self.builder().agent_address()
+        let address = self.builder().system_root(&self.root).agent_address()?;
+        // A socket that was found in the directory of links is shown where that process has it.
+        let is_of_links = !self.is_of_this_process();
+        Ok(if is_of_links { address.replacen(&self.root.display().to_string(), "", 1) } else { address })
     }
 
     pub(super) fn is_disabled(&self) -> bool {

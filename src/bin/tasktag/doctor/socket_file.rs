@@ -1,6 +1,7 @@
 //! Why a Unix socket can't be connected to.
 
 use super::finding::Finding;
+use super::root::Root;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -10,19 +11,20 @@ use std::path::Path;
 const WRONG_TYPE: i32 = 91;
 
 /// Explains an error. A path's file is looked at.
-pub(super) fn blame(path: Option<&Path>, error: &io::Error, scheme: &str) -> Finding {
+pub(super) fn blame(path: Option<&Path>, error: &io::Error, scheme: &str, root: &Root) -> Finding {
     let Some(path) = path else {
         let text = format!("the socket without a file does not answer: {error}");
         return Finding::fault("connection", text).advise("start the agent in this network namespace");
     };
-    let shown = path.display();
+    let shown = root.shown(path);
+    let shown = shown.display();
     match (error.kind(), fs::metadata(path)) {
         (io::ErrorKind::NotFound, _) => {
-            let text = format!("there is no file {shown}{}", nearest_parent(path));
+            let text = format!("there is no file {shown}{}", nearest_parent(path, root));
             let advice = "start the agent with this socket, and mount its directory into this container";
             Finding::fault("connection", text).advise(advice)
         }
-        (io::ErrorKind::PermissionDenied, found) => refused(path, found.ok().as_ref()),
+        (io::ErrorKind::PermissionDenied, found) => refused(&root.shown(path), found.ok().as_ref()),
         (_, Ok(found)) if !found.file_type().is_socket() => {
             let text = format!("{shown} is a {}, and no socket", type_of(&found));
             let advice = "a container runtime makes a directory where it mounts a path that does not exist yet: \
@@ -67,10 +69,10 @@ fn refused(path: &Path, found: Option<&Metadata>) -> Finding {
 }
 
 /// Says how far a path exists.
-fn nearest_parent(path: &Path) -> String {
+fn nearest_parent(path: &Path, root: &Root) -> String {
     match path.ancestors().skip(1).find(|parent| parent.exists()) {
         Some(parent) if path.parent() != Some(parent) => {
-            format!("; of its directories only {} exists", parent.display())
+            format!("; of its directories only {} exists", root.shown(parent).display())
         }
         _ => String::new(),
     }

@@ -1,5 +1,8 @@
 //! Whose variables and files are looked at: this process's, or another's.
 
+use super::finding::Finding;
+use super::root::Root;
+use crate::endpoint::Endpoint;
 use crate::outcome::Failure;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,47 +19,73 @@ pub(super) type Variables = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(super) struct Surroundings {
     pub(super) variables: Variables,
+    process: Option<u32>,
     root: Root,
+    /// A directory of links to what another process has, in which its container is detected.
+    links: Option<PathBuf>,
 }
 
-/// Where the files are by which a container is detected.
-#[derive(Debug)]
-enum Root {
-    Own,
-    /// A directory of links to what another process has.
-    Links(PathBuf),
-}
+/// Where a Datadog Agent on the same host has its socket.
+const AGENT_SOCKET: &str = "var/run/datadog/dsd.socket";
 
 impl Surroundings {
     /// Those of a process, or of this one.
     pub(super) fn of(process: Option<u32>) -> Result<Self, Failure> {
-        let Some(process) = process else {
+        let Some(id) = process else {
             let variables = std::env::vars_os().map(|(key, value)| (text(&key), text(&value))).collect();
-            return Ok(Self { variables, root: Root::Own });
+            return Ok(Self { variables, process, root: Root::own(), links: None });
         };
-        let path = PathBuf::from(format!("/proc/{process}/environ"));
+        let path = PathBuf::from(format!("/proc/{id}/environ"));
         let listed = fs::read(&path).map_err(|error| Failure::of(path.display(), &error))?;
-        let root = links(process).map_err(|error| Failure::of("a directory for links", &error))?;
-        Ok(Self { variables: parse(&listed), root: Root::Links(root) })
+        let root = Root::of(id);
+        let links = links(id, &root).map_err(|error| Failure::of("a directory for links", &error))?;
+        Ok(Self { variables: parse(&listed), process, root, links: Some(links) })
     }
 
-    pub(super) fn root(&self) -> &Path {
-        match &self.root {
-            Root::Own => Path::new("/"),
-            Root::Links(path) => path,
+    /// The root under which the process finds its files.
+    pub(super) fn process_root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The address at which this process reaches what that one reaches at `address`. A socket's file is found in the root
+    /// of that process.
+    pub(super) fn find(&self, address: &str) -> String {
+        match (Endpoint::parse(address), address.split_once("://")) {
+            (Ok(endpoint), Some((scheme, _))) => match endpoint.path() {
+                Some(path) => format!("{scheme}://{}", self.root.find(path).display()),
+                None => address.to_owned(),
+            },
+            _ => address.to_owned(),
         }
+    }
+
+    /// Warns if the process is in another network, where a host or a port is another one.
+    pub(super) fn network(&self) -> Option<Finding> {
+        let process = self.process?;
+        let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        let (own, other) = (of("self")?, of(&process.to_string())?);
+        let text =
+            format!("process {process} has a network of its own, and what follows is seen from this one");
+        let advice =
+            format!("look from there: nsenter --target {process} --net tasktag doctor --env-of {process}");
+        (own != other).then(|| Finding::warning("network", text).advise(advice))
+    }
+
+    /// The directory in place of `/` in which the library looks for files.
+    pub(super) fn system_root(&self) -> &Path {
+        self.links.as_deref().unwrap_or(Path::new("/"))
     }
 
     /// The directory that systemd made for the service.
     pub(super) fn runtime_directory(&self) -> Option<PathBuf> {
         let listed = self.variables.get("RUNTIME_DIRECTORY")?;
-        listed.split(':').find(|path| !path.is_empty()).map(PathBuf::from)
+        listed.split(':').find(|path| !path.is_empty()).map(|path| self.root.find(Path::new(path)))
     }
 }
 
 impl Drop for Surroundings {
     fn drop(&mut self) {
-        if let Root::Links(path) = &self.root {
+        if let Some(path) = &self.links {
             // Links are removed, not what they lead to.
             let _ = fs::remove_dir_all(path);
         }
@@ -76,16 +105,18 @@ fn parse(listed: &[u8]) -> Variables {
 }
 
 /// Makes a directory in which `proc/self` is another process.
-fn links(process: u32) -> io::Result<PathBuf> {
-    let root = std::env::temp_dir().join(format!("tasktag-doctor-{}", std::process::id()));
-    fs::DirBuilder::new().mode(0o700).create(&root)?;
-    fs::create_dir(root.join("proc"))?;
+fn links(process: u32, root: &Root) -> io::Result<PathBuf> {
+    let links = std::env::temp_dir().join(format!("tasktag-doctor-{}", std::process::id()));
+    fs::DirBuilder::new().mode(0o700).create(&links)?;
+    fs::create_dir(links.join("proc"))?;
     let other = Path::new("/proc").join(process.to_string());
-    symlink(&other, root.join("proc/self"))?;
-    // The kernel's link to what that process has for a file system.
-    symlink(other.join("root").join("opt"), root.join("opt"))?;
-    symlink("/sys", root.join("sys"))?;
-    Ok(root)
+    symlink(&other, links.join("proc/self"))?;
+    symlink(root.find(Path::new("/opt")), links.join("opt"))?;
+    symlink("/sys", links.join("sys"))?;
+    let socket = links.join(AGENT_SOCKET);
+    fs::create_dir_all(socket.parent().unwrap_or(&links))?;
+    symlink(root.find(&Path::new("/").join(AGENT_SOCKET)), socket)?;
+    Ok(links)
 }
 
 #[cfg(test)]
