@@ -6,7 +6,7 @@
 mod run;
 mod support;
 
-use run::{Ended, run, tasktag};
+use run::{Ended, run, tasktag, wait};
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
@@ -141,6 +141,45 @@ fn a_lease_directory_is_a_fault_where_it_can_t_be_written_and_shows_who_holds_wh
     );
     let Some(ended) = as_nobody(&["doctor", "--lease-directory", shown], &variables) else { return };
     assert_says(&ended, 2, &["FAULT   lease: user 65534 can't make slots in "]);
+}
+
+/// An agent that hangs holds the doctor up for seconds, and not for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_agent_that_accepts_nothing_or_reads_nothing_is_a_fault() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    let directory = TempDir::new();
+    let [stream, datagrams] = ["stream", "datagrams"].map(|name| directory.join(name));
+    let address = SocketAddrUnix::new(&stream).unwrap();
+    let socket = || {
+        let flags = SocketFlags::NONBLOCK;
+        rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+    };
+    let listener = socket();
+    rustix::net::bind(&listener, &address).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let client = socket();
+        match rustix::net::connect(&client, &address) {
+            Ok(()) => waiting.push(client),
+            Err(error) => break assert_eq!(error, rustix::io::Errno::AGAIN, "its queue is full"),
+        }
+    }
+    let _agent = UnixDatagram::bind(&datagrams).unwrap();
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.set_nonblocking(true).unwrap();
+    while sender.send_to(b"jobs:1|c", &datagrams).is_ok() {}
+    for (address, fault) in [
+        (format!("unixstream://{}", stream.display()), "FAULT   connection: "),
+        (unix_address(&datagrams), "FAULT   test metric: tasktag.doctor was not sent: "),
+    ] {
+        let mut command = tasktag(&["doctor"]);
+        command.env("DD_DOGSTATSD_URL", &address).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        wait(&mut child);
+        assert_says(&Ended::of(child.wait_with_output().unwrap()), 2, &[fault]);
+    }
 }
 
 #[test]

@@ -150,6 +150,37 @@ fn nothing_is_lost_on_a_unix_socket_however_much_comes() {
     assert!(sums.iter().all(|metric| metric["total"]["sum"] == 2.0 * PACKETS as f64));
 }
 
+/// It stands still while everything comes, and the signal to end it comes last.
+#[test]
+fn nothing_that_came_before_the_signal_is_lost() {
+    let directory = TempDir::new();
+    let (unix, stream) = (directory.join("datagrams"), directory.join("stream"));
+    let unix_addresses = [format!("unix://{}", unix.display()), format!("unixstream://{}", stream.display())];
+    let [datagrams, streams] = &unix_addresses;
+    let listening = Listening::start(&["udp://127.0.0.1:0", "tcp://127.0.0.1:0", datagrams, streams], &JSON);
+    let place = |address: &str| address.split_once("://").unwrap().1.to_owned();
+    let (udp_place, tcp_place) = (place(&listening.addresses[0]), place(&listening.addresses[1]));
+    // Of one connection each, the reader is there already.
+    let mut early = (TcpStream::connect(&tcp_place).unwrap(), UnixStream::connect(&stream).unwrap());
+    kill(listening.id(), "STOP");
+    let (udp, datagrams) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UnixDatagram::unbound().unwrap());
+    for _ in 0..5 {
+        udp.send_to(b"udp:1|c", &udp_place).unwrap();
+        datagrams.send_to(b"unix:1|c", &unix).unwrap();
+        early.0.write_all(b"tcp:1|c\n").unwrap();
+        early.1.write_all(b"\x0a\0\0\0stream:1|c").unwrap();
+        TcpStream::connect(&tcp_place).unwrap().write_all(b"tcp:1|c\n").unwrap();
+        UnixStream::connect(&stream).unwrap().write_all(b"\x0a\0\0\0stream:1|c").unwrap();
+    }
+    kill(listening.id(), "TERM");
+    kill(listening.id(), "CONT");
+    // Once more would end it at once.
+    let ended = listening.ended();
+    assert_eq!(ended.status, Some(0), "{ended:#?}");
+    let sum = |name: &str| total(&ended, name)["total"]["sum"].as_f64();
+    assert_eq!(["udp", "unix", "tcp", "stream"].map(sum), [5.0, 5.0, 10.0, 10.0].map(Some), "{ended:#?}");
+}
+
 /// The bytes that wait at a UDP port.
 #[cfg(target_os = "linux")]
 fn unread(port: u16) -> u64 {

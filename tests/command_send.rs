@@ -7,7 +7,7 @@ mod run;
 mod support;
 
 use run::{kill, run, tasktag, wait};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
@@ -115,4 +115,32 @@ fn a_signal_ends_the_command_and_its_time_is_still_sent() {
     let mut line = [0; 1000];
     let len = agent.recv(&mut line).unwrap();
     assert!(line[..len].starts_with(b"backup:"), "{:?}", String::from_utf8_lossy(&line[..len]));
+}
+
+/// As `nohup` starts a program, and a shell one in the background.
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_that_are_ignored_stay_ignored_by_the_command_too() {
+    const SCRIPT: &str = "grep SigIgn /proc/self/status; exec sleep 600";
+    let agent = Agent::udp();
+    let timed = tasktag(&["time", "backup", "--", "sh", "-c", SCRIPT]);
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", "trap '' HUP INT QUIT; exec \"$0\" \"$@\""])
+        .arg(timed.get_program())
+        .args(timed.get_args());
+    shell.env("DD_DOGSTATSD_URL", agent.address()).env_remove("TASKTAG_DIALECT").stdin(Stdio::null());
+    let mut child = shell.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let mask = u64::from_str_radix(said.trim_start_matches("SigIgn:").trim(), 16).unwrap();
+    // The first bit is that of signal 1, and so 0b111 of HUP, INT and QUIT.
+    assert_eq!(mask & 0b111, 0b111, "the command ignores them: {said}");
+    for signal in ["HUP", "INT", "QUIT", "TERM"] {
+        kill(child.id(), signal);
+    }
+    // Of two signals that wait, the lower one ends a process.
+    let status = wait(&mut child);
+    assert_eq!((status.code(), status.signal()), (Some(143), None), "it ended by TERM and not by HUP");
+    assert_eq!(agent.drain().iter().filter(|line| line.starts_with("backup:")).count(), 1);
 }

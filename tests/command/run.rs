@@ -90,8 +90,14 @@ impl Listening {
 
     /// Ends it by a signal, and returns what it said.
     #[track_caller]
-    pub(crate) fn end(mut self, signal: &str) -> Ended {
+    pub(crate) fn end(self, signal: &str) -> Ended {
         kill(self.id(), signal);
+        self.ended()
+    }
+
+    /// Waits until it has ended, and returns what it said.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> Ended {
         let status = wait(&mut self.child);
         let text = |output: &Receiver<String>| output.recv_timeout(PATIENCE).expect("its output has ended");
         Ended { status: status.code(), out: text(&self.output), err: text(&self.err) }

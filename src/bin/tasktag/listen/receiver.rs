@@ -214,3 +214,65 @@ fn read_stream(intake: &Intake, stop: &Stop, framing: Framing, mut stream: impl 
         (Framing::Lengths, rest) => intake.refuse(&rest, "the connection ended within a packet"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::Traffic;
+    use std::collections::VecDeque;
+
+    const PACKET: &[u8] = b"jobs:1|c\n";
+
+    fn intake() -> Intake {
+        Intake::new(Traffic::new(10, false), None, None)
+    }
+
+    fn nothing<T>() -> io::Result<T> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// A source that is empty at the first look. Before that look is over, something comes and then the wish to end.
+    struct Late<T> {
+        waiting: VecDeque<T>,
+        late: Option<T>,
+        stop: Stop,
+    }
+
+    impl<T> Late<T> {
+        fn new(stop: &Stop, late: T) -> Self {
+            Self { waiting: VecDeque::new(), late: Some(late), stop: stop.clone() }
+        }
+
+        fn next(&mut self) -> io::Result<T> {
+            let found = self.waiting.pop_front();
+            if let Some(late) = self.late.take() {
+                self.waiting.push_back(late);
+                self.stop.tell();
+            }
+            found.map_or_else(nothing, Ok)
+        }
+    }
+
+    impl Read for Late<&'static [u8]> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let bytes = self.next()?;
+            buffer.get_mut(..bytes.len()).expect("a buffer has room for a packet").copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn what_came_before_the_end_is_read_though_the_look_before_found_nothing() {
+        let (intake, stop) = (intake(), Stop::default());
+        let mut late = Late::new(&stop, PACKET);
+        read_datagrams(&intake, &stop, |buffer| late.read(buffer));
+        assert_eq!(intake.traffic().totals().packets, 1, "a datagram");
+        let stop = Stop::default();
+        read_stream(&intake, &stop, Framing::Lines, Late::new(&stop, PACKET));
+        assert_eq!(intake.traffic().totals().packets, 2, "bytes of a stream");
+        let stop = Stop::default();
+        let mut late = Late::new(&stop, PACKET);
+        accept_streams(&intake, &stop, Framing::Lines, || late.next());
+        assert_eq!(intake.traffic().totals().packets, 3, "a connection");
+    }
+}
