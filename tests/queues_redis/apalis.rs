@@ -1,4 +1,5 @@
-//! apalis-redis. Its keys are written as the scripts of version 1.0.0 do.
+//! apalis-redis. Its keys are written as the scripts of version 1.0.0 do: the crate itself takes long to build, and
+//! writes jobs in `tests/drivers`.
 
 use crate::watched::{Span, Watched};
 use std::time::Duration;

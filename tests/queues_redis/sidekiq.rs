@@ -1,4 +1,5 @@
-//! Sidekiq, of which version 6 writes its jobs here. Those of 7, 8 and rusty-sidekiq are written as these do.
+//! Sidekiq, of which version 6 writes its jobs here. Those of 7, 8 and rusty-sidekiq are written as these do;
+//! rusty-sidekiq writes its own in `tests/drivers`.
 
 use crate::program::{Program, named_by, script};
 use crate::watched::{Span, Watched};
