@@ -1,6 +1,6 @@
 //! A layer that sheds requests while the load is too high for their class.
 
-use super::route::RequestHead;
+use super::request_head::RequestHead;
 use crate::Gate;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
