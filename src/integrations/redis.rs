@@ -36,6 +36,7 @@
 //! | system | |
 //! |---|---|
 //! | all | A job that a crashed worker had is running until the system notices, from a minute to hours. |
+//! | all but `BullMQ` | Nothing in the queue says that its workers are paused, as RQ's are by `rq suspend` and Sidekiq's by a signal: its jobs wait, and their age grows. |
 //! | Sidekiq | A job that ran when its process was told to end is put back with its old time, so the age jumps to the job's whole life. |
 //! | `BullMQ` | Of a list with `lifo` jobs three at each end are looked at, and of priorities the 32 that are served first. After a back-off the age counts from the last start. A promoted job counts from its addition. |
 //! | RQ | With `at_front`, the oldest of the first ten is taken. Jobs that wait for others (`deferred`) are in no number. |
@@ -76,7 +77,7 @@
 //!
 //! The recipes are those of Sidekiq 6.4.1 and 8.1.7, rusty-sidekiq 0.15.2, `BullMQ` 5.81.5 and 6.7.0, RQ 3.0.0, Dramatiq
 //! 2.2.1, arq 0.28.0, Celery 5.7.0 with kombu 5.7.0, and apalis-redis 1.0.0. The tests have these libraries write jobs,
-//! but for Sidekiq 7 and 8, rusty-sidekiq and apalis, whose form they write themselves.
+//! but for Sidekiq 7 and 8, whose form they write themselves.
 //!
 //! Extra dependency: `redis` without its default features. With the feature `redis-tls` a URL may be `rediss://…`.
 
