@@ -119,13 +119,13 @@ impl<'a> GateBuilder<'a> {
         })
     }
 
-    /// Sets up a gate whose load is [told](Gate::tell) by code of yours, once for each sample. If it does not tell for
-    /// two samples, the load is unknown.
+    /// Sets up a gate whose load your own code [sets](Gate::set_load), once for each sample. If it is not set for two
+    /// samples, it is unknown.
     ///
     /// # Errors
     ///
     /// Fails if a threshold or a share is out of its range, or if there are more than 16 classes.
-    pub fn told(self) -> Result<Gate, ConfigError> {
+    pub fn register(self) -> Result<Gate, ConfigError> {
         let control = self.control()?;
         if self.client.is_disabled() {
             return Ok(Gate::default());
