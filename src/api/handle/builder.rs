@@ -74,6 +74,9 @@ impl Client {
     }
 
     /// Returns a builder for a timing: milliseconds whose quantiles each agent computes.
+    /// [`record_duration`](Distribution::record_duration) takes a `Duration`, and the handle can [`start`] a timer.
+    ///
+    /// [`start`]: Distribution::start
     #[inline]
     pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Timing, Options::default())
