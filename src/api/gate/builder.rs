@@ -78,7 +78,7 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets the time after which work that was shed may be tried again, which a client of an HTTP service is told. The
+    /// Sets the time after which work that was shed may be tried again. An HTTP service sends it as `Retry-After`. The
     /// default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.pace.retry_after = time;
