@@ -8,6 +8,7 @@ use super::probe::{Plan, Source, Subject};
 use crate::api::client::Client;
 use crate::callback::probe::{Collect, Watch};
 use crate::vocabulary::error::ConfigError;
+use crate::vocabulary::tag_value::TagValue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,9 +70,9 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
-        self.naming.tags.push((key.to_owned(), value.to_owned()));
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.naming.tags.push((key.to_owned(), value.into_text().to_owned()));
         self
     }
 

@@ -3,6 +3,7 @@
 use super::queue::{JobMetrics, Promise, PromiseCounts, QueueStatus, QueueTicket, Queued, Roster};
 use super::{Watch, WatchBuilder};
 use crate::api::client::Client;
+use crate::vocabulary::tag_value::TagValue;
 use std::sync::Arc;
 
 /// Work queues.
@@ -128,8 +129,8 @@ impl WorkQueueBuilder<'_> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
         self.watch = self.watch.tag(key, value);
         self
     }

@@ -7,6 +7,7 @@ use super::settings::Settings;
 use super::start_header::StartHeader;
 use crate::Client;
 use crate::process::fork::make_whole;
+use crate::vocabulary::tag_value::TagValue;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -58,9 +59,9 @@ impl<R> HttpLayer<R> {
         self.set(|settings| prefix.trim_end_matches('.').clone_into(&mut settings.prefix))
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(self, key: &str, value: &str) -> Self {
-        self.set(|settings| settings.tags.push((key.to_owned(), value.to_owned())))
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.set(|settings| settings.tags.push((key.to_owned(), value.into_text().to_owned())))
     }
 
     /// Sets how many requests the service can process at once, for example the value of a concurrency limit.
