@@ -262,6 +262,7 @@ pub use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, Sta
 pub use crate::vocabulary::kind::Kind;
 pub use crate::vocabulary::name::UnknownName;
 pub use crate::vocabulary::protocol::Protocol;
+pub use crate::vocabulary::tag_value::TagValue;
 pub use crate::wire::encode::{Dialect, Weights};
 pub use crate::wire::origin::TagCardinality;
 
@@ -269,6 +270,7 @@ pub use crate::wire::origin::TagCardinality;
 pub mod __macros {
     pub use crate::api::dimension::{check as check_closed_tag, snake, snake_len};
     pub use crate::api::macros::{Called, Site};
+    pub use core::primitive::str;
 }
 
 /// Tests the README's code along with the crate's own.

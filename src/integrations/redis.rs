@@ -29,7 +29,7 @@
 //! | Celery | the four lists, and what workers have taken and not started; at most so many | needs a [header](RedisQueue::celery) | – | with retries, if 25 or fewer wait in each list and workers have taken 100 or fewer | – | – |
 //! | apalis-redis 1.0 | due ones and the list | since it was due; seconds are cut | claimed by workers, of which some may wait | with retries | – | yes |
 //! | stream | entries that the group has not read | by the entry's id | read and not acknowledged, with entries that were trimmed meanwhile | – | – | – |
-//! | list | its length | where its [time](RedisList) is said to be | – | – | – | – |
+//! | list | its length | if its [time](RedisList) is set | – | – | – | – |
 //!
 //! # What the numbers don't tell
 //!
@@ -44,7 +44,7 @@
 //! | arq | A running job whose mark has expired waits. |
 //! | Celery | Of each list, the next 25 tasks are looked at, and 100 of those that workers have taken: a task with an eta behind them counts as waiting. With `acks_late` a running task waits. What workers have taken is found by its routing key. |
 //! | apalis-redis | A worker claims several jobs at once, also if it runs one at a time. |
-//! | stream | The depth is exact up to 32. Beyond it may be too high after a trim, by the entries that were trimmed; and if the server knows no lag, it ends at 1000. |
+//! | stream | The depth is exact up to 32. Beyond that, it may be too high by the entries that a trim removed. If the server does not know the group's lag, the depth is at most 1000. |
 //!
 //! # How a server is asked
 //!
@@ -73,7 +73,7 @@
 //! | `queue.unanswered` | questions that failed, or took longer than 2 s; [`RedisQueue::ask`] says why |
 //! | `queue.clamped_ages` | times ahead of the server's clock, whose ages count as 0, in each answer |
 //!
-//! A time's unit is told by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
+//! A time's unit is recognized by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
 //!
 //! The recipes are those of Sidekiq 6.4.1 and 8.1.7, rusty-sidekiq 0.15.2, `BullMQ` 5.81.5 and 6.7.0, RQ 3.0.0, Dramatiq
 //! 2.2.1, arq 0.28.0, Celery 5.7.0 with kombu 5.7.0, and apalis-redis 1.0.0. The tests have these libraries write jobs,

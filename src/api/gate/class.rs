@@ -19,6 +19,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(Decision);
+
 /// A class of work at a [`Gate`](crate::Gate). [`Gate::class`](crate::Gate::class) returns it. Clones are the same
 /// class.
 ///

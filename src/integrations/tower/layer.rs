@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::start_header::StartHeader;
 use crate::Client;
 use crate::process::fork::make_whole;
+use crate::vocabulary::tag_value::TagValue;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -62,9 +63,9 @@ impl<R> HttpLayer<R> {
         self.set(|settings| prefix.trim_end_matches('.').clone_into(&mut settings.prefix))
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(self, key: &str, value: &str) -> Self {
-        self.set(|settings| settings.tags.push((key.to_owned(), value.to_owned())))
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.set(|settings| settings.tags.push((key.to_owned(), value.into_text().to_owned())))
     }
 
     /// Sets how many requests the service can process at once, for example the value of a concurrency limit.
@@ -98,9 +99,10 @@ impl<R> HttpLayer<R> {
     /// succeed within this time in `slo.good`, with the tag `objective:<route>`. By default no route has one. A second
     /// call adds another route, and the first time of a route stays.
     ///
-    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One
-    /// that is cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical)
-    /// one. A time of zero counts as a nanosecond. At most 10,000 routes have one, and further calls are ignored.
+    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. A
+    /// request that is cancelled is not counted if that happens within this time, and is bad if it happens later. The
+    /// route is also a [critical](HttpLayer::critical) one. A time of zero counts as a nanosecond. At most 10,000
+    /// routes have an objective, and further calls are ignored.
     ///
     /// A client's objective of the same name and tags has the same counters. With it the burn rates are reported too:
     ///
@@ -144,9 +146,9 @@ impl<R> HttpLayer<R> {
 
     /// Ignores a header that gives a time which is not that of the request. A second call adds to the first.
     ///
-    /// A proxy may write when the connection was accepted, as `HAProxy` does with `%Ts%ms`: on a connection that is kept
-    /// alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says which
-    /// recipes do this.
+    /// A proxy may write when the connection was accepted, as `HAProxy` does with `%Ts%ms`: on a connection that is
+    /// kept alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says
+    /// which recipes do this.
     ///
     /// ```
     /// use tasktag::integrations::tower::{HttpLayer, StartHeader};
