@@ -39,7 +39,7 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// | [graphile-worker](Self::graphile_worker) | 0.18.0 | its own tables |
 /// | [pg-boss](Self::pg_boss) | 12.38.0 | its own tables |
 /// | [procrastinate](Self::procrastinate) | 3.10.0 | its own tables |
-/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | tables as in its migrations |
+/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | their own tables |
 /// | [Oban](Self::oban) | 2.23.0 | tables as documented |
 /// | [River](Self::river) | of August 2026 | tables as documented |
 /// | [GoodJob](Self::good_job) | 4.19.2 | tables as documented |
