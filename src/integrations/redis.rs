@@ -36,7 +36,7 @@
 //! | system | |
 //! |---|---|
 //! | all | A job that a crashed worker had is running until the system notices, from a minute to hours. |
-//! | all but `BullMQ` | Nothing in the queue says that its workers are paused, as RQ's are by `rq suspend` and Sidekiq's by a signal: its jobs wait, and their age grows. |
+//! | all but `BullMQ` | The numbers don't show that workers are paused, by `rq suspend` or a signal to Sidekiq: the jobs wait, and their age grows. |
 //! | Sidekiq | A job that ran when its process was told to end is put back with its old time, so the age jumps to the job's whole life. |
 //! | `BullMQ` | Of a list with `lifo` jobs three at each end are looked at, and of priorities the 32 that are served first. After a back-off the age counts from the last start. A promoted job counts from its addition. |
 //! | RQ | With `at_front`, the oldest of the first ten is taken. Jobs that wait for others (`deferred`) are in no number. |
