@@ -1,7 +1,16 @@
 //! Integrates over time how much of a capacity is in use, with two atomics.
 
+mod ages;
+mod unit;
+
+pub(crate) use self::unit::Unit;
+
+use self::ages::Ages;
+use super::start::Start;
 use crate::process::clock::Clock;
+use crate::process::fork;
 use crate::process::sync::{AtomicU64, Ordering};
+use once_cell::race::OnceBox;
 
 // The first word has these fields, from its lowest bit: whether the interval is odd, the units in use, and the time.
 const ODD: u64 = 1;
@@ -38,6 +47,8 @@ pub(crate) struct OccupancyCell {
     // The even and the odd interval. One is the current interval, and the other is the one before it.
     intervals: [Interval; 2],
     capacity: AtomicU64,
+    // Since when units are in use, once somebody asked.
+    ages: OnceBox<Ages>,
     opened: u64,
     // The client's clock, so that releasing a unit needs nothing but the cell.
     clock: Clock,
@@ -48,7 +59,7 @@ pub(crate) struct OccupancyCell {
 struct Interval {
     /// The sum since the cell was made.
     time: AtomicU64,
-    /// The most units that were in use at once since the peak was last taken.
+    /// The most units that were in use at once since the peak was last taken. With [`Ages`], which have it, it is 0.
     peak: AtomicU64,
 }
 
@@ -93,6 +104,7 @@ impl OccupancyCell {
             cut: AtomicU64::new(0),
             intervals: [interval(), interval()],
             capacity: AtomicU64::new(u64::from(capacity)),
+            ages: OnceBox::new(),
             opened,
             clock,
         }
@@ -104,14 +116,88 @@ impl OccupancyCell {
         self.clock.now()
     }
 
+    /// Knows the age of each unit that is acquired from now on. It may be called again.
+    pub(crate) fn keep_ages(&self) {
+        if self.keeps_ages() {
+            return;
+        }
+        let ages = self.ages.get_or_init(|| Box::new(Ages::new()));
+        // A caller that has not seen the ages yet may note another peak here. Units below it have no age then, until a
+        // reading takes it.
+        for parity in [0, ODD] {
+            let noted = self.interval(parity).peak.swap(0, Ordering::Relaxed);
+            ages.peak(parity).fetch_max(noted, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn keeps_ages(&self) -> bool {
+        self.ages.get().is_some()
+    }
+
     #[inline]
-    pub(crate) fn acquire(&self, now: u64) {
+    pub(crate) fn acquire(&self, now: u64) -> Unit {
+        match self.add_unit(now) {
+            Some(before) => self.begin_hold(before, now),
+            None => Unit::here(),
+        }
+    }
+
+    /// Acquires a unit whose holder knows its age.
+    #[inline]
+    pub(crate) fn acquire_without_age(&self, now: u64) {
+        if let Some(before) = self.add_unit(now) {
+            self.raise_peak(before);
+        }
+    }
+
+    /// Returns the previous value of the first word, if there are more units than the interval's peak.
+    #[inline]
+    fn add_unit(&self, now: u64) -> Option<u64> {
         let before = self.enter(ACQUIRED, now.wrapping_neg());
         let interval = self.complete(before, ACQUIRED, now.wrapping_neg());
+        (units(before) + 1 > interval.peak.load(Ordering::Relaxed)).then_some(before)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_hold(&self, before: u64, now: u64) -> Unit {
+        self.raise_peak(before);
+        let Some(ages) = self.ages.get() else { return Unit::here() };
+        // The start and the unit say the same, also in a process that is being restored.
+        let generation = fork::generation();
+        Unit::with_entry(generation, ages.begin(Start::of(generation, now)))
+    }
+
+    #[cold]
+    fn raise_peak(&self, before: u64) {
         let in_use = units(before) + 1;
-        if in_use > interval.peak.load(Ordering::Relaxed) {
-            interval.peak.fetch_max(in_use, Ordering::Relaxed);
+        let peak = self.ages.get().map_or(&self.interval(before).peak, |ages| ages.peak(before));
+        if in_use > peak.load(Ordering::Relaxed) {
+            peak.fetch_max(in_use, Ordering::Relaxed);
         }
+    }
+
+    /// Returns a unit that was acquired, if this process did so.
+    #[inline]
+    pub(crate) fn give_back(&self, unit: Unit) {
+        if unit == Unit::here() {
+            self.release(self.now());
+        } else {
+            self.end_hold(unit);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_hold(&self, unit: Unit) {
+        // The parent releases a unit that was acquired before a fork.
+        if unit.generation() != fork::generation() {
+            return;
+        }
+        if let (Some(ages), Some(entry)) = (self.ages.get(), unit.entry()) {
+            ages.end(entry, unit.generation());
+        }
+        self.release(self.now());
     }
 
     #[inline]
@@ -157,6 +243,10 @@ impl OccupancyCell {
             interval.time.store(0, Ordering::Relaxed);
             interval.peak.store(0, Ordering::Relaxed);
         }
+        // The holds are another process's, and so are free.
+        if let Some(ages) = self.ages.get() {
+            ages.forget_peaks();
+        }
         Reading { at: now, ..Reading::default() }
     }
 
@@ -177,11 +267,27 @@ impl OccupancyCell {
         let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
         // The next interval's words are read before it begins again.
         let earlier = next.time.load(Ordering::Relaxed);
-        let late_peak = next.peak.swap(0, Ordering::Relaxed);
+        let late_peak = self.take_peak(parity ^ ODD);
         let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
         let cut = self.cut.fetch_add(flip, Ordering::AcqRel);
         let time = earlier.wrapping_add(ending.time.load(Ordering::Relaxed));
-        Ended { cut, time, peak: ending.peak.swap(0, Ordering::Relaxed), late_peak }
+        Ended { cut, time, peak: self.take_peak(parity), late_peak }
+    }
+
+    fn take_peak(&self, parity: u64) -> u64 {
+        let of_ages = self.ages.get().map_or(0, |ages| ages.peak(parity).swap(0, Ordering::Relaxed));
+        self.interval(parity).peak.swap(0, Ordering::Relaxed).max(of_ages)
+    }
+
+    /// Returns how long the unit that has been in use for the longest time has been so, in nanoseconds. It is 0 if none
+    /// is in use, or none whose age is known.
+    pub(crate) fn oldest(&self, now: u64) -> u64 {
+        self.ages.get().and_then(|ages| ages.oldest(now)).unwrap_or(0)
+    }
+
+    /// Returns how many units in use had no room for their age.
+    pub(crate) fn untracked(&self) -> u64 {
+        self.ages.get().map_or(0, Ages::untracked)
     }
 
     /// Returns the units in use now.

@@ -45,7 +45,9 @@ fn readings_stay_exact_over_many_operations_and_years() {
 fn as_many_units_as_are_promised_are_exact() {
     const MOST: u64 = 16_777_215;
     let cell = cell();
-    (0..MOST).for_each(|_| cell.acquire(SECOND));
+    for _ in 0..MOST {
+        cell.acquire(SECOND);
+    }
     let full = cell.read(cell.first_reading(), || 3 * SECOND);
     assert_eq!(full, Reading { in_use: MOST, peak: MOST, at: 3 * SECOND, busy: 2 * SECOND * MOST });
     (0..MOST).for_each(|_| cell.release(4 * SECOND));
@@ -64,7 +66,9 @@ fn a_unit_that_is_held_for_centuries_is_exact() {
 #[test]
 fn centuries_that_are_too_many_to_count_spoil_no_later_interval() {
     let cell = cell();
-    (0..3).for_each(|_| cell.acquire(0));
+    for _ in 0..3 {
+        cell.acquire(0);
+    }
     let mut first = cell.read(cell.first_reading(), || 200 * YEAR);
     first.take_busy(cell.first_reading());
     let mut second = cell.read(first, || 201 * YEAR);
@@ -252,7 +256,9 @@ fn readings_are_within_what_is_held_and_add_up_to_it_however_many_operations_pas
     let cell = cell();
     let start = origin + cell.now();
     let mut last = cell.start_over(start);
-    (0..HELD).for_each(|_| cell.acquire(start));
+    for _ in 0..HELD {
+        cell.acquire(start);
+    }
     let mut reported = 0;
     let mut read = || {
         let mut reading = cell.read(last, || origin + cell.now());
