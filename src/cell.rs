@@ -52,9 +52,9 @@ impl Cell {
         matches!(self, Self::Gauge(cell) if cell.keeps_peak())
     }
 
-    /// Returns whether it is that of an occupancy that knows the ages of its units.
-    pub(crate) fn keeps_ages(&self) -> bool {
-        matches!(self, Self::Occupancy(cell) if cell.keeps_ages())
+    /// Returns whether it is that of an occupancy whose oldest unit is known.
+    pub(crate) fn keeps_oldest(&self) -> bool {
+        matches!(self, Self::Occupancy(cell) if cell.keeps_oldest())
     }
 
     /// Returns whether there are more references to the cell than the `known` ones.

@@ -238,7 +238,7 @@ fn lines(context: &Context, summaries: bool) -> Vec<Line> {
         (Cell::Gauge(cell), _) if cell.keeps_peak() => vec![gauge(""), gauge(".max")],
         (Cell::Occupancy(cell), _) => {
             let utilization = (cell.capacity() > 0).then_some(".utilization");
-            let oldest = cell.keeps_ages().then_some(".oldest_seconds");
+            let oldest = cell.keeps_oldest().then_some(".oldest_seconds");
             [".in_use", ".in_use.max"].into_iter().chain(utilization).chain(oldest).map(gauge).collect()
         }
         (Cell::Distribution(_), _) if summaries => {

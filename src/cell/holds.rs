@@ -34,17 +34,17 @@ const _: () = assert!(ENTRIES <= 1 << u8::BITS, "an entry's number fits a byte")
 
 impl Entry {
     /// The code of a hold that is only counted.
-    const COUNTED: u32 = u32::MAX;
+    const COUNTED: u16 = u16::MAX;
 
     /// Returns the entry in a number that is never 0.
     #[inline]
-    pub(super) fn to_code(self) -> u32 {
-        self.0.map_or(Self::COUNTED, |at| u32::from(at) + 1)
+    pub(super) fn to_code(self) -> u16 {
+        self.0.map_or(Self::COUNTED, |at| u16::from(at) + 1)
     }
 
     /// Returns the entry that became this number.
     #[inline]
-    pub(super) fn from_code(code: u32) -> Self {
+    pub(super) fn from_code(code: u16) -> Self {
         Self(u8::try_from(code.wrapping_sub(1)).ok())
     }
 }

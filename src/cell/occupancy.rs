@@ -1,14 +1,12 @@
 //! Integrates over time how much of a capacity is in use, with two atomics.
 
-mod ages;
 mod unit;
 
 pub(crate) use self::unit::Unit;
 
-use self::ages::Ages;
-use super::start::Start;
+use self::unit::Mark;
+use super::holds::Holds;
 use crate::process::clock::Clock;
-use crate::process::fork;
 use crate::process::sync::{AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 
@@ -47,8 +45,8 @@ pub(crate) struct OccupancyCell {
     // The even and the odd interval. One is the current interval, and the other is the one before it.
     intervals: [Interval; 2],
     capacity: AtomicU64,
-    // Since when units are in use, once somebody asked.
-    ages: OnceBox<Ages>,
+    // Since when each unit is held, once somebody asked.
+    holds: OnceBox<Holds>,
     opened: u64,
     // The client's clock, so that releasing a unit needs nothing but the cell.
     clock: Clock,
@@ -59,8 +57,41 @@ pub(crate) struct OccupancyCell {
 struct Interval {
     /// The sum since the cell was made.
     time: AtomicU64,
-    /// The most units that were in use at once since the peak was last taken. With [`Ages`], which have it, it is 0.
+    /// The most units that were in use at once since the peak was last taken. The top bit is set if the starts of holds
+    /// are kept. As a signed number it is then below any number of units, so that every unit takes the way of a new peak,
+    /// on which its hold begins. Where none are kept there is nothing more to check.
     peak: AtomicU64,
+}
+
+/// The bit of a peak that says that the starts of holds are kept.
+const MARKED: u64 = 1 << 63;
+
+impl Interval {
+    fn new() -> Self {
+        Self { time: AtomicU64::new(0), peak: AtomicU64::new(0) }
+    }
+
+    fn mark(&self) {
+        self.peak.fetch_or(MARKED, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn is_exceeded_by(&self, in_use: u64) -> bool {
+        in_use.cast_signed() > self.peak.load(Ordering::Relaxed).cast_signed()
+    }
+
+    #[cold]
+    fn raise_peak(&self, in_use: u64) {
+        let peak = self.peak.load(Ordering::Relaxed);
+        let higher = in_use | peak & MARKED;
+        if higher > peak {
+            self.peak.fetch_max(higher, Ordering::Relaxed);
+        }
+    }
+
+    fn take_peak(&self) -> u64 {
+        self.peak.fetch_and(MARKED, Ordering::Relaxed) & !MARKED
+    }
 }
 
 /// A reading by the worker.
@@ -99,12 +130,11 @@ impl Reading {
 
 impl OccupancyCell {
     pub(crate) fn new(capacity: u32, opened: u64, clock: Clock) -> Self {
-        let interval = || Interval { time: AtomicU64::new(0), peak: AtomicU64::new(0) };
         Self {
             cut: AtomicU64::new(0),
-            intervals: [interval(), interval()],
+            intervals: [Interval::new(), Interval::new()],
             capacity: AtomicU64::new(u64::from(capacity)),
-            ages: OnceBox::new(),
+            holds: OnceBox::new(),
             opened,
             clock,
         }
@@ -116,86 +146,68 @@ impl OccupancyCell {
         self.clock.now()
     }
 
-    /// Knows the age of each unit that is acquired from now on. It may be called again.
-    pub(crate) fn keep_ages(&self) {
-        if self.keeps_ages() {
+    /// Knows from now on since when each unit is held. It may be called again.
+    pub(crate) fn keep_oldest(&self) {
+        if self.keeps_oldest() {
             return;
         }
-        let ages = self.ages.get_or_init(|| Box::new(Ages::new()));
-        // A caller that has not seen the ages yet may note another peak here. Units below it have no age then, until a
-        // reading takes it.
-        for parity in [0, ODD] {
-            let noted = self.interval(parity).peak.swap(0, Ordering::Relaxed);
-            ages.peak(parity).fetch_max(noted, Ordering::Relaxed);
-        }
+        self.holds.get_or_init(|| Box::new(Holds::new()));
+        self.intervals.iter().for_each(Interval::mark);
     }
 
-    pub(crate) fn keeps_ages(&self) -> bool {
-        self.ages.get().is_some()
+    pub(crate) fn keeps_oldest(&self) -> bool {
+        self.holds.get().is_some()
     }
 
     #[inline]
     pub(crate) fn acquire(&self, now: u64) -> Unit {
-        match self.add_unit(now) {
-            Some(before) => self.begin_hold(before, now),
-            None => Unit::here(),
+        let (interval, in_use) = self.add_unit(now);
+        let unit = Unit::here();
+        if interval.is_exceeded_by(in_use) { self.begin_hold(interval, in_use, unit, now) } else { unit }
+    }
+
+    /// Acquires a unit of which somebody else knows since when it is held.
+    #[inline]
+    pub(crate) fn acquire_without_hold(&self, now: u64) {
+        let (interval, in_use) = self.add_unit(now);
+        if interval.is_exceeded_by(in_use) {
+            interval.raise_peak(in_use);
         }
     }
 
-    /// Acquires a unit whose holder knows its age.
+    /// Returns the interval in which the unit was acquired, and how many units were in use then.
     #[inline]
-    pub(crate) fn acquire_without_age(&self, now: u64) {
-        if let Some(before) = self.add_unit(now) {
-            self.raise_peak(before);
-        }
-    }
-
-    /// Returns the previous value of the first word, if there are more units than the interval's peak.
-    #[inline]
-    fn add_unit(&self, now: u64) -> Option<u64> {
+    fn add_unit(&self, now: u64) -> (&Interval, u64) {
         let before = self.enter(ACQUIRED, now.wrapping_neg());
         let interval = self.complete(before, ACQUIRED, now.wrapping_neg());
-        (units(before) + 1 > interval.peak.load(Ordering::Relaxed)).then_some(before)
+        (interval, units(before) + 1)
     }
 
     #[cold]
     #[inline(never)]
-    fn begin_hold(&self, before: u64, now: u64) -> Unit {
-        self.raise_peak(before);
-        let Some(ages) = self.ages.get() else { return Unit::here() };
-        // The start and the unit say the same, also in a process that is being restored.
-        let generation = fork::generation();
-        Unit::with_entry(generation, ages.begin(Start::of(generation, now)))
-    }
-
-    #[cold]
-    fn raise_peak(&self, before: u64) {
-        let in_use = units(before) + 1;
-        let peak = self.ages.get().map_or(&self.interval(before).peak, |ages| ages.peak(before));
-        if in_use > peak.load(Ordering::Relaxed) {
-            peak.fetch_max(in_use, Ordering::Relaxed);
-        }
+    fn begin_hold(&self, interval: &Interval, in_use: u64, unit: Unit, now: u64) -> Unit {
+        interval.raise_peak(in_use);
+        self.holds.get().map_or(unit, |holds| unit.with_hold(holds, now))
     }
 
     /// Returns a unit that was acquired, if this process did so.
     #[inline]
     pub(crate) fn give_back(&self, unit: Unit) {
-        if unit == Unit::here() {
-            self.release(self.now());
-        } else {
-            self.end_hold(unit);
+        match unit.mark() {
+            None => self.release(self.now()),
+            Some(mark) => self.end_hold(mark),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn end_hold(&self, unit: Unit) {
+    fn end_hold(&self, mark: Mark) {
         // The parent releases a unit that was acquired before a fork.
-        if unit.generation() != fork::generation() {
+        if !mark.is_here() {
             return;
         }
-        if let (Some(ages), Some(entry)) = (self.ages.get(), unit.entry()) {
-            ages.end(entry, unit.generation());
+        if let Some(holds) = self.holds.get() {
+            holds.end(mark.entry(), mark.generation());
         }
         self.release(self.now());
     }
@@ -241,11 +253,7 @@ impl OccupancyCell {
         self.cut.store(0, Ordering::Relaxed);
         for interval in &self.intervals {
             interval.time.store(0, Ordering::Relaxed);
-            interval.peak.store(0, Ordering::Relaxed);
-        }
-        // The holds are another process's, and so are free.
-        if let Some(ages) = self.ages.get() {
-            ages.forget_peaks();
+            interval.take_peak();
         }
         Reading { at: now, ..Reading::default() }
     }
@@ -267,27 +275,22 @@ impl OccupancyCell {
         let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
         // The next interval's words are read before it begins again.
         let earlier = next.time.load(Ordering::Relaxed);
-        let late_peak = self.take_peak(parity ^ ODD);
+        let late_peak = next.take_peak();
         let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
         let cut = self.cut.fetch_add(flip, Ordering::AcqRel);
         let time = earlier.wrapping_add(ending.time.load(Ordering::Relaxed));
-        Ended { cut, time, peak: self.take_peak(parity), late_peak }
+        Ended { cut, time, peak: ending.take_peak(), late_peak }
     }
 
-    fn take_peak(&self, parity: u64) -> u64 {
-        let of_ages = self.ages.get().map_or(0, |ages| ages.peak(parity).swap(0, Ordering::Relaxed));
-        self.interval(parity).peak.swap(0, Ordering::Relaxed).max(of_ages)
-    }
-
-    /// Returns how long the unit that has been in use for the longest time has been so, in nanoseconds. It is 0 if none
-    /// is in use, or none whose age is known.
+    /// Returns how long the unit that has been held for the longest time has been so, in nanoseconds. It is 0 if none is
+    /// held, or none whose start is known.
     pub(crate) fn oldest(&self, now: u64) -> u64 {
-        self.ages.get().and_then(|ages| ages.oldest(now)).unwrap_or(0)
+        self.holds.get().and_then(|holds| holds.oldest(now)).unwrap_or(0)
     }
 
-    /// Returns how many units in use had no room for their age.
+    /// Returns how many units there are whose starts had no room.
     pub(crate) fn untracked(&self) -> u64 {
-        self.ages.get().map_or(0, Ages::untracked)
+        self.holds.get().map_or(0, Holds::untracked)
     }
 
     /// Returns the units in use now.

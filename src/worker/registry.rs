@@ -165,7 +165,7 @@ impl Tracked {
         let life = self.life(flush);
         if !self.lines.is_rendered() {
             self.render(flush.routes);
-        } else if self.context.cell.keeps_peak() || self.context.cell.keeps_ages() {
+        } else if self.context.cell.keeps_peak() || self.context.cell.keeps_oldest() {
             self.render_late(flush.routes);
         }
         let written = Written { kind: self.context.kind, lines: self.lines.as_slice() };
@@ -354,7 +354,7 @@ impl Flush<'_> {
             self.report(written, 1, |route, lines| route.gauge_beside(lines.utilization(), utilization));
         }
         // An oldest that was asked for a moment ago has no line yet.
-        if cell.keeps_ages() && written.lines.iter().all(|lines| lines.oldest().is_some()) {
+        if cell.keeps_oldest() && written.lines.iter().all(|lines| lines.oldest().is_some()) {
             let seconds = Duration::from_nanos(cell.oldest(reading.at)).as_secs_f64();
             self.report(written, 1, |route, lines| route.gauge_beside(lines.oldest(), seconds));
         }

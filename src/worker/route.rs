@@ -51,7 +51,7 @@ impl Route {
         let beside = Beside {
             peak: (is_occupancy || context.cell.keeps_peak()).then(|| line(peak_of(context), Kind::Gauge)),
             utilization: is_occupancy.then(|| line(".utilization", Kind::Gauge)),
-            oldest: context.cell.keeps_ages().then(|| line(OLDEST, Kind::Gauge)),
+            oldest: context.cell.keeps_oldest().then(|| line(OLDEST, Kind::Gauge)),
             folded: context.is_overflow().then(|| line(".folded", Kind::Counter)),
             summary,
         };
@@ -67,7 +67,7 @@ impl Route {
         if context.cell.keeps_peak() && lines.peak().is_none() {
             lines.set_peak(line(peak_of(context)));
         }
-        if context.cell.keeps_ages() && lines.oldest().is_none() {
+        if context.cell.keeps_oldest() && lines.oldest().is_none() {
             lines.set_oldest(line(OLDEST));
         }
     }

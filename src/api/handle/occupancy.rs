@@ -69,11 +69,11 @@ impl Occupancy {
         OwnedOccupied { unit: enter(&self.cell), cell: Arc::clone(&self.cell) }
     }
 
-    /// Acquires a unit at a time of the client's clock, for a guard that does more than to release it and knows its age.
-    /// The process is known to be set up.
+    /// Acquires a unit at a time of the client's clock, for a guard that does more than to release it, and knows since
+    /// when it is held. The process is known to be set up.
     #[inline]
     pub(crate) fn enter_here(&self, now: u64) {
-        self.cell.acquire_without_age(now);
+        self.cell.acquire_without_hold(now);
     }
 
     /// Releases a unit that this process acquired.
@@ -223,7 +223,7 @@ impl CellHandle for Occupancy {
             cell.set_capacity(capacity);
         }
         if options.oldest {
-            cell.keep_ages();
+            cell.keep_oldest();
         }
     }
 

@@ -70,9 +70,13 @@ fn a_hold_of_another_process_has_no_entry_here_and_ends_nothing() {
     assert_eq!((holds.oldest(1_000), holds.untracked()), (None, 0));
     let own: Vec<_> = (0..ENTRIES).map(|_| holds.begin(Start::at(100))).collect();
     assert!(own.iter().all(|entry| *entry != Entry(None)));
-    inherited.iter().for_each(|entry| holds.end(*entry, there.generation()));
+    for entry in inherited {
+        holds.end(entry, there.generation());
+    }
     assert_eq!(holds.oldest(1_000), Some(900));
-    own.iter().for_each(|entry| holds.end(*entry, fork::generation()));
+    for entry in own {
+        holds.end(entry, fork::generation());
+    }
     assert_eq!(holds.oldest(1_000), None);
 }
 
