@@ -1,9 +1,11 @@
 //! Integrates over time how much of a capacity is in use, with two atomics.
 
+mod peak;
 mod unit;
 
 pub(crate) use self::unit::Unit;
 
+use self::peak::Peak;
 use self::unit::Mark;
 use super::holds::Holds;
 use crate::process::clock::Clock;
@@ -31,67 +33,26 @@ const RELEASED: u64 = u64::MAX;
 /// operation therefore adds to two words. Each of them gives the time in use by itself, one precisely and one roughly:
 ///
 /// - It first adds to `cut`, which has the units and the sum modulo 2^39. Each value of `cut` is a cut through time.
-/// - It then adds to the `time` of the interval, which has the sum without its low 16 bits. The first word gives the
-///   carry from those bits, so that errors do not accumulate. In place of the low bits, `time` has the units modulo
+/// - It then adds to the time of the interval, which has the sum without its low 16 bits. The first word gives the
+///   carry from those bits, so that errors do not accumulate. In place of the low bits, it has the units modulo
 ///   2^16. It lags behind by the operations that are half done. While these are fewer than 2^15, and have taken less
 ///   than 270 s together, it determines the multiple of 2^39 ns (550 s) that the first word leaves open.
 ///
-/// A reading ends an interval with the same addition that reads `cut`. From then on, operations add to the `time` of
+/// A reading ends an interval with the same addition that reads `cut`. From then on, operations add to the time of
 /// the other interval. The words that the reader still has to read therefore no longer change, except through
 /// operations that are half done, and it never retries.
 #[derive(Debug)]
 pub(crate) struct OccupancyCell {
     cut: AtomicU64,
-    // The even and the odd interval. One is the current interval, and the other is the one before it.
-    intervals: [Interval; 2],
+    // Those of the even and the odd interval. One is the current interval, and the other is the one before it.
+    times: [AtomicU64; 2],
+    peaks: [Peak; 2],
     capacity: AtomicU64,
     // Since when each unit is held, once somebody asked.
     holds: OnceBox<Holds>,
     opened: u64,
     // The client's clock, so that releasing a unit needs nothing but the cell.
     clock: Clock,
-}
-
-/// The amounts that operations added in every second interval between readings.
-#[derive(Debug)]
-struct Interval {
-    /// The sum since the cell was made.
-    time: AtomicU64,
-    /// The most units that were in use at once since the peak was last taken. The top bit is set if the starts of holds
-    /// are kept. As a signed number it is then below any number of units, so that every unit takes the way of a new peak,
-    /// on which its hold begins. Where none are kept there is nothing more to check.
-    peak: AtomicU64,
-}
-
-/// The bit of a peak that says that the starts of holds are kept.
-const MARKED: u64 = 1 << 63;
-
-impl Interval {
-    fn new() -> Self {
-        Self { time: AtomicU64::new(0), peak: AtomicU64::new(0) }
-    }
-
-    fn mark(&self) {
-        self.peak.fetch_or(MARKED, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn is_exceeded_by(&self, in_use: u64) -> bool {
-        in_use.cast_signed() > self.peak.load(Ordering::Relaxed).cast_signed()
-    }
-
-    #[cold]
-    fn raise_peak(&self, in_use: u64) {
-        let peak = self.peak.load(Ordering::Relaxed);
-        let higher = in_use | peak & MARKED;
-        if higher > peak {
-            self.peak.fetch_max(higher, Ordering::Relaxed);
-        }
-    }
-
-    fn take_peak(&self) -> u64 {
-        self.peak.fetch_and(MARKED, Ordering::Relaxed) & !MARKED
-    }
 }
 
 /// A reading by the worker.
@@ -132,7 +93,8 @@ impl OccupancyCell {
     pub(crate) fn new(capacity: u32, opened: u64, clock: Clock) -> Self {
         Self {
             cut: AtomicU64::new(0),
-            intervals: [Interval::new(), Interval::new()],
+            times: [AtomicU64::new(0), AtomicU64::new(0)],
+            peaks: [Peak::new(), Peak::new()],
             capacity: AtomicU64::new(u64::from(capacity)),
             holds: OnceBox::new(),
             opened,
@@ -152,7 +114,7 @@ impl OccupancyCell {
             return;
         }
         self.holds.get_or_init(|| Box::new(Holds::new()));
-        self.intervals.iter().for_each(Interval::mark);
+        self.peaks.iter().for_each(Peak::mark);
     }
 
     pub(crate) fn keeps_oldest(&self) -> bool {
@@ -161,32 +123,37 @@ impl OccupancyCell {
 
     #[inline]
     pub(crate) fn acquire(&self, now: u64) -> Unit {
-        let (interval, in_use) = self.add_unit(now);
+        let (parity, in_use) = self.add_unit(now);
         let unit = Unit::here();
-        if interval.is_exceeded_by(in_use) { self.begin_hold(interval, in_use, unit, now) } else { unit }
+        if at(&self.peaks, parity).is_below(in_use) {
+            self.begin_hold(parity, in_use, unit, now)
+        } else {
+            unit
+        }
     }
 
     /// Acquires a unit of which somebody else knows since when it is held.
     #[inline]
     pub(crate) fn acquire_without_hold(&self, now: u64) {
-        let (interval, in_use) = self.add_unit(now);
-        if interval.is_exceeded_by(in_use) {
-            interval.raise_peak(in_use);
+        let (parity, in_use) = self.add_unit(now);
+        let peak = at(&self.peaks, parity);
+        if peak.is_below(in_use) {
+            peak.raise(in_use);
         }
     }
 
-    /// Returns the interval in which the unit was acquired, and how many units were in use then.
+    /// Returns the parity of the interval in which the unit was acquired, and how many units were in use then.
     #[inline]
-    fn add_unit(&self, now: u64) -> (&Interval, u64) {
+    fn add_unit(&self, now: u64) -> (usize, u64) {
         let before = self.enter(ACQUIRED, now.wrapping_neg());
-        let interval = self.complete(before, ACQUIRED, now.wrapping_neg());
-        (interval, units(before) + 1)
+        self.complete(before, ACQUIRED, now.wrapping_neg());
+        (parity(before), units(before) + 1)
     }
 
     #[cold]
     #[inline(never)]
-    fn begin_hold(&self, interval: &Interval, in_use: u64, unit: Unit, now: u64) -> Unit {
-        interval.raise_peak(in_use);
+    fn begin_hold(&self, parity: usize, in_use: u64, unit: Unit, now: u64) -> Unit {
+        at(&self.peaks, parity).raise(in_use);
         self.holds.get().map_or(unit, |holds| unit.with_hold(holds, now))
     }
 
@@ -229,17 +196,9 @@ impl OccupancyCell {
 
     /// Does the second half, in the interval in which the first half was done.
     #[inline]
-    fn complete(&self, before: u64, change: u64, time: u64) -> &Interval {
-        let interval = self.interval(before);
+    fn complete(&self, before: u64, change: u64, time: u64) {
         let carried = ((before >> TIME_SHIFT) & LOW_MASK).wrapping_add(time) & !LOW_MASK;
-        interval.time.fetch_add(carried.wrapping_add(change), Ordering::Relaxed);
-        interval
-    }
-
-    #[inline]
-    fn interval(&self, cut: u64) -> &Interval {
-        let [even, odd] = &self.intervals;
-        if cut & ODD == 0 { even } else { odd }
+        at(&self.times, parity(before)).fetch_add(carried.wrapping_add(change), Ordering::Relaxed);
     }
 
     /// Returns the reading of the moment when the cell was made.
@@ -251,9 +210,9 @@ impl OccupancyCell {
     /// meanwhile. An operation that a fork interrupted is never completed.
     pub(crate) fn start_over(&self, now: u64) -> Reading {
         self.cut.store(0, Ordering::Relaxed);
-        for interval in &self.intervals {
-            interval.time.store(0, Ordering::Relaxed);
-            interval.take_peak();
+        self.times.iter().for_each(|time| time.store(0, Ordering::Relaxed));
+        for peak in &self.peaks {
+            peak.take();
         }
         Reading { at: now, ..Reading::default() }
     }
@@ -271,15 +230,15 @@ impl OccupancyCell {
     }
 
     fn end_interval(&self) -> Ended {
-        let parity = self.cut.load(Ordering::Relaxed) & ODD;
-        let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
+        let ending = parity(self.cut.load(Ordering::Relaxed));
+        let next = 1 - ending;
         // The next interval's words are read before it begins again.
-        let earlier = next.time.load(Ordering::Relaxed);
-        let late_peak = next.take_peak();
-        let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
+        let earlier = at(&self.times, next).load(Ordering::Relaxed);
+        let late_peak = at(&self.peaks, next).take();
+        let flip = if ending == 1 { ODD.wrapping_neg() } else { ODD };
         let cut = self.cut.fetch_add(flip, Ordering::AcqRel);
-        let time = earlier.wrapping_add(ending.time.load(Ordering::Relaxed));
-        Ended { cut, time, peak: ending.take_peak(), late_peak }
+        let time = earlier.wrapping_add(at(&self.times, ending).load(Ordering::Relaxed));
+        Ended { cut, time, peak: at(&self.peaks, ending).take(), late_peak }
     }
 
     /// Returns how long the unit that has been held for the longest time has been so, in nanoseconds. It is 0 if none is
@@ -305,6 +264,19 @@ impl OccupancyCell {
     pub(crate) fn set_capacity(&self, capacity: u32) {
         self.capacity.store(u64::from(capacity), Ordering::Relaxed);
     }
+}
+
+/// Returns 1 if the interval is odd, from the first word.
+#[inline]
+fn parity(cut: u64) -> usize {
+    usize::from(cut & ODD == ODD)
+}
+
+/// Returns what belongs to the even or the odd interval.
+#[inline]
+fn at<T>(pair: &[T; 2], parity: usize) -> &T {
+    let [even, _] = pair;
+    pair.get(parity).unwrap_or(even)
 }
 
 /// Returns the units in use from the first word.
