@@ -124,12 +124,10 @@ impl OccupancyCell {
     #[inline]
     pub(crate) fn acquire(&self, now: u64) -> Unit {
         let (parity, in_use) = self.add_unit(now);
+        let is_new_peak = at(&self.peaks, parity).is_below(in_use);
+        // Reading the generation here, rather than once in each case, saves the release a step.
         let unit = Unit::here();
-        if at(&self.peaks, parity).is_below(in_use) {
-            self.begin_hold(parity, in_use, unit, now)
-        } else {
-            unit
-        }
+        if is_new_peak { self.begin_hold(parity, in_use, unit, now) } else { unit }
     }
 
     /// Acquires a unit of which somebody else knows since when it is held.
@@ -269,7 +267,9 @@ impl OccupancyCell {
 /// Returns 1 if the interval is odd, from the first word.
 #[inline]
 fn parity(cut: u64) -> usize {
-    usize::from(cut & ODD == ODD)
+    #[allow(clippy::cast_possible_truncation, reason = "it is 0 or 1")]
+    let parity = (cut & ODD) as usize;
+    parity
 }
 
 /// Returns what belongs to the even or the odd interval.

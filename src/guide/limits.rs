@@ -43,7 +43,7 @@
 //! | counter | 0.5 | 0.9, on 32 processors and more: 8 bytes for each of twice as many threads as there are processors |
 //! | distribution, histogram, timing | 1.2 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
 //! | set | 0.4 | 900 during an interval, with 10,000 different members |
-//! | occupancy | 0.7; with [`oldest`](crate::MetricBuilder::oldest) 1.9 | the same |
+//! | occupancy | 0.7; with [`oldest`](crate::MetricBuilder::oldest) 1.8 | the same |
 //! | work queue | 64, and four timings | the same, however many items wait |
 //! | objective | 18 | 92, with slices of a second and a period of 90 days |
 //!

@@ -40,3 +40,46 @@ impl Peak {
         self.0.fetch_and(MARK, Ordering::Relaxed) & !MARK
     }
 }
+
+#[cfg(all(test, not(tasktag_loom)))]
+mod tests {
+    use super::*;
+
+    /// Notes a number of units as an occupancy does.
+    fn note(peak: &Peak, in_use: u64) {
+        if peak.is_below(in_use) {
+            peak.raise(in_use);
+        }
+    }
+
+    #[test]
+    fn the_peak_is_the_most_since_it_was_taken_whether_it_is_marked_or_not() {
+        for is_marked in [false, true] {
+            let peak = Peak::new();
+            if is_marked {
+                peak.mark();
+            }
+            for expected in [7, 16_777_215, 1] {
+                for in_use in [expected, 1, expected - 1] {
+                    note(&peak, in_use);
+                }
+                assert_eq!(peak.take(), expected);
+                assert_eq!(peak.take(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_peak_that_is_marked_is_below_any_number_of_units_for_ever() {
+        let peak = Peak::new();
+        note(&peak, 9);
+        assert!(!peak.is_below(9));
+        peak.mark();
+        for _ in 0..3 {
+            assert!(peak.is_below(1));
+            note(&peak, 9);
+            assert!(peak.is_below(1));
+            assert_eq!(peak.take(), 9);
+        }
+    }
+}
