@@ -239,8 +239,8 @@ impl OccupancyCell {
         Ended { cut, time, peak: at(&self.peaks, ending).take(), late_peak }
     }
 
-    /// Returns how long the unit that has been held for the longest time has been so, in nanoseconds. It is 0 if none is
-    /// held, or none whose start is known.
+    /// Returns how long the unit that has been held for the longest time has been so, in nanoseconds. It is 0 if none
+    /// is held, or none whose start is known.
     pub(crate) fn oldest(&self, now: u64) -> u64 {
         self.holds.get().and_then(|holds| holds.oldest(now)).unwrap_or(0)
     }

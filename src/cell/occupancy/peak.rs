@@ -5,7 +5,7 @@ use crate::process::sync::{AtomicU64, Ordering};
 /// The most units that were in use at once since the peak was last taken.
 ///
 /// The top bit is set if the starts of holds are kept. As a signed number it is then below any number of units, so that
-/// every unit takes the way of a new peak, on which its hold begins. Where none are kept there is nothing more to check.
+/// every unit takes the way of a new peak, on which its hold begins. Where none are kept, nothing more is checked.
 #[derive(Debug)]
 pub(super) struct Peak(AtomicU64);
 

@@ -5,8 +5,8 @@ use crate::cell::start::Start;
 use crate::process::fork;
 use std::num::NonZeroU64;
 
-// The fields, from the lowest bit: the generation of the process that acquired the unit, and, if the start of its hold is
-// kept, the entry's code, which is never 0, and the generation that is kept with the start.
+// The fields, from the lowest bit: the generation of the process that acquired the unit, and, if the start of its hold
+// is kept, the entry's code, which is never 0, and the generation that is kept with the start.
 const ENTRY_SHIFT: u32 = 32;
 const START_SHIFT: u32 = 48;
 
