@@ -3,9 +3,8 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
-use super::start::Start;
 use crate::api::disabled::disabled;
-use crate::cell::{Buckets, Cell, CounterBlock, countable};
+use crate::cell::{Buckets, Cell, CounterBlock, Start, countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
