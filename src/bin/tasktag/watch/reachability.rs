@@ -1,0 +1,35 @@
+//! Whether a source answers, told where it changes.
+
+use crate::readable::readable;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is known of one source. It is taken to answer until it does not.
+#[derive(Debug)]
+pub(super) struct Reachability {
+    source: String,
+    is_away: AtomicBool,
+}
+
+impl Reachability {
+    pub(super) fn new(source: impl Into<String>) -> Self {
+        Self { source: source.into(), is_away: AtomicBool::new(false) }
+    }
+
+    /// Takes note of how a question ended.
+    pub(super) fn note<T, E: Display>(&self, ended: Result<T, E>) -> Option<T> {
+        let was_away = self.is_away.swap(ended.is_err(), Ordering::Relaxed);
+        match (&ended, was_away) {
+            (Err(reason), false) => tell(&format!("{}: no answer: {reason}", self.source)),
+            (Ok(_), true) => tell(&format!("{}: it answers again", self.source)),
+            _ => {}
+        }
+        ended.ok()
+    }
+}
+
+/// Writes a line for the operator. Nothing is to be done if nobody reads it.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", readable(text.as_bytes()));
+}

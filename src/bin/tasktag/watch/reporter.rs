@@ -1,0 +1,48 @@
+//! Reports all the time, until a signal comes.
+
+use super::plan::Plan;
+use super::reachability::tell;
+use crate::outcome::Failure;
+use crate::stop::Stop;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// The time between two looks for a signal.
+const LOOK: Duration = Duration::from_millis(100);
+/// The longest that the last values are waited for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Watches everything until a signal comes, and sends what there is then.
+pub(super) fn report(plan: &Plan) -> Result<(), Failure> {
+    let stop = Stop::by_signals().map_err(|error| Failure::of("signals", &error))?;
+    let runtime = runtime()?;
+    let guard = plan.client().on_loss(|notice| tell(&notice.to_string())).build()?;
+    let client = guard.client();
+    let sole = match &plan.lease {
+        Some(lease) => match lease.take_part(client, &stop)? {
+            Some(sole) => Some(sole),
+            None => return Ok(()),
+        },
+        None => None,
+    };
+    let watched = plan.sources.iter().map(|source| source.watch(client, sole.as_ref(), runtime.handle()));
+    let watches = watched.collect::<Result<Vec<_>, _>>()?;
+    tell(&format!("watching: {}", watches.len()));
+    // The questions are asked on this thread.
+    runtime.block_on(async {
+        while !stop.is_told() {
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    // What is lost at the end has been told, and the signal is obeyed in any case.
+    let _ = guard.shutdown(TIMEOUT);
+    drop(watches);
+    // A look-up of a name may take long, and is not waited for.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let built = Builder::new_current_thread().enable_io().enable_time().build();
+    built.map_err(|error| Failure::of("runtime", &error))
+}
