@@ -30,7 +30,7 @@ impl<'a> Entry<'a, DeValue<'a>> {
         let span = value.span();
         let value = value.into_inner();
         let shown = match &value {
-            DeValue::String(text) => format!("{:?}", without_secret(text)),
+            DeValue::String(text) => format!("{:?}", without_secret(key, text)),
             DeValue::Array(_) => "[…]".to_owned(),
             DeValue::Table(_) => "{…}".to_owned(),
             _ => file.excerpt(span).to_owned(),
@@ -52,7 +52,12 @@ impl<'a, T> Entry<'a, T> {
     }
 }
 
-/// A text without the password that it has as a URL. One with an `@` may be a URL that was written wrongly.
-fn without_secret(text: &str) -> String {
-    if text.contains("://") || text.contains('@') { without_password(text) } else { text.to_owned() }
+/// A text without the password that it has as a URL. One with an `@` may be a URL that was written wrongly, and of what
+/// should be a URL and is none nobody knows where its password is.
+fn without_secret(key: &str, text: &str) -> String {
+    match text {
+        _ if text.contains("://") => without_password(text),
+        _ if key == "url" || text.contains('@') => "…".to_owned(),
+        _ => text.to_owned(),
+    }
 }
