@@ -1,13 +1,11 @@
 //! A file of what is watched, before its keys have a meaning.
 
 use super::mistake::Mistake;
-use super::section::Section;
 use crate::outcome::Failure;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
-use toml::de::DeTable;
 
 /// The bytes that are read of a file: some thousand queues. Whatever else is there is none.
 const MAX_BYTES: u64 = 1 << 20;
@@ -34,14 +32,8 @@ impl ConfigFile {
         Ok(Self { name, text })
     }
 
-    /// What is in no table of its own, with all that is.
-    pub(super) fn top(&self) -> Result<Section<'_>, Mistake> {
-        let parsed = DeTable::parse(&self.text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            // Not the error itself, which shows the line: there may be a password in it.
-            self.mistake(at, format!("it is no TOML: {}", error.message()))
-        })?;
-        Ok(Section::new(self, "", 0, parsed.into_inner()))
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     pub(super) fn mistake(&self, at: usize, text: impl Into<String>) -> Mistake {

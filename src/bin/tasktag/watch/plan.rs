@@ -47,7 +47,7 @@ impl Plan {
     /// Reads a file. Of each table the first mistake is told, in the order of the file.
     pub(super) fn read(file: &ConfigFile) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
-        let plan = match file.top() {
+        let plan = match Section::top(file) {
             Ok(top) => Self::read_top(top, &mut mistakes),
             Err(mistake) => return Err(vec![mistake]),
         };

@@ -21,7 +21,17 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(file: &'a ConfigFile, name: &'static str, at: usize, table: DeTable<'a>) -> Self {
+    /// What is in no table of its own, with all that is.
+    pub(super) fn top(file: &'a ConfigFile) -> Result<Self, Mistake> {
+        let parsed = DeTable::parse(file.text()).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            // Not the error itself, which shows the line: there may be a password in it.
+            file.mistake(at, format!("it is no TOML: {}", error.message()))
+        })?;
+        Ok(Self::new(file, "", 0, parsed.into_inner()))
+    }
+
+    fn new(file: &'a ConfigFile, name: &'static str, at: usize, table: DeTable<'a>) -> Self {
         Self { file, name, at, table, known: Vec::new() }
     }
 
