@@ -93,17 +93,30 @@ fn every_system_is_known() {
     }
 }
 
+/// A queue with these lines.
+fn queue(lines: &str) -> String {
+    format!("[[queue]]\n{lines}")
+}
+
+/// What is said of a time that is out of its range.
+fn time(key: &str, value: &str, range: &str) -> String {
+    format!(
+        "{key} = {value}: it must be a time {range}: a number of seconds, or a text such as \"500ms\", \"10s\", \
+         \"5m\", \"1h\" or \"1d\""
+    )
+}
+
+/// Texts, the line of the mistake in each, and what is said of it.
+#[track_caller]
+fn assert_mistakes(cases: &[(String, u32, String)]) {
+    for (text, line, said) in cases {
+        assert_eq!(mistake(text), format!("watch.toml:{line}: {said}"), "{text}");
+    }
+}
+
 #[test]
 fn a_wrong_value_is_shown_with_its_line_its_key_and_what_is_allowed() {
-    let queue = |lines: &str| format!("[[queue]]\n{lines}");
-    let time = |key: &str, value: &str, range: &str| {
-        format!(
-            "{key} = {value}: it must be a time {range}: a number of seconds, or a text such as \"500ms\", \"10s\", \
-             \"5m\", \"1h\" or \"1d\""
-        )
-    };
-    let cases = [
-        // Of the file as a whole.
+    assert_mistakes(&[
         (String::new(), 1, "nothing is watched: write [[pgbouncer]], [[postgres]] or [[queue]]".to_owned()),
         ("\n[queue]\n".to_owned(), 2, "queue: it must be a list of tables: write [[queue]]".to_owned()),
         ("queue = 1\n".to_owned(), 1, "queue: it must be a list of tables: write [[queue]]".to_owned()),
@@ -115,10 +128,19 @@ fn a_wrong_value_is_shown_with_its_line_its_key_and_what_is_allowed() {
             2,
             "tags = […]: it must be a list of texts: [\"key:value\", \"key:value\"]".to_owned(),
         ),
-        (format!("flush_interval = \"1ms\"\n{OBAN}"), 1, time("flush_interval", "\"1ms\"", "from 100ms to 1h")),
+        (
+            format!("flush_interval = \"1ms\"\n{OBAN}"),
+            1,
+            time("flush_interval", "\"1ms\"", "from 100ms to 1h"),
+        ),
         (format!("every = 0.5\n{OBAN}"), 1, time("every", "0.5", "from 1s to 1h")),
         (format!("every = true\n{OBAN}"), 1, time("every", "true", "from 1s to 1h")),
-        // Of queues.
+    ]);
+}
+
+#[test]
+fn a_queue_s_keys_are_those_of_its_system() {
+    assert_mistakes(&[
         (format!("{OBAN}promise = \"soon\"\n"), 5, time("promise", "\"soon\"", "from 1ms to 365d")),
         (format!("{OBAN}scans = \"yes\"\n"), 5, "scans = \"yes\": it must be true or false".to_owned()),
         (
@@ -167,7 +189,12 @@ fn a_wrong_value_is_shown_with_its_line_its_key_and_what_is_allowed() {
             5,
             "[[queue]]: another table has its name and its tags: set `name`, or another tag".to_owned(),
         ),
-        // Of leases.
+    ]);
+}
+
+#[test]
+fn a_lease_s_keys_are_those_of_its_place() {
+    assert_mistakes(&[
         (
             format!("{OBAN}[lease]\ndirectory = \"/run/shop\"\nlease_time = 10\n"),
             7,
@@ -183,10 +210,7 @@ fn a_wrong_value_is_shown_with_its_line_its_key_and_what_is_allowed() {
             8,
             time("lease_time", "\"2h\"", "from 1s to 1h"),
         ),
-    ];
-    for (text, line, said) in cases {
-        assert_eq!(mistake(&text), format!("watch.toml:{line}: {said}"), "{text}");
-    }
+    ]);
 }
 
 #[test]

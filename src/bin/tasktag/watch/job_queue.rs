@@ -4,7 +4,7 @@ use super::mistake::Mistake;
 use super::section::Section;
 use crate::nearest::nearest;
 use tasktag::SqlQueue;
-use tasktag::integrations::redis::RedisQueue;
+use tasktag::integrations::redis::{RedisList, RedisQueue};
 
 /// Where a queue is, and how to ask for it.
 #[derive(Clone, Debug)]
@@ -13,8 +13,11 @@ pub(super) enum JobQueue {
     InPostgres(SqlQueue),
 }
 
+/// A system, and how the queue with a name is asked for.
+type System<Q> = (&'static str, fn(&str) -> Q);
+
 /// The systems whose queues have a name and no more, by where they keep them.
-const IN_REDIS: [(&str, fn(&str) -> RedisQueue); 7] = [
+const IN_REDIS: [System<RedisQueue>; 7] = [
     ("apalis-redis", RedisQueue::apalis),
     ("arq", RedisQueue::arq),
     ("bullmq", RedisQueue::bullmq),
@@ -23,7 +26,7 @@ const IN_REDIS: [(&str, fn(&str) -> RedisQueue); 7] = [
     ("rq", RedisQueue::rq),
     ("sidekiq", RedisQueue::sidekiq),
 ];
-const IN_POSTGRES: [(&str, fn(&str) -> SqlQueue); 8] = [
+const IN_POSTGRES: [System<SqlQueue>; 8] = [
     ("apalis-postgres", SqlQueue::apalis_postgres),
     ("good_job", SqlQueue::good_job),
     ("oban", SqlQueue::oban),
@@ -49,43 +52,44 @@ fn systems() -> Vec<&'static str> {
 /// Takes the system, the queue and what else the system wants to know, and returns the queue with its own name.
 pub(super) fn take(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
     let system = section.required("system", &format!("one of {}", systems().join(", ")))?;
-    let of = |systems: &[&'static str]| systems.iter().copied().find(|name| *name == system.value);
-    if let Some((_, make)) = IN_REDIS.iter().find(|(name, _)| *name == system.value) {
-        let name = required(section, &system.value)?;
-        return Ok((in_redis(section, make(&name))?, name));
-    }
-    if let Some((_, make)) = IN_POSTGRES.iter().find(|(name, _)| *name == system.value) {
-        let name = required(section, &system.value)?;
-        return Ok((in_postgres(section, make(&name))?, name));
-    }
-    match of(&[LIST, STREAM, DELAYED_JOB, GRAPHILE_WORKER]) {
-        Some(LIST) => list(section),
-        Some(STREAM) => stream(section),
-        Some(DELAYED_JOB) => {
-            let name = section.text("queue")?.map(|queue| queue.value);
-            let queue = in_postgres(section, SqlQueue::delayed_job(name.as_deref()))?;
-            Ok((queue, name.unwrap_or(system.value)))
-        }
-        Some(_) => {
-            section.refuse(
-                "queue",
-                "the jobs of graphile-worker are asked for together: leave it out, as for no other system",
-            )?;
-            Ok((in_postgres(section, SqlQueue::graphile_worker())?, system.value))
-        }
-        None => {
-            let meant = nearest(systems(), &system.value).unwrap_or_default();
+    match system.value.as_str() {
+        LIST => list(section),
+        STREAM => stream(section),
+        DELAYED_JOB => delayed_job(section),
+        GRAPHILE_WORKER => graphile_worker(section),
+        name => {
+            if let Some((_, queue)) = IN_REDIS.iter().find(|(system, _)| *system == name) {
+                let name = required_name(section, name)?;
+                return Ok((in_redis(section, queue(&name))?, name));
+            }
+            if let Some((_, queue)) = IN_POSTGRES.iter().find(|(system, _)| *system == name) {
+                let name = required_name(section, name)?;
+                return Ok((in_postgres(section, queue(&name))?, name));
+            }
+            let meant = nearest(systems(), name).unwrap_or_default();
             let known = systems().join(", ");
             Err(system.wrong(format!("there is no such system, did you mean `{meant}`? There are: {known}")))
         }
     }
 }
 
-fn required(section: &mut Section<'_>, system: &str) -> Result<String, Mistake> {
+fn required_name(section: &mut Section<'_>, system: &str) -> Result<String, Mistake> {
     let what = format!(
         "the name of the queue, as {system} has it; only graphile-worker takes none, and delayed_job may"
     );
     Ok(section.required("queue", &what)?.value)
+}
+
+fn delayed_job(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
+    let name = section.text("queue")?.map(|queue| queue.value);
+    let queue = in_postgres(section, SqlQueue::delayed_job(name.as_deref()))?;
+    Ok((queue, name.unwrap_or_else(|| DELAYED_JOB.to_owned())))
+}
+
+fn graphile_worker(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
+    let why = "the jobs of graphile-worker are asked for together: leave it out, as for no other system";
+    section.refuse("queue", why)?;
+    Ok((in_postgres(section, SqlQueue::graphile_worker())?, GRAPHILE_WORKER.to_owned()))
 }
 
 fn in_redis(section: &mut Section<'_>, queue: RedisQueue) -> Result<JobQueue, Mistake> {
@@ -116,19 +120,19 @@ fn list(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
     let list = RedisQueue::list(&key);
     let list = if section.flag("taken_from_left")? { list.taken_from_left() } else { list };
     let in_json = section.text("time_in_json")?;
-    let list = match (
-        &in_json,
-        section.section("time_in_hash", "time_in_hash = { prefix = \"…\", field = \"…\" }")?,
-    ) {
-        (Some(path), None) => list.time_in_json(&path.value),
+    let in_hash = section.section("time_in_hash", "time_in_hash = { prefix = \"…\", field = \"…\" }")?;
+    let list = match (in_json, in_hash) {
         (None, None) => list,
-        (None, Some(mut hash)) => {
-            let prefix = hash.required("prefix", "what the keys of the hashes begin with")?;
-            let field = hash.required("field", "the field that has the time")?;
-            hash.end()?;
-            list.time_in_hash(&prefix.value, &field.value)
-        }
+        (Some(path), None) => list.time_in_json(&path.value),
+        (None, Some(hash)) => time_in_hash(hash, list)?,
         (Some(path), Some(_)) => return Err(path.wrong("there is `time_in_hash` too: leave one of them out")),
     };
     Ok((in_redis(section, list.into())?, key))
+}
+
+fn time_in_hash(mut hash: Section<'_>, list: RedisList) -> Result<RedisList, Mistake> {
+    let prefix = hash.required("prefix", "what the keys of the hashes begin with")?;
+    let field = hash.required("field", "the field that has the time")?;
+    hash.end()?;
+    Ok(list.time_in_hash(&prefix.value, &field.value))
 }

@@ -52,19 +52,20 @@ impl Lease {
         Ok(Self { source, place, is_in_redis: true })
     }
 
-    /// Takes part in the choice of the one that reports, once Redis answers. `None` if the command is to end before.
-    pub(super) fn take_part(&self, client: &Client, stop: &Stop) -> Result<Option<SoleReporter>, Failure> {
+    /// Takes part in the choice of the one that reports, once Redis answers.
+    pub(super) fn take_part(&self, client: &Client, stop: &Stop) -> Result<SoleReporter, Failure> {
         let reachability = Reachability::new(format!("lease, {}", self.place));
         while !stop.is_told() {
             let asked = client.sole_reporter(self.source.clone());
             if !self.is_in_redis {
-                return Ok(Some(asked?));
+                return Ok(asked?);
             }
             if let Some(sole) = reachability.note(asked) {
-                return Ok(Some(sole));
+                return Ok(sole);
             }
             thread::sleep(AGAIN);
         }
-        Ok(None)
+        // It was told to end, and has nothing to send.
+        Err(Failure::status(0))
     }
 }

@@ -5,11 +5,13 @@ use super::entry::Entry;
 use super::lease::Lease;
 use super::mistake::Mistake;
 use super::names::Names;
-use super::section::Section;
+use super::section::{Section, Tags};
 use super::source::{DEFAULT_EVERY, Source, read_every};
+use crate::outcome::Failure;
+use crate::stop::Stop;
 use std::time::Duration;
 use tasktag::testing::Capture;
-use tasktag::{Client, ClientBuilder, ConfigError};
+use tasktag::{Client, ClientBuilder, ConfigError, SoleReporter};
 
 const MAX_SOURCES: usize = 500;
 /// Room for the series of that many sources, with the services and states of each.
@@ -30,7 +32,7 @@ pub(super) struct Plan {
 struct Settings {
     address: Option<String>,
     prefix: Option<String>,
-    tags: Vec<(String, String)>,
+    tags: Tags,
     flush_interval: Option<Duration>,
 }
 
@@ -74,6 +76,12 @@ impl Plan {
         Self { settings, lease, sources }
     }
 
+    /// Takes part in the choice of the one that reports, if there may be several.
+    pub(super) fn take_part(&self, client: &Client, stop: &Stop) -> Result<Option<SoleReporter>, Failure> {
+        self.lease.as_ref().map(|lease| lease.take_part(client, stop)).transpose()
+    }
+
+    /// A client that is about to be made.
     pub(super) fn client(&self) -> ClientBuilder {
         let Settings { address, prefix, tags, flush_interval } = &self.settings;
         let builder = Client::builder().from_env().context_limit(CONTEXTS).metric_context_limit(CONTEXTS);
@@ -92,9 +100,9 @@ impl Settings {
         let flush_interval =
             top.time("flush_interval", MIN_FLUSH..=MAX_FLUSH)?.map(|interval| interval.value);
         let builder = Client::builder;
-        check(&address, |address| builder().agent(address).agent_address().map(drop))?;
-        check(&prefix, |prefix| can_be_built(builder().prefix(prefix)))?;
-        check(&tags, |tags| {
+        check(address.as_ref(), |address| builder().agent(address).agent_address().map(drop))?;
+        check(prefix.as_ref(), |prefix| can_be_built(builder().prefix(prefix)))?;
+        check(tags.as_ref(), |tags| {
             can_be_built(tags.iter().fold(builder(), |builder, (key, value)| builder.tag(key, value)))
         })?;
         let [address, prefix] = [address, prefix].map(|entry| entry.map(|entry| entry.value));
@@ -104,7 +112,7 @@ impl Settings {
 
 /// Has the library say what is wrong with a value.
 fn check<T>(
-    entry: &Option<Entry<'_, T>>,
+    entry: Option<&Entry<'_, T>>,
     check: impl FnOnce(&T) -> Result<(), ConfigError>,
 ) -> Result<(), Mistake> {
     let Some(entry) = entry else { return Ok(()) };

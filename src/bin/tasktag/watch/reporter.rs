@@ -2,6 +2,7 @@
 
 use super::plan::Plan;
 use super::reachability::tell;
+use super::source::Source;
 use crate::outcome::Failure;
 use crate::stop::Stop;
 use std::time::Duration;
@@ -17,23 +18,11 @@ pub(super) fn report(plan: &Plan) -> Result<(), Failure> {
     let stop = Stop::by_signals().map_err(|error| Failure::of("signals", &error))?;
     let runtime = runtime()?;
     let guard = plan.client().on_loss(|notice| tell(&notice.to_string())).build()?;
-    let client = guard.client();
-    let sole = match &plan.lease {
-        Some(lease) => match lease.take_part(client, &stop)? {
-            Some(sole) => Some(sole),
-            None => return Ok(()),
-        },
-        None => None,
-    };
-    let watched = plan.sources.iter().map(|source| source.watch(client, sole.as_ref(), runtime.handle()));
-    let watches = watched.collect::<Result<Vec<_>, _>>()?;
+    let sole = plan.take_part(guard.client(), &stop)?;
+    let watch = |source: &Source| source.watch(guard.client(), sole.as_ref(), runtime.handle());
+    let watches = plan.sources.iter().map(watch).collect::<Result<Vec<_>, _>>()?;
     tell(&format!("watching: {}", watches.len()));
-    // The questions are asked on this thread.
-    runtime.block_on(async {
-        while !stop.is_told() {
-            tokio::time::sleep(LOOK).await;
-        }
-    });
+    runtime.block_on(told_to_stop(&stop));
     // What is lost at the end has been told, and the signal is obeyed in any case.
     let _ = guard.shutdown(TIMEOUT);
     drop(watches);
@@ -42,6 +31,13 @@ pub(super) fn report(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn told_to_stop(stop: &Stop) {
+    while !stop.is_told() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A runtime for the questions, which are asked on the thread that waits in it.
 pub(super) fn runtime() -> Result<Runtime, Failure> {
     let built = Builder::new_current_thread().enable_io().enable_time().build();
     built.map_err(|error| Failure::of("runtime", &error))

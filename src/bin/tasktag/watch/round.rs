@@ -59,10 +59,7 @@ fn print(plan: &Plan, answers: &[Answered<'_>]) -> Result<(), Failure> {
 
 fn send(plan: &Plan, answers: &[Answered<'_>], stop: &Stop) -> Result<(), Failure> {
     let guard = quiet(plan.client()).build()?;
-    let sole = match &plan.lease {
-        Some(lease) => lease.take_part(guard.client(), stop)?,
-        None => None,
-    };
+    let sole = plan.take_part(guard.client(), stop)?;
     if sole.as_ref().is_some_and(|sole| !sole.is_held()) {
         tell("not sent: another process has the lease, and reports");
     }

@@ -9,6 +9,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
+/// Keys with their values.
+pub(super) type Tags = Vec<(String, String)>;
+
 /// A table, or the file outside of all tables.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
@@ -98,7 +101,7 @@ impl<'a> Section<'a> {
     }
 
     /// Tags, as pairs.
-    pub(super) fn tags(&mut self) -> Result<Option<Entry<'a, Vec<(String, String)>>>, Mistake> {
+    pub(super) fn tags(&mut self) -> Result<Option<Entry<'a, Tags>>, Mistake> {
         let Some(entry) = self.take("tags") else { return Ok(None) };
         let wrong = || entry.wrong("it must be a list of texts: [\"key:value\", \"key:value\"]");
         let tags = entry.value.as_array().ok_or_else(wrong)?.iter().map(|tag| {

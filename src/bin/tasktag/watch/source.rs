@@ -5,7 +5,7 @@ use super::job_queue::{self, JobQueue};
 use super::mistake::Mistake;
 use super::question::{Connections, Pools, Question};
 use super::reachability::Reachability;
-use super::section::Section;
+use super::section::{Section, Tags};
 use super::{server_url, time_span};
 use crate::shown_url::without_password;
 use std::fmt;
@@ -31,7 +31,7 @@ const MAX_PROMISE: Duration = Duration::from_secs(365 * 86_400);
 pub(super) struct Source {
     name: String,
     prefix: Option<String>,
-    tags: Vec<(String, String)>,
+    tags: Tags,
     subject: Subject,
 }
 
