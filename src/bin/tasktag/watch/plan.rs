@@ -10,7 +10,6 @@ use super::source::{DEFAULT_EVERY, Source, read_every};
 use crate::outcome::Failure;
 use crate::stop::Stop;
 use std::time::Duration;
-use tasktag::testing::Capture;
 use tasktag::{Client, ClientBuilder, ConfigError, SoleReporter};
 
 const MAX_SOURCES: usize = 500;
@@ -100,7 +99,7 @@ impl Settings {
         let flush_interval =
             top.time("flush_interval", MIN_FLUSH..=MAX_FLUSH)?.map(|interval| interval.value);
         let builder = Client::builder;
-        check(address.as_ref(), |address| builder().agent(address).agent_address().map(drop))?;
+        check(address.as_ref(), |address| can_be_built(builder().agent(address)))?;
         check(prefix.as_ref(), |prefix| can_be_built(builder().prefix(prefix)))?;
         check(tags.as_ref(), |tags| {
             can_be_built(tags.iter().fold(builder(), |builder, (key, value)| builder.tag(key, value)))
@@ -119,8 +118,9 @@ fn check<T>(
     check(&entry.value).map_err(|error| entry.wrong(error.to_string()))
 }
 
+/// A disabled client has the same settings checked, and no thread.
 fn can_be_built(builder: ClientBuilder) -> Result<(), ConfigError> {
-    builder.capture(&Capture::new()).build().map(drop)
+    builder.disabled(true).build().map(drop)
 }
 
 fn read_sources(top: &mut Section<'_>, every: Duration, mistakes: &mut Vec<Mistake>) -> Vec<Source> {

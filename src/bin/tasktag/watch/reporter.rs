@@ -21,7 +21,8 @@ pub(super) fn report(plan: &Plan) -> Result<(), Failure> {
     let sole = plan.take_part(guard.client(), &stop)?;
     let watch = |source: &Source| source.watch(guard.client(), sole.as_ref(), runtime.handle());
     let watches = plan.sources.iter().map(watch).collect::<Result<Vec<_>, _>>()?;
-    tell(&format!("watching: {}", watches.len()));
+    let unless = if guard.client().is_disabled() { "; a variable disables all reports" } else { "" };
+    tell(&format!("watching: {}{unless}", watches.len()));
     runtime.block_on(told_to_stop(&stop));
     // What is lost at the end has been told, and the signal is obeyed in any case.
     let _ = guard.shutdown(TIMEOUT);

@@ -1,7 +1,7 @@
 //! One round: everything is asked once.
 
 use super::plan::Plan;
-use super::reachability::tell;
+use super::reachability::{no_answer, tell};
 use super::reporter::runtime;
 use super::source::{Answer, Source};
 use crate::outcome::Failure;
@@ -36,7 +36,7 @@ fn ask_all(plan: &Plan) -> Result<Vec<Answered<'_>>, Failure> {
         for (source, asked) in plan.sources.iter().zip(asked) {
             match asked.await.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(answer) => answers.push((source, answer)),
-                Err(reason) => tell(&format!("{source}: no answer: {reason}")),
+                Err(reason) => tell(&no_answer(source, &reason)),
             }
         }
         answers
