@@ -53,8 +53,9 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
     let client = guard.client();
     let apart = client.timing("timing.apart").tag("pool", "primary").register();
     let gate = client.gate("database").class("within_24_hours", Admission::below(0.5));
-    let gate = gate.class("within_5_minutes", Admission::below(1.5)).told().expect("the settings are good");
-    gate.tell(Load::of(1.0));
+    let gate =
+        gate.class("within_5_minutes", Admission::below(1.5)).register().expect("the settings are good");
+    gate.set_load(Load::of(1.0));
     Handles {
         open: gate.class("within_5_minutes"),
         shed: gate.class("within_24_hours"),

@@ -17,6 +17,18 @@ use std::fmt;
 use std::ops::AddAssign;
 
 /// The reason why values were dropped.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::DropReason;
+///
+/// client.timing("db.query").record(f64::NAN);
+/// let lost = client.stats().dropped(DropReason::Invalid);
+/// assert_eq!(lost.values, 1);
+/// assert_eq!(DropReason::Invalid.to_string(), "invalid");
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {

@@ -63,7 +63,7 @@
 //! |---|---|---|
 //! | `bb8` | watches pools of bb8: [`integrations::bb8`](integrations/bb8/index.html) | `bb8`, `tokio` |
 //! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
-//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook` |
+//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `redis`, `redis-tls`, `tokio`, `tokio/net`, `tokio/time`, `tokio-postgres`, `tokio-postgres/runtime`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook`, `toml` |
 //! | `deadpool` | watches pools of deadpool: [`integrations::deadpool`](integrations/deadpool/index.html) | `deadpool`, `tokio` |
 //! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |
@@ -262,6 +262,7 @@ pub use crate::vocabulary::event::{AlertType, Event, Priority, ServiceCheck, Sta
 pub use crate::vocabulary::kind::Kind;
 pub use crate::vocabulary::name::UnknownName;
 pub use crate::vocabulary::protocol::Protocol;
+pub use crate::vocabulary::tag_value::TagValue;
 pub use crate::wire::encode::{Dialect, Weights};
 pub use crate::wire::origin::TagCardinality;
 
@@ -269,6 +270,7 @@ pub use crate::wire::origin::TagCardinality;
 pub mod __macros {
     pub use crate::api::dimension::{check as check_closed_tag, snake, snake_len};
     pub use crate::api::macros::{Called, Site};
+    pub use core::primitive::str;
 }
 
 /// Tests the README's code along with the crate's own.

@@ -8,5 +8,6 @@ pub(crate) mod member;
 pub(crate) mod name;
 pub(crate) mod protocol;
 pub(crate) mod tag;
+pub(crate) mod tag_value;
 pub(crate) mod text;
 pub(crate) mod unit;

@@ -313,6 +313,21 @@ fn a_known_name_with_up_to_eight_tags_does_not_allocate() -> Result<(), Box<dyn 
 }
 
 #[test]
+fn a_known_name_with_a_condition_or_a_closed_tag_does_not_allocate() -> Result<(), Box<dyn Error>> {
+    let guard = quiet().build()?;
+    let client = guard.client();
+    // The thread's table is there.
+    (0..2).for_each(|_| client.counter("first").increment(1));
+    let call = || {
+        let jobs = client.counter("jobs").tag("retried", true);
+        jobs.tag("outcome", Outcome::Ok).increment(1);
+    };
+    assert!(allocations(call) > 0, "the first call makes a context");
+    assert_free(&[("increment", &call)]);
+    Ok(())
+}
+
+#[test]
 fn a_known_name_with_a_slice_of_tags_does_not_allocate() -> Result<(), Box<dyn Error>> {
     let guard = quiet().build()?;
     let client = guard.client();

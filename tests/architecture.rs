@@ -165,7 +165,7 @@ fn of_command() -> Vec<String> {
     names.map(|name| name.replace('-', "_")).collect()
 }
 
-/// The neighbours whose integrations the command uses, and which it has to be on terms with itself.
+/// The neighbours that the command names besides: it makes the runtime and the connections that integrations want.
 fn used_by_command() -> Vec<String> {
     let names = feature_of_command().filter(|name| !name.starts_with("dep:") && !name.contains('/'));
     names.map(|name| name.replace('-', "_")).collect()
@@ -181,7 +181,7 @@ fn feature_of_command() -> impl Iterator<Item = &'static str> {
 fn a_neighbour_is_named_in_its_integration_alone_and_a_crate_of_the_command_there() {
     let (neighbours, of_command, used_by_command) = (neighbours(), of_command(), used_by_command());
     assert!(neighbours.len() > 5 && of_command.len() > 3, "{neighbours:?}, {of_command:?}");
-    assert!(used_by_command.iter().all(|name| !of_command.contains(name)), "{used_by_command:?}");
+    assert!(used_by_command.contains(&"tokio_postgres".to_owned()), "{used_by_command:?}");
     let may_name = |module: &str, neighbour: &String| match floor_of(module) {
         COMMAND => of_command.contains(neighbour) || used_by_command.contains(neighbour),
         "integrations" => !of_command.contains(neighbour),

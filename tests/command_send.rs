@@ -104,9 +104,10 @@ fn a_commands_status_and_output_are_its_own_whatever_the_agent_does() {
 fn a_signal_ends_the_command_and_its_time_is_still_sent() {
     let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
     agent.set_read_timeout(Some(support::PATIENCE)).unwrap();
-    let mut command = tasktag(&["time", "backup", "--", "sh", "-c", "echo up; exec sleep 600"]);
+    // It reads what never comes, so that it ends with this test at the latest.
+    let mut command = tasktag(&["time", "backup", "--", "sh", "-c", "echo up; exec cat"]);
     command.env("DD_DOGSTATSD_URL", format!("udp://{}", agent.local_addr().unwrap()));
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut up = [0; 3];
     child.stdout.take().unwrap().read_exact(&mut up).unwrap();
     kill(child.id(), "TERM");
@@ -121,7 +122,7 @@ fn a_signal_ends_the_command_and_its_time_is_still_sent() {
 #[cfg(target_os = "linux")]
 #[test]
 fn signals_that_are_ignored_stay_ignored_by_the_command_too() {
-    const SCRIPT: &str = "grep SigIgn /proc/self/status; exec sleep 600";
+    const SCRIPT: &str = "grep SigIgn /proc/self/status; exec cat";
     let agent = Agent::udp();
     let timed = tasktag(&["time", "backup", "--", "sh", "-c", SCRIPT]);
     let mut shell = std::process::Command::new("sh");
@@ -129,7 +130,7 @@ fn signals_that_are_ignored_stay_ignored_by_the_command_too() {
         .args(["-c", "trap '' HUP INT QUIT; exec \"$0\" \"$@\""])
         .arg(timed.get_program())
         .args(timed.get_args());
-    shell.env("DD_DOGSTATSD_URL", agent.address()).env_remove("TASKTAG_DIALECT").stdin(Stdio::null());
+    shell.env("DD_DOGSTATSD_URL", agent.address()).env_remove("TASKTAG_DIALECT").stdin(Stdio::piped());
     let mut child = shell.stdout(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();

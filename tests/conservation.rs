@@ -852,7 +852,7 @@ fn what_finds_no_room_is_folded_and_what_another_kind_refuses_is_counted() {
 #[test]
 fn what_comes_after_the_shutdown_is_counted_wherever_it_was_put() {
     let agent = Agent::udp();
-    // Too small for what comes: the end goes before a full channel.
+    // Too small for what comes: the shutdown takes precedence over a full channel.
     let guard = support::builder().agent(agent.address()).channel_capacity(1).build().unwrap();
     let client = guard.client().clone();
     let (level, jobs) = (client.gauge("level").register(), client.counter("jobs").register());

@@ -85,7 +85,7 @@ fn classes_are_shed_at_their_own_thresholds_and_admitted_again_at_lower_ones() -
         .class("nightly", nightly)
         .class("soon", Admission::below(1.5).passing(0.0))
         .class("pay", Admission::always())
-        .told()?;
+        .register()?;
     for (load, open) in [
         (0.0, [true, true]),
         (0.8, [true, true]),
@@ -100,7 +100,7 @@ fn classes_are_shed_at_their_own_thresholds_and_admitted_again_at_lower_ones() -
         (1e300, [false, false]),
         (0.0, [true, true]),
     ] {
-        gate.tell(Load::of(load));
+        gate.set_load(Load::of(load));
         assert_eq!(["nightly", "soon"].map(|class| gate.admits(class)), open, "at {load}");
         assert!(gate.admits("pay") && gate.admits("nobody registered this"), "at {load}");
     }
@@ -110,8 +110,8 @@ fn classes_are_shed_at_their_own_thresholds_and_admitted_again_at_lower_ones() -
 #[test]
 fn a_share_passes_while_a_class_is_shed() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8)).told()?;
-    gate.tell(Load::of(2.0));
+    let gate = lab.gate().class("nightly", Admission::below(0.8)).register()?;
+    gate.set_load(Load::of(2.0));
     assert!((45..=55).contains(&admitted(&gate, "nightly", 1_000)));
     Ok(())
 }
@@ -125,7 +125,7 @@ fn an_unknown_load_is_neither_high_nor_low_and_each_class_says_what_follows() ->
         .class("shed", Admission::below(0.8).passing(1.0).when_unknown(0.0))
         .class("some", Admission::below(0.8).when_unknown(0.5))
         .class("always", Admission::always().when_unknown(0.0))
-        .told()?;
+        .register()?;
     let state = |class| gate.class(class).state();
     let policies_hold = || {
         assert!(["admitted", "shed", "some"].iter().all(|class| state(class) == GateState::Unknown));
@@ -134,11 +134,11 @@ fn an_unknown_load_is_neither_high_nor_low_and_each_class_says_what_follows() ->
     };
     policies_hold();
     for known in [0.1, 5.0] {
-        gate.tell(Load::of(known));
+        gate.set_load(Load::of(known));
         assert_eq!(gate.load(), Some(known));
         assert_ne!(state("shed"), GateState::Unknown);
         for unknown in [None, Some(f64::NAN), Some(f64::INFINITY), Some(-0.1)] {
-            gate.tell(Load::of(unknown));
+            gate.set_load(Load::of(unknown));
             policies_hold();
         }
     }
@@ -148,11 +148,12 @@ fn an_unknown_load_is_neither_high_nor_low_and_each_class_says_what_follows() ->
 #[test]
 fn what_was_shed_before_the_load_was_unknown_is_shed_until_it_is_low_again() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8).reopen_below(0.6).passing(0.0)).told()?;
+    let gate =
+        lab.gate().class("nightly", Admission::below(0.8).reopen_below(0.6).passing(0.0)).register()?;
     for (load, open) in
         [(Some(0.9), false), (None, true), (Some(0.7), false), (Some(0.5), true), (Some(0.7), true)]
     {
-        gate.tell(Load::of(load));
+        gate.set_load(Load::of(load));
         assert_eq!(gate.admits("nightly"), open, "{load:?}");
     }
     Ok(())
@@ -189,9 +190,9 @@ fn the_load_is_sampled_once_a_second_and_smoothed() -> Result<(), ConfigError> {
 #[test]
 fn a_load_that_nobody_measures_again_is_unknown_after_two_samples() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8)).told()?;
+    let gate = lab.gate().class("nightly", Admission::below(0.8)).register()?;
     for known in [0.1, 5.0] {
-        gate.tell(Load::of(known));
+        gate.set_load(Load::of(known));
         lab.clock.advance(Duration::from_millis(1750));
         assert_eq!(gate.load(), Some(known));
         lab.clock.advance(Duration::from_millis(250));
@@ -254,10 +255,10 @@ fn a_gate_whose_client_has_stopped_knows_nothing() -> Result<(), ConfigError> {
 }
 
 #[test]
-fn a_gate_that_was_told_a_load_forgets_it_when_its_client_has_stopped() -> Result<(), ConfigError> {
+fn a_gate_whose_load_was_set_forgets_it_when_its_client_has_stopped() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).told()?;
-    gate.tell(Load::of(5.0));
+    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).register()?;
+    gate.set_load(Load::of(5.0));
     assert!(!gate.admits("nightly"));
     lab.guard.shutdown(PATIENCE).unwrap();
     let start = Instant::now();
@@ -286,7 +287,7 @@ fn a_load_stays_known_between_collections_that_are_further_apart_than_its_sample
 #[test]
 fn decisions_load_and_what_was_shed_are_reported() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).told()?;
+    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.0)).register()?;
     let expected = |pairs: &[(&str, f64)]| -> BTreeMap<String, f64> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
     };
@@ -294,7 +295,7 @@ fn decisions_load_and_what_was_shed_are_reported() -> Result<(), ConfigError> {
     let unknown = [("gate.decisions nightly admitted unknown", 2.0), ("gate.load_known", 0.0)];
     assert_eq!(lab.flushed(), expected(&unknown));
 
-    gate.tell(Load::of(0.5).part("cpu", 0.5).part("lock", 3.0));
+    gate.set_load(Load::of(0.5).part("cpu", 0.5).part("lock", 3.0));
     let _ = (admitted(&gate, "nightly", 3), gate.admits("pay"));
     let open = [
         ("gate.decisions nightly admitted open", 3.0),
@@ -309,7 +310,7 @@ fn decisions_load_and_what_was_shed_are_reported() -> Result<(), ConfigError> {
     ];
     assert_eq!(lab.flushed(), expected(&open));
 
-    gate.tell(Load::of(0.9));
+    gate.set_load(Load::of(0.9));
     let _ = admitted(&gate, "nightly", 4);
     let shedding = [
         ("gate.decisions nightly shed shedding", 4.0),
@@ -329,17 +330,17 @@ fn decisions_load_and_what_was_shed_are_reported() -> Result<(), ConfigError> {
 fn whoever_waits_is_woken_when_the_class_is_admitted() -> Result<(), ConfigError> {
     let lab = Lab::new();
     let admission = Admission::below(0.8).passing(0.0).when_unknown(0.0);
-    let gate = lab.gate().class("nightly", admission).retry_after(SECOND * 7).told()?;
+    let gate = lab.gate().class("nightly", admission).retry_after(SECOND * 7).register()?;
     let later = gate.wait_or_later("nightly", Duration::ZERO).unwrap_err();
     assert_eq!(later.after(), SECOND * 7);
     assert_eq!(later.to_string(), "the load is too high at the moment: try again in 7s");
-    gate.tell(Load::of(2.0));
+    gate.set_load(Load::of(2.0));
     thread::scope(|scope| {
         let waiting: Vec<_> =
             (0..4).map(|_| scope.spawn(|| gate.wait_or_later("nightly", PATIENCE))).collect();
         // Whether they wait by now or not, each of them sees the load that is low.
-        gate.tell(Load::of(1.5));
-        gate.tell(Load::of(0.1));
+        gate.set_load(Load::of(1.5));
+        gate.set_load(Load::of(0.1));
         for waiting in waiting {
             assert_eq!(waiting.join().unwrap(), Ok(()));
         }
@@ -358,13 +359,13 @@ fn whoever_waits_is_woken_when_the_class_is_admitted() -> Result<(), ConfigError
 #[test]
 fn a_share_of_those_who_wait_passes_with_each_sample() -> Result<(), ConfigError> {
     let lab = Lab::new();
-    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.2)).told()?;
-    gate.tell(Load::of(2.0));
+    let gate = lab.gate().class("nightly", Admission::below(0.8).passing(0.2)).register()?;
+    gate.set_load(Load::of(2.0));
     let mut samples = 0;
     thread::scope(|scope| {
         let waiting = scope.spawn(|| gate.wait_or_later("nightly", PATIENCE));
         while !waiting.is_finished() {
-            gate.tell(Load::of(2.0));
+            gate.set_load(Load::of(2.0));
             samples += 1;
             thread::yield_now();
         }
@@ -376,7 +377,7 @@ fn a_share_of_those_who_wait_passes_with_each_sample() -> Result<(), ConfigError
 #[test]
 fn a_setting_that_makes_no_sense_is_named() {
     let lab = Lab::new();
-    let refused = |admission| lab.gate().class("nightly", admission).told().unwrap_err().to_string();
+    let refused = |admission| lab.gate().class("nightly", admission).register().unwrap_err().to_string();
     for (admission, setting) in [
         (Admission::below(f64::NAN), "below"),
         (Admission::below(-1.0), "below"),
@@ -391,16 +392,16 @@ fn a_setting_that_makes_no_sense_is_named() {
         assert!(error.starts_with(&format!("the setting {setting} can't be ")), "{error}");
     }
     let twice = lab.gate().class("a", Admission::always()).class("a", Admission::always());
-    assert!(twice.told().is_err());
+    assert!(twice.register().is_err());
     let many = (0..17).fold(lab.gate(), |gate, n| gate.class(&n.to_string(), Admission::always()));
-    assert!(many.told().is_err());
+    assert!(many.register().is_err());
 }
 
 #[test]
 fn a_gate_of_a_disabled_client_admits_everything() -> Result<(), ConfigError> {
     let client = Client::disabled();
-    let gate = client.gate("orders").class("nightly", Admission::below(0.1).when_unknown(0.0)).told()?;
-    gate.tell(Load::of(9.0));
+    let gate = client.gate("orders").class("nightly", Admission::below(0.1).when_unknown(0.0)).register()?;
+    gate.set_load(Load::of(9.0));
     for gate in [gate, Gate::default()] {
         assert!(gate.admits("nightly") && gate.wait_or_later("nightly", Duration::ZERO).is_ok());
     }

@@ -13,14 +13,14 @@ fn a_decision_allocates_nothing() {
     let builder = Client::builder().capture(&Capture::new()).clock(&ManualClock::new());
     let guard = builder.build().unwrap();
     let gate = guard.client().gate("orders").class("nightly", Admission::below(0.8).when_unknown(0.5));
-    let gate = gate.told().unwrap();
+    let gate = gate.register().unwrap();
     for (gate, load) in [
         (&gate, Load::of(0.1)),
         (&gate, Load::of(5.0)),
         (&gate, Load::unknown()),
         (&Gate::default(), Load::of(5.0)),
     ] {
-        gate.tell(load);
+        gate.set_load(load);
         let nightly = gate.class("nightly");
         for turn in 0..3 {
             let state = nightly.state();

@@ -12,14 +12,14 @@ use tasktag::{Admission, Gate, GateState, Guard, Load};
 
 fn gate(guard: &Guard) -> Gate {
     let gate = guard.client().gate("orders").smoothing(Duration::ZERO);
-    gate.class("nightly", Admission::below(0.8).passing(0.0)).told().unwrap()
+    gate.class("nightly", Admission::below(0.8).passing(0.0)).register().unwrap()
 }
 
 #[test]
 fn a_childs_load_is_unknown_until_it_measures_one_and_its_parents_stays() {
     let guard = support::builder().build().unwrap();
     let gate = gate(&guard);
-    gate.tell(Load::of(5.0));
+    gate.set_load(Load::of(5.0));
     assert!(!gate.admits("nightly"));
     assert!(holds_in_child(|| {
         // The first use of a metric starts the child, and the flush has its worker look.
@@ -27,7 +27,7 @@ fn a_childs_load_is_unknown_until_it_measures_one_and_its_parents_stays() {
         guard.client().flush(PATIENCE).unwrap();
         assert_eq!((gate.class("nightly").state(), gate.load()), (GateState::Unknown, None));
         assert!(gate.admits("nightly"));
-        gate.tell(Load::of(5.0));
+        gate.set_load(Load::of(5.0));
         !gate.admits("nightly")
     }));
     assert_eq!((gate.class("nightly").state(), gate.load()), (GateState::Shedding, Some(5.0)));
@@ -37,7 +37,7 @@ fn a_childs_load_is_unknown_until_it_measures_one_and_its_parents_stays() {
 fn a_child_that_is_forked_while_others_wait_and_measure_waits_for_none_of_them() {
     let guard = support::builder().build().unwrap();
     let gate = gate(&guard);
-    gate.tell(Load::of(5.0));
+    gate.set_load(Load::of(5.0));
     let is_over = AtomicBool::new(false);
     let goes_on = || !is_over.load(Ordering::Relaxed);
     thread::scope(|scope| {
@@ -50,15 +50,15 @@ fn a_child_that_is_forked_while_others_wait_and_measure_waits_for_none_of_them()
         }
         scope.spawn(|| {
             while goes_on() {
-                gate.tell(Load::of(5.0));
+                gate.set_load(Load::of(5.0));
                 let _ = gate.status();
             }
         });
         for _ in 0..20 {
             assert!(holds_in_child(|| {
-                gate.tell(Load::of(5.0));
+                gate.set_load(Load::of(5.0));
                 let sheds = gate.wait_or_later("nightly", Duration::from_millis(1)).is_err();
-                gate.tell(Load::of(0.1));
+                gate.set_load(Load::of(0.1));
                 sheds && gate.status().load() == Some(0.1) && gate.wait_or_later("nightly", PATIENCE).is_ok()
             }));
         }

@@ -73,7 +73,7 @@ fn a_described_unit_of_time_is_milliseconds_too_and_any_other_unit_is_left() {
             describe_histogram!(name, unit, "What it is.");
             histogram!(name).record(value);
         };
-        // What the description says goes before what the name says.
+        // The description takes precedence over the name.
         for name in ["wait", "wait_seconds"] {
             let text = sent(in_dialect(Dialect::Influx), || act(name));
             assert_eq!(text, format!("{name},task_id=0042:{written}|ms\n"), "{unit:?}");

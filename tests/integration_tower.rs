@@ -15,6 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt::Write;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -1019,19 +1020,82 @@ fn a_setting_holds_for_the_services_that_are_made_after_it() -> Result {
     Ok(())
 }
 
-#[test]
-fn without_a_route_the_method_is_one() -> Result {
-    let mut lab = Lab::new()?;
-    let mut service = lab.layer().layer(Answer(|_| ready(Ok(text()))));
-    for method in ["GET", "POST", "POST", "BREW", "SPLINE"] {
+/// Calls a service with the methods, one after the other.
+fn call_by<S>(service: &mut S, methods: &[&str]) -> Result
+where
+    S: Service<
+            Request<()>,
+            Response = Response<tasktag::integrations::tower::HttpBody<Text>>,
+            Error = BoxError,
+        >,
+{
+    for method in methods {
         let mut request = request("/");
         *request.method_mut() = method.parse()?;
         let Poll::Ready(Ok(response)) = poll(pin!(service.call(request))) else { return Err("none".into()) };
         read(response);
     }
-    let expected = ends([("get", "ok", "2xx", 1), ("post", "ok", "2xx", 2), ("other", "ok", "2xx", 2)]);
-    assert_eq!(lab.ends()?, expected);
+    Ok(())
+}
+
+/// How many requests were counted by route and method.
+fn by_method(lab: &Lab) -> Vec<(&str, Option<&str>, u64)> {
+    let requests = lab.seen.iter().filter(|metric| metric.name == "http.requests");
+    let mut counts: Vec<_> =
+        requests.map(|metric| (metric.tag("route").unwrap(), metric.tag("method"), whole(metric))).collect();
+    counts.sort_unstable();
+    counts
+}
+
+#[test]
+fn requests_are_told_apart_by_their_method() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.layer().layer(Answer(|_| ready(Ok(text()))));
+    call_by(&mut service, &["GET", "POST", "POST", "BREW", "SPLINE", "get"])?;
+    assert_eq!(lab.ends()?, ends([("unmatched", "ok", "2xx", 6)]), "no route was asked for");
+    let expected =
+        [("unmatched", Some("get"), 1), ("unmatched", Some("other"), 3), ("unmatched", Some("post"), 2)];
+    assert_eq!(by_method(&lab), expected);
     assert_eq!(lab.guard.client().stats().folded_values, 0, "`other` has a place of its own");
+    Ok(())
+}
+
+#[test]
+fn a_layer_that_is_told_so_does_not_tell_methods_apart() -> Result {
+    let mut lab = Lab::new()?;
+    let mut service = lab.by_path().methods(false).layer(Answer(|_| ready(Ok(text()))));
+    call_by(&mut service, &["GET", "POST", "PUT"])?;
+    lab.flush()?;
+    assert_eq!(by_method(&lab), [("/", None, 3)]);
+    Ok(())
+}
+
+#[test]
+fn a_route_may_be_written_of_parts_without_an_allocation() -> Result {
+    let mut lab = Lab::new()?;
+    let layer = lab.layer().write_route(|request, route| {
+        let path = request.uri().path().trim_start_matches('/');
+        match path {
+            "" => Ok(()),
+            "refused" => write!(route, "half").and(Err(std::fmt::Error)),
+            path => write!(route, "{}:{path}", request.headers().len()),
+        }
+    });
+    let long: &'static str = format!("/{}", "ü".repeat(300)).leak();
+    let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+    let paths = ["/", "/refused", "/cart", long];
+    for path in paths {
+        call(&mut service, path);
+        let request = request(path);
+        let allocated = allocations(|| {
+            let Poll::Ready(Ok(response)) = poll(pin!(service.call(request))) else { panic!("no answer") };
+            assert_eq!(read(response), 1);
+        });
+        assert_eq!(allocated, 0, "{path}");
+    }
+    let cut = format!("0:{}", "ü".repeat(98));
+    let expected = ends([("0:cart", "ok", "2xx", 2), (&cut, "ok", "2xx", 2), ("unmatched", "ok", "2xx", 4)]);
+    assert_eq!(lab.ends()?, expected);
     Ok(())
 }
 
@@ -1089,10 +1153,10 @@ fn names_and_tags_are_as_they_were_set() -> Result {
     let expected = [
         "shop.front.in_flight.in_use.max|g|listener:public",
         "shop.front.in_flight.in_use|g|listener:public",
-        "shop.front.request.duration|ms|listener:public,outcome:ok,route:/,status_class:2xx",
+        "shop.front.request.duration|ms|listener:public,method:get,outcome:ok,route:/,status_class:2xx",
         "shop.front.request.wait.refused|c|listener:public,reason:malformed",
         "shop.front.request.wait|ms|listener:public",
-        "shop.front.requests|c|listener:public,outcome:ok,route:/,status_class:2xx",
+        "shop.front.requests|c|listener:public,method:get,outcome:ok,route:/,status_class:2xx",
     ];
     assert_eq!(lines, expected);
     let bare = lab.by_path().prefix("").wait(false);
@@ -1115,14 +1179,19 @@ fn a_layer_that_is_told_so_does_not_look_for_stamps() -> Result {
     Ok(())
 }
 
-#[test]
-fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
-    let mut lab = Lab::with(|builder| builder.context_limit(40))?;
-    let layer = lab.by_path().critical(&["/pay", "/login", "/pay"]);
-    let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+/// Uses up what a client has room for.
+fn fill(lab: &Lab) {
     for n in 0..100 {
         lab.guard.client().counter("filler").tag("n", &n.to_string()).increment(1);
     }
+}
+
+#[test]
+fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
+    let mut lab = Lab::with(|builder| builder.context_limit(70))?;
+    let layer = lab.by_path().critical(&["/pay", "/login", "/pay"]);
+    let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
+    fill(&lab);
     for _ in 0..3 {
         call(&mut service, "/pay");
         call(&mut service, "/login");
@@ -1133,6 +1202,23 @@ fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
         assert_eq!(found.get(&(route.to_owned(), "ok".to_owned(), "2xx".to_owned())), Some(&3), "{found:?}");
     }
     assert_eq!(found.values().sum::<u64>(), 9, "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn how_critical_requests_end_is_told_apart_after_the_first_one_of_a_method() -> Result {
+    let mut lab = Lab::with(|builder| builder.context_limit(70))?;
+    let mut answers = [200, 500].into_iter();
+    let mut service = lab.by_path().critical(&["/"]).layer(Answer(move |_: Request<()>| {
+        let mut answer = text();
+        *answer.status_mut() = StatusCode::from_u16(answers.next().unwrap()).unwrap();
+        ready(Ok(answer))
+    }));
+    call_by(&mut service, &["DELETE"])?;
+    fill(&lab);
+    call_by(&mut service, &["DELETE"])?;
+    assert_eq!(lab.ends()?, ends([("/", "ok", "2xx", 1), ("/", "error", "5xx", 1)]));
+    assert_eq!(by_method(&lab), [("/", Some("delete"), 1), ("/", Some("delete"), 1)]);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use tower_layer::Layer;
 #[test]
 fn a_child_never_waits_for_metrics_that_a_thread_of_its_parent_was_making() {
     let agent = Agent::udp();
-    let guard = support::builder().agent(agent.address()).build().unwrap();
+    let guard = support::builder().agent(agent.address()).context_limit(10_000).build().unwrap();
     let client = guard.client();
     let routes: Vec<String> = (0..20).map(|route| format!("/{route}")).collect();
     let routes: Vec<&str> = routes.iter().map(String::as_str).collect();

@@ -35,7 +35,7 @@ fn client(capture: &Capture) -> Result<Guard> {
 /// A gate that sheds all reports above a load of 0.8.
 fn gate(client: &Client, retry_after: Duration) -> Result<Gate> {
     let gate = client.gate("orders").smoothing(Duration::ZERO).retry_after(retry_after);
-    Ok(gate.class("reports", Admission::below(0.8).passing(0.0).when_unknown(0.0)).told()?)
+    Ok(gate.class("reports", Admission::below(0.8).passing(0.0).when_unknown(0.0)).register()?)
 }
 
 /// Reports are of a class, and what the path `/typo` is of was not registered.
@@ -89,7 +89,7 @@ fn what_is_shed_never_reaches_the_service_and_is_told_when_to_retry() -> Result 
         let layer =
             GateLayer::new(&gate, |request| (request.uri().path() == "/reports").then_some("reports"));
         let mut service = layer.layer(counted.clone());
-        gate.tell(Load::of(2.0));
+        gate.set_load(Load::of(2.0));
         let before = counted.0.load(Ordering::Relaxed);
         let (status, headers) = call(&mut service, "/reports")?;
         assert_eq!((status, headers["retry-after"].to_str()?), (StatusCode::SERVICE_UNAVAILABLE, header));
@@ -129,7 +129,7 @@ async fn a_server_sheds_classes_of_routes_and_critical_routes_never() -> Result 
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     for (load, reports) in [(Some(0.2), 200), (Some(0.9), 503), (None, 503), (Some(0.1), 200)] {
-        gate.tell(Load::of(load));
+        gate.set_load(Load::of(load));
         let (status, answer) = ask(address, "/reports/7").await?;
         assert_eq!(status, reports, "{load:?}");
         assert_eq!(answer.contains("retry-after: 7\r\n"), reports == 503, "{answer}");

@@ -249,7 +249,7 @@ fn the_container_is_looked_for_unless_someone_says_no() {
     assert_eq!(on(builder().origin_detection(false)), "");
     for text in ["0", "f", "F", "false", "False", "FALSE"] {
         assert_eq!(on(builder().from_vars(says(text))), "", "{text}");
-        // The program goes before the environment.
+        // The program takes precedence over the environment.
         assert_eq!(on(builder().from_vars(says(text)).origin_detection(true)), found, "{text}");
     }
     for text in ["1", "t", "T", "true", "True", "TRUE", "", "fAlSe", "no", "off", "false ", "\u{fffd}"] {

@@ -220,8 +220,8 @@ impl Handles {
         let many_gauges = client.gauge("gauge.many").register_family();
         let gate = client.gate("database").class("within_24_hours", Admission::below(0.5));
         let gate =
-            gate.class("within_5_minutes", Admission::below(1.5)).told().expect("the settings are good");
-        gate.tell(Load::of(1.0));
+            gate.class("within_5_minutes", Admission::below(1.5)).register().expect("the settings are good");
+        gate.set_load(Load::of(1.0));
         let many_counters = client.counter("counter.many").register_family();
         Self {
             many_gauges,

@@ -9,6 +9,7 @@ mod family;
 mod frequent;
 mod ranking;
 mod sampling;
+mod shown;
 mod slot_table;
 pub(crate) mod slots;
 mod standard;
@@ -17,6 +18,7 @@ pub use self::bounded::{BoundedBuilder, BoundedFamily};
 pub use self::closed::{ClosedTag, ClosedTags};
 pub use self::family::Family;
 pub use self::frequent::{ByName, FrequentBuilder, FrequentFamily};
+pub(crate) use self::shown::shown;
 pub use self::standard::{HttpMethod, Outcome, StatusClass};
 
 pub use self::closed::check;

@@ -131,9 +131,9 @@ impl Gate {
         self.control.class(class).wait_or_later(patience)
     }
 
-    /// Takes a load that was measured now, for a gate that is [told](GateBuilder::told). A gate that measures takes it
-    /// as another sample.
-    pub fn tell(&self, load: Load) {
+    /// Sets the load, as it was measured now, of a gate that was [registered](GateBuilder::register) without a measure.
+    /// Any other gate takes it as another sample.
+    pub fn set_load(&self, load: Load) {
         self.control.observe(load);
     }
 

@@ -37,8 +37,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 ///
 /// # Use
 ///
-/// The space is told how many ids are used. [`draw_with`](Self::draw_with) tries a bounded number of ids, and says so
-/// if none of them was free.
+/// [`set_used`](Self::set_used) sets how many ids are used. [`draw_with`](Self::draw_with) tries a bounded number of
+/// ids, and says so if none of them was free.
 ///
 /// ```
 /// use std::collections::HashSet;

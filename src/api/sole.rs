@@ -71,7 +71,8 @@ struct Claimed {
 }
 
 impl SoleReporter {
-    /// Returns whether this task has the lease, and may report. For reports other than those of watches.
+    /// Returns whether this task has the lease, and may report. A [watch](crate::WatchBuilder::by) asks by itself; use
+    /// this for what is reported in another way.
     ///
     /// It makes no system call but that of the clock.
     ///

@@ -23,6 +23,7 @@ use self::status_probe::StatusProbe;
 use crate::api::client::Client;
 use crate::api::sole::SoleReporter;
 use crate::callback::probe::{Collect, Watch};
+use crate::vocabulary::tag_value::TagValue;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -182,9 +183,9 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         self
     }
 
-    /// Adds a tag to every gauge.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
-        self.tags.push((key.to_owned(), value.to_owned()));
+    /// Adds a tag to every gauge. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.tags.push((key.to_owned(), value.into_text().to_owned()));
         self
     }
 

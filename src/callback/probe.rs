@@ -45,6 +45,17 @@ pub(crate) trait Levels: fmt::Debug + Send + Sync {
 ///
 /// A watch that is declared after the [`Guard`](crate::Guard) is dropped before it. To have the final state in the last
 /// flush, call [`shutdown`](crate::Guard::shutdown) while the watch is alive.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::QueueStatus;
+///
+/// let watch = client.watch_queue("mail", || QueueStatus::new().depth(3));
+/// drop(watch); // queue.depth is no longer sent
+/// client.watch_queue("mail", || QueueStatus::new().depth(3)).detach(); // sent until the client shuts down
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the watching ends when this is dropped: `let _watch`, not `let _`"]
 pub struct Watch {

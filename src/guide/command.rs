@@ -4,8 +4,8 @@
 //! cargo install tasktag --features cli
 //! ```
 //!
-//! It runs on Linux and other Unix systems, and in a container or over ssh as well as anywhere. `tasktag help listen`, and so for
-//! each of its parts, lists what it can be told.
+//! It runs on Linux and other Unix systems, and in a container or over ssh as well as anywhere. `tasktag help listen`
+//! lists the options of `listen`, and so for every other subcommand.
 //!
 //! | you write | you get |
 //! |---|---|
@@ -21,8 +21,8 @@
 //!
 //! # What arrives
 //!
-//! `tasktag listen` receives UDP, TCP, Unix datagrams, and Unix streams in the Datadog Agent's framing, as many at once as it is
-//! given. It reads every [dialect](crate::Dialect) of this crate and what other clients send:
+//! `tasktag listen` receives UDP, TCP, Unix datagrams, and Unix streams in the Datadog Agent's framing, as many at once
+//! as it is given. It reads every [dialect](crate::Dialect) of this crate and what other clients send:
 //!
 //! ```text
 //!  1 metrics 10  2 events and checks 1  3 not understood 1
@@ -37,15 +37,16 @@
 //!  q quit  Tab page  s sort  r reverse  g group  f fold tasks  / filter  p pause  arrows scroll
 //! ```
 //!
-//! The value is a gauge's level, a counter's sum, the members of a set, or how many values there were. `f` folds the task ids:
-//! series that differ only there become one row, with the sum of counters and the mean of levels. `g` shows one row for each
-//! value of a tag instead and leaves out all other tags, first of the tag whose key comes first in the alphabet; each further `g`
-//! takes the next key that has come, and after the last one all tags are back. `s` sorts by the name, the rate, the maximum, the
-//! number of series or that of tasks, and `r` reverses the order. The rate is that of the last
-//! interval, which is 2 s unless `--interval` says another; all else is since the start. Wider screens have more columns.
+//! The value is a gauge's level, a counter's sum, the members of a set, or how many values there were. `f` folds the
+//! task ids: series that differ only there become one row, with the sum of counters and the mean of levels. `g` shows
+//! one row for each value of a tag instead and leaves out all other tags, first of the tag whose key comes first in the
+//! alphabet; each further `g` takes the next key that has come, and after the last one all tags are back. `s` sorts by
+//! the name, the rate, the maximum, the number of series or that of tasks, and `r` reverses the order. The rate is that
+//! of the last interval, which is 2 s unless `--interval` says another; all else is since the start. Wider screens have
+//! more columns.
 //!
-//! If the output is no terminal, each metric has a line an interval (10 s), and with `--json` an object of JSON. The last lines
-//! are written when a signal ends it:
+//! If the output is no terminal, each metric has a line an interval (10 s), and with `--json` an object of JSON. The
+//! last lines are written when a signal ends it:
 //!
 //! ```text
 //! not understood, there is no `:` between a name and a value: shop.jobs.done|c
@@ -55,16 +56,17 @@
 //! # 5 packets, 154 bytes, 5 lines: 4 series, 0 events and checks, 1 not understood
 //! ```
 //!
-//! Quantiles are right to 1 %. Sets count up to 1000 members exactly, and no more. 10,000 series are kept, or as many as
-//! `--max-series` says; further ones are counted and that is told, as are datagrams over UDP
-//! that the kernel had no room for. Characters that a terminal would obey are shown as escapes.
+//! Quantiles are right to 1 %. Sets count up to 1000 members exactly, and no more. 10,000 series are kept, or as many
+//! as `--max-series` says. The totals count the further ones, and the datagrams over UDP for which the kernel had no
+//! room. Characters that a terminal would obey are shown as escapes.
 //!
 //! # Why nothing arrives
 //!
-//! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. The file of a
-//! Unix socket is then looked up in the root of that process, which may be in a container; if it is in another network, that is
-//! told, with the command that looks from there. Each line is OK, a warning or a fault, with what to do; the exit status is 0, 1 or 2 by the worst of them, and `--json` says the same to
-//! programs. It sends the gauge `tasktag.doctor`, unless `--no-send` is given.
+//! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. The
+//! file of a Unix socket is then looked up in the root of that process, which may be in a container. If the process is
+//! in another network, `doctor` says so, with the command that looks from there. Each line is OK, a warning or a fault,
+//! with what to do. The exit status is 0, 1 or 2, by the worst of them, and `--json` writes the same for programs. It
+//! sends the gauge `tasktag.doctor`, unless `--no-send` is given.
 //!
 //! ```text
 //! OK      variables: read: DD_AGENT_HOST, DD_ENV
@@ -90,9 +92,10 @@
 //! | it is of another type | `/run/dsd.socket is a socket of another type: it is a stream` |
 //! | the agent has ended | `/run/dsd.socket is a socket that nobody reads: its agent has ended` |
 //!
-//! `--lease-directory` looks at a directory of [leases](crate::TaskIdSource::leased): whether it can be written, and which process
-//! holds which slot. `--redis` asks a Redis of leases whether it answers, over TLS with `rediss://`, and how far its clock is from
-//! this host's. With `--redis-key` it tells how many ids are leased and who holds them, the ten that expire first:
+//! `--lease-directory` looks at a directory of [leases](crate::TaskIdSource::leased): whether it can be written, and
+//! which process holds which slot. `--redis` asks a Redis of leases whether it answers, over TLS with `rediss://`, and
+//! how far its clock is from this host's. With `--redis-key` it shows how many ids are leased, and who holds the ten
+//! that expire first:
 //!
 //! ```text
 //! OK      redis: it answers
@@ -102,8 +105,8 @@
 //! OK      redis: id 512 is held by 01b7e0d4…, for 28.9 s unless it is renewed
 //! ```
 //!
-//! A holder is known to the server by the random token of its process alone, of which the start is shown. `--fleet` tells the
-//! odds for so many tasks.
+//! A holder is known to the server by the random token of its process alone, of which the start is shown. `--fleet N`
+//! computes the odds for `N` tasks.
 //!
 //! # Pools and queues, from outside
 //!
@@ -184,11 +187,11 @@
 //!
 //! # From a shell script
 //!
-//! `tasktag send` and `tasktag time` read the same [variables](super::environment) as a program, and add the same task id. Another
-//! run has another random id: `--task-id-from hashed` keeps it the same, and `--without-task-id` leaves it out, which suits a
-//! script of which there is one. `send` ends with 0 if the metric was sent, with 1 if it is known to be lost, and with 2 after a
-//! mistake. `time` adds the tag `outcome`, passes signals on, and ends with the command's status, or with 128 and the signal's
-//! number, whatever becomes of the metric.
+//! `tasktag send` and `tasktag time` read the same [variables](super::environment) as a program, and add the same task
+//! id. Another run has another random id: `--task-id-from hashed` keeps it the same, and `--without-task-id` leaves it
+//! out, which suits a script of which there is one. `send` ends with 0 if the metric was sent, with 1 if it is known to
+//! be lost, and with 2 after a mistake. `time` adds the tag `outcome`, passes signals on, and ends with the command's
+//! status, or with 128 and the signal's number, whatever becomes of the metric.
 //!
 //! # Before there is a fleet
 //!
@@ -203,5 +206,5 @@
 //! the same, by the names of pods                 310000, 15500
 //! ```
 //!
-//! This is `tasktag fleet 100 --price 0.05`: 100 time series a task, unless `--series` says another number, and a price of a time
-//! series and month.
+//! This is `tasktag fleet 100 --price 0.05`: 100 time series a task, unless `--series` says another number, and a price
+//! of a time series and month.

@@ -71,7 +71,7 @@
 //!
 //! The client's [limits](crate::ClientBuilder::context_limit) apply to labels too. Beyond them, a metric's values are
 //! folded into one context with the tag `tasktag_overflow:true`, and each such call counts as a folded registration.
-//! Folded contexts can't be told apart, so an absolute value there is refused and counted as
+//! Folded contexts can't be distinguished, so an absolute value there is refused and counted as
 //! [`ContextLimit`](crate::DropReason::ContextLimit).
 //!
 //! A macro registers at each call and keeps no handle. The recorder keeps what was registered:

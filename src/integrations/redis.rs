@@ -29,13 +29,14 @@
 //! | Celery | the four lists, and what workers have taken and not started; at most so many | needs a [header](RedisQueue::celery) | – | with retries, if 25 or fewer wait in each list and workers have taken 100 or fewer | – | – |
 //! | apalis-redis 1.0 | due ones and the list | since it was due; seconds are cut | claimed by workers, of which some may wait | with retries | – | yes |
 //! | stream | entries that the group has not read | by the entry's id | read and not acknowledged, with entries that were trimmed meanwhile | – | – | – |
-//! | list | its length | where its [time](RedisList) is said to be | – | – | – | – |
+//! | list | its length | if its [time](RedisList) is set | – | – | – | – |
 //!
 //! # What the numbers don't tell
 //!
 //! | system | |
 //! |---|---|
 //! | all | A job that a crashed worker had is running until the system notices, from a minute to hours. |
+//! | all but `BullMQ` | Nothing in the queue says that its workers are paused, as RQ's are by `rq suspend` and Sidekiq's by a signal: its jobs wait, and their age grows. |
 //! | Sidekiq | A job that ran when its process was told to end is put back with its old time, so the age jumps to the job's whole life. |
 //! | `BullMQ` | Of a list with `lifo` jobs three at each end are looked at, and of priorities the 32 that are served first. After a back-off the age counts from the last start. A promoted job counts from its addition. |
 //! | RQ | With `at_front`, the oldest of the first ten is taken. Jobs that wait for others (`deferred`) are in no number. |
@@ -43,7 +44,7 @@
 //! | arq | A running job whose mark has expired waits. |
 //! | Celery | Of each list, the next 25 tasks are looked at, and 100 of those that workers have taken: a task with an eta behind them counts as waiting. With `acks_late` a running task waits. What workers have taken is found by its routing key. |
 //! | apalis-redis | A worker claims several jobs at once, also if it runs one at a time. |
-//! | stream | The depth is exact up to 32. Beyond it may be too high after a trim, by the entries that were trimmed; and if the server knows no lag, it ends at 1000. |
+//! | stream | The depth is exact up to 32. Beyond that, it may be too high by the entries that a trim removed. If the server does not know the group's lag, the depth is at most 1000. |
 //!
 //! # How a server is asked
 //!
@@ -72,11 +73,11 @@
 //! | `queue.unanswered` | questions that failed, or took longer than 2 s; [`WatchBuilder::watch_redis_telling`] says why |
 //! | `queue.clamped_ages` | times ahead of the server's clock, whose ages count as 0, in each answer |
 //!
-//! A time's unit is told by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
+//! A time's unit is recognized by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
 //!
 //! The recipes are those of Sidekiq 6.4.1 and 8.1.7, rusty-sidekiq 0.15.2, `BullMQ` 5.81.5 and 6.7.0, RQ 3.0.0, Dramatiq
 //! 2.2.1, arq 0.28.0, Celery 5.7.0 with kombu 5.7.0, and apalis-redis 1.0.0. The tests have these libraries write jobs,
-//! but for Sidekiq 7 and 8, rusty-sidekiq and apalis, whose form they write themselves.
+//! but for Sidekiq 7 and 8, whose form they write themselves.
 //!
 //! Extra dependency: `redis` without its default features. With the feature `redis-tls` a URL may be `rediss://…`.
 

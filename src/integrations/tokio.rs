@@ -178,8 +178,8 @@ pub trait WatchAsync<S>: Sealed {
     ///
     /// One question is asked at a time, at a collection: `every` is 100 ms at least, and is rounded up to whole
     /// collections. A question that has no answer after `every` is given up: its future is dropped, and the next one
-    /// follows. If two questions in a row have no answer, so that the last one is three times `every` old, its gauges are
-    /// absent.
+    /// follows. If two questions in a row have no answer, the last answer is three times `every` old. From then on the
+    /// gauges are absent until there is another one.
     ///
     /// Return a status without the value if a query fails. A panic is counted as that of any
     /// [watched closure](WatchBuilder::watch).

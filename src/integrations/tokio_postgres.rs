@@ -1,6 +1,8 @@
 //! [tokio-postgres](https://docs.rs/tokio-postgres) 0.7: asks a server for its connections, and for the jobs of a
 //! queue.
 //!
+//! `watch_async` needs the feature `tokio` too:
+//!
 //! ```no_run
 //! use std::sync::Arc;
 //! use std::time::Duration;

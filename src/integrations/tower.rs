@@ -24,14 +24,15 @@
 //! | `http.in_flight.in_use` | gauge | | requests in flight at the flush |
 //! | `http.in_flight.in_use.max` | gauge | | the most requests in flight at once since the last flush |
 //! | `http.in_flight.utilization` | gauge | | the share of the [capacity](HttpLayer::capacity) in use, averaged over time; absent without a capacity |
-//! | `http.requests` | counter | `route`, `outcome`, `status_class` | completed requests |
-//! | `http.request.duration` | timing, ms | `route`, `outcome`, `status_class` | time from the call of the service to the end of the response |
+//! | `http.requests` | counter | `route`, `method`, `outcome`, `status_class` | completed requests |
+//! | `http.request.duration` | timing, ms | `route`, `method`, `outcome`, `status_class` | time from the call of the service to the end of the response |
 //! | `slo.total`, `slo.good` | counter | `objective` | requests of a route with an [objective](HttpLayer::objective), and those that kept it |
 //! | `http.request.wait` | timing, ms | | time from the edge to the call of the service, if a header gives it |
 //! | `http.request.wait.refused` | counter | `reason` | rejected timestamps, at most one a request |
 //!
 //! [`prefix`](HttpLayer::prefix) replaces `http`, and [`tag`](HttpLayer::tag) adds a tag to every metric.
-//! [`distributions`](HttpLayer::distributions) reports distributions rather than timings.
+//! [`distributions`](HttpLayer::distributions) reports distributions rather than timings, and
+//! [`methods(false)`](HttpLayer::methods) leaves the tag `method` out.
 //!
 //! A request is in flight until its response body has ended or is dropped. If the service's future is dropped, fails or
 //! panics, the request ends at once. Each request is counted once, when it ends:
@@ -47,7 +48,8 @@
 //!
 //! # Routes
 //!
-//! [`HttpLayer::route`] names the route of a request. By default the first [50](DEFAULT_ROUTES) routes are reported
+//! [`HttpLayer::route`] names the route of a request, and [`HttpLayer::write_route`] writes it. Without either, all
+//! requests are `unmatched`. By default the first [50](DEFAULT_ROUTES) routes are reported
 //! separately; [`routes`](HttpLayer::routes) changes the number. All later routes are reported as `other`, and counted
 //! in [`Stats::folded_values`](crate::Stats::folded_values). [`critical`](HttpLayer::critical) routes are never folded.
 //! A router's patterns make the best routes. Raw paths are safe, because the number of routes is limited, but scanners
@@ -88,7 +90,7 @@
 //! of them, and other paths that clients make up are folded.
 //!
 //! ```text
-//! let layer = HttpLayer::new(&client).route(|request| Some(request.uri().path()));
+//! let layer = HttpLayer::new(&client).route(|request| Some(request.uri().path())).methods(false);
 //! Server::builder().layer(layer).add_service(GreeterServer::new(greeter)).serve(address).await?;
 //! ```
 //!
@@ -99,8 +101,8 @@
 //!
 //! # Cost
 //!
-//! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way
-//! registers two metrics, and may allocate. A folded request takes no lock either.
+//! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way, or has a
+//! new method, registers two metrics, and may allocate. A folded request takes no lock either.
 //!
 //! # Shedding
 //!
@@ -127,9 +129,11 @@ mod grpc;
 mod in_flight;
 mod layer;
 mod metrics;
+mod request_head;
 mod request_start;
 mod route;
 mod route_metrics;
+mod route_name;
 mod service;
 mod settings;
 mod start_header;
@@ -139,6 +143,8 @@ pub use self::body::HttpBody;
 pub use self::future::HttpFuture;
 pub use self::gate::{GateFuture, GateLayer, GateService};
 pub use self::layer::{DEFAULT_ROUTES, HttpLayer};
-pub use self::route::{RequestHead, RouteFn};
+pub use self::request_head::RequestHead;
+pub use self::route::{RouteFn, RouteSource, WrittenRoute};
+pub use self::route_name::RouteName;
 pub use self::service::HttpService;
 pub use self::start_header::StartHeader;

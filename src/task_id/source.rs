@@ -143,8 +143,8 @@ impl TaskIdSource {
     ///
     /// A relative path is resolved against the current directory when this is called. An empty path is an error.
     ///
-    /// A start tries the slot whose holder has not been seen for longest, and then the free slots, each at most once.
-    /// If all are taken, it neither waits nor retries: it shares a bucket and reports
+    /// A process that starts tries the slot whose holder has not been seen for longest, and then the free slots, each
+    /// at most once. If all are taken, it neither waits nor retries: it shares a bucket and reports
     /// [`Shared`](TaskIdSourceKind::Shared). A slot counts as taken if its holder was seen in the last 25 s. A
     /// [`Client`](crate::Client) shows every 10 s that it is running.
     ///
@@ -197,8 +197,8 @@ impl TaskIdSource {
     /// shared bucket, its [`TaskId`](crate::TaskId) changes, and [`Stats::lost_task_ids`](crate::Stats::lost_task_ids)
     /// counts the loss. Even a packet that was begun before is not sent after that time: it is dropped as
     /// [`LeaseLost`](crate::DropReason::LeaseLost). There is one exception: if the agent does not read, and a caller of
-    /// [`flush`](crate::Client::flush) waits for it for longer than 10 s, up to 32 packets that were being handed over may
-    /// be sent late. When Redis answers again, the process asks once for its old bucket or any other.
+    /// [`flush`](crate::Client::flush) waits for it for longer than 10 s, up to 32 packets that were being handed over
+    /// may be sent late. When Redis answers again, the process asks once for its old bucket or any other.
     ///
     /// The lease is given back when a [`TaskIdClaim`] is dropped, and when the last client that uses it has stopped,
     /// unless [`TaskId::decide`](crate::TaskId::decide) took it. The lease of a killed process expires. A forked child

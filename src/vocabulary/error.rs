@@ -7,6 +7,14 @@ use std::time::Duration;
 /// Why a client could not be built.
 ///
 /// Messages name the setting or the environment variable, and its value.
+///
+/// ```
+/// use tasktag::{Client, ConfigError};
+///
+/// let error = Client::builder().agent("http://agent").build().unwrap_err();
+/// assert!(matches!(error, ConfigError::Setting { setting: "agent", .. }));
+/// assert!(error.to_string().starts_with(r#"the setting agent can't be "http://agent": "#));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -84,6 +92,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Why a registration returned a handle that reports nothing.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::RegisterError;
+///
+/// let _done = client.counter("jobs").register();
+/// let error = client.gauge("jobs").try_register().unwrap_err();
+/// assert!(matches!(error, RegisterError::KindMismatch { .. }));
+/// assert_eq!(error.to_string(), r#"metric "jobs" is a counter and can't become a gauge"#);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -124,6 +144,17 @@ impl fmt::Display for RegisterError {
 impl std::error::Error for RegisterError {}
 
 /// Why a flush or a shutdown was not acknowledged.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// use std::time::Duration;
+/// use tasktag::FlushError;
+///
+/// let client = guard.client().clone();
+/// guard.shutdown(Duration::from_secs(1))?;
+/// assert_eq!(client.flush(Duration::from_secs(1)), Err(FlushError::Stopped));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {

@@ -25,6 +25,16 @@ names! {
 }
 
 /// The severity of an event.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::{AlertType, Event, Priority};
+///
+/// let event = Event::new("failover", "the replica took over").alert_type(AlertType::Warning).priority(Priority::Low);
+/// client.send_event(event);
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AlertType {
@@ -146,6 +156,16 @@ impl Event {
 }
 
 /// The result of a service check.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use tasktag::Status;
+///
+/// let is_up = true; // as a health check found
+/// client.service_check("orders.database", if is_up { Status::Ok } else { Status::Critical });
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {

@@ -6,6 +6,14 @@ use crate::vocabulary::name::names;
 ///
 /// Bridges to other libraries are an exception. They may have a counter and a timing, a histogram or a distribution
 /// under one name, as `StatsD` may.
+///
+/// ```
+/// use tasktag::{Client, Dialect, Kind};
+///
+/// // For a server that takes `h` and no `d`.
+/// let builder = Client::builder().dialect(Dialect::TaggedStatsd).distributions_as(Kind::Histogram);
+/// assert_eq!("histogram".parse(), Ok(Kind::Histogram));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {

@@ -22,6 +22,13 @@ use crate::vocabulary::name::names;
 /// of them per line.
 ///
 /// Source: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>.
+///
+/// ```
+/// use tasktag::{Client, Protocol};
+///
+/// let builder = Client::builder().protocol(Protocol::V1_0); // an Agent before 7.25
+/// assert!(Protocol::V1_0 < Protocol::default());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Protocol {

@@ -8,6 +8,7 @@ import redis
 import rq
 import rq.scheduler
 from dialogue import answer_all, end_with_input
+from rq.suspension import resume, suspend
 from rq.timeouts import TimerDeathPenalty
 
 
@@ -64,6 +65,8 @@ if __name__ == "__main__":
             "hang": lambda: enqueue("hang"),
             "delay": delay,
             "schedule": schedule_due,
+            "suspend": lambda: suspend(connection),
+            "resume": lambda: resume(connection) and None,
             "burst": lambda: work(burst=True),
         }
     )

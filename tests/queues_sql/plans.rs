@@ -5,12 +5,17 @@ use crate::program::Library;
 use crate::tables;
 use tasktag::SqlQueue;
 
-/// As many as a plan has to keep off, and a test can make.
-const JOBS: u64 = 120_000;
+/// As many as a plan has to keep off, and a test can make; `TASKTAG_PLAN_JOBS` says how many others.
+fn jobs() -> u64 {
+    match std::env::var("TASKTAG_PLAN_JOBS") {
+        Ok(jobs) => jobs.parse().expect("TASKTAG_PLAN_JOBS is a number of jobs"),
+        Err(_) => 120_000,
+    }
+}
 
 /// What a statement may read: what it counts of the jobs that wait, that are due later and that are dead, what it has
 /// read of a priority when a count ends within it, and the steps of its walks.
-const MOST_READ: f64 = 5.0 * SqlQueue::COUNT_LIMIT as f64 + 100.0;
+const MOST_READ: f64 = 3.0 * SqlQueue::COUNT_LIMIT as f64 + 4.0 * SqlQueue::LATER_LIMIT as f64 + 100.0;
 
 /// The indexes that a system's documentation says its statement wants.
 fn wanted(source: &str) -> String {
@@ -35,14 +40,15 @@ fn wanted(source: &str) -> String {
 /// four is due later.
 #[track_caller]
 fn assert_bounded(database: &mut Database, queue: &SqlQueue, table: &str, insert: &str, source: &str) {
-    database.run(&format!("{insert} from generate_series(1, {JOBS}) as job"));
+    let jobs = jobs();
+    database.run(&format!("{insert} from generate_series(1, {jobs}) as job"));
     // Without a map of what is visible to all, an index is not enough to count.
     database.run("vacuum analyze");
     let status = database.ask(queue);
     let many = Some(SqlQueue::COUNT_LIMIT);
-    assert_eq!((status.depth, status.scheduled), (many, many), "{status:?}");
+    assert_eq!((status.depth, status.scheduled), (many, Some(SqlQueue::LATER_LIMIT)), "{status:?}");
     let age = status.oldest_age.unwrap().as_secs();
-    assert!((JOBS..JOBS + 3600).contains(&age), "{age} s");
+    assert!((jobs..jobs + 3600).contains(&age), "{age} s");
     assert_plan(database, queue, table);
 
     database.run(&wanted(source));
@@ -56,9 +62,9 @@ fn assert_bounded(database: &mut Database, queue: &SqlQueue, table: &str, insert
 /// No scan of the table is sequential, and the rows read are bounded.
 #[track_caller]
 fn assert_plan(database: &mut Database, queue: &SqlQueue, table: &str) {
-    let plan =
-        database.rows(&format!("explain (analyze, timing off, format json) {}", queue.query())).concat();
-    let (plan, time) = (format!("'{}'::jsonb", plan.replace('\'', "''")), "->0->>'Execution Time'");
+    let query = queue.query();
+    let explained = format!("explain (analyze, timing off, format json) {query}");
+    let plan = format!("'{}'::jsonb", database.rows(&explained).concat().replace('\'', "''"));
     let nodes =
         format!("jsonb_path_query({plan}, 'strict $.**? (@.\"Relation Name\" == \"{table}\")') as node");
     let scans = format!("select node->>'Node Type' from {nodes} where node->>'Node Type' = 'Seq Scan'");
@@ -66,8 +72,24 @@ fn assert_plan(database: &mut Database, queue: &SqlQueue, table: &str) {
     let read = "((node->>'Actual Rows')::float8 + coalesce((node->>'Rows Removed by Filter')::float8, 0))
         * (node->>'Actual Loops')::float8";
     let rows = database.number(&format!("select sum({read}) from {nodes}"));
-    println!("{table}: {rows} rows in {} ms", database.rows(&format!("select ({plan}){time}"))[0]);
+    println!("{table}: {rows} rows in {:.2} ms of the server's processor", server_time(database, &query));
+    println!("{}", database.rows(&format!("explain (analyze, costs off, timing off) {query}")).join("\n"));
     assert!(rows <= MOST_READ, "{rows} rows: {plan}");
+}
+
+/// The milliseconds of a processor that a statement takes the server, which are only shown.
+fn server_time(database: &mut Database, query: &str) -> f64 {
+    const ASKED: u32 = 20;
+    let process = database.rows("select pg_backend_pid()").concat();
+    let nanos = || -> f64 {
+        let times = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap();
+        times.split(' ').next().unwrap().parse().unwrap()
+    };
+    let before = nanos();
+    for _ in 0..ASKED {
+        database.rows(query);
+    }
+    (nanos() - before) / f64::from(ASKED) / 1e6
 }
 
 #[test]
@@ -79,6 +101,18 @@ fn asking_for_a_queue_of_oban_costs_the_same_however_many_jobs_there_are() {
         timezone('UTC', now()) + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end)";
     let source = include_str!("../../src/api/watch/queue/sql/oban.rs");
     assert_bounded(&mut database, &SqlQueue::oban("mail"), "oban_jobs", insert, source);
+}
+
+#[test]
+fn asking_for_a_queue_of_river_costs_the_same_however_many_jobs_there_are() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::RIVER);
+    let insert = "insert into river_job (queue, state, priority, scheduled_at, finalized_at) select 'mail',
+        (array['available', 'available', 'discarded', 'scheduled'])[job % 4 + 1]::river_job_state, job % 3 + 1,
+        now() + make_interval(secs => case when job % 4 = 3 then job else -job - 1 end),
+        case when job % 4 = 2 then now() end";
+    let source = include_str!("../../src/api/watch/queue/sql/river.rs");
+    assert_bounded(&mut database, &SqlQueue::river("mail"), "river_job", insert, source);
 }
 
 #[test]
@@ -173,18 +207,19 @@ fn asking_for_a_queue_of_que_costs_the_same_however_many_jobs_there_are() {
 fn asking_for_a_queue_of_solid_queue_costs_the_same_however_many_jobs_there_are() {
     let Some(mut database) = Database::new() else { return };
     database.run(tables::SOLID_QUEUE);
+    let jobs = jobs();
     database.run(&format!(
-        "insert into solid_queue_jobs (queue_name) select 'mail' from generate_series(1, {JOBS});
+        "insert into solid_queue_jobs (queue_name) select 'mail' from generate_series(1, {jobs});
          insert into solid_queue_scheduled_executions (job_id, queue_name, scheduled_at)
              select job, 'mail', timezone('UTC', now()) + make_interval(secs => job)
-             from generate_series(1, {JOBS}) as job
+             from generate_series(1, {jobs}) as job
              where job % 4 = 3;
          insert into solid_queue_failed_executions (job_id)
-             select job from generate_series(1, {JOBS}) as job where job % 4 = 2"
+             select job from generate_series(1, {jobs}) as job where job % 4 = 2"
     ));
     let insert = "insert into solid_queue_ready_executions (job_id, queue_name, priority, created_at)
         select job, 'mail', job % 3, timezone('UTC', now()) - make_interval(secs => JOBS + 1 - job)";
-    let insert = insert.replace("JOBS", &JOBS.to_string());
+    let insert = insert.replace("JOBS", &jobs.to_string());
     let source = include_str!("../../src/api/watch/queue/sql/solid_queue.rs");
     assert_bounded(
         &mut database,

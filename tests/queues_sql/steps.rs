@@ -48,6 +48,8 @@ fn river_leaves_out_a_retry_that_is_available_and_not_due() {
     let delayed = "insert into river_job (queue, state, scheduled_at)
         values ('mail', 'scheduled', now() + interval '1 h')";
     database.step(&queue, delayed, [2, 3, 0, 1, 0, 0]);
+    let paused = "insert into river_queue (name, paused_at) values ('mail', now())";
+    database.step(&queue, paused, [2, 3, 0, 1, 0, 0]);
     database.step(&queue, &set("state = 'running', attempt = 1", 2), [1, 2, 1, 1, 0, 0]);
     let soon = "state = 'available', scheduled_at = now() + interval '1 h'";
     database.step(&queue, &set(soon, 2), [1, 2, 0, 1, 1, 0]);
@@ -110,6 +112,8 @@ fn solid_queue_counts_what_no_dispatcher_has_moved_and_leaves_out_what_is_blocke
     let due =
         "update solid_queue_scheduled_executions set scheduled_at = timezone('UTC', now()) - interval '8 h'";
     database.step(&queue, due, [4, 8, 0, 0, ABSENT, 0]);
+    let paused = "insert into solid_queue_pauses (queue_name) values ('mail')";
+    database.step(&queue, paused, [4, 8, 0, 0, ABSENT, 0]);
     let claimed = "delete from solid_queue_ready_executions where job_id in (2, 3);
         insert into solid_queue_claimed_executions (job_id) values (2), (3)";
     database.step(&queue, claimed, [3, 8, 1, 0, ABSENT, 0]);

@@ -36,6 +36,12 @@ create table river_job (
     queue text not null default 'default',
     check ((finalized_at is null) = (state not in ('cancelled', 'completed', 'discarded'))));
 create index on river_job (state, queue, priority, scheduled_at, id);
+create table river_queue (
+    name text primary key,
+    created_at timestamptz not null default now(),
+    metadata jsonb not null default '{}',
+    paused_at timestamptz,
+    updated_at timestamptz not null default now());
 ";
 
 /// GoodJob 4.19.
@@ -83,6 +89,10 @@ create table solid_queue_claimed_executions (
     id bigserial primary key,
     job_id bigint not null unique references solid_queue_jobs on delete cascade,
     process_id bigint,
+    created_at timestamp(6) not null default timezone('UTC', now()));
+create table solid_queue_pauses (
+    id bigserial primary key,
+    queue_name varchar not null unique,
     created_at timestamp(6) not null default timezone('UTC', now()));
 create table solid_queue_failed_executions (
     id bigserial primary key,

@@ -86,6 +86,13 @@ macro_rules! tags {
             }
         }
 
+        impl<'a> $crate::TagValue<'a> for $name {
+            #[inline]
+            fn into_text(self) -> &'a $crate::__macros::str {
+                $crate::ClosedTag::value(self)
+            }
+        }
+
         const _: usize = $crate::__macros::check_closed_tag::<$name>();
     )+};
     ($(
@@ -106,6 +113,13 @@ macro_rules! tags {
             #[inline]
             fn index(self) -> usize {
                 ::core::primitive::usize::from(self.0)
+            }
+        }
+
+        impl<'a> $crate::TagValue<'a> for $name {
+            #[inline]
+            fn into_text(self) -> &'a $crate::__macros::str {
+                $crate::ClosedTag::value(self)
             }
         }
 

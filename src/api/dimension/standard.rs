@@ -1,8 +1,5 @@
 //! Closed tags that most services need.
 
-use super::closed::ClosedTag;
-use std::fmt;
-
 crate::tags! {
     /// The outcome of an operation: `outcome:ok`, `outcome:error`, `outcome:cancelled`.
     ///
@@ -128,15 +125,4 @@ impl From<&str> for HttpMethod {
     }
 }
 
-/// Displays the value as on the wire.
-macro_rules! shown {
-    ($($tag:ident),+) => {$(
-        impl fmt::Display for $tag {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.value())
-            }
-        }
-    )+};
-}
-
-shown!(Outcome, StatusClass, HttpMethod);
+crate::api::dimension::shown!(Outcome, StatusClass, HttpMethod);

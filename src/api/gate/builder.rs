@@ -15,6 +15,7 @@ use crate::api::watch::WatchBuilder;
 use crate::callback::probe::{Collect, Watch};
 use crate::process::clock::{Clock, nanos};
 use crate::vocabulary::error::ConfigError;
+use crate::vocabulary::tag_value::TagValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets the time after which work that was shed may be tried again, which a client of an HTTP service is told. The
+    /// Sets the time after which work that was shed may be tried again. An HTTP service sends it as `Retry-After`. The
     /// default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.pace.retry_after = time;
@@ -91,8 +92,8 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
         self.watch = self.watch.tag(key, value);
         self
     }
@@ -119,13 +120,13 @@ impl<'a> GateBuilder<'a> {
         })
     }
 
-    /// Sets up a gate whose load is [told](Gate::tell) by code of yours, once for each sample. If it does not tell for
-    /// two samples, the load is unknown.
+    /// Sets up a gate whose load your own code [sets](Gate::set_load), once for each sample. If it is not set for two
+    /// samples, it is unknown.
     ///
     /// # Errors
     ///
     /// Fails if a threshold or a share is out of its range, or if there are more than 16 classes.
-    pub fn told(self) -> Result<Gate, ConfigError> {
+    pub fn register(self) -> Result<Gate, ConfigError> {
         let control = self.control()?;
         if self.client.is_disabled() {
             return Ok(Gate::default());

@@ -19,6 +19,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(Decision);
+
 /// A class of work at a [`Gate`](crate::Gate). [`Gate::class`](crate::Gate::class) returns it. Clones are the same
 /// class.
 ///
@@ -27,12 +29,12 @@ crate::tags! {
 /// # let client = guard.client();
 /// use tasktag::{Admission, GateState, Load};
 ///
-/// let gate = client.gate("orders").class("nightly", Admission::below(0.8)).told()?;
+/// let gate = client.gate("orders").class("nightly", Admission::below(0.8)).register()?;
 /// let nightly = gate.class("nightly");
 ///
-/// gate.tell(Load::of(0.5));
+/// gate.set_load(Load::of(0.5));
 /// assert!(nightly.admits());
-/// gate.tell(Load::unknown());
+/// gate.set_load(Load::unknown());
 /// assert_eq!(nightly.state(), GateState::Unknown);
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```

@@ -22,10 +22,12 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(SessionWait);
+
 /// The active sessions of a `PostgreSQL` server, by what they wait for.
 ///
 /// Idle connections are no load. Of the active ones, those that compute or wait for a disk show how busy the server is.
-/// It is at its limit where they are as many as it has processors, and from there on each further one slows down all
+/// It is at its limit if there are as many of them as it has processors. From there on each further one slows down all
 /// others. This is what Amazon's Performance Insights compare with the number of processors.
 ///
 /// Sessions that wait for a lock use no processor. A migration that locks a table makes hundreds of them, on a server

@@ -17,6 +17,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(GateState);
+
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u32 = (1 << STATE_BITS) - 1;
 /// The share in which everything is admitted.

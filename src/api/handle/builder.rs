@@ -11,6 +11,7 @@ use crate::ledger::DropReason;
 use crate::mailbox::shared::Shared;
 use crate::vocabulary::error::RegisterError;
 use crate::vocabulary::kind::Kind;
+use crate::vocabulary::tag_value::TagValue;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,6 +75,9 @@ impl Client {
     }
 
     /// Returns a builder for a timing: milliseconds whose quantiles each agent computes.
+    /// [`record_duration`](Distribution::record_duration) takes a `Duration`, and the handle can [`start`] a timer.
+    ///
+    /// [`start`]: Distribution::start
     #[inline]
     pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Timing, Options::default())
@@ -118,7 +122,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         if let Some(member) = self.member { Self { named: member.spell_out(), member: None } } else { self }
     }
 
-    /// Adds a tag. The order of tags does not matter: the same name and tags use the same cell.
+    /// Adds a tag, whose value is text, a `bool` or a closed tag: see [`TagValue`]. The order of tags does not matter: the
+    /// same name and tags use the same cell.
     ///
     /// Up to 8 tags can be added one by one. A ninth is left out and counted. [`tags`](Self::tags) takes any number.
     /// The key `task_id` is reserved for the worker. A tag of yours with that key is sent as `task_id_`. If its value
@@ -127,9 +132,9 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// [another key](crate::ClientBuilder::task_id_key), that key is reserved instead.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
-    pub fn tag(self, key: &'a str, value: &'a str) -> Self {
+    pub fn tag(self, key: &'a str, value: impl TagValue<'a>) -> Self {
         let mut builder = self.spelled_out();
-        builder.named.push(key, value);
+        builder.named.push(key, value.into_text());
         builder
     }
 

@@ -24,13 +24,13 @@ const NANOS_PER_MS: f64 = 1e6;
 /// values in one bucket are reported as one value that was seen in that bucket, with an error of less than 1/128. A
 /// single value in a bucket is reported exactly. Values closer to 0 than 2.2e-308 count as 0.
 ///
-/// There is room for at least 4,096 buckets per flush interval: 32 consecutive octaves, or 16 of each sign. Values beyond
-/// that range use the channel to the worker.
+/// There is room for at least 4,096 buckets per flush interval: 32 consecutive octaves, or 16 of each sign. Values
+/// beyond that range use the channel to the worker.
 ///
 /// # Memory
 ///
-/// A context starts with a table of 32 buckets. If an interval has more, or if many values share a part of the table, the
-/// context gets a larger table, and keeps it for as long as it is known. The tables of a context together take
+/// A context starts with a table of 32 buckets. If an interval has more, or if many values share a part of the table,
+/// the context gets a larger table, and keeps it for as long as it is known. The tables of a context together take
 ///
 /// | buckets in use in an interval | KiB |
 /// |---|---|
@@ -68,7 +68,8 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Records a value in the metric's unit, which is milliseconds for a timing.
+    /// Records a value in the metric's unit, which is milliseconds for a timing. Write `len() as f64` for a `usize`,
+    /// and [`record_duration`](Self::record_duration) for a `Duration`.
     #[inline]
     pub fn record(&self, value: f64) {
         record(&self.cell, &self.shared, value, 1);
@@ -174,6 +175,19 @@ fn ms(nanos: u64) -> f64 {
 
 /// A running measurement. Dropping it records the time since its start, in milliseconds. A child that was forked in the
 /// meantime records nothing.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let took = client.timing("db.query").register();
+/// let timer = took.start();
+/// // … the query
+/// println!("the query took {:?}", timer.stop());
+///
+/// let timer = took.start();
+/// timer.discard(); // there was nothing to ask, and so there is no value
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct Timer<'a> {
@@ -204,6 +218,18 @@ impl Drop for Timer<'_> {
 
 /// A running measurement that can be moved. Dropping it records the time since its start, in milliseconds. A child that
 /// was forked in the meantime records nothing.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let timer = client.timing("import.took").register().start_owned();
+/// let import = std::thread::spawn(move || {
+///     // … the import
+///     timer.stop()
+/// });
+/// assert!(import.join().is_ok());
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a timer records when it is dropped: `let _timer`, not `let _`"]
 pub struct OwnedTimer {

@@ -64,7 +64,7 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// Sets the level.
+    /// Sets the level. Write `len() as f64` for a `usize`. An `f64` holds every whole number up to 2<sup>53</sup>.
     #[inline]
     pub fn set(&self, value: f64) {
         set(&self.cell, &self.shared, value);

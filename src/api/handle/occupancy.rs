@@ -120,6 +120,19 @@ impl Drop for Occupied<'_> {
 }
 
 /// A unit in use that can be moved. Dropping it releases the unit, also during a panic.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// let workers = client.occupancy("workers", 8).register();
+/// let worker = workers.acquire_owned();
+/// let job = std::thread::spawn(move || {
+///     // … the job
+///     drop(worker);
+/// });
+/// assert!(job.join().is_ok());
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the unit is given back when this is dropped: `let _unit`, not `let _`"]
 pub struct OwnedOccupied {

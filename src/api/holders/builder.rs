@@ -8,6 +8,7 @@ use crate::api::client::Client;
 use crate::api::dimension::ClosedTag;
 use crate::callback::watch_name::WatchName;
 use crate::vocabulary::tag::TagList;
+use crate::vocabulary::tag_value::TagValue;
 use std::sync::Arc;
 
 /// The key of the tag with the name of what is held, and the default prefix.
@@ -48,9 +49,9 @@ impl<'a> HoldersBuilder<'a> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
-        self.tags.push((key.to_owned(), value.to_owned()));
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.tags.push((key.to_owned(), value.into_text().to_owned()));
         self
     }
 

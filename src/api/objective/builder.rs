@@ -8,6 +8,7 @@ use super::probe::{Plan, Source, Subject};
 use crate::api::client::Client;
 use crate::callback::probe::{Collect, Watch};
 use crate::vocabulary::error::ConfigError;
+use crate::vocabulary::tag_value::TagValue;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,9 +70,9 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
-        self.naming.tags.push((key.to_owned(), value.to_owned()));
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.naming.tags.push((key.to_owned(), value.into_text().to_owned()));
         self
     }
 
@@ -101,11 +102,10 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Carries the burn rates and the budget over to the next process, in a file of its own of some kilobytes, and up to 200 with slices of a second and
-    /// a period of 90 days. By
-    /// default they begin anew with each process.
+    /// Carries the burn rates and the budget over to the next process, in a file of its own. It has some kilobytes, and
+    /// up to 200 with slices of a second and a period of 90 days. By default they begin anew with each process.
     ///
-    /// It is read at the first collection, and replaced at most once a minute and at the end, on the thread of the
+    /// It is read at the first collection, and replaced at most once a minute and at the shutdown, on the thread of the
     /// watched closures. A process that is killed loses up to a minute. No two processes may write one file at a time:
     /// put the task id into its name, or have a [sole reporter](crate::SoleReporter) write it. The directory must
     /// exist. A forked child has no file.

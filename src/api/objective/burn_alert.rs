@@ -13,6 +13,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(AlertSeverity);
+
 /// An alert on a burn rate. It fires if the rate is above [`burn_rate`](Self::burn_rate) over both windows: over the
 /// long one, because then a part of the budget is gone, and over the short one, because then it is still being used.
 ///

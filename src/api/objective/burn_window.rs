@@ -29,6 +29,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(BurnWindow);
+
 impl BurnWindow {
     /// Returns the length of the window.
     #[must_use]

@@ -63,7 +63,8 @@ pub struct ByTime {
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// A handle is told, for example by the closure of a [watch](crate::WatchBuilder), so that nothing is asked twice:
+/// A handle takes what is known already, for example from the closure of a [watch](crate::WatchBuilder), so that
+/// nothing is asked twice:
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -59,7 +59,7 @@ impl Events {
         self.count(elapsed <= self.within);
     }
 
-    /// Counts an event that ended. One that was cancelled in time is no event.
+    /// Counts an event that ended. One that was cancelled within the target's time is no event.
     #[inline]
     pub(crate) fn count_ended(&self, elapsed: u64, outcome: Outcome) {
         match outcome {

@@ -14,6 +14,8 @@ crate::tags! {
     }
 }
 
+crate::api::dimension::shown!(SliceState);
+
 /// How many slices of a period were good, bad and unknown.
 ///
 /// Its text is the share of the known slices that were good, rounded down, so that it says 100 % only if all of them

@@ -42,8 +42,11 @@ impl ObjectiveTimer {
         Self { events: events.cloned(), since, generation: fork::generation() }
     }
 
-    /// Counts the event by its outcome, or that of a result, and by its time. [`Outcome::Cancelled`] in time counts
-    /// nothing, and later a bad event.
+    /// Counts the event by its outcome, or that of a result, and by its time. An [`Outcome::Cancelled`] within the
+    /// target's time is not counted, and a later one is a bad event.
+    ///
+    /// Every `Err` is a failure. Pass [`Outcome::Ok`] for one that is the caller's fault, such as a request that is
+    /// rightly refused.
     #[inline]
     pub fn end(mut self, outcome: impl Into<Outcome>) {
         self.count(outcome.into());

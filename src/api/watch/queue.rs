@@ -120,7 +120,7 @@ pub struct QueueStatus {
     pub retrying: Option<u64>,
     /// The number of jobs that have failed for good and are still kept.
     pub dead: Option<u64>,
-    /// Whether whoever asks may not see the queue, which then looks empty.
+    /// Whether the role that asks has no right to see the queue, which then looks empty.
     pub hidden: Option<bool>,
     /// The number of tasks that work on the queue.
     pub tasks: Option<u64>,
@@ -182,7 +182,7 @@ impl QueueStatus {
     /// use std::time::Duration;
     /// use tasktag::QueueStatus;
     ///
-    /// // 3 jobs wait, the first of them for 7 s. 10 are to start later, 2 of those that failed, and 1 is given up.
+    /// // 3 jobs wait, the first of them for 7 s. 10 are to start later, 2 of them again, and 1 has failed for good.
     /// let waiting = QueueStatus::new().depth(3).oldest_age(Duration::from_secs(7));
     /// let status = waiting.scheduled(8).retrying(2).dead(1);
     /// assert_eq!(status.scheduled.zip(status.retrying), Some((8, 2)));
@@ -204,8 +204,8 @@ impl QueueStatus {
         self
     }
 
-    /// Sets whether whoever asks may not see the queue. Leave the other numbers of such a queue unknown: they would
-    /// be those of an empty one.
+    /// Sets whether the role that asks has no right to see the queue. Leave the other numbers of such a queue unknown:
+    /// they would be those of an empty one.
     pub fn hidden(mut self, is_hidden: impl Into<Option<bool>>) -> Self {
         self.hidden = is_hidden.into();
         self
@@ -215,7 +215,7 @@ impl QueueStatus {
     /// It is known from [`Client::live_tasks`](crate::Client::live_tasks) if their ids are leased, or from the
     /// platform.
     ///
-    /// Without a task the backlog is that for one: so a queue of which nobody takes anything asks for somebody.
+    /// 0 tasks count as one, so that a queue on which no task works has a backlog that asks for the first one.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -3,6 +3,7 @@
 use super::queue::{JobMetrics, Promise, PromiseCounts, QueueStatus, QueueTicket, Queued, Roster};
 use super::{Watch, WatchBuilder};
 use crate::api::client::Client;
+use crate::vocabulary::tag_value::TagValue;
 use std::sync::Arc;
 
 /// Work queues.
@@ -57,7 +58,7 @@ impl Client {
 /// Depth, waits and durations are exact. The ages of up to about 2,000 items are exact to 64 ns. If more wait, some of
 /// them share a slice of time, of 4.2 ms or of a 64th of the age that the oldest of these had when the slice began,
 /// whichever is longer. Such an item's age is reported as up to one slice too high. An item that stays for ever costs
-/// nothing but its own place, and items may leave in any order.
+/// nothing but its own slot, and items may leave in any order.
 ///
 /// # Cost
 ///
@@ -102,6 +103,18 @@ impl WorkQueue {
 }
 
 /// A [`WorkQueue`] that is about to be registered. [`Client::work_queue`] returns one.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use std::time::Duration;
+/// use tasktag::Promise;
+///
+/// let promise = Promise::within(Duration::from_secs(60));
+/// let mail = client.work_queue("mail").prefix("jobs").tag("region", "eu").capacity(100).promise(promise).register();
+/// let _ticket = mail.enter(); // jobs.depth:1|g|#queue:mail,region:eu,task_id:0042
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is measured until `register` is called"]
 pub struct WorkQueueBuilder<'a> {
@@ -116,8 +129,8 @@ impl WorkQueueBuilder<'_> {
         self
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(mut self, key: &str, value: &str) -> Self {
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(mut self, key: &str, value: impl TagValue<'v>) -> Self {
         self.watch = self.watch.tag(key, value);
         self
     }

@@ -1,4 +1,4 @@
-//! A list whose items a program of its own writes.
+//! A list whose items the user's own program writes.
 
 /// A list in Redis as a queue: see [`RedisQueue::list`](crate::integrations::redis::RedisQueue::list).
 ///

@@ -81,7 +81,7 @@ impl RedisQueue {
         Self::of(System::Stream, key, vec![group.to_owned()])
     }
 
-    /// A list whose items a program of its own writes. By default it has no age: see [`RedisList`].
+    /// A list whose items your own program writes. By default it has no age: see [`RedisList`].
     pub fn list(key: &str) -> RedisList {
         RedisList::new(key)
     }

@@ -10,6 +10,8 @@ use sqlx::{AssertSqlSafe, ColumnIndex, Database, Decode, Error, Executor, Type};
 /// It works for a pool or a connection whose database is `Postgres` or `Sqlite`, whichever the queue is for. The
 /// bounds say so without a dependency on them.
 ///
+/// `watch_async` needs the feature `tokio` too:
+///
 /// ```no_run
 /// use sqlx::PgPool;
 /// use std::time::Duration;

@@ -10,6 +10,8 @@ use sqlx::{ColumnIndex, Connection, Database, Decode, Error, Executor, Type};
 ///
 /// It works for a pool or a connection whose database is `Postgres`. The bounds say so without a dependency on it.
 ///
+/// `watch_async` needs the feature `tokio` too:
+///
 /// ```no_run
 /// use sqlx::PgPool;
 /// use std::time::Duration;
@@ -49,6 +51,8 @@ where
 ///
 /// Give it a pool of one connection, which nothing else uses. It works for a pool or a connection whose database is
 /// `Postgres`.
+///
+/// `measure_async` needs the feature `tokio` too:
 ///
 /// ```no_run
 /// use sqlx::PgPool;

@@ -154,80 +154,80 @@ mod tests {
 
     #[test]
     fn the_mean_is_over_all_workers_and_the_busiest_is_one() {
-        let mut books = Readings::new(true, [(1_000, 1), (500, 7)]);
-        assert_eq!(books.read([(1_200, 5), (550, 9)]), Some((0.5, 0.8)));
-        assert_eq!(books.read([(1_200, 5), (550, 9)]), Some((0.0, 0.0)), "both are parked");
+        let mut readings = Readings::new(true, [(1_000, 1), (500, 7)]);
+        assert_eq!(readings.read([(1_200, 5), (550, 9)]), Some((0.5, 0.8)));
+        assert_eq!(readings.read([(1_200, 5), (550, 9)]), Some((0.0, 0.0)), "both are parked");
     }
 
     #[test]
     fn what_was_busy_before_is_not_counted() {
-        let mut books = Readings::new(true, [(1_000_000, 3)]);
-        assert_eq!(books.read([(1_000_000, 3)]), Some((0.0, 0.0)));
+        let mut readings = Readings::new(true, [(1_000_000, 3)]);
+        assert_eq!(readings.read([(1_000_000, 3)]), Some((0.0, 0.0)));
     }
 
     #[test]
     fn a_worker_that_does_not_park_is_busy_before_it_booked_anything() {
-        let mut books = Readings::new(true, [(100, 3)]);
+        let mut readings = Readings::new(true, [(100, 3)]);
         // It wakes 50 ms before the reading, and polls for 600 ms.
-        assert_eq!(books.read([(100, 4)]), Some((0.0, 0.0)));
-        assert_eq!(books.read([(100, 4)]), Some((1.0, 1.0)));
-        assert_eq!(books.read([(100, 4)]), Some((1.0, 1.0)));
+        assert_eq!(readings.read([(100, 4)]), Some((0.0, 0.0)));
+        assert_eq!(readings.read([(100, 4)]), Some((1.0, 1.0)));
+        assert_eq!(readings.read([(100, 4)]), Some((1.0, 1.0)));
         // It parks 50 ms after the last reading; its busy time in the first is reported now.
-        assert_eq!(books.read([(700, 5)]), Some((0.4, 0.4)));
-        assert_eq!(books.read([(700, 5)]), Some((0.0, 0.0)));
+        assert_eq!(readings.read([(700, 5)]), Some((0.4, 0.4)));
+        assert_eq!(readings.read([(700, 5)]), Some((0.0, 0.0)));
     }
 
     #[test]
     fn no_ratio_is_over_1_and_nothing_is_lost_for_that() {
-        let mut books = Readings::new(true, [(0, 3)]);
+        let mut readings = Readings::new(true, [(0, 3)]);
         // It wakes right after a reading, and parks right before the one after the next.
-        assert_eq!(books.read([(0, 4)]), Some((0.0, 0.0)));
-        assert_eq!(books.read([(450, 5)]), Some((1.0, 1.0)));
-        assert_eq!(books.read([(450, 5)]), Some((0.8, 0.8)), "the 200 ms that had no place");
-        assert_eq!(books.read([(450, 5)]), Some((0.0, 0.0)));
+        assert_eq!(readings.read([(0, 4)]), Some((0.0, 0.0)));
+        assert_eq!(readings.read([(450, 5)]), Some((1.0, 1.0)));
+        assert_eq!(readings.read([(450, 5)]), Some((0.8, 0.8)), "the 200 ms that had no place");
+        assert_eq!(readings.read([(450, 5)]), Some((0.0, 0.0)));
     }
 
     #[test]
     fn long_polls_that_are_booked_by_the_dozen_show_no_dips() {
-        let mut books = Readings::new(true, [(0, 4)]);
+        let mut readings = Readings::new(true, [(0, 4)]);
         for tick in 1..=100 {
             // 61 polls of 100 ms each are counted at once.
             let booked = tick * 250 / 6_100 * 6_100;
-            assert_eq!(books.read([(booked, 4)]), Some((1.0, 1.0)), "at {tick}");
+            assert_eq!(readings.read([(booked, 4)]), Some((1.0, 1.0)), "at {tick}");
         }
-        assert_eq!(books.read([(25_000, 5)]), Some((0.0, 0.0)), "all of it was reported");
-        assert_eq!(books.read([(25_125, 7)]), Some((0.5, 0.5)));
+        assert_eq!(readings.read([(25_000, 5)]), Some((0.0, 0.0)), "all of it was reported");
+        assert_eq!(readings.read([(25_125, 7)]), Some((0.5, 0.5)));
     }
 
     #[test]
     fn a_worker_that_searched_for_long_owes_nothing_later() {
-        let mut books = Readings::new(true, [(0, 4)]);
+        let mut readings = Readings::new(true, [(0, 4)]);
         for tick in 1..=100 {
-            assert_eq!(books.read([(tick * 10, 4)]), Some((1.0, 1.0)), "it never parked");
+            assert_eq!(readings.read([(tick * 10, 4)]), Some((1.0, 1.0)), "it never parked");
         }
-        assert_eq!(books.read([(1_000, 5)]), Some((0.0, 0.0)));
-        assert_eq!(books.read([(1_125, 7)]), Some((0.5, 0.5)));
+        assert_eq!(readings.read([(1_000, 5)]), Some((0.0, 0.0)));
+        assert_eq!(readings.read([(1_125, 7)]), Some((0.5, 0.5)));
     }
 
     #[test]
     fn where_nobody_may_drive_the_runtime_a_ratio_is_absent_until_it_is_known() {
-        let mut books = Readings::new(false, [(100, 3)]);
-        assert_eq!(books.read([(200, 4)]), Some((0.4, 0.4)));
-        assert_eq!(books.read([(200, 4)]), None);
-        assert_eq!(books.read([(200, 4)]), None);
-        assert_eq!(books.read([(200, 4)]), None);
-        assert_eq!(books.read([(700, 5)]), Some((0.5, 0.5)), "of the second since it was known last");
-        assert_eq!(books.read([(750, 7)]), Some((0.2, 0.2)));
+        let mut readings = Readings::new(false, [(100, 3)]);
+        assert_eq!(readings.read([(200, 4)]), Some((0.4, 0.4)));
+        assert_eq!(readings.read([(200, 4)]), None);
+        assert_eq!(readings.read([(200, 4)]), None);
+        assert_eq!(readings.read([(200, 4)]), None);
+        assert_eq!(readings.read([(700, 5)]), Some((0.5, 0.5)), "of the second since it was known last");
+        assert_eq!(readings.read([(750, 7)]), Some((0.2, 0.2)));
     }
 
     #[test]
     fn a_reading_right_after_another_repeats_its_ratios() {
-        let mut books = Readings::new(true, [(0, 1)]);
-        assert_eq!(books.read_after(Duration::from_millis(99), [(99, 3)]), None);
-        assert_eq!(books.read([(99, 3)]), Some((99.0 / 349.0, 99.0 / 349.0)));
-        let known = books.read([(224, 5)]);
+        let mut readings = Readings::new(true, [(0, 1)]);
+        assert_eq!(readings.read_after(Duration::from_millis(99), [(99, 3)]), None);
+        assert_eq!(readings.read([(99, 3)]), Some((99.0 / 349.0, 99.0 / 349.0)));
+        let known = readings.read([(224, 5)]);
         assert_eq!(known, Some((0.5, 0.5)));
-        assert_eq!(books.read_after(Duration::from_millis(5), [(229, 7)]), known);
-        assert_eq!(books.read_after(Duration::from_millis(95), [(274, 9)]), Some((0.5, 0.5)), "of 100 ms");
+        assert_eq!(readings.read_after(Duration::from_millis(5), [(229, 7)]), known);
+        assert_eq!(readings.read_after(Duration::from_millis(95), [(274, 9)]), Some((0.5, 0.5)), "of 100 ms");
     }
 }

@@ -5,6 +5,7 @@ use super::delay::{Delay, DelayProbe};
 use crate::api::client::Client;
 use crate::api::watch::{Count, Field, Reported, WatchBuilder, Watchable};
 use crate::callback::probe::Watch;
+use crate::vocabulary::tag_value::TagValue;
 use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
@@ -50,8 +51,8 @@ impl<'a> RuntimeBuilder<'a> {
         Self { watch: self.watch.prefix(prefix) }
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(self, key: &str, value: &str) -> Self {
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(self, key: &str, value: impl TagValue<'v>) -> Self {
         Self { watch: self.watch.tag(key, value) }
     }
 

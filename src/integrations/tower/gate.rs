@@ -1,6 +1,6 @@
 //! A layer that sheds requests while the load is too high for their class.
 
-use super::route::RequestHead;
+use super::request_head::RequestHead;
 use crate::Gate;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -44,7 +44,7 @@ use tower_service::Service;
 ///
 /// Put the [`HttpLayer`](super::HttpLayer) around this one, so that shed requests are in its metrics.
 ///
-/// The service is asked whether it is ready before a request is known. One that gives out a place by that, such as a
+/// The service is asked whether it is ready before a request is known. One that gives out a permit then, such as a
 /// concurrency limit, keeps it for the next request of the same clone: put this layer outside such a limit and load
 /// shedding of tower's own.
 ///

@@ -3,8 +3,8 @@
 use super::grpc;
 use super::route_metrics::RouteMetrics;
 use crate::process::fork;
-use crate::{Outcome, OwnedOccupied, StatusClass};
-use http::{Method, Response, StatusCode};
+use crate::{HttpMethod, Outcome, OwnedOccupied, StatusClass};
+use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,13 +21,17 @@ pub(super) struct InFlight {
     class: StatusClass,
     // The body has reported its end to its reader, who will not poll again.
     told_of_end: AtomicBool,
-    asks_for_head: bool,
-    connects: bool,
+    method: HttpMethod,
     _unit: OwnedOccupied,
 }
 
 impl InFlight {
-    pub(super) fn new(route: &Arc<RouteMetrics>, since: u64, unit: OwnedOccupied, method: &Method) -> Self {
+    pub(super) fn new(
+        route: &Arc<RouteMetrics>,
+        since: u64,
+        unit: OwnedOccupied,
+        method: HttpMethod,
+    ) -> Self {
         Self {
             route: Arc::clone(route),
             since,
@@ -36,8 +40,7 @@ impl InFlight {
             at_rest: Outcome::Cancelled,
             class: StatusClass::Other,
             told_of_end: AtomicBool::new(false),
-            asks_for_head: *method == Method::HEAD,
-            connects: *method == Method::CONNECT,
+            method,
             _unit: unit,
         }
     }
@@ -74,8 +77,8 @@ impl InFlight {
 
     /// Whether the server drops the body unread, because the response can't have one.
     pub(super) fn has_no_body(&self, status: StatusCode) -> bool {
-        self.asks_for_head
-            || (self.connects && status.is_success())
+        self.method == HttpMethod::Head
+            || (self.method == HttpMethod::Connect && status.is_success())
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED
@@ -110,7 +113,7 @@ impl Drop for InFlight {
         }
         // A forked child does not report its parent's requests.
         if self.generation == fork::generation() {
-            self.route.record(self.outcome, self.class, self.since);
+            self.route.record(self.method, self.outcome, self.class, self.since);
         }
     }
 }

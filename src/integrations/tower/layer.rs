@@ -1,12 +1,15 @@
 //! The layer and its settings.
 
 use super::metrics::Metrics;
-use super::route::{RequestHead, RouteFn, by_method};
+use super::request_head::RequestHead;
+use super::route::{RouteFn, WrittenRoute, unmatched};
+use super::route_name::RouteName;
 use super::service::HttpService;
 use super::settings::Settings;
 use super::start_header::StartHeader;
 use crate::Client;
 use crate::process::fork::make_whole;
+use crate::vocabulary::tag_value::TagValue;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,7 +32,8 @@ pub struct HttpLayer<R = RouteFn> {
 }
 
 impl HttpLayer {
-    /// Makes a layer that uses the request's method as the route, unless [`route`](HttpLayer::route) is called.
+    /// Makes a layer that tells requests apart by their methods, and by their routes once [`route`](HttpLayer::route)
+    /// is called. Until then each route is `unmatched`.
     pub fn new(client: &Client) -> Self {
         let settings = Settings {
             prefix: "http".to_owned(),
@@ -38,11 +42,12 @@ impl HttpLayer {
             routes: DEFAULT_ROUTES,
             critical: Vec::new(),
             objectives: Vec::new(),
+            methods: true,
             distributions: false,
             wait: true,
             ignored: Vec::new(),
         };
-        Self { client: client.clone(), settings, route: Arc::new(by_method), metrics: Arc::default() }
+        Self { client: client.clone(), settings, route: Arc::new(unmatched), metrics: Arc::default() }
     }
 }
 
@@ -58,9 +63,9 @@ impl<R> HttpLayer<R> {
         self.set(|settings| prefix.trim_end_matches('.').clone_into(&mut settings.prefix))
     }
 
-    /// Adds a tag to every metric.
-    pub fn tag(self, key: &str, value: &str) -> Self {
-        self.set(|settings| settings.tags.push((key.to_owned(), value.to_owned())))
+    /// Adds a tag to every metric. [`TagValue`] says what its value can be.
+    pub fn tag<'v>(self, key: &str, value: impl TagValue<'v>) -> Self {
+        self.set(|settings| settings.tags.push((key.to_owned(), value.into_text().to_owned())))
     }
 
     /// Sets how many requests the service can process at once, for example the value of a concurrency limit.
@@ -80,8 +85,9 @@ impl<R> HttpLayer<R> {
     /// second call adds to the first.
     ///
     /// Their metrics are registered with the first service, so that a client at its context limit does not fold them
-    /// either. Each route registers 7 contexts of each of the two metrics, for the usual endings of requests, and takes
-    /// about 25 KiB, and more as the route is used.
+    /// either: 7 contexts of each of the two metrics, for the usual endings of requests, with each of the methods `GET`
+    /// and `POST`. That is 28 contexts a route, or 14 without [`methods`](HttpLayer::methods). With another method, the
+    /// route registers as many at the first request that ends.
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
@@ -93,9 +99,10 @@ impl<R> HttpLayer<R> {
     /// succeed within this time in `slo.good`, with the tag `objective:<route>`. By default no route has one. A second
     /// call adds another route, and the first time of a route stays.
     ///
-    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. One
-    /// that is cancelled in time is no event, and later it is bad. The route is also a [critical](HttpLayer::critical)
-    /// one. A time of zero counts as a nanosecond. At most 10,000 routes have one, and further calls are ignored.
+    /// A request is good if its `outcome` is `ok` and it was fast enough, so a `4xx` is good and a `5xx` is bad. A
+    /// request that is cancelled is not counted if that happens within this time, and is bad if it happens later. The
+    /// route is also a [critical](HttpLayer::critical) one. A time of zero counts as a nanosecond. At most 10,000
+    /// routes have an objective, and further calls are ignored.
     ///
     /// A client's objective of the same name and tags has the same counters. With it the burn rates are reported too:
     ///
@@ -118,6 +125,13 @@ impl<R> HttpLayer<R> {
         })
     }
 
+    /// Sets whether requests are told apart by their method: the tag `method` of `http.requests` and
+    /// `http.request.duration`, whose values are `get`, `head`, `post`, `put`, `patch`, `delete`, `options`, `connect`,
+    /// `trace` and `other`. Defaults to `true`.
+    pub fn methods(self, on: bool) -> Self {
+        self.set(|settings| settings.methods = on)
+    }
+
     /// Sets whether durations and waits are reported as distributions, whose quantiles the backend computes over all
     /// tasks, rather than as timings. Both are in milliseconds. Defaults to `false`.
     pub fn distributions(self, on: bool) -> Self {
@@ -132,9 +146,9 @@ impl<R> HttpLayer<R> {
 
     /// Ignores a header that gives a time which is not that of the request. A second call adds to the first.
     ///
-    /// A proxy may write when the connection was accepted, as `HAProxy` does with `%Ts%ms`: on a connection that is kept
-    /// alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says which
-    /// recipes do this.
+    /// A proxy may write when the connection was accepted, as `HAProxy` does with `%Ts%ms`: on a connection that is
+    /// kept alive, the time between two requests would then be a wait. The page [`proxies`](crate::guide::proxies) says
+    /// which recipes do this.
     ///
     /// ```
     /// use tasktag::integrations::tower::{HttpLayer, StartHeader};
@@ -150,8 +164,8 @@ impl<R> HttpLayer<R> {
     /// Sets the closure that returns a request's route. `None` is reported as `unmatched`. A router's pattern is best;
     /// a raw path is safe, because the number of routes is limited.
     ///
-    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. Defaults to the
-    /// request's method.
+    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. A route that is no
+    /// part of the request is for [`write_route`](HttpLayer::write_route). By default every request is `unmatched`.
     ///
     /// ```
     /// use tasktag::integrations::tower::HttpLayer;
@@ -164,6 +178,33 @@ impl<R> HttpLayer<R> {
     where
         F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
     {
+        self.with_source(route)
+    }
+
+    /// Sets a closure that writes a request's route, of parts that the request does not have side by side. It allocates
+    /// nothing. A route that stays empty, or an error, is reported as `unmatched`.
+    ///
+    /// What applies to the closure of [`route`](HttpLayer::route) applies to this one. The later of the two counts.
+    ///
+    /// ```
+    /// use std::fmt::Write;
+    /// use tasktag::integrations::tower::HttpLayer;
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let layer = HttpLayer::new(client).write_route(|request, route| {
+    ///     let host = request.uri().host().unwrap_or("none");
+    ///     write!(route, "{host}{}", request.uri().path())
+    /// });
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    pub fn write_route<F>(self, write: F) -> HttpLayer<WrittenRoute<F>>
+    where
+        F: Fn(RequestHead<'_>, &mut RouteName) -> fmt::Result,
+    {
+        self.with_source(WrittenRoute(write))
+    }
+
+    fn with_source<T>(self, route: T) -> HttpLayer<T> {
         let Self { client, settings, .. } = self;
         HttpLayer { client, settings, route: Arc::new(route), metrics: Arc::default() }
     }

@@ -1,8 +1,8 @@
 //! The metrics of a layer.
 
 use super::in_flight::InFlight;
+use super::request_head::RequestHead;
 use super::request_start::{self, Refusal};
-use super::route::RequestHead;
 use super::route_metrics::{Patterns, RouteMetrics};
 use super::settings::Settings;
 use super::start_header::StartHeader;
@@ -49,6 +49,7 @@ impl Metrics {
         });
         let patterns = Arc::new(Patterns {
             client: client.clone(),
+            methods: settings.methods,
             requests: client.counter(&name("requests")).tags(&tags).pattern(),
             duration: duration(client, settings, &name("request.duration")).tags(&tags).pattern(),
         });
@@ -86,7 +87,7 @@ impl Metrics {
                 self.routes.at(route, make).unwrap_or_else(|| self.fold())
             }
         };
-        InFlight::new(route, since, unit, request.method())
+        InFlight::new(route, since, unit, request.method().into())
     }
 
     fn read_start(&self, request: RequestHead<'_>, wait: &Wait) {

@@ -1,65 +1,58 @@
-//! The route of a request.
+//! What names the route of a request.
 
-use crate::{ClosedTag, HttpMethod};
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use super::request_head::RequestHead;
+use super::route_name::RouteName;
+use std::fmt;
 
-/// The head of a request: what the closure of [`HttpLayer::route`](super::HttpLayer::route) can read.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    method: &'a Method,
-    uri: &'a Uri,
-    version: Version,
-    headers: &'a HeaderMap,
-    extensions: &'a Extensions,
+/// What names the route of a request: a closure for [`HttpLayer::route`](super::HttpLayer::route) or
+/// [`HttpLayer::write_route`](super::HttpLayer::write_route). It is implemented for those alone.
+pub trait RouteSource: sealed::Sealed {
+    #[doc(hidden)]
+    fn with_route<T>(&self, request: RequestHead<'_>, act: impl FnOnce(Option<&str>) -> T) -> T;
 }
 
-impl<'a> RequestHead<'a> {
-    pub(super) fn of<B>(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-        }
-    }
-
-    /// The method.
-    #[must_use]
-    pub fn method(self) -> &'a Method {
-        self.method
-    }
-
-    /// The target, as the outer services left it.
-    #[must_use]
-    pub fn uri(self) -> &'a Uri {
-        self.uri
-    }
-
-    /// The HTTP version.
-    #[must_use]
-    pub fn version(self) -> Version {
-        self.version
-    }
-
-    /// The headers.
-    #[must_use]
-    pub fn headers(self) -> &'a HeaderMap {
-        self.headers
-    }
-
-    /// The extensions that outer services added, for example axum's `MatchedPath`.
-    #[must_use]
-    pub fn extensions(self) -> &'a Extensions {
-        self.extensions
+impl<F> RouteSource for F
+where
+    F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
+{
+    #[inline]
+    fn with_route<T>(&self, request: RequestHead<'_>, act: impl FnOnce(Option<&str>) -> T) -> T {
+        act(self(request))
     }
 }
 
-/// The type of the default route closure, used unless [`HttpLayer::route`](super::HttpLayer::route) is called.
+impl<F> RouteSource for WrittenRoute<F>
+where
+    F: Fn(RequestHead<'_>, &mut RouteName) -> fmt::Result,
+{
+    #[inline]
+    fn with_route<T>(&self, request: RequestHead<'_>, act: impl FnOnce(Option<&str>) -> T) -> T {
+        let mut name = RouteName::new();
+        let written = (self.0)(request, &mut name);
+        act(written.ok().map(|()| name.as_str()).filter(|name| !name.is_empty()))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<F> Sealed for F where F: for<'a> Fn(super::RequestHead<'a>) -> Option<&'a str> {}
+    impl<F> Sealed for super::WrittenRoute<F> {}
+}
+
+/// The type of the route closure of a layer that was given none.
 pub type RouteFn = for<'a> fn(RequestHead<'a>) -> Option<&'a str>;
 
-/// The method: every request has one, and callers can't make up many.
-#[allow(clippy::unnecessary_wraps, reason = "it is one of those that may say `None`")]
-pub(super) fn by_method(request: RequestHead<'_>) -> Option<&str> {
-    Some(HttpMethod::from(request.method()).value())
+/// Names no request's route.
+pub(super) fn unmatched(_: RequestHead<'_>) -> Option<&str> {
+    None
+}
+
+/// A closure that writes the route of a request, for [`HttpLayer::write_route`](super::HttpLayer::write_route).
+pub struct WrittenRoute<F>(pub(super) F);
+
+impl<F> fmt::Debug for WrittenRoute<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WrittenRoute").finish_non_exhaustive()
+    }
 }

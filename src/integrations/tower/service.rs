@@ -4,7 +4,8 @@ use super::body::HttpBody;
 use super::future::HttpFuture;
 use super::in_flight::InFlight;
 use super::metrics::Metrics;
-use super::route::RequestHead;
+use super::request_head::RequestHead;
+use super::route::RouteSource;
 use http::{Request, Response};
 use http_body::Body;
 use std::fmt;
@@ -32,7 +33,7 @@ impl<S, R, A, B> Service<Request<A>> for HttpService<S, R>
 where
     S: Service<Request<A>, Response = Response<B>>,
     B: Body,
-    R: for<'a> Fn(RequestHead<'a>) -> Option<&'a str>,
+    R: RouteSource,
 {
     type Response = Response<HttpBody<B>>;
     type Error = S::Error;
@@ -46,7 +47,7 @@ where
     #[inline]
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let head = RequestHead::of(&request);
-        let mut in_flight = Some(self.metrics.begin(head, (self.route)(head)));
+        let mut in_flight = Some(self.route.with_route(head, |route| self.metrics.begin(head, route)));
         let inner = InFlight::during(&mut in_flight, || self.inner.call(request));
         HttpFuture::new(inner, in_flight)
     }

@@ -12,6 +12,7 @@ pub(super) struct Settings {
     pub(super) routes: usize,
     pub(super) critical: Vec<String>,
     pub(super) objectives: Vec<(String, Duration)>,
+    pub(super) methods: bool,
     pub(super) distributions: bool,
     pub(super) wait: bool,
     pub(super) ignored: Vec<StartHeader>,

@@ -69,6 +69,13 @@ use crate::vocabulary::name::names;
 /// * **Event titles, texts and service check messages**: line breaks become `\n`, and text that does not fit into a
 ///   packet is cut. In messages, `|` becomes `_` and `m:` becomes `m\:`. In the other fields, `|` and control
 ///   characters become `_`.
+///
+/// ```
+/// use tasktag::{Client, Dialect};
+///
+/// let builder = Client::builder().agent("udp://statsd.internal:8125").dialect(Dialect::TaggedStatsd);
+/// assert_eq!("tagged_statsd".parse(), Ok(Dialect::TaggedStatsd));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {

@@ -11,6 +11,13 @@ use crate::vocabulary::name::names;
 /// | [`Summaries`](Self::Summaries) | seven for all values of a flush | exact counts; the other numbers have the precision of a [`Distribution`](crate::Distribution), and are per task: they can't be added up over tasks |
 ///
 /// Each dialect has a default; see [`Dialect`](crate::Dialect).
+///
+/// ```
+/// use tasktag::{Client, Dialect, Weights};
+///
+/// // More than 1000 values a flush, for a server that ignores sample rates.
+/// let builder = Client::builder().dialect(Dialect::TaggedStatsd).weights(Weights::Summaries);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Weights {

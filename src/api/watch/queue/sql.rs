@@ -22,6 +22,9 @@ use self::statement::Statement;
 
 /// The number of jobs up to which is counted.
 const COUNT_LIMIT: u64 = 10_000;
+/// The same for jobs whose time is ahead. Whether they were tried is in the table and not in an index, and a row there
+/// takes the server as long as ten in an index.
+const LATER_LIMIT: u64 = 1000;
 /// How many priorities a walk visits: enough for any use of them, and an end for a table that has one for each job.
 const PRIORITY_LIMIT: u32 = 1000;
 
@@ -36,7 +39,7 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// | [graphile-worker](Self::graphile_worker) | 0.18.0 | its own tables |
 /// | [pg-boss](Self::pg_boss) | 12.38.0 | its own tables |
 /// | [procrastinate](Self::procrastinate) | 3.10.0 | its own tables |
-/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | tables as in its migrations |
+/// | [apalis-postgres](Self::apalis_postgres), [apalis-sqlite](Self::apalis_sqlite) | 1.0.0 | their own tables |
 /// | [Oban](Self::oban) | 2.23.0 | tables as documented |
 /// | [River](Self::river) | of August 2026 | tables as documented |
 /// | [GoodJob](Self::good_job) | 4.19.2 | tables as documented |
@@ -55,8 +58,8 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// - `queue.running` and `queue.dead` are jobs that a worker has, and those that the system gave up.
 ///
 /// What a system can't tell is absent. Each count ends at [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or
-/// more. Scheduled and retrying jobs share one count, so beyond the limit the two say how those that are due first are
-/// divided.
+/// more. Scheduled and retrying jobs share one count, which ends at [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000: beyond it
+/// the two say how those that are due first are divided.
 ///
 /// # What it costs
 ///
@@ -112,6 +115,9 @@ enum System {
 impl SqlQueue {
     /// The number of jobs up to which each count goes: this number stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
+    /// The number of jobs up to which those are counted whose time is ahead: the scheduled and the retrying ones
+    /// together.
+    pub const LATER_LIMIT: u64 = LATER_LIMIT;
 
     fn new<'a>(system: System, queue: impl Into<Option<&'a str>>) -> Self {
         Self { system, queue: queue.into().map(str::to_owned), schema: None, scans: false }

@@ -234,19 +234,19 @@ mod tests {
     /// A source that is empty at the first look. Before that look is over, something comes and then the wish to end.
     struct Late<T> {
         waiting: VecDeque<T>,
-        late: Option<T>,
+        last: Option<T>,
         stop: Stop,
     }
 
     impl<T> Late<T> {
-        fn new(stop: &Stop, late: T) -> Self {
-            Self { waiting: VecDeque::new(), late: Some(late), stop: stop.clone() }
+        fn new(stop: &Stop, last: T) -> Self {
+            Self { waiting: VecDeque::new(), last: Some(last), stop: stop.clone() }
         }
 
         fn next(&mut self) -> io::Result<T> {
             let found = self.waiting.pop_front();
-            if let Some(late) = self.late.take() {
-                self.waiting.push_back(late);
+            if let Some(last) = self.last.take() {
+                self.waiting.push_back(last);
                 self.stop.tell();
             }
             found.map_or_else(nothing, Ok)

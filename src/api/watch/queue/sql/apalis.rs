@@ -2,7 +2,7 @@
 
 use super::source::{Priority, Since, Source};
 use super::statement::NOW;
-use super::{COUNT_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
+use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
 
 impl SqlQueue {
     /// A queue of [apalis-postgres](https://docs.rs/apalis-postgres) 1: the jobs of a type. Its tables have the schema
@@ -91,16 +91,16 @@ due (one) as (
         and run_at <= (select at from now) limit {limit})),
 later (tried) as (
     select * from (select attempts > 0 from {jobs} where {pending} and run_at > (select at from now)
-        order by run_at limit {limit})
+        order by run_at limit {LATER_LIMIT})
     union all
     select * from (select 1 from walk cross join {jobs} as job where {failed} and job.priority = walk.priority
-        and run_at > (select at from now) limit {limit}))
+        and run_at > (select at from now) limit {LATER_LIMIT}))
 select 0 as hidden,
     (select min({limit}, count(*)) from due) as depth,
     (select coalesce((select at from now) - min(run_at), 0) from first) as oldest_age,
     (select count(*) from ({held})) as running,
-    (select min({limit}, count(*)) from later where not tried) as scheduled,
-    (select min({limit}, count(*)) from later where tried) as retrying,
+    (select min({LATER_LIMIT}, count(*)) from later where not tried) as scheduled,
+    (select min({LATER_LIMIT}, count(*)) from later where tried) as retrying,
     min({limit}, (select count(*) from ({killed}))
         + (select count(*) from (select 1 from {jobs} where job_type = {name} and status = 'Failed'
             and attempts >= max_attempts limit {limit}))) as dead"

@@ -1,6 +1,6 @@
 //! A place where jobs of a queue wait, and the parts of a statement that read it.
 
-use super::{COUNT_LIMIT, PRIORITY_LIMIT};
+use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT};
 
 /// Rows of a table that wait, in the order of an index.
 pub(super) struct Source {
@@ -73,8 +73,8 @@ impl Source {
     pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
         let walk = self.priority.map(|priority| self.walk(number, priority)).unwrap_or_default();
         let first = self.first(number, now);
-        let due = self.rows(number, "1", &self.since.is_due(now, true));
-        let later = self.rows(number, self.tried, &self.since.is_due(now, false));
+        let due = self.rows(number, "1", &self.since.is_due(now, true), COUNT_LIMIT);
+        let later = self.rows(number, self.tried, &self.since.is_due(now, false), LATER_LIMIT);
         format!(
             "{walk}first_{number} (since) as ({first}),
 due_{number} (one) as ({due}),
@@ -113,23 +113,21 @@ later_{number} (tried) as ({later}),
         }
     }
 
-    /// Returns a query for a column of the rows for which a condition holds, up to the limit. It begins where the
+    /// Returns a query for a column of the rows for which a condition holds, up to a limit. It begins where the
     /// walk has been, and keeps to the order of the index, without which a scan of the table would seem cheaper.
-    fn rows(&self, number: usize, column: &str, condition: &str) -> String {
+    fn rows(&self, number: usize, column: &str, condition: &str, limit: u64) -> String {
         let Self { table, waits, since, .. } = self;
         let rows = |of_priority: &str| {
             let order = since.order();
             format!(
                 "select {column} as found from {table} as job where {waits}{of_priority} and {condition} \
-                 order by {order} limit {COUNT_LIMIT}"
+                 order by {order} limit {limit}"
             )
         };
         if self.priority.is_none() {
             return rows("");
         }
         let rows = rows(" and priority = visited.priority");
-        format!(
-            "select found from walk_{number} as visited cross join lateral ({rows}) as one limit {COUNT_LIMIT}"
-        )
+        format!("select found from walk_{number} as visited cross join lateral ({rows}) as one limit {limit}")
     }
 }

@@ -1,8 +1,8 @@
 //! The statement that asks `PostgreSQL` for a queue.
 
-use super::COUNT_LIMIT;
 use super::quoted::postgres_text;
 use super::source::Source;
+use super::{COUNT_LIMIT, LATER_LIMIT};
 
 /// The server's time, as a column with a time zone compares to it. It is that of the statement, so that a transaction
 /// which is kept open has no old one.
@@ -47,7 +47,7 @@ impl Statement {
         format!(
             "with recursive {before}{subqueries}\
 waiting (depth, since) as materialized (select least({COUNT_LIMIT}, {depth}), least({since})),
-later (tried) as materialized (select tried from ({later}) as every limit {COUNT_LIMIT})
+later (tried) as materialized (select tried from ({later}) as every limit {LATER_LIMIT})
 select case when row_security_active({hidden}) then 1 else 0 end as hidden,
     depth,
     case when depth = 0 then 0

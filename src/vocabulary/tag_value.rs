@@ -1,0 +1,52 @@
+//! What a tag's value can be: text, a condition, or a closed tag.
+
+/// What a tag's value can be.
+///
+/// - Text: `&str`, and a reference to whatever is `AsRef<str>`, such as `String`, `Cow<str>`, `Arc<str>` or a
+///   [`TaskId`](crate::TaskId).
+/// - A `bool`.
+/// - A closed tag that [`tags!`](crate::tags) declares, and those of this crate, such as [`Outcome`](crate::Outcome). The
+///   key may be another than its own.
+///
+/// A number has no text that could be borrowed, and to keep its digits would make every call by name slower. Write
+/// `&shard.to_string()`, or declare the numbers as a [`ClosedTag`](crate::ClosedTag) if there are few.
+///
+/// ```
+/// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+/// # let client = guard.client();
+/// use std::borrow::Cow;
+/// use tasktag::Outcome;
+///
+/// let (shard, region) = (3_u16, Cow::from("eu"));
+/// let jobs = client.counter("jobs.done").tag("region", &region).tag("retried", false);
+/// jobs.tag("shard", &shard.to_string()).tag("outcome", Outcome::Ok).increment(1);
+/// // jobs.done:1|c|#outcome:ok,region:eu,retried:false,shard:3,task_id:0042
+/// # Ok::<(), tasktag::ConfigError>(())
+/// ```
+///
+/// A conversion whose type is to be inferred has to name it: `.tag("pool", name.as_str())`, not
+/// `.tag("pool", name.as_ref())`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the value of a tag",
+    label = "neither text, a `bool` nor a closed tag",
+    note = "pass a reference to text: `&name`, or `&number.to_string()`"
+)]
+pub trait TagValue<'a> {
+    #[doc(hidden)]
+    fn into_text(self) -> &'a str;
+}
+
+impl<'a, T: AsRef<str> + ?Sized> TagValue<'a> for &'a T {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
+    fn into_text(self) -> &'a str {
+        self.as_ref()
+    }
+}
+
+impl<'a> TagValue<'a> for bool {
+    #[inline]
+    fn into_text(self) -> &'a str {
+        if self { "true" } else { "false" }
+    }
+}
