@@ -94,6 +94,7 @@ fn a_server_s_connections_are_reported_by_service_and_state() {
         "postgres.connections:1|g|#database:orders,service:tasktag-watch,state:active",
         "postgres.hidden_connections:0|g|#database:orders",
         "postgres.limit:97|g|#database:orders",
+        "postgres.connections_used:*|g|#database:orders",
     ]);
     assert_eq!(value(&lines, "postgres.connections_used", "database:orders"), 5.0 / 97.0);
     assert_eq!(watching.says(), "watching: 1");
@@ -120,6 +121,7 @@ fn a_pooler_s_waiting_clients_are_reported_by_pool() {
         &format!("pgbouncer.in_use:2|g|#{tags}"),
         &format!("pgbouncer.max:2|g|#{tags}"),
         &format!("pgbouncer.utilization:1|g|#{tags}"),
+        &format!("pgbouncer.oldest_wait_seconds:*|g|#{tags}"),
     ]);
     assert!(value(&lines, "pgbouncer.oldest_wait_seconds", tags) < PATIENCE.as_secs_f64());
     sleeping.iter().for_each(tokio::task::JoinHandle::abort);
@@ -154,7 +156,9 @@ fn queues_in_redis_are_reported_with_their_promises() {
     let lines = watching.reports(&[
         "queue.depth:2|g|#queue:exports",
         "queue.promise_seconds:50|g|#queue:exports",
-        "queue.promise_used:",
+        "queue.promise_used:*|g|#queue:exports",
+        "queue.promise_used:*|g|#queue:within_1_minute",
+        "queue.promise_used:*|g|#queue:letters,team:post",
         "queue.depth:3|g|#queue:within_1_minute",
         "queue.retrying:1|g|#queue:within_1_minute",
         "queue.promise_seconds:60|g|#queue:within_1_minute",
@@ -202,12 +206,14 @@ fn oban(postgres: &Postgres) -> String {
     format!("[[queue]]\nsystem = \"oban\"\nqueue = \"mail\"\npromise = \"1h\"\nurl = \"{url}\"\n")
 }
 
-const OBAN: [&str; 5] = [
+const OBAN: [&str; 7] = [
     "queue.depth:2|g|#queue:mail",
     "queue.running:1|g|#queue:mail",
     "queue.scheduled:1|g|#queue:mail",
     "queue.retrying:0|g|#queue:mail",
     "queue.dead:0|g|#queue:mail",
+    "queue.oldest_age_seconds:*|g|#queue:mail",
+    "queue.promise_used:*|g|#queue:mail",
 ];
 
 #[test]
@@ -228,7 +234,7 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     let watching = Watching::start(&format!("{}{}{connections}", exports(&redis), oban(&postgres)));
     assert_eq!(watching.says(), "watching: 3");
     let of_redis = "queue.depth:0|g|#queue:exports";
-    watching.reports(&[of_redis, OBAN[0], "postgres.limit:97"]);
+    watching.reports(&[of_redis, OBAN[0], "postgres.limit:97|g|#database:orders"]);
 
     // A server that hangs.
     redis.signal("STOP");
@@ -237,8 +243,8 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
         said.starts_with("queue exports: no answer: ") && !said.contains(redis_server::PASSWORD),
         "{said}"
     );
-    watching.reports(&["queue.unanswered:1|c|#queue:exports"]);
-    let lines = watching.reports(&[OBAN[0], "postgres.limit:97"]);
+    watching.reports(&["queue.unanswered:*|c|#queue:exports"]);
+    let lines = watching.reports(&[OBAN[0], "postgres.limit:97|g|#database:orders"]);
     assert!(!lines.iter().any(|line| line.starts_with("queue.depth:0")), "{lines:#?}");
     redis.signal("CONT");
     assert_eq!(watching.says(), "queue exports: it answers again");
@@ -248,7 +254,7 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     push(&redis, 1);
     watching.reports(&["queue.depth:1|g|#queue:exports"]);
     redis.restart();
-    watching.reports(&[of_redis, OBAN[0], "postgres.limit:97"]);
+    watching.reports(&[of_redis, OBAN[0], "postgres.limit:97|g|#database:orders"]);
     while let Some(said) = watching.has_said() {
         assert!(said.starts_with("queue exports: "), "{said}");
     }
@@ -260,7 +266,7 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     });
     assert_eq!(watching.says(), "queue mail: no answer: there was none within 1.5s");
     wait_until(|| {
-        let lines = watching.reports(&[of_redis, "postgres.limit:97"]);
+        let lines = watching.reports(&[of_redis, "postgres.limit:97|g|#database:orders"]);
         !lines.iter().any(|line| line.starts_with("queue.depth:2"))
     });
     for _ in 0..6 {
@@ -277,7 +283,8 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     let end =
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tasktag-watch'";
     assert_eq!(runtime.block_on(connection.fetch_all(end)).unwrap().len(), 2);
-    watching.reports(&[OBAN[0], "postgres.connections:2|g|#database:orders,service:tasktag-watch"]);
+    // That of this test, and both of the command.
+    watching.reports(&[OBAN[0], &format!("postgres.connections_used:{}|g|#database:orders", 3.0 / 97.0)]);
 }
 
 #[test]

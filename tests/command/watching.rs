@@ -55,11 +55,11 @@ impl Watching {
         self.said.try_recv().ok()
     }
 
-    /// The lines that arrive from now on, without the client's own, once each of these has come. They have no task id.
+    /// The lines that arrive from now on, without the client's own, once each of these has come, where `*` is any value.
+    /// They have no task id.
     #[track_caller]
     pub(crate) fn reports(&self, expected: &[&str]) -> Vec<String> {
-        let is_there =
-            |lines: &[String]| expected.iter().all(|start| lines.iter().any(|line| line.starts_with(start)));
+        let is_there = |lines: &[String]| expected.iter().all(|one| lines.iter().any(|line| is(line, one)));
         self.agent.drain();
         let lines = own(self.agent.lines_until(is_there));
         assert!(!lines.iter().any(|line| line.contains("task_id")), "{lines:#?}");
@@ -90,6 +90,13 @@ impl Drop for Watching {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn is(line: &str, expected: &str) -> bool {
+    match expected.split_once('*') {
+        Some((start, end)) => line.starts_with(start) && line.ends_with(end),
+        None => line == expected,
     }
 }
 
