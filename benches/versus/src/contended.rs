@@ -11,7 +11,7 @@ use std::{env, iter};
 
 /// Longer than it takes, so that nothing flushes but what is told to.
 const INTERVAL: Duration = Duration::from_secs(3600);
-const FLUSHES: usize = 5;
+pub const FLUSHES: usize = 5;
 const ROUNDS: usize = 5;
 
 pub fn measure() {
@@ -33,7 +33,8 @@ pub fn measure() {
     table.print();
 }
 
-fn run() -> Vec<f64> {
+/// Nanoseconds a record of one thread, of two before a flush, and of two after each flush.
+pub fn run() -> Vec<f64> {
     let (_socket, agent) = blackhole();
     let output = Command::new(env::current_exe().expect("it runs"))
         .args(["--contended", &agent.to_string()])
