@@ -47,7 +47,7 @@ pub fn run() -> Vec<f64> {
 pub fn child(agent: Agent) {
     let entry = peers::find(OURS).expect("it is there");
     let contestant = (entry.build)(&Setup { agent, interval: Some(INTERVAL) }).expect("it sends to UDP");
-    let n = calibrate(&*contestant, Operation::TimingRecord, Duration::from_millis(30));
+    let n = calibrate(&*contestant, Operation::TimingRecord, Duration::from_millis(6));
     println!("{}", alone(&*contestant, Operation::TimingRecord, n));
     for _ in 0..=FLUSHES {
         println!("{}", together(&*contestant, Operation::TimingRecord, n));

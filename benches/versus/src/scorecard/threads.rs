@@ -12,8 +12,8 @@ use std::time::Duration;
 
 const PROCESSES: usize = 5;
 const ROUNDS: usize = 9;
-/// What a thread is busy for at each turn, at least.
-const TURN: Duration = Duration::from_millis(20);
+/// What a thread is busy for at each turn, at least. It is short, so that some pieces are not interrupted.
+const TURN: Duration = Duration::from_millis(6);
 /// Longer than it takes, so that nothing flushes but what is told to.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
