@@ -151,10 +151,13 @@ fn every_bucket() -> impl Iterator<Item = f64> + Clone {
     (0..4096_u64).map(|step| f64::from_bits((1015 << 52) + (step << 45)))
 }
 
-/// What the second one keeps of the allocator: the first pays for the threads' tables and for the worker's buffers. The
-/// resident memory of the process would also have what the allocator keeps for each thread.
+/// What the second one keeps of the allocator: the first pays for the threads' tables and for the worker's buffers, and
+/// others that nobody uses for the stock. The resident memory of the process would also have what the allocator keeps
+/// for each thread.
 fn hot(agent: &Agent) -> f64 {
     let guard = client(agent);
+    let _unused: Vec<_> =
+        (0..100).map(|n| guard.client().timing(&format!("unused.{n}")).register()).collect();
     let first = heat(&guard, "first");
     let mut second = None;
     let kept = allocations::kept(|| second = Some(heat(&guard, "second")));
