@@ -19,9 +19,10 @@ const SLOTS: [usize; 5] = if cfg!(tasktag_loom) { [1, 2, 2, 2, 2] } else { [31, 
 /// The number of slots in which a bucket may be placed, from its own slot on.
 const PROBES: usize = 32;
 
-/// The number of collisions between two sweeps that makes a table crowded. With fewer collisions, a record so rarely
-/// waits for another thread that memory matters more.
-const MANY_COLLISIONS: usize = 256;
+/// The number of collisions between two sweeps that makes a table crowded. They are few even where threads record all the
+/// time: most of what they cost each other is waiting for a cache line, which fails no exchange. With fewer collisions, a
+/// record so rarely waits for another thread that memory matters more.
+const MANY_COLLISIONS: usize = 32;
 /// How often, for each slot of a table, buckets are found away from their own slot between two sweeps before a larger
 /// table is worth its memory. The model's few records never come to it.
 const MANY_STRAYS: usize = if cfg!(tasktag_loom) { 8 } else { 2 };
