@@ -48,7 +48,9 @@ pub fn measure(only: Option<&str>) {
     let mut table = Table::new(&["row", "figure", "target", ""]);
     for (name, scores) in ROWS.into_iter().filter(|(name, _)| only.is_none_or(|only| only == *name)) {
         eprintln!("{name} …");
-        scores().iter().for_each(|score| table.row(score.cells()));
+        for score in scores() {
+            table.row(score.cells());
+        }
     }
     table.print();
 }
