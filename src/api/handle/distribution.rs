@@ -28,7 +28,7 @@ const NANOS_PER_MS: f64 = 1e6;
 ///
 /// # Memory
 ///
-/// A context starts with a table of 32 buckets. If an interval has more, or if many values share a part of the table,
+/// A context starts with a table of 31 buckets. If an interval has more, or if many values share a part of the table,
 /// the context gets a larger table, and keeps it for as long as it is known. The tables of a context together take
 ///
 /// | buckets in use in an interval | KiB |
