@@ -165,7 +165,7 @@ fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) ->
     if n == 0 || cell.add(value, n, shared.stock()) {
         return None;
     }
-    shared.offer(Record::Overflow(Arc::clone(cell), value, n))
+    shared.offer_overflow(Record::Overflow(Arc::clone(cell), value, n))
 }
 
 fn ms(nanos: u64) -> f64 {
