@@ -173,7 +173,8 @@ fn hang(client: &Client) -> (Sender<()>, Watch) {
         let _ = released.recv();
         PoolStatus::default()
     });
-    assert_eq!(client.flush(SHORT), Ok(()));
+    // Half of the time is for the probe, and the rest for a worker that may have to wait for a processor.
+    assert_eq!(client.flush(Duration::from_secs(1)), Ok(()));
     entered.recv_timeout(PATIENCE).unwrap();
     (release, watch)
 }

@@ -9,7 +9,7 @@ use crate::process::sync::{AtomicUsize, Ordering};
 use crate::vocabulary::unit::KnownUnit;
 use once_cell::race::OnceBox;
 
-/// The class of the largest table of a further chain. It has room for 5 octaves, which is more than a metric's busy values
+/// The class of the largest table of a further chain. It has room for nearly 5 octaves, which is more than a metric's busy values
 /// span. The other values go to the first chain.
 const LARGEST_FURTHER: usize = if cfg!(tasktag_loom) { 0 } else { 2 };
 

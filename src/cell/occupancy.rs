@@ -110,10 +110,8 @@ impl OccupancyCell {
 
     /// Knows from now on since when each unit is held. It may be called again.
     pub(crate) fn keep_oldest(&self) {
-        if self.keeps_oldest() {
-            return;
-        }
         self.holds.get_or_init(|| Box::new(Holds::new()));
+        // Also if they are marked: another thread may be about to do so, and a fork may have come in between.
         self.peaks.iter().for_each(Peak::mark);
     }
 

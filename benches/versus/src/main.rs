@@ -51,7 +51,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--instructions" => options.instructions = true,
                 "--scorecard" => options.scorecard = true,
-                "--row" => options.row = Some(arguments.next()?),
+                "--row" => options.row = Some(arguments.next().filter(|row| scorecard::has(row))?),
                 "--only" => options.only = Some(arguments.next()?),
                 "--csv" => options.csv = Some(arguments.next()?.into()),
                 _ => return None,

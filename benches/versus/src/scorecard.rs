@@ -55,6 +55,11 @@ pub fn measure(only: Option<&str>) {
     table.print();
 }
 
+/// Whether there is a row with this name.
+pub fn has(row: &str) -> bool {
+    ROWS.iter().any(|(name, _)| *name == row)
+}
+
 /// The rows' names, for who asks for another.
 pub fn names() -> String {
     ROWS.map(|(name, _)| name).join("|")

@@ -170,16 +170,17 @@ impl MetricBuilder<'_, Occupancy> {
     /// Also reports `<name>.oldest_seconds`, how long the unit that has been in use for the longest time has been so. A
     /// utilization of 1 does not tell whether the workers are busy or hang. This is off by default.
     ///
-    /// The age is exact as long as at most 128 units are in use at once, and for up to a year. A unit that is acquired
-    /// beyond 128 is [counted](Occupancy::untracked). The age is then that of the oldest of the others, so it is a lower
-    /// bound. A unit keeps its place among the 128 as long as it is in use: 128 leaked connections leave none for others,
-    /// and the oldest of them is still reported.
+    /// The age is exact as long as clearly fewer than 128 units are in use at once, and for up to a year. A unit that finds
+    /// no place among the 128 is [counted](Occupancy::untracked). The age is then that of the oldest of the others, so it
+    /// is a lower bound. A unit keeps its place as long as it is in use: 128 leaked connections leave none for others, and
+    /// the oldest of them is still reported.
     ///
     /// Ask where the metric is first registered: units that are in use when it is first asked for are not in the age.
     /// Neither are those of [holders](crate::Holders), which report `pool.oldest_hold_seconds`.
     ///
-    /// Acquiring and releasing take up to twice as many instructions as without it, take no lock and allocate nothing.
-    /// The ages take 1.1 KiB for each occupancy. A forked child's age is that of what the child itself acquired.
+    /// Acquiring and releasing take 1.8 times as many instructions as without it, and more while a free place has to be
+    /// searched for: 16 times as many, about half a microsecond, while all 128 are taken. They take no lock and allocate
+    /// nothing. The ages take 1.1 KiB for each occupancy. A forked child's age is that of what the child itself acquired.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {

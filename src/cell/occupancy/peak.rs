@@ -28,11 +28,9 @@ impl Peak {
 
     #[cold]
     pub(super) fn raise(&self, in_use: u64) {
-        let known = self.0.load(Ordering::Relaxed);
-        let peak = in_use | known & MARK;
-        if peak > known {
-            self.0.fetch_max(peak, Ordering::Relaxed);
-        }
+        // The mark may come meanwhile.
+        let higher = |known: u64| Some(in_use | known & MARK).filter(|peak| *peak > known);
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, higher);
     }
 
     /// Returns the peak, and begins again at 0.

@@ -9,6 +9,10 @@ use std::{env, process};
 /// The versions that the measured crates are built with.
 const LOCK: &str = include_str!("../../Cargo.lock");
 
+/// Variables that change how a crate is compiled, or with what.
+const CHANGES: [&str; 5] =
+    ["CARGO_ENCODED_RUSTFLAGS", "CARGO_INCREMENTAL", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS"];
+
 /// A package in a temporary directory, with the release profile as it is by default. It goes with its owner.
 pub struct Package {
     name: String,
@@ -39,13 +43,14 @@ impl Package {
     /// Builds it, with everything that it depends on. Returns whether that worked.
     pub fn build(&self) -> bool {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--release", "--quiet"])
-            .current_dir(&self.directory)
-            .env("CARGO_TARGET_DIR", self.path("target"))
-            .env_remove("CARGO_INCREMENTAL")
-            .stdin(Stdio::null())
-            .status();
+        let mut build = Command::new(cargo);
+        build.args(["build", "--release", "--quiet"]).current_dir(&self.directory).stdin(Stdio::null());
+        // The profile is to be as it is by default, and the compiler that of this machine.
+        let changes = |key: &str| key.starts_with("CARGO_PROFILE_") || CHANGES.contains(&key);
+        for key in env::vars_os().filter_map(|(key, _)| key.into_string().ok()).filter(|key| changes(key)) {
+            build.env_remove(key);
+        }
+        let status = build.env("CARGO_TARGET_DIR", self.path("target")).status();
         status.is_ok_and(|status| status.success())
     }
 

@@ -21,7 +21,7 @@ fn without() -> Option<Package> {
     Package::new("without", "", Some(WITHOUT)).ok().filter(Package::build)
 }
 
-/// Of four threads with 50 timings each, beside four threads that only wait.
+/// Of four threads with 50 timings each, beside four threads that format and keep as many lines.
 pub fn resident_memory() -> Vec<Score> {
     let [with, without] = [with(), without()].map(|package| package.as_ref().and_then(resident_mb));
     vec![

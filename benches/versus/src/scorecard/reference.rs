@@ -1,4 +1,4 @@
-//! What version 0.1.0 had, from before its contexts took what their values need.
+//! What version 0.1.0 had, whose tables did not yet grow with their values.
 //!
 //! Where a machine matters, the figure is a ratio to something that is measured in every run. The figures of the whole
 //! program, of the family and of the flush are from this bench with the library as it was then.
