@@ -165,7 +165,9 @@ fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) ->
     if n == 0 || cell.add(value, n, shared.stock()) {
         return None;
     }
-    shared.offer_overflow(Record::Overflow(Arc::clone(cell), value, n))
+    let refused = shared.offer(Record::Overflow(Arc::clone(cell), value, n));
+    shared.post().ask_for_room();
+    refused
 }
 
 fn ms(nanos: u64) -> f64 {
