@@ -23,6 +23,8 @@ mod report;
 #[cfg(unix)]
 mod send;
 #[cfg(unix)]
+mod shown_url;
+#[cfg(unix)]
 mod stop;
 #[cfg(unix)]
 mod table;
