@@ -154,7 +154,7 @@ fn a_certificate_that_is_not_valid_now_is_told() {
         certificate
     };
     for (from, to, advice) in [(2001, 2002, "renew the certificate"), (4000, 4001, "set this host's clock")] {
-        let certify = |directory: &Path| certify_as(directory, in_years(from, to));
+        let certify = |directory: &Path| certify_as(directory, &in_years(from, to));
         let Some(redis) = Redis::start_with_tls(certify) else { return };
         let ended = doctor(&redis.tls_url(), KEY, Some(&redis.file("authority.pem")));
         let refused =
@@ -180,7 +180,7 @@ fn a_refusal_is_told_with_what_to_do_about_it_and_not_with_what_would_not_help()
         let mut after = ended.out.lines().skip_while(|line| !line.starts_with("FAULT   redis: ")).skip(1);
         match advice {
             Some(advice) => {
-                assert!(after.next().is_some_and(|line| line.starts_with(advice)), "{}", ended.out)
+                assert!(after.next().is_some_and(|line| line.starts_with(advice)), "{}", ended.out);
             }
             None => assert_eq!(after.next(), None, "{}", ended.out),
         }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// An authority, a certificate of `localhost` that it signed, and its key, as files.
 pub(crate) fn certify(directory: &Path) -> [PathBuf; 3] {
-    certify_as(directory, CertificateParams::new(vec!["localhost".to_owned()]).unwrap())
+    certify_as(directory, &CertificateParams::new(vec!["localhost".to_owned()]).unwrap())
 }
 
 /// The same, with another certificate.
-pub(crate) fn certify_as(directory: &Path, certificate: CertificateParams) -> [PathBuf; 3] {
+pub(crate) fn certify_as(directory: &Path, certificate: &CertificateParams) -> [PathBuf; 3] {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate().unwrap();
