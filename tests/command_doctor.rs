@@ -8,13 +8,14 @@ mod support;
 
 use run::{Ended, run, tasktag, wait};
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
 use support::{Agent, TempDir, unix_address};
 use tasktag::{TaskIdPool, TaskIdSource};
 
@@ -292,7 +293,14 @@ fn as_nobody(arguments: &[&str], variables: &[(&str, &str)]) -> Option<Ended> {
     fs::copy(env!("CARGO_BIN_EXE_tasktag"), &copy).ok()?;
     let mut command = std::process::Command::new(&copy);
     command.args(arguments).env_clear().envs(variables.iter().copied()).uid(NOBODY).gid(NOBODY);
-    match command.output() {
+    let output = loop {
+        match command.output() {
+            // A child of another test has the copy open for writing until it runs its own program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+            output => break output,
+        }
+    };
+    match output {
         Ok(output) => Some(Ended::of(output)),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "skipped: run as root to be another user ({error})");
