@@ -1,5 +1,5 @@
-//! `tasktag doctor --env-of` warns of another network where the address of the agent means something else there, and only
-//! there.
+//! `tasktag doctor --env-of` warns of another network if the address of the agent means something else there, and
+//! otherwise does not.
 //!
 //! It needs root, or a namespace of users, and says on standard error that it was skipped otherwise.
 

@@ -1,4 +1,5 @@
-//! `tasktag doctor --env-of` finds a socket's file where the other process has it, though that has a root or mounts of its own.
+//! `tasktag doctor --env-of` finds a socket's file where the other process has it, though that has a root or mounts of
+//! its own.
 //!
 //! It needs root, or a namespace of users, and says on standard error that it was skipped otherwise.
 

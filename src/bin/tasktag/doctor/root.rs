@@ -61,8 +61,8 @@ impl Root {
     }
 }
 
-/// Whether a process has this process's root. The same directory with other mounts below it is another root: a service of
-/// systemd may have its own `/tmp`.
+/// Whether a process has this process's root. The same directory with other mounts below it is another root: a service
+/// of systemd may have its own `/tmp`.
 fn leads_where_own_does(root: &Path, process: u32) -> bool {
     let directory = |path| fs::metadata(path).map(|directory| (directory.dev(), directory.ino())).ok();
     let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();

@@ -50,7 +50,8 @@ impl Surroundings {
         &self.root
     }
 
-    /// How this process reaches what that one reaches at `address`. A socket's file is found in the root of that process.
+    /// How this process reaches what that one reaches at `address`. A socket's file is found in the root of that
+    /// process.
     pub(super) fn way(&self, address: &str) -> Way {
         let direct = Way::direct(address);
         let Ok(endpoint) = Endpoint::parse(address) else { return direct };
