@@ -31,6 +31,7 @@ struct Handles {
     apart: Distribution,
     set: Set,
     occupancy: Occupancy,
+    with_oldest: Occupancy,
     holder: Holder,
     depth: QueueDepth,
     queue: WorkQueue,
@@ -67,6 +68,7 @@ static HANDLES: LazyLock<Handles> = LazyLock::new(|| {
         timing: client.timing("timing").tag("pool", "primary").register(),
         set: client.set("set").tag("pool", "primary").register(),
         occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+        with_oldest: client.occupancy("occupancy.oldest", 10).tag("pool", "primary").oldest().register(),
         holder: client.holders("primary", 10).of("checkout"),
         depth: QueueDepth::default(),
         queue: client.work_queue("queue").register(),
@@ -147,6 +149,11 @@ mod handle {
     #[divan::bench]
     fn occupancy_acquire_and_release(bencher: Bencher) {
         million(bencher, |handles, _| drop(black_box(handles.occupancy.acquire())));
+    }
+
+    #[divan::bench]
+    fn occupancy_with_oldest_acquire_and_release(bencher: Bencher) {
+        million(bencher, |handles, _| drop(black_box(handles.with_oldest.acquire())));
     }
 
     /// Three readings of the clock are in it.

@@ -8,9 +8,11 @@ mod buckets;
 mod chain;
 mod counter;
 mod gauge;
+mod holds;
 mod lane;
 mod occupancy;
 mod slot;
+mod start;
 mod stays;
 mod stock;
 mod table;
@@ -20,8 +22,10 @@ pub(crate) use self::bucket::{bucket_of, countable};
 pub(crate) use self::buckets::Buckets;
 pub(crate) use self::counter::{Counted, CounterBlock, CounterCell, CounterGrid};
 pub(crate) use self::gauge::GaugeCell;
+pub(crate) use self::holds::{Entry, Holds};
 pub(crate) use self::lane::AT_FORK;
-pub(crate) use self::occupancy::{OccupancyCell, Reading};
+pub(crate) use self::occupancy::{OccupancyCell, Reading, Unit};
+pub(crate) use self::start::Start;
 pub(crate) use self::stays::{Place, Stays};
 pub(crate) use self::stock::Stock;
 
@@ -46,6 +50,11 @@ impl Cell {
     /// Returns whether it is that of a gauge whose peak is kept.
     pub(crate) fn keeps_peak(&self) -> bool {
         matches!(self, Self::Gauge(cell) if cell.keeps_peak())
+    }
+
+    /// Returns whether it is that of an occupancy whose oldest unit is known.
+    pub(crate) fn keeps_oldest(&self) -> bool {
+        matches!(self, Self::Occupancy(cell) if cell.keeps_oldest())
     }
 
     /// Returns whether there are more references to the cell than the `known` ones.

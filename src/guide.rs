@@ -8,7 +8,7 @@
 //! | something that happens: jobs done, errors | [`Client::counter`] | a rate, added up over all tasks |
 //! | durations or sizes, if one agent receives those of all tasks or the backend merges them | [`Client::distribution`] | quantiles over all tasks |
 //! | durations that a StatsD server receives | [`Client::timing`] | quantiles per agent |
-//! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is |
+//! | a capacity that is acquired and released: workers, slots, connections | [`Client::occupancy`] | utilization over time, exact however short each use is; with [`oldest`](crate::MetricBuilder::oldest) also the age of the unit that is held longest |
 //! | a connection pool | [`Client::pool`] | `pool.in_use`, `pool.idle`, `pool.waiting`, `pool.utilization`; [`PoolStatus`](crate::PoolStatus) lists which call is for which pool |
 //! | a pool, permits or a quota that several jobs share | [`Client::holders`] | who holds how many and for how long, who waits, who gave up, who leaks |
 //! | a channel inside the program | [`Client::work_queue`] | `queue.depth`, `queue.oldest_age_seconds`, `queue.wait`, `queue.running`, `queue.duration` by outcome |

@@ -63,7 +63,7 @@
 //! |---|---|---|
 //! | `bb8` | watches pools of bb8: [`integrations::bb8`](integrations/bb8/index.html) | `bb8`, `tokio` |
 //! | `cadence` | cadence's clients report through this one, or over its transports: [`integrations::cadence`](integrations/cadence/index.html) | `cadence` |
-//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `redis`, `redis-tls`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook` |
+//! | `cli` | the command `tasktag`, and nothing in the library: see what arrives, and why nothing does: [`guide::command`](guide/command/index.html) | `testing`, `redis`, `redis-tls`, `tokio`, `tokio/net`, `tokio/time`, `tokio-postgres`, `tokio-postgres/runtime`, `clap`, `ratatui`, `rustix`, `serde_json`, `signal-hook`, `toml` |
 //! | `deadpool` | watches pools of deadpool: [`integrations::deadpool`](integrations/deadpool/index.html) | `deadpool`, `tokio` |
 //! | `log` | writes a line when metrics start to be dropped, and one when that has ended: [`integrations::log`](integrations/log/index.html) | `log` |
 //! | `metrics` | the macros of metrics report through this client, or get the task id before another recorder: [`integrations::metrics`](integrations/metrics/index.html) | `metrics` |

@@ -166,7 +166,7 @@ impl Worker {
                 return;
             }
             let flush = order.flush || self.schedule.flush.is_due(now);
-            if flush || self.schedule.collect.is_due(now) {
+            if flush || order.collect || self.schedule.collect.is_due(now) {
                 self.collect(now);
             }
             if flush && !self.is_outlived() {

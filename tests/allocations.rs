@@ -91,6 +91,7 @@ fn assert_occupancy_is_free(occupancy: &Occupancy) {
         ("acquire and release", &|| drop(occupancy.acquire())),
         ("acquire and release what can be moved", &|| drop(occupancy.acquire_owned())),
         ("acquire several", &|| drop([occupancy.acquire(), occupancy.acquire(), occupancy.acquire()])),
+        ("acquire more than have an age", &|| drop([(); 200].map(|()| occupancy.acquire()))),
         ("set the capacity", &|| occupancy.set_capacity(4)),
         ("clone and drop", &|| drop(occupancy.clone())),
     ]);
@@ -105,6 +106,7 @@ struct Handles {
     timing: Distribution,
     set: Set,
     occupancy: Occupancy,
+    with_oldest: Occupancy,
 }
 
 impl Handles {
@@ -118,6 +120,7 @@ impl Handles {
             timing: client.timing("timing").register(),
             set: client.set("members").register(),
             occupancy: client.occupancy("workers", 2).register(),
+            with_oldest: client.occupancy("jobs", 2).oldest().register(),
         }
     }
 
@@ -126,7 +129,7 @@ impl Handles {
         assert_counter_is_free(&self.counter);
         [&self.distribution, &self.histogram, &self.timing].into_iter().for_each(assert_distribution_is_free);
         assert_set_is_free(&self.set);
-        assert_occupancy_is_free(&self.occupancy);
+        [&self.occupancy, &self.with_oldest].into_iter().for_each(assert_occupancy_is_free);
     }
 }
 
@@ -210,7 +213,7 @@ fn detached_handles_do_not_allocate() -> Result<(), Box<dyn Error>> {
     let kept =
         [guard.client().counter("the one context").register(), guard.client().counter("over").register()];
     let handles = Handles::register(guard.client());
-    assert_eq!(guard.client().stats().refused_registrations, 8);
+    assert_eq!(guard.client().stats().refused_registrations, 9);
     handles.assert_free();
     drop(kept);
     Ok(())

@@ -161,17 +161,29 @@ fn neighbours() -> Vec<String> {
 
 /// The crates that only the command may name.
 fn of_command() -> Vec<String> {
-    let listed = MANIFEST.lines().find_map(|line| line.strip_prefix("cli = [")).expect("it has a feature");
-    let names = listed.split('"').filter_map(|name| name.strip_prefix("dep:"));
+    let names = feature_of_command().filter_map(|name| name.strip_prefix("dep:"));
     names.map(|name| name.replace('-', "_")).collect()
+}
+
+/// The neighbours that the command names besides: it makes the runtime and the connections that integrations want.
+fn used_by_command() -> Vec<String> {
+    let names = feature_of_command().filter(|name| !name.starts_with("dep:") && !name.contains('/'));
+    names.map(|name| name.replace('-', "_")).collect()
+}
+
+/// What the command's feature brings.
+fn feature_of_command() -> impl Iterator<Item = &'static str> {
+    let listed = MANIFEST.lines().find_map(|line| line.strip_prefix("cli = [")).expect("it has a feature");
+    listed.split('"').skip(1).step_by(2)
 }
 
 #[test]
 fn a_neighbour_is_named_in_its_integration_alone_and_a_crate_of_the_command_there() {
-    let (neighbours, of_command) = (neighbours(), of_command());
+    let (neighbours, of_command, used_by_command) = (neighbours(), of_command(), used_by_command());
     assert!(neighbours.len() > 5 && of_command.len() > 3, "{neighbours:?}, {of_command:?}");
+    assert!(used_by_command.contains(&"tokio_postgres".to_owned()), "{used_by_command:?}");
     let may_name = |module: &str, neighbour: &String| match floor_of(module) {
-        COMMAND => of_command.contains(neighbour),
+        COMMAND => of_command.contains(neighbour) || used_by_command.contains(neighbour),
         "integrations" => !of_command.contains(neighbour),
         _ => false,
     };

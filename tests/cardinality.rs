@@ -10,7 +10,11 @@ fn metrics_come_with_their_contexts_series_and_widest_tag() {
     let guard = support::builder().capture(&Capture::new()).build().unwrap();
     let client = guard.client();
     let gauge = client.gauge("level").tag("queue", "mail").peak().register();
-    let occupancies = [client.occupancy("pool", 4).register(), client.occupancy("free", 0).register()];
+    let occupancies = [
+        client.occupancy("pool", 4).register(),
+        client.occupancy("free", 0).register(),
+        client.occupancy("jobs", 4).oldest().register(),
+    ];
     for (route, status) in [("a", "2xx"), ("b", "2xx"), ("c", "5xx")] {
         client.distribution("request").tag("status", status).tag("route", route).record(1.0);
         client.counter("done").tag("route", route).increment(1);
@@ -26,6 +30,7 @@ fn metrics_come_with_their_contexts_series_and_widest_tag() {
     let expected = [
         ("request", Kind::Distribution, 3, 15, Some(("route", 3))),
         ("wait", Kind::Timing, 1, 5, None),
+        ("jobs", Kind::Occupancy, 1, 4, None),
         ("done", Kind::Counter, 3, 3, Some(("route", 3))),
         ("pool", Kind::Occupancy, 1, 3, None),
         ("free", Kind::Occupancy, 1, 2, None),
@@ -36,8 +41,8 @@ fn metrics_come_with_their_contexts_series_and_widest_tag() {
     assert_eq!(found.len(), expected.len());
     assert!(expected.iter().all(|metric| found.contains(metric)), "{found:?}");
     assert_eq!(report.metrics()[0].tags().collect::<Vec<_>>(), [("route", 3), ("status", 2)]);
-    assert_eq!((report.contexts(), report.series()), (10, 30));
-    assert_eq!(client.stats().contexts, 10);
+    assert_eq!((report.contexts(), report.series()), (11, 34));
+    assert_eq!(client.stats().contexts, 11);
     drop((gauge, occupancies));
 }
 

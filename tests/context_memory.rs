@@ -6,7 +6,7 @@ mod memory;
 use memory::allocated;
 use std::net::UdpSocket;
 use std::time::Duration;
-use tasktag::{Client, Counter, Distribution, Gauge};
+use tasktag::{Client, Counter, Distribution, Gauge, Occupancy};
 
 const CONTEXTS: usize = 1000;
 /// A word of a counter for each of up to 64 threads, as on a machine with 32 processors.
@@ -51,7 +51,16 @@ fn a_context_takes_half_a_kib_and_what_its_values_need() {
         timing.record(12.5);
         timing
     });
+    let occupancy = bytes_of(client, |value| -> Occupancy {
+        client.occupancy("workers", 4).tag("worker", value).register()
+    });
+    let with_oldest = bytes_of(client, |value| -> Occupancy {
+        client.occupancy("jobs", 4).tag("worker", value).oldest().register()
+    });
     assert!(gauge <= 512, "{gauge}");
+    assert!(occupancy <= 512, "{occupancy}");
+    // The starts of its holds take 1040 bytes.
+    assert!(with_oldest <= 512 + 1040 + 64, "{with_oldest}");
     assert!(counter <= 512 + WORDS, "{counter}");
     // Its smallest table takes 512 bytes.
     assert!(timing <= 512 + 512 + 128, "{timing}");

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::thread::ScopedJoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
 use tasktag::{Client, ClientBuilder, DropReason, Guard, OwnedTimer, Stats};
 
@@ -480,21 +480,43 @@ fn over_the_whole_range(random: &mut Generator) -> f64 {
     10_f64.powf(random.between(-300.0, 300.0))
 }
 
+/// The clock stands still, so that nothing else wakes the worker.
+#[test]
+fn what_finds_no_room_is_collected_before_the_channel_is_full() -> Result<(), Box<dyn Error>> {
+    const CHANNEL: usize = 64;
+    let capture = Capture::new();
+    let guard = quiet(&capture).channel_capacity(CHANNEL).build()?;
+    let distribution = guard.client().distribution("values").register();
+    let mut values = Generator(12).values(over_the_whole_range).into_iter();
+    // Once all tables are full, each further value crosses the channel.
+    let start = Instant::now();
+    while guard.client().stats().accepted.values == 0 {
+        distribution.record(values.next().ok_or("the worker slept")?);
+        assert!(start.elapsed() < PATIENCE);
+    }
+    Ok(())
+}
+
 #[test]
 fn what_neither_table_nor_channel_hold_is_counted() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let guard = quiet(&capture).build()?;
     let distribution = guard.client().distribution("values").register();
+    distribution.record(1.0);
+    // A worker that is free would make room in time.
+    capture.set_stuck(true);
+    assert!(guard.client().flush(Duration::from_millis(100)).is_err());
     for value in Generator(10).values(over_the_whole_range) {
         distribution.record(value);
     }
+    capture.set_stuck(false);
     let reported = flushed(&guard, &capture)?;
     let stats = guard.client().stats();
     assert!(reported.len() > 4096, "values came through the channel: {}", reported.len());
     assert_eq!(count(&reported), stats.sent.values);
     assert_eq!(stats.dropped_total().values, stats.dropped(DropReason::ChannelFull).values);
     assert!(stats.dropped_total().values > 0);
-    assert_eq!(stats.sent.values + stats.dropped_total().values, N as u64);
+    assert_eq!(stats.sent.values + stats.dropped_total().values, 1 + N as u64);
     Ok(())
 }
 

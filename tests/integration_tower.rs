@@ -1041,8 +1041,9 @@ where
 /// How many requests were counted by route and method.
 fn by_method(lab: &Lab) -> Vec<(&str, Option<&str>, u64)> {
     let requests = lab.seen.iter().filter(|metric| metric.name == "http.requests");
-    let mut counts: Vec<_> =
-        requests.map(|metric| (metric.tag("route").unwrap(), metric.tag("method"), whole(metric))).collect();
+    let mut counts: Vec<_> = requests
+        .map(|metric| (metric.tag("route").unwrap_or("none"), metric.tag("method"), whole(metric)))
+        .collect();
     counts.sort_unstable();
     counts
 }
@@ -1188,7 +1189,7 @@ fn fill(lab: &Lab) {
 
 #[test]
 fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
-    let mut lab = Lab::with(|builder| builder.context_limit(70))?;
+    let mut lab = Lab::with(|builder| builder.context_limit(100))?;
     let layer = lab.by_path().critical(&["/pay", "/login", "/pay"]);
     let mut service = layer.layer(Answer(|_| ready(Ok(text()))));
     fill(&lab);
@@ -1202,6 +1203,29 @@ fn critical_routes_are_told_apart_though_the_client_is_full() -> Result {
         assert_eq!(found.get(&(route.to_owned(), "ok".to_owned(), "2xx".to_owned())), Some(&3), "{found:?}");
     }
     assert_eq!(found.values().sum::<u64>(), 9, "{found:?}");
+    // A method that comes too late has no room of its own, and the route still has.
+    call_by(
+        &mut lab.layer().route(|_| Some("/pay")).critical(&["/pay"]).layer(Answer(|_| ready(Ok(text())))),
+        &["PUT"],
+    )?;
+    lab.flush()?;
+    assert!(by_method(&lab).contains(&("/pay", Some("other"), 1)), "{:?}", by_method(&lab));
+    Ok(())
+}
+
+#[test]
+fn a_method_that_a_service_refuses_is_one_with_all_that_it_does_not_have() -> Result {
+    let mut lab = Lab::new()?;
+    let mut answers = [405, 501, 404].into_iter();
+    let mut service = lab.by_path().layer(Answer(move |_: Request<()>| {
+        let mut answer = text();
+        *answer.status_mut() = StatusCode::from_u16(answers.next().unwrap()).unwrap();
+        ready(Ok(answer))
+    }));
+    call_by(&mut service, &["PUT", "PATCH", "DELETE"])?;
+    lab.flush()?;
+    let expected = [("/", Some("delete"), 1), ("/", Some("other"), 1), ("/", Some("other"), 1)];
+    assert_eq!(by_method(&lab), expected, "one of them ended as 4xx, and one as 5xx");
     Ok(())
 }
 

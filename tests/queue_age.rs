@@ -223,6 +223,16 @@ fn a_ticket_travels_with_its_item_through_any_channel() -> Result<(), Box<dyn Er
         || runtime.block_on(receiver.lock().unwrap().recv()).unwrap(),
     );
 
+    let (sender, receiver) = async_channel::bounded(3);
+    assert_measured(
+        &service,
+        |queued| runtime.block_on(sender.send(queued)).unwrap(),
+        || runtime.block_on(receiver.recv()).unwrap(),
+    );
+
+    let (sender, receiver) = flume::bounded(3);
+    assert_measured(&service, |queued| sender.send(queued).unwrap(), || receiver.recv().unwrap());
+
     let line = Mutex::new(VecDeque::new());
     assert_measured(
         &service,

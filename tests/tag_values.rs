@@ -88,7 +88,7 @@ fn a_closed_tag_a_condition_and_their_text_are_one_context_called_once_or_often_
 }
 
 #[test]
-fn everything_that_takes_a_tag_takes_these() {
+fn pools_queues_and_objectives_take_them_too() {
     let (guard, capture) = started();
     let client = guard.client();
     let watch = client.pool("primary").tag("is_replica", false).watch(|| PoolStatus::new().max(10));

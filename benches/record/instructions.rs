@@ -78,6 +78,7 @@ struct Handles {
     counter: Of<Counter>,
     timing: Of<Distribution>,
     occupancy: Occupancy,
+    with_oldest: Occupancy,
     holder: Holder,
     depth: QueueDepth,
     queue: WorkQueue,
@@ -155,8 +156,11 @@ macro_rules! calls {
 
 const NOTHING: (&str, Call) = ("nothing", |_, _, _, _, _, _, _| {});
 /// The readings of the clock are in them: two of an occupancy, and three of a queue.
-const TIMED: [(&str, Call); 4] = [
+const TIMED: [(&str, Call); 5] = [
     ("occupancy, acquire and release", |all, _, _, _, _, _, _| drop(black_box(all.occupancy.acquire()))),
+    ("occupancy with its oldest, acquire and release", |all, _, _, _, _, _, _| {
+        drop(black_box(all.with_oldest.acquire()));
+    }),
     ("holder, wait, acquire and give back", |all, _, _, _, _, _, _| {
         drop(black_box(all.holder.wait().acquired(())));
     }),
@@ -230,6 +234,7 @@ impl Handles {
             counter: of!(client, counter),
             timing: of!(client, timing),
             occupancy: client.occupancy("occupancy", 10).tag("pool", "primary").register(),
+            with_oldest: client.occupancy("occupancy.oldest", 10).tag("pool", "primary").oldest().register(),
             holder: client.holders("primary", 10).of("checkout"),
             depth: QueueDepth::default(),
             queue: client.work_queue("queue").register(),

@@ -147,7 +147,7 @@ impl MetricCardinality {
 
     /// Returns the number of time series that one task creates for this metric at Datadog.
     ///
-    /// A gauge with a peak creates two, an occupancy up to three, and a histogram or a timing five. A distribution
+    /// A gauge with a peak creates two, an occupancy up to four, and a histogram or a timing five. A distribution
     /// without percentiles creates five, too. If the main agent has [`Weights::Summaries`](crate::Weights::Summaries),
     /// each of the last three kinds creates seven.
     ///
@@ -236,10 +236,11 @@ fn lines(context: &Context, summaries: bool) -> Vec<Line> {
     let gauge = |suffix| line(suffix, Kind::Gauge, 1);
     match (&context.cell, context.kind) {
         (Cell::Gauge(cell), _) if cell.keeps_peak() => vec![gauge(""), gauge(".max")],
-        (Cell::Occupancy(cell), _) if cell.capacity() > 0 => {
-            vec![gauge(".in_use"), gauge(".in_use.max"), gauge(".utilization")]
+        (Cell::Occupancy(cell), _) => {
+            let utilization = (cell.capacity() > 0).then_some(".utilization");
+            let oldest = cell.keeps_oldest().then_some(".oldest_seconds");
+            [".in_use", ".in_use.max"].into_iter().chain(utilization).chain(oldest).map(gauge).collect()
         }
-        (Cell::Occupancy(_), _) => vec![gauge(".in_use"), gauge(".in_use.max")],
         (Cell::Distribution(_), _) if summaries => {
             [line(".count", Kind::Counter, 1)].into_iter().chain(SUFFIXES.map(gauge)).collect()
         }

@@ -11,7 +11,6 @@ mod occupancy;
 mod options;
 mod pattern;
 mod set;
-mod start;
 
 pub use self::builder::MetricBuilder;
 pub use self::counter::Counter;
@@ -26,4 +25,3 @@ pub(crate) use self::member::MemberCall;
 pub(crate) use self::metric::CellHandle;
 pub(crate) use self::options::Options;
 pub(crate) use self::pattern::Pattern;
-pub(crate) use self::start::Start;

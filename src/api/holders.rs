@@ -4,7 +4,6 @@ mod builder;
 mod family;
 mod held;
 mod holder;
-mod holds;
 mod metrics;
 mod report;
 mod roster;

@@ -160,6 +160,7 @@ pub struct WatchBuilder<'a, S> {
     prefix: String,
     tags: Vec<(String, String)>,
     sole: Option<SoleReporter>,
+    has_task_id: bool,
     promise: Option<Promise>,
     status: PhantomData<fn() -> S>,
 }
@@ -167,7 +168,8 @@ pub struct WatchBuilder<'a, S> {
 impl<'a, S: Watchable> WatchBuilder<'a, S> {
     pub(crate) fn new(client: &'a Client, name: &str) -> Self {
         let tags = vec![(S::NOUN.to_owned(), name.to_owned())];
-        Self { client, prefix: S::PREFIX.to_owned(), tags, sole: None, promise: None, status: PhantomData }
+        let prefix = S::PREFIX.to_owned();
+        Self { client, prefix, tags, sole: None, has_task_id: true, promise: None, status: PhantomData }
     }
 
     #[cfg(feature = "tokio")]
@@ -201,6 +203,31 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     /// ```
     pub fn by(mut self, sole: &SoleReporter) -> Self {
         self.sole = Some(sole.clone());
+        self
+    }
+
+    /// Leaves the task id out, for what belongs to all tasks and of which there is only one reporter anyway, such as a
+    /// program that runs once beside a fleet. If several tasks report it, their gauges overwrite each other: have one
+    /// of them do so, with [`by`](Self::by), which leaves the task id out as well.
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// # use tasktag::testing::Capture;
+    /// # use tasktag::Client;
+    /// # use std::time::Duration;
+    /// # let capture = Capture::new();
+    /// # let guard = Client::builder().capture(&capture).telemetry(false).build()?;
+    /// # let client = guard.client();
+    /// use tasktag::PoolStatus;
+    ///
+    /// let _watch = client.pool("licenses").without_task_id().watch(|| PoolStatus::new().max(10));
+    /// # client.flush(Duration::from_secs(5))?;
+    /// # assert_eq!(capture.take_lines(), ["pool.max:10|g|#pool:licenses"]);
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_task_id(mut self) -> Self {
+        self.has_task_id = false;
         self
     }
 
@@ -255,13 +282,14 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
         self,
         status: impl Fn() -> Option<S> + Clone + Send + 'static,
     ) -> Watch {
-        let Self { client, prefix, tags, promise, .. } = self;
+        let Self { client, prefix, tags, has_task_id, promise, .. } = self;
         let name = Scope::new(client.clone(), prefix.clone(), tags.clone(), None).watch_name();
         let (shared, own_name) = (client.shared(), Arc::clone(&name));
         let client = Arc::downgrade(shared);
         let probes = move |_is_child: bool| {
             // The client keeps this for its children, so this must not keep the client.
             let scope = Scope::new(Client::new(client.upgrade()?), prefix.clone(), tags.clone(), None);
+            let scope = if has_task_id { scope } else { scope.without_task_id() };
             let probe = StatusProbe::new(&own_name, scope, promise, status.clone());
             Some(Box::new(probe) as Box<dyn Collect>)
         };
@@ -269,7 +297,8 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
     }
 
     pub(crate) fn into_scope(self) -> Scope {
-        Scope::new(self.client.clone(), self.prefix, self.tags, self.sole)
+        let scope = Scope::new(self.client.clone(), self.prefix, self.tags, self.sole);
+        if self.has_task_id { scope } else { scope.without_task_id() }
     }
 }
 
@@ -277,8 +306,8 @@ impl<'a, S: Watchable> WatchBuilder<'a, S> {
 impl<'a, T> WatchBuilder<'a, T> {
     /// Returns a builder for the same pool or queue, whose status has more than this one's.
     pub(crate) fn with_status<S: Watchable>(self) -> WatchBuilder<'a, S> {
-        let Self { client, prefix, tags, sole, promise, .. } = self;
-        WatchBuilder { client, prefix, tags, sole, promise, status: PhantomData }
+        let Self { client, prefix, tags, sole, has_task_id, promise, .. } = self;
+        WatchBuilder { client, prefix, tags, sole, has_task_id, promise, status: PhantomData }
     }
 }
 

@@ -1,7 +1,16 @@
 //! Integrates over time how much of a capacity is in use, with two atomics.
 
+mod peak;
+mod unit;
+
+pub(crate) use self::unit::Unit;
+
+use self::peak::Peak;
+use self::unit::Mark;
+use super::holds::Holds;
 use crate::process::clock::Clock;
 use crate::process::sync::{AtomicU64, Ordering};
+use once_cell::race::OnceBox;
 
 // The first word has these fields, from its lowest bit: whether the interval is odd, the units in use, and the time.
 const ODD: u64 = 1;
@@ -24,32 +33,26 @@ const RELEASED: u64 = u64::MAX;
 /// operation therefore adds to two words. Each of them gives the time in use by itself, one precisely and one roughly:
 ///
 /// - It first adds to `cut`, which has the units and the sum modulo 2^39. Each value of `cut` is a cut through time.
-/// - It then adds to the `time` of the interval, which has the sum without its low 16 bits. The first word gives the
-///   carry from those bits, so that errors do not accumulate. In place of the low bits, `time` has the units modulo
+/// - It then adds to the time of the interval, which has the sum without its low 16 bits. The first word gives the
+///   carry from those bits, so that errors do not accumulate. In place of the low bits, it has the units modulo
 ///   2^16. It lags behind by the operations that are half done. While these are fewer than 2^15, and have taken less
 ///   than 270 s together, it determines the multiple of 2^39 ns (550 s) that the first word leaves open.
 ///
-/// A reading ends an interval with the same addition that reads `cut`. From then on, operations add to the `time` of
+/// A reading ends an interval with the same addition that reads `cut`. From then on, operations add to the time of
 /// the other interval. The words that the reader still has to read therefore no longer change, except through
 /// operations that are half done, and it never retries.
 #[derive(Debug)]
 pub(crate) struct OccupancyCell {
     cut: AtomicU64,
-    // The even and the odd interval. One is the current interval, and the other is the one before it.
-    intervals: [Interval; 2],
+    // Those of the even and the odd interval. One is the current interval, and the other is the one before it.
+    times: [AtomicU64; 2],
+    peaks: [Peak; 2],
     capacity: AtomicU64,
+    // Since when each unit is held, once somebody asked.
+    holds: OnceBox<Holds>,
     opened: u64,
     // The client's clock, so that releasing a unit needs nothing but the cell.
     clock: Clock,
-}
-
-/// The amounts that operations added in every second interval between readings.
-#[derive(Debug)]
-struct Interval {
-    /// The sum since the cell was made.
-    time: AtomicU64,
-    /// The most units that were in use at once since the peak was last taken.
-    peak: AtomicU64,
 }
 
 /// A reading by the worker.
@@ -88,11 +91,12 @@ impl Reading {
 
 impl OccupancyCell {
     pub(crate) fn new(capacity: u32, opened: u64, clock: Clock) -> Self {
-        let interval = || Interval { time: AtomicU64::new(0), peak: AtomicU64::new(0) };
         Self {
             cut: AtomicU64::new(0),
-            intervals: [interval(), interval()],
+            times: [AtomicU64::new(0), AtomicU64::new(0)],
+            peaks: [Peak::new(), Peak::new()],
             capacity: AtomicU64::new(u64::from(capacity)),
+            holds: OnceBox::new(),
             opened,
             clock,
         }
@@ -104,14 +108,73 @@ impl OccupancyCell {
         self.clock.now()
     }
 
-    #[inline]
-    pub(crate) fn acquire(&self, now: u64) {
-        let before = self.enter(ACQUIRED, now.wrapping_neg());
-        let interval = self.complete(before, ACQUIRED, now.wrapping_neg());
-        let in_use = units(before) + 1;
-        if in_use > interval.peak.load(Ordering::Relaxed) {
-            interval.peak.fetch_max(in_use, Ordering::Relaxed);
+    /// Knows from now on since when each unit is held. It may be called again.
+    pub(crate) fn keep_oldest(&self) {
+        if self.keeps_oldest() {
+            return;
         }
+        self.holds.get_or_init(|| Box::new(Holds::new()));
+        self.peaks.iter().for_each(Peak::mark);
+    }
+
+    pub(crate) fn keeps_oldest(&self) -> bool {
+        self.holds.get().is_some()
+    }
+
+    #[inline]
+    pub(crate) fn acquire(&self, now: u64) -> Unit {
+        let (parity, in_use) = self.add_unit(now);
+        let is_new_peak = at(&self.peaks, parity).is_below(in_use);
+        // Reading the generation here, rather than once in each case, saves the release a step.
+        let unit = Unit::here();
+        if is_new_peak { self.begin_hold(parity, in_use, unit, now) } else { unit }
+    }
+
+    /// Acquires a unit of which somebody else knows since when it is held.
+    #[inline]
+    pub(crate) fn acquire_without_hold(&self, now: u64) {
+        let (parity, in_use) = self.add_unit(now);
+        let peak = at(&self.peaks, parity);
+        if peak.is_below(in_use) {
+            peak.raise(in_use);
+        }
+    }
+
+    /// Returns the parity of the interval in which the unit was acquired, and how many units were in use then.
+    #[inline]
+    fn add_unit(&self, now: u64) -> (usize, u64) {
+        let before = self.enter(ACQUIRED, now.wrapping_neg());
+        self.complete(before, ACQUIRED, now.wrapping_neg());
+        (parity(before), units(before) + 1)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_hold(&self, parity: usize, in_use: u64, unit: Unit, now: u64) -> Unit {
+        at(&self.peaks, parity).raise(in_use);
+        self.holds.get().map_or(unit, |holds| unit.with_hold(holds, now))
+    }
+
+    /// Returns a unit that was acquired, if this process did so.
+    #[inline]
+    pub(crate) fn give_back(&self, unit: Unit) {
+        match unit.mark() {
+            None => self.release(self.now()),
+            Some(mark) => self.end_hold(mark),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_hold(&self, mark: Mark) {
+        // The parent releases a unit that was acquired before a fork.
+        if !mark.is_here() {
+            return;
+        }
+        if let Some(holds) = self.holds.get() {
+            holds.end(mark.entry(), mark.generation());
+        }
+        self.release(self.now());
     }
 
     #[inline]
@@ -131,17 +194,9 @@ impl OccupancyCell {
 
     /// Does the second half, in the interval in which the first half was done.
     #[inline]
-    fn complete(&self, before: u64, change: u64, time: u64) -> &Interval {
-        let interval = self.interval(before);
+    fn complete(&self, before: u64, change: u64, time: u64) {
         let carried = ((before >> TIME_SHIFT) & LOW_MASK).wrapping_add(time) & !LOW_MASK;
-        interval.time.fetch_add(carried.wrapping_add(change), Ordering::Relaxed);
-        interval
-    }
-
-    #[inline]
-    fn interval(&self, cut: u64) -> &Interval {
-        let [even, odd] = &self.intervals;
-        if cut & ODD == 0 { even } else { odd }
+        at(&self.times, parity(before)).fetch_add(carried.wrapping_add(change), Ordering::Relaxed);
     }
 
     /// Returns the reading of the moment when the cell was made.
@@ -153,9 +208,9 @@ impl OccupancyCell {
     /// meanwhile. An operation that a fork interrupted is never completed.
     pub(crate) fn start_over(&self, now: u64) -> Reading {
         self.cut.store(0, Ordering::Relaxed);
-        for interval in &self.intervals {
-            interval.time.store(0, Ordering::Relaxed);
-            interval.peak.store(0, Ordering::Relaxed);
+        self.times.iter().for_each(|time| time.store(0, Ordering::Relaxed));
+        for peak in &self.peaks {
+            peak.take();
         }
         Reading { at: now, ..Reading::default() }
     }
@@ -173,15 +228,26 @@ impl OccupancyCell {
     }
 
     fn end_interval(&self) -> Ended {
-        let parity = self.cut.load(Ordering::Relaxed) & ODD;
-        let (ending, next) = (self.interval(parity), self.interval(parity ^ ODD));
+        let ending = parity(self.cut.load(Ordering::Relaxed));
+        let next = 1 - ending;
         // The next interval's words are read before it begins again.
-        let earlier = next.time.load(Ordering::Relaxed);
-        let late_peak = next.peak.swap(0, Ordering::Relaxed);
-        let flip = if parity == ODD { ODD.wrapping_neg() } else { ODD };
+        let earlier = at(&self.times, next).load(Ordering::Relaxed);
+        let late_peak = at(&self.peaks, next).take();
+        let flip = if ending == 1 { ODD.wrapping_neg() } else { ODD };
         let cut = self.cut.fetch_add(flip, Ordering::AcqRel);
-        let time = earlier.wrapping_add(ending.time.load(Ordering::Relaxed));
-        Ended { cut, time, peak: ending.peak.swap(0, Ordering::Relaxed), late_peak }
+        let time = earlier.wrapping_add(at(&self.times, ending).load(Ordering::Relaxed));
+        Ended { cut, time, peak: at(&self.peaks, ending).take(), late_peak }
+    }
+
+    /// Returns how long the unit that has been held for the longest time has been so, in nanoseconds. It is 0 if none
+    /// is held, or none whose start is known.
+    pub(crate) fn oldest(&self, now: u64) -> u64 {
+        self.holds.get().and_then(|holds| holds.oldest(now)).unwrap_or(0)
+    }
+
+    /// Returns how many units there are whose starts had no room.
+    pub(crate) fn untracked(&self) -> u64 {
+        self.holds.get().map_or(0, Holds::untracked)
     }
 
     /// Returns the units in use now.
@@ -196,6 +262,21 @@ impl OccupancyCell {
     pub(crate) fn set_capacity(&self, capacity: u32) {
         self.capacity.store(u64::from(capacity), Ordering::Relaxed);
     }
+}
+
+/// Returns 1 if the interval is odd, from the first word.
+#[inline]
+fn parity(cut: u64) -> usize {
+    #[allow(clippy::cast_possible_truncation, reason = "it is 0 or 1")]
+    let parity = (cut & ODD) as usize;
+    parity
+}
+
+/// Returns what belongs to the even or the odd interval.
+#[inline]
+fn at<T>(pair: &[T; 2], parity: usize) -> &T {
+    let [even, _] = pair;
+    pair.get(parity).unwrap_or(even)
 }
 
 /// Returns the units in use from the first word.

@@ -51,6 +51,18 @@
 //! Graphite    groupByTags(seriesByTag('name=shop.pool.oldest_hold_seconds', 'pool=primary'), 'max', 'holder')
 //! ```
 //!
+//! # Workers, slots, permits
+//!
+//! | alert on | threshold | why not the obvious |
+//! |---|---|---|
+//! | `workers.oldest_seconds`, of an occupancy with [`oldest`](crate::MetricBuilder::oldest) | above the longest job that there is | `workers.utilization` is 1 if all workers are busy, and just so if all of them hang. One that hangs among twenty does not show in it at all |
+//!
+//! ```text
+//! Datadog     max(last_5m):max:shop.workers.oldest_seconds{*} by {task_id} > 300
+//! CloudWatch  SELECT MAX("shop_workers_oldest_seconds") FROM "CWAgent"
+//! Graphite    maxSeries(seriesByTag('name=shop.workers.oldest_seconds'))
+//! ```
+//!
 //! # Queues
 //!
 //! | alert on | threshold | why not the obvious |

@@ -21,8 +21,9 @@
 //! | length of a name | 200 bytes; the rest is cut | – |
 //! | length of an event or a service check | 8 KiB; the rest is cut | – |
 //! | items of a work queue whose age is exact to 64 ns | about 2,000; beyond that to 4.2 ms or a 64th | [`WorkQueue`](crate::WorkQueue) |
+//! | units of an occupancy whose ages are known | 128 at once; further ones are counted | [`Occupancy::untracked`](crate::Occupancy::untracked) |
 //! | jobs of a queue in Redis that a collection looks at | at most 500, however many wait | – |
-//! | jobs of each sort that a queue in SQL counts | 10,000, and 1,000 of those whose time is ahead; which stand for more | [`SqlQueue`](crate::SqlQueue) |
+//! | jobs of each sort that a queue in SQL counts | 10,000, or 1,000 of those that are due later; the limit stands for itself and more | [`SqlQueue`](crate::SqlQueue) |
 //! | priorities of a queue in SQL that are visited | 1,000 | – |
 //! | classes of a gate | chosen at the call, at most 16; work of any other is `other` | [`Gate`](crate::Gate) |
 //! | parts of a gate's load | 16 | [`Load::part`](crate::Load::part) |
@@ -42,7 +43,7 @@
 //! | counter | 0.5 | 0.9, on 32 processors and more: 8 bytes for each of twice as many threads as there are processors |
 //! | distribution, histogram, timing | 1.2 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
 //! | set | 0.4 | 900 during an interval, with 10,000 different members |
-//! | occupancy | 0.7 | the same |
+//! | occupancy | 0.7; with [`oldest`](crate::MetricBuilder::oldest) 1.8 | the same |
 //! | work queue | 64, and four timings | the same, however many items wait |
 //! | objective | 18 | 92, with slices of a second and a period of 90 days |
 //!

@@ -36,7 +36,7 @@
 //! | system | |
 //! |---|---|
 //! | all | A job that a crashed worker had is running until the system notices, from a minute to hours. |
-//! | all but `BullMQ` | Nothing in the queue says that its workers are paused, as RQ's are by `rq suspend` and Sidekiq's by a signal: its jobs wait, and their age grows. |
+//! | all but `BullMQ` | The numbers don't show that workers are paused, by `rq suspend` or a signal to Sidekiq: the jobs wait, and their age grows. |
 //! | Sidekiq | A job that ran when its process was told to end is put back with its old time, so the age jumps to the job's whole life. |
 //! | `BullMQ` | Of a list with `lifo` jobs three at each end are looked at, and of priorities the 32 that are served first. After a back-off the age counts from the last start. A promoted job counts from its addition. |
 //! | RQ | With `at_front`, the oldest of the first ten is taken. Jobs that wait for others (`deferred`) are in no number. |
@@ -70,7 +70,7 @@
 //!
 //! | counter | what it counts |
 //! |---|---|
-//! | `queue.unanswered` | questions that failed, or took longer than 2 s; [`RedisQueue::ask`] says why |
+//! | `queue.unanswered` | questions that failed, or took longer than 2 s; [`WatchBuilder::watch_redis_telling`] says why |
 //! | `queue.clamped_ages` | times ahead of the server's clock, whose ages count as 0, in each answer |
 //!
 //! A time's unit is recognized by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
@@ -92,13 +92,15 @@ mod server;
 pub use self::list::RedisList;
 pub use self::queue::RedisQueue;
 
-use self::inquiry::Inquiry;
+use self::inquiry::{Inquiry, Listener};
 use self::server::Server;
 use crate::api::client::Client;
 use crate::api::watch::{QueueStatus, WatchBuilder};
 use crate::callback::probe::Watch;
 use crate::task_id::ShownUrl;
 use crate::vocabulary::error::ConfigError;
+use std::io;
+use std::sync::Arc;
 
 /// With the feature `redis`.
 impl Client {
@@ -140,9 +142,50 @@ impl WatchBuilder<'_, QueueStatus> {
     ///
     /// Fails if the URL is not valid. A server that can't be reached is no error: it is asked again at each collection.
     pub fn watch_redis(self, url: &str, queue: impl Into<RedisQueue>) -> Result<Watch, ConfigError> {
+        self.watch_with_listener(url, &queue.into(), None)
+    }
+
+    /// Does the same as [`watch_redis`](Self::watch_redis), and calls `tell` each time that the server has answered, or
+    /// has not. The error says why. Without it, `queue.unanswered` tells only how often.
+    ///
+    /// `tell` runs on the watch's own thread, `tasktag-queue`, which asks the next question once it has returned. A
+    /// panic of it is caught, and changes nothing.
+    ///
+    /// ```no_run
+    /// use tasktag::integrations::redis::RedisQueue;
+    ///
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let tell = |ended: std::io::Result<tasktag::QueueStatus>| {
+    ///     if let Err(reason) = ended {
+    ///         eprintln!("mail: {reason}");
+    ///     }
+    /// };
+    /// client.queue("mail").watch_redis_telling("redis://localhost", RedisQueue::bullmq("mail"), tell)?.detach();
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`watch_redis`](Self::watch_redis).
+    pub fn watch_redis_telling(
+        self,
+        url: &str,
+        queue: impl Into<RedisQueue>,
+        tell: impl Fn(io::Result<QueueStatus>) + Send + Sync + 'static,
+    ) -> Result<Watch, ConfigError> {
+        self.watch_with_listener(url, &queue.into(), Some(Arc::new(tell)))
+    }
+
+    fn watch_with_listener(
+        self,
+        url: &str,
+        queue: &RedisQueue,
+        listener: Option<Listener>,
+    ) -> Result<Watch, ConfigError> {
         let server =
             Server::new(url).map_err(|reason| ConfigError::setting("watch_redis", ShownUrl(url), reason))?;
-        let mut inquiry = Inquiry::new(queue.into().recipe(), server);
+        let mut inquiry = Inquiry::new(queue.recipe(), server, listener);
         Ok(self.with_status().watch(move || inquiry.status()))
     }
 }

@@ -55,6 +55,12 @@
 //! A router's patterns make the best routes. Raw paths are safe, because the number of routes is limited, but scanners
 //! can use the limit up.
 //!
+//! A route has up to 10 methods, and an ending that each of them had makes two contexts: 50 routes with two methods and
+//! three endings each are 600. Those that clients make up count together: methods that are not known, and those that the
+//! service refuses with status 405 or 501, are `other`. Where any method is answered, for example by raw paths,
+//! [`methods(false)`](HttpLayer::methods) keeps clients from making contexts, of which a client has
+//! [2,000](crate::DEFAULT_CONTEXT_LIMIT) by default.
+//!
 //! axum sets a `MatchedPath` if the layer is passed to [`Router::layer`] or [`Router::route_layer`], which puts the
 //! layer between the router and each of its routes. A layer around the whole router sees no `MatchedPath` and reports
 //! `unmatched`. A request that matches no route is reported as `unmatched` too. Characters that a tag can't hold become
@@ -102,7 +108,7 @@
 //! # Cost
 //!
 //! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way, or has a
-//! new method, registers two metrics, and may allocate. A folded request takes no lock either.
+//! new method, registers metrics, and may allocate. A folded request takes no lock either.
 //!
 //! # Shedding
 //!

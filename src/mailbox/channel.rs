@@ -1,5 +1,4 @@
-//! The bounded channel to the worker. When it is full, records are dropped and counted. No caller waits, and nothing is
-//! woken.
+//! The bounded channel to the worker. When it is full, records are dropped and counted. No caller waits.
 
 use crate::ledger::{DropReason, Ledger};
 use crate::mailbox::record::Record;
@@ -49,11 +48,32 @@ impl Channel {
         self.receiver.len()
     }
 
+    /// Returns whether half of it waits.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.receiver.capacity().is_some_and(|capacity| self.len() >= capacity.div_ceil(2))
+    }
+
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(all(test, not(tasktag_loom)))]
+mod tests {
+    use super::*;
+    use crate::vocabulary::event::Event;
+
+    #[test]
+    fn half_of_it_is_full_from_the_middle_on() {
+        let (channel, ledger) = (Channel::new(3), Ledger::default());
+        let halves = [false, true, true].map(|is_half| {
+            assert_eq!(channel.offer(Record::Event(Box::new(Event::new("title", "text"))), &ledger), None);
+            is_half == channel.is_half_full()
+        });
+        assert_eq!(halves, [true; 3]);
     }
 }

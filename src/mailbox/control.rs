@@ -1,6 +1,7 @@
 //! Requests to the worker to flush and to stop. They don't use the channel, so that a full channel can't lose them.
 
 use crate::vocabulary::error::FlushError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ pub(crate) struct Control {
     to_worker: Condvar,
     from_worker: Condvar,
     worker: OnceLock<ThreadId>,
+    // Callers want the channel emptied. It is no part of the state, because they take no lock.
+    hurried: AtomicBool,
 }
 
 /// A caller that waits for a request.
@@ -66,6 +69,8 @@ pub(crate) struct Order {
     pub(crate) flush: bool,
     /// Collect and flush immediately, and stop.
     pub(crate) stop: bool,
+    /// Collect immediately.
+    pub(crate) collect: bool,
     /// The latest deadline of the callers that wait for the flush.
     pub(crate) until: Option<Instant>,
 }
@@ -112,6 +117,15 @@ impl Control {
             (Some(true), _) => Ok(()),
             (None, true) => Err(FlushError::Stopped),
             (Some(false), _) | (None, false) => Err(FlushError::TimedOut(timeout)),
+        }
+    }
+
+    /// Wakes the worker to collect before it would, without a lock and without waiting. A worker that is just about to
+    /// sleep may miss it: it then collects when it would have.
+    #[cold]
+    pub(crate) fn hurry(&self) {
+        if !self.hurried.swap(true, Ordering::Relaxed) {
+            self.to_worker.notify_one();
         }
     }
 
@@ -171,16 +185,18 @@ impl Control {
     pub(crate) fn next_order(&self, at_most: Duration) -> Order {
         let start = Instant::now();
         let mut state = self.lock();
-        while state.requested == state.completed && !state.stop {
+        let mut collect = self.hurried.swap(false, Ordering::Relaxed);
+        while state.requested == state.completed && !state.stop && !collect {
             let Some(left) = at_most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
                 break;
             };
             state = self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            collect = self.hurried.swap(false, Ordering::Relaxed);
         }
         let flush = state.flush_requested > state.completed;
         let open = state.callers.iter().filter(|caller| caller.answer.is_none());
         let until = open.filter_map(|caller| caller.until).max().max(state.stop_until);
-        Order { ticket: state.requested, flush, stop: state.stop, until }
+        Order { ticket: state.requested, flush, stop: state.stop, collect, until }
     }
 
     /// Called by the worker when an order is done, or as much of it as time allowed.
@@ -213,5 +229,37 @@ impl Control {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while holding the lock, so a poisoned lock is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(tasktag_loom)))]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_worker_in_a_hurry_collects_once_and_flushes_nothing() {
+        let control = Control::default();
+        control.hurry();
+        control.hurry();
+        let order = control.next_order(HOUR);
+        assert!(order.collect && !order.flush && !order.stop);
+        assert!(!control.next_order(Duration::ZERO).collect);
+    }
+
+    #[test]
+    fn a_sleeping_worker_is_woken() {
+        let control = Control::default();
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| control.next_order(HOUR));
+            // It may not be asleep yet, or just about to be.
+            while !worker.is_finished() {
+                control.hurried.store(false, Ordering::Relaxed);
+                control.hurry();
+                thread::yield_now();
+            }
+            assert!(worker.join().unwrap().collect);
+        });
     }
 }

@@ -112,6 +112,17 @@ impl Shared {
         self.post().channel.offer(record, &self.ledger)
     }
 
+    /// Sends a value for which a distribution has no room. The worker makes room for the next ones, and is woken for it
+    /// where waiting would fill the channel: timings that are new may get thousands of values within a millisecond.
+    pub(crate) fn offer_overflow(&self, record: Record) -> Option<DropReason> {
+        let refused = self.offer(record);
+        let post = self.post();
+        if post.channel.is_half_full() {
+            post.control.hurry();
+        }
+        refused
+    }
+
     /// Returns the tables for distributions that have no room. There are none in a forked child while this very thread
     /// is starting the worker: the stock is then still the parent's, possibly in the middle of a change.
     pub(crate) fn stock(&self) -> Option<&Stock> {

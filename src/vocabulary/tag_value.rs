@@ -8,8 +8,9 @@
 /// - A closed tag that [`tags!`](crate::tags) declares, and those of this crate, such as [`Outcome`](crate::Outcome). The
 ///   key may be another than its own.
 ///
-/// A number has no text that could be borrowed, and to keep its digits would make every call by name slower. Write
-/// `&shard.to_string()`, or declare the numbers as a [`ClosedTag`](crate::ClosedTag) if there are few.
+/// Numbers are not accepted: formatting them would slow down every call by name. Write `&shard.to_string()`, or declare
+/// them with [`tags!`](crate::tags) if there are few. Of a [`ClosedTag`](crate::ClosedTag) that was written by hand, pass
+/// the [`value`](crate::ClosedTag::value).
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -24,12 +25,11 @@
 /// # Ok::<(), tasktag::ConfigError>(())
 /// ```
 ///
-/// A conversion whose type is to be inferred has to name it: `.tag("pool", name.as_str())`, not
-/// `.tag("pool", name.as_ref())`.
+/// The compiler can't infer the target of `name.as_ref()`: write `name.as_str()`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the value of a tag",
     label = "neither text, a `bool` nor a closed tag",
-    note = "pass a reference to text: `&name`, or `&number.to_string()`"
+    note = "pass a reference to text, `&name` or `&number.to_string()`, or the `value()` of a closed tag"
 )]
 pub trait TagValue<'a> {
     #[doc(hidden)]

@@ -15,6 +15,7 @@ use crate::worker::aggregate::{Aggregate, Timed};
 use crate::worker::route::{Rendered, Route};
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The number of flushes after which an idle context that was only called by name is forgotten, which is 5 minutes at
 /// the default interval. A gauge is not forgotten, because it has something to send as long as it is known.
@@ -164,8 +165,8 @@ impl Tracked {
         let life = self.life(flush);
         if !self.lines.is_rendered() {
             self.render(flush.routes);
-        } else if self.context.cell.keeps_peak() {
-            self.render_peak(flush.routes);
+        } else if self.context.cell.keeps_peak() || self.context.cell.keeps_oldest() {
+            self.render_late(flush.routes);
         }
         let written = Written { kind: self.context.kind, lines: self.lines.as_slice() };
         let folded = self.context.take_folded();
@@ -188,11 +189,10 @@ impl Tracked {
         self.lines = routes.iter_mut().map(|route| route.render(&self.context)).collect();
     }
 
-    /// Renders the line of the peak, if it was kept only after the others were rendered.
-    fn render_peak(&mut self, routes: &[Route]) {
-        let lines = self.lines.as_mut_slice().iter_mut().zip(routes);
-        for (lines, route) in lines.filter(|(lines, _)| lines.peak().is_none()) {
-            route.render_peak(&self.context, lines);
+    /// Renders the lines that were asked for only after the others were rendered.
+    fn render_late(&mut self, routes: &[Route]) {
+        for (lines, route) in self.lines.as_mut_slice().iter_mut().zip(routes) {
+            route.render_late(&self.context, lines);
         }
     }
 
@@ -352,6 +352,11 @@ impl Flush<'_> {
         if room > 0.0 {
             let utilization = busy as f64 / room;
             self.report(written, 1, |route, lines| route.gauge_beside(lines.utilization(), utilization));
+        }
+        // An oldest that was asked for a moment ago has no line yet.
+        if cell.keeps_oldest() && written.lines.iter().all(|lines| lines.oldest().is_some()) {
+            let seconds = Duration::from_nanos(cell.oldest(reading.at)).as_secs_f64();
+            self.report(written, 1, |route, lines| route.gauge_beside(lines.oldest(), seconds));
         }
     }
 }

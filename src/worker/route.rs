@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// The maximum number of values of one distribution that a flush writes if each needs its own line.
 const MAX_REPEATED: u64 = 1_000;
 
+/// What follows the name in the line of the oldest unit of an occupancy.
+const OLDEST: &str = ".oldest_seconds";
+
 /// One agent, as the worker sees it. Every value goes to every route, and each route has its own statistics.
 #[derive(Debug)]
 pub(crate) struct Route {
@@ -34,7 +37,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Renders the lines of a context. A gauge has one of its peak if the peak is kept.
+    /// Renders the lines of a context. A gauge has one of its peak, and an occupancy one of its oldest, if it is kept.
     pub(crate) fn render(&mut self, context: &Context) -> Rendered {
         let own = self.encoder.counted_own_tags(&context.tags);
         let line = |suffix, kind| self.encoder.line(&context.name, suffix, &own, kind);
@@ -48,16 +51,25 @@ impl Route {
         let beside = Beside {
             peak: (is_occupancy || context.cell.keeps_peak()).then(|| line(peak_of(context), Kind::Gauge)),
             utilization: is_occupancy.then(|| line(".utilization", Kind::Gauge)),
+            oldest: context.cell.keeps_oldest().then(|| line(OLDEST, Kind::Gauge)),
             folded: context.is_overflow().then(|| line(".folded", Kind::Counter)),
             summary,
         };
         Rendered::new(line(if is_occupancy { ".in_use" } else { "" }, context.kind), beside)
     }
 
-    /// Adds the line of the peak, which is kept from now on.
-    pub(crate) fn render_peak(&self, context: &Context, lines: &mut Rendered) {
-        let own = self.encoder.own_tags(&context.tags);
-        lines.set_peak(self.encoder.line(&context.name, peak_of(context), &own, Kind::Gauge));
+    /// Adds the line of a peak or an oldest that is kept only since the others were rendered.
+    pub(crate) fn render_late(&self, context: &Context, lines: &mut Rendered) {
+        let line = |suffix| {
+            let own = self.encoder.own_tags(&context.tags);
+            self.encoder.line(&context.name, suffix, &own, Kind::Gauge)
+        };
+        if context.cell.keeps_peak() && lines.peak().is_none() {
+            lines.set_peak(line(peak_of(context)));
+        }
+        if context.cell.keeps_oldest() && lines.oldest().is_none() {
+            lines.set_oldest(line(OLDEST));
+        }
     }
 
     /// Everything that is rendered from now on has another task id.

@@ -34,6 +34,12 @@ impl PgBouncer {
         Some(Self { _server: server, folder })
     }
 
+    /// Where its socket is.
+    #[allow(dead_code, reason = "each test file uses a part")]
+    pub(crate) fn folder(&self) -> std::path::PathBuf {
+        self.folder.join("")
+    }
+
     pub(crate) fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().socket(self.folder.join(""));
         // PgBouncer refuses what sqlx asks for by default.

@@ -29,6 +29,7 @@ fn each_step_of_a_job_of_rq_is_in_its_number() {
     watched.expect(levels([2, 0, 1, 0]));
     watched.expect_oldest(first);
 
+    // A pause is in no number.
     jobs.say("suspend");
     watched.expect(levels([2, 0, 1, 0]));
     watched.expect_oldest(first);

@@ -3,6 +3,8 @@
 use crate::server::Redis;
 use crate::support::{builder, wait_until};
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use tasktag::integrations::redis::RedisQueue;
@@ -173,6 +175,27 @@ fn a_key_of_another_type_is_no_answer_and_asking_says_why() {
     assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
     let () = redis.call(&["DEL", "exports"]);
     reporter.until(is(0.0));
+}
+
+#[test]
+fn a_watch_tells_each_answer_and_why_there_was_none() {
+    let Some(redis) = Redis::start() else { return };
+    let () = redis.call(&["SET", "exports", "12"]);
+    let reporter = Reporter::new();
+    let (sender, told) = mpsc::channel();
+    let tell = move |ended: io::Result<QueueStatus>| {
+        sender.send(ended.map_err(|reason| reason.to_string())).unwrap();
+        panic!("it is caught");
+    };
+    let watch = reporter.guard.client().queue("exports");
+    let _watch = watch.watch_redis_telling(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
+    reporter.until(|found| is_absent(found) && found.get("queue.unanswered") >= Some(&1.0));
+    let refused = told.recv().unwrap().unwrap_err();
+    assert!(refused.contains("WRONGTYPE"), "{refused}");
+    let () = redis.call(&["DEL", "exports"]);
+    reporter.until(is(0.0));
+    let answered = told.iter().find_map(Result::ok).unwrap();
+    assert_eq!(answered, QueueStatus::new().depth(0).oldest_age(Duration::ZERO));
 }
 
 #[test]

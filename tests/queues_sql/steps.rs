@@ -48,6 +48,7 @@ fn river_leaves_out_a_retry_that_is_available_and_not_due() {
     let delayed = "insert into river_job (queue, state, scheduled_at)
         values ('mail', 'scheduled', now() + interval '1 h')";
     database.step(&queue, delayed, [2, 3, 0, 1, 0, 0]);
+    // A pause is in no number.
     let paused = "insert into river_queue (name, paused_at) values ('mail', now())";
     database.step(&queue, paused, [2, 3, 0, 1, 0, 0]);
     database.step(&queue, &set("state = 'running', attempt = 1", 2), [1, 2, 1, 1, 0, 0]);
@@ -60,6 +61,17 @@ fn river_leaves_out_a_retry_that_is_available_and_not_due() {
     database.step(&queue, &set("scheduled_at = now() - interval '6 h'", 4), [1, 6, 0, 0, 0, 1]);
     // Its process dies with job 4, which stays.
     database.step(&queue, &set("state = 'running', attempt = 1", 4), [0, 0, 1, 0, 0, 1]);
+}
+
+#[test]
+fn retries_of_oban_are_counted_however_many_jobs_are_scheduled() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::OBAN);
+    let insert = "insert into oban_jobs (queue, state, scheduled_at) select 'mail',
+        case when job <= 1500 then 'scheduled' else 'retryable' end::oban_job_state,
+        timezone('UTC', now()) + make_interval(hours => 2000 - job) from generate_series(1, 1900) as job";
+    let most = i64::try_from(SqlQueue::LATER_LIMIT).unwrap();
+    database.step(&SqlQueue::oban("mail"), insert, [0, 0, 0, most, 400, 0]);
 }
 
 #[test]
@@ -112,6 +124,7 @@ fn solid_queue_counts_what_no_dispatcher_has_moved_and_leaves_out_what_is_blocke
     let due =
         "update solid_queue_scheduled_executions set scheduled_at = timezone('UTC', now()) - interval '8 h'";
     database.step(&queue, due, [4, 8, 0, 0, ABSENT, 0]);
+    // A pause is in no number.
     let paused = "insert into solid_queue_pauses (queue_name) values ('mail')";
     database.step(&queue, paused, [4, 8, 0, 0, ABSENT, 0]);
     let claimed = "delete from solid_queue_ready_executions where job_id in (2, 3);

@@ -11,7 +11,7 @@ use std::{env, iter};
 
 /// Longer than it takes, so that nothing flushes but what is told to.
 const INTERVAL: Duration = Duration::from_secs(3600);
-const FLUSHES: usize = 5;
+pub const FLUSHES: usize = 5;
 const ROUNDS: usize = 5;
 
 pub fn measure() {
@@ -33,7 +33,8 @@ pub fn measure() {
     table.print();
 }
 
-fn run() -> Vec<f64> {
+/// Nanoseconds a record of one thread, of two before a flush, and of two after each flush.
+pub fn run() -> Vec<f64> {
     let (_socket, agent) = blackhole();
     let output = Command::new(env::current_exe().expect("it runs"))
         .args(["--contended", &agent.to_string()])
@@ -46,7 +47,7 @@ fn run() -> Vec<f64> {
 pub fn child(agent: Agent) {
     let entry = peers::find(OURS).expect("it is there");
     let contestant = (entry.build)(&Setup { agent, interval: Some(INTERVAL) }).expect("it sends to UDP");
-    let n = calibrate(&*contestant, Operation::TimingRecord, Duration::from_millis(30));
+    let n = calibrate(&*contestant, Operation::TimingRecord, Duration::from_millis(6));
     println!("{}", alone(&*contestant, Operation::TimingRecord, n));
     for _ in 0..=FLUSHES {
         println!("{}", together(&*contestant, Operation::TimingRecord, n));

@@ -70,25 +70,26 @@ fn print_ratios(samples: &Samples<Key>) {
 }
 
 /// Whether there is a callgrind.
-fn available() -> bool {
+pub fn available() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// What an operation takes on the thread that calls it. `None` where the contestant has none like it.
 fn per_operation(entry: &Entry, operation: Operation) -> Option<f64> {
-    let few = count(entry, operation, FEW)?;
-    let many = count(entry, operation, MANY)?;
+    let of = |n: u32| count(&["--one", entry.name, operation.name(), &n.to_string()]);
+    let (few, many) = (of(FEW)?, of(MANY)?);
     Some((many - few) / f64::from(MANY - FEW))
 }
 
-fn count(entry: &Entry, operation: Operation, n: u32) -> Option<f64> {
+/// The instructions of the first thread of this program when it runs with these arguments.
+pub fn count(arguments: &[&str]) -> Option<f64> {
     let directory = Directory::new();
     let out = directory.path("callgrind");
     let status = Command::new("valgrind")
         .args(["--tool=callgrind", "--separate-threads=yes", "-q"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(env::current_exe().expect("it runs"))
-        .args(["--one", entry.name, operation.name(), &n.to_string()])
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

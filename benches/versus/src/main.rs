@@ -3,6 +3,7 @@
 //! `cargo run --release --manifest-path benches/versus/Cargo.toml` prints tables, and a line for every target.
 //! `-- --quick` takes under a minute, `-- --only SECTION` one of `call-site`, `traffic`, `away`, `cold` and `memory`,
 //! `-- --instructions` counts instructions instead of time, and `-- --csv FILE` writes what `chart.py` reads.
+//! `-- --scorecard` prints the targets of memory and speed instead, each with its figure, and `-- --row ROW` one of them.
 
 mod allocations;
 mod away;
@@ -17,6 +18,7 @@ mod pipeline;
 mod receiver;
 mod report;
 mod samples;
+mod scorecard;
 mod stopwatch;
 mod targets;
 mod traffic;
@@ -37,6 +39,8 @@ struct Options {
     instructions: bool,
     only: Option<String>,
     csv: Option<PathBuf>,
+    scorecard: bool,
+    row: Option<String>,
 }
 
 impl Options {
@@ -46,6 +50,8 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--instructions" => options.instructions = true,
+                "--scorecard" => options.scorecard = true,
+                "--row" => options.row = Some(arguments.next()?),
                 "--only" => options.only = Some(arguments.next()?),
                 "--csv" => options.csv = Some(arguments.next()?.into()),
                 _ => return None,
@@ -65,12 +71,14 @@ fn main() -> ExitCode {
         return code;
     }
     let Some(options) = Options::parse(arguments.into_iter()) else {
-        eprintln!("{USAGE}");
+        eprintln!("{USAGE}\nversus --scorecard | --row {}", scorecard::names());
         return ExitCode::FAILURE;
     };
     print_machine();
     let mut csv = Csv::new();
-    if options.instructions {
+    if options.scorecard || options.row.is_some() {
+        scorecard::measure(options.row.as_deref());
+    } else if options.instructions {
         instructions::measure(&mut csv);
     } else {
         measure(&options, &mut csv);
@@ -117,6 +125,11 @@ fn child(arguments: &[String]) -> Option<ExitCode> {
         }
         ["--contended", agent] => contended::child(Agent::parse(agent)?),
         ["--memory", contestant, row, agent] => memory::child(contestant, row, Agent::parse(agent)?),
+        ["--threads", operation] => scorecard::threads::child(Operation::parse(operation)?),
+        ["--settled", n] => scorecard::instructions::child(n.parse().ok()?),
+        ["--allocations"] => scorecard::instructions::child_that_counts_allocations(),
+        ["--idle"] => scorecard::idle::child(),
+        ["--flush"] => scorecard::flush::child(),
         ["--one", contestant, operation, n] => {
             if !instructions::child(contestant, Operation::parse(operation)?, n.parse().ok()?) {
                 return Some(ExitCode::FAILURE);

@@ -1,5 +1,6 @@
 //! What contexts cost in memory: each contestant and row in a process of its own.
 
+use crate::allocations;
 use crate::contestant::{Agent, Holding, Kind, Setup};
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
@@ -14,7 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const CONTESTANTS: [&str; 6] = [
     OURS,
     peers::DOGSTATSD,
-    "metrics-exporter-dogstatsd/sampling",
+    peers::DOGSTATSD_SAMPLING,
     peers::CADENCE,
     "rylv-metrics/shared",
     "rylv-metrics/thread-local",
@@ -94,7 +95,7 @@ pub fn measure() {
 }
 
 /// Measures one row in a process of its own; bytes.
-fn run(contestant: &str, row: &str) -> Option<f64> {
+pub fn run(contestant: &str, row: &str) -> Option<f64> {
     let (_socket, agent) = blackhole();
     let output = Command::new(env::current_exe().expect("it runs"))
         .args(["--memory", contestant, row, &agent.to_string()])
@@ -137,7 +138,7 @@ const OWN: [Own; 3] = [
     ("program", "a whole program of four threads and 200 timings", program),
 ];
 
-fn client(agent: &Agent) -> tasktag::Guard {
+pub fn client(agent: &Agent) -> tasktag::Guard {
     Client::builder().agent(agent.to_string()).build().expect("a client")
 }
 
@@ -150,15 +151,18 @@ fn every_bucket() -> impl Iterator<Item = f64> + Clone {
     (0..4096_u64).map(|step| f64::from_bits((1015 << 52) + (step << 45)))
 }
 
-/// What the second one adds: the first pays for the threads' stacks and for what the allocator keeps.
+/// What the second one keeps of the allocator: the first pays for the threads' tables and for the worker's buffers, and
+/// others that nobody uses for the stock. The resident memory of the process would also have what the allocator keeps
+/// for each thread.
 fn hot(agent: &Agent) -> f64 {
     let guard = client(agent);
+    let _unused: Vec<_> =
+        (0..100).map(|n| guard.client().timing(&format!("unused.{n}")).register()).collect();
     let first = heat(&guard, "first");
-    let before = resident();
-    let second = heat(&guard, "second");
-    let added = resident() - before;
+    let mut second = None;
+    let kept = allocations::kept(|| second = Some(heat(&guard, "second")));
     drop((first, second));
-    added
+    kept as f64
 }
 
 /// Has eight threads record into every bucket of a timing, until all tables are there that it may have.
@@ -216,7 +220,7 @@ fn program(agent: &Agent) -> f64 {
 }
 
 /// Bytes of memory that this process has.
-fn resident() -> f64 {
+pub fn resident() -> f64 {
     let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
     let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number");
     // SAFETY: It only answers.

@@ -20,6 +20,7 @@ pub const CADENCE: &str = "cadence";
 pub const CADENCE_BRIDGED: &str = "cadence/tasktag";
 pub const METRICS_BRIDGED: &str = "metrics/tasktag";
 pub const DOGSTATSD: &str = "metrics-exporter-dogstatsd";
+pub const DOGSTATSD_SAMPLING: &str = "metrics-exporter-dogstatsd/sampling";
 pub const PROMETHEUS: &str = "prometheus";
 
 /// Everyone, in the order of the tables.
@@ -30,11 +31,7 @@ pub const ALL: &[Entry] = &[
     Entry { name: METRICS_BRIDGED, sort: Sort::Bridge, build: metrics_tasktag::build },
     Entry { name: "metrics-exporter-statsd", sort: Sort::Push, build: metrics_exporter_statsd::build },
     Entry { name: DOGSTATSD, sort: Sort::Push, build: metrics_exporter_dogstatsd::build },
-    Entry {
-        name: "metrics-exporter-dogstatsd/sampling",
-        sort: Sort::Push,
-        build: metrics_exporter_dogstatsd::build_sampling,
-    },
+    Entry { name: DOGSTATSD_SAMPLING, sort: Sort::Push, build: metrics_exporter_dogstatsd::build_sampling },
     Entry { name: "rylv-metrics/shared", sort: Sort::Push, build: rylv_metrics::build_shared },
     Entry { name: "rylv-metrics/thread-local", sort: Sort::Push, build: rylv_metrics::build_thread_local },
     Entry { name: "measured", sort: Sort::Pull, build: measured::build },

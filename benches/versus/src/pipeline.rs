@@ -6,14 +6,14 @@ mod process;
 use crate::contestant::Sort;
 use crate::peers::{self, FLOOR, OURS};
 use crate::pipeline::check::Received;
-use crate::pipeline::process::{Run, run};
+use crate::pipeline::process::Run;
 use crate::report::{self, Csv, Table, short};
 use crate::samples::Samples;
 use crate::targets::{BRIDGES, Bridge};
 use crate::traffic::Style;
 use std::collections::BTreeMap;
 
-pub use crate::pipeline::process::child;
+pub use crate::pipeline::process::{child, run};
 
 /// Contestant, style, threads.
 type Flow = (&'static str, Style, u32);

@@ -88,7 +88,7 @@ pub fn value(what: &str, value: Option<f64>, unit: &str, target: f64) {
     println!("value {what} {value:.2} {unit} target <= {target:.0}: {}", verdict(value, target));
 }
 
-fn verdict(value: f64, target: f64) -> &'static str {
+pub fn verdict(value: f64, target: f64) -> &'static str {
     if value <= target { "met" } else { "NOT MET" }
 }
 

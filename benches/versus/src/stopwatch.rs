@@ -13,7 +13,7 @@ const PIECES: u32 = 16;
 /// Looks at how far the other thread is, a piece.
 const STEPS: u32 = 16;
 /// The longest that two threads are given.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(1);
 const MOST: u32 = 1 << 28;
 
 /// How many operations take about `time`; 0 where the contestant has none like it.
@@ -43,7 +43,8 @@ pub fn alone(contestant: &dyn Contestant, operation: Operation, n: u32) -> f64 {
 }
 
 /// Nanoseconds per operation of each of two threads that are at it at the same time. Only pieces count during which the
-/// other got on as well: on a machine that others use too, it may wait for a processor.
+/// thread kept its processor and the other got on about as well: on a machine that others use too, either may wait for
+/// one.
 pub fn together(contestant: &dyn Contestant, operation: Operation, n: u32) -> f64 {
     let (ready, done) = (AtomicU32::new(0), AtomicU32::new(0));
     let progress = [Progress::default(), Progress::default()];
@@ -56,14 +57,15 @@ pub fn together(contestant: &dyn Contestant, operation: Operation, n: u32) -> f6
             hint::spin_loop();
         }
         while done.load(Ordering::Relaxed) < 2 && Instant::now() < end {
-            let before = others.load(Ordering::Relaxed);
+            let (before, switches) = (others.load(Ordering::Relaxed), switches());
             let start = Instant::now();
             for _ in 0..STEPS {
                 contestant.run(operation, n / PIECES / STEPS);
                 mine.fetch_add(1, Ordering::Relaxed);
             }
             let nanos = start.elapsed().as_nanos() as f64;
-            if others.load(Ordering::Relaxed) == before {
+            let others_steps = others.load(Ordering::Relaxed).wrapping_sub(before);
+            if others_steps < STEPS / 2 || self::switches() != switches {
                 continue;
             }
             took.push(nanos / f64::from(n / PIECES / STEPS * STEPS));
@@ -79,6 +81,23 @@ pub fn together(contestant: &dyn Contestant, operation: Operation, n: u32) -> f6
     });
     contestant.settle();
     f64::midpoint(a, b)
+}
+
+/// How often another took the calling thread's processor.
+#[cfg(target_os = "linux")]
+fn switches() -> i64 {
+    // SAFETY: the struct is plain data, and the call fills it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        usage
+    };
+    usage.ru_nvcsw + usage.ru_nivcsw
+}
+
+#[cfg(not(target_os = "linux"))]
+fn switches() -> i64 {
+    0
 }
 
 /// How far a thread is, where no other reads anything else.

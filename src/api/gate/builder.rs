@@ -5,7 +5,7 @@ use super::admission::Admission;
 use super::class::{Decision, GateClass};
 use super::control::{Control, OTHER, Pace};
 use super::load::Load;
-use super::sampler::{Expiry, Sampler, Told};
+use super::sampler::{Expiry, LoadSetter, Sampler};
 use super::status::GateStatus;
 use super::verdict::GateState;
 use crate::api::client::Client;
@@ -79,8 +79,8 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets the time after which work that was shed may be tried again. An HTTP service sends it as `Retry-After`. The
-    /// default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
+    /// Sets the time after which work that was shed may be tried again. `GateLayer`, of the feature `tower`, sends it as
+    /// `Retry-After`. The default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.pace.retry_after = time;
         self
@@ -145,7 +145,7 @@ impl<'a> GateBuilder<'a> {
     }
 
     /// Sets up a gate whose sampler is called at every collection, until it returns `false`.
-    pub(crate) fn sampled<F>(self, sampler: impl FnOnce(Told) -> F) -> Result<Gate, ConfigError>
+    pub(crate) fn sampled<F>(self, sampler: impl FnOnce(LoadSetter) -> F) -> Result<Gate, ConfigError>
     where
         F: FnMut() -> bool + Send + 'static,
     {
@@ -153,7 +153,7 @@ impl<'a> GateBuilder<'a> {
         if self.client.is_disabled() {
             return Ok(Gate::default());
         }
-        let sample = sampler(Told::of(&control));
+        let sample = sampler(LoadSetter::of(&control));
         let watches =
             [self.watch_sampler(&control, sample), self.watch_expiry(&control), self.watch_status(&control)];
         Ok(Gate::new(control, watches))

@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 
 /// Where measurements go. They keep no gate alive.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct LoadSetter {
     control: Weak<Control>,
 }
 
-impl Told {
+impl LoadSetter {
     pub(super) fn of(control: &Arc<Control>) -> Self {
         Self { control: Arc::downgrade(control) }
     }

@@ -3,9 +3,8 @@
 use super::builder::MetricBuilder;
 use super::metric::{CellHandle, Metric};
 use super::options::Options;
-use super::start::Start;
 use crate::api::disabled::disabled;
-use crate::cell::{Buckets, Cell, CounterBlock, countable};
+use crate::cell::{Buckets, Cell, CounterBlock, Start, countable};
 use crate::ledger::DropReason;
 use crate::mailbox::record::Record;
 use crate::mailbox::shared::Shared;
@@ -29,7 +28,7 @@ const NANOS_PER_MS: f64 = 1e6;
 ///
 /// # Memory
 ///
-/// A context starts with a table of 32 buckets. If an interval has more, or if many values share a part of the table,
+/// A context starts with a table of 31 buckets. If an interval has more, or if many values share a part of the table,
 /// the context gets a larger table, and keeps it for as long as it is known. The tables of a context together take
 ///
 /// | buckets in use in an interval | KiB |
@@ -166,7 +165,7 @@ fn record_with_care(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) ->
     if n == 0 || cell.add(value, n, shared.stock()) {
         return None;
     }
-    shared.offer(Record::Overflow(Arc::clone(cell), value, n))
+    shared.offer_overflow(Record::Overflow(Arc::clone(cell), value, n))
 }
 
 fn ms(nanos: u64) -> f64 {

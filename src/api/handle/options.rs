@@ -5,6 +5,7 @@
 #[allow(clippy::struct_excessive_bools, reason = "each may be asked for without the others")]
 pub(crate) struct Options {
     pub(crate) peak: bool,
+    pub(crate) oldest: bool,
     pub(crate) capacity: Option<u32>,
     /// The tag values have a limit of their own, so the metric's limit does not apply.
     pub(crate) bounded: bool,

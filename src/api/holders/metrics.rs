@@ -1,8 +1,8 @@
 //! The metrics of one holder.
 
-use super::holds::{Entry, Holds};
 use crate::api::client::Client;
-use crate::api::handle::{Counter, Distribution, Gauge, Metric, Occupancy, Pattern, Start};
+use crate::api::handle::{Counter, Distribution, Gauge, Metric, Occupancy, Pattern};
+use crate::cell::{Entry, Holds, Start};
 use crate::process::clock::Clock;
 use crate::vocabulary::error::RegisterError;
 use std::convert::Infallible;
@@ -151,7 +151,7 @@ impl HolderMetrics {
 
     #[inline]
     pub(super) fn end_hold(&self, now: u64, start: Start, entry: Entry) {
-        self.holds.end(entry, start);
+        self.holds.end(entry, start.generation());
         self.held.leave_here(now);
         self.hold.record_nanos_here(start.until(now));
     }

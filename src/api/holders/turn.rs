@@ -1,8 +1,7 @@
 //! A wait, and the hold that it becomes.
 
-use super::holds::Entry;
 use super::metrics::HolderMetrics;
-use crate::api::handle::Start;
+use crate::cell::{Entry, Start};
 use crate::process::fork;
 use std::sync::Arc;
 

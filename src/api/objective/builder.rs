@@ -102,8 +102,8 @@ impl<'a, K> ObjectiveBuilder<'a, K> {
         self
     }
 
-    /// Carries the burn rates and the budget over to the next process, in a file of its own. It has some kilobytes, and
-    /// up to 200 with slices of a second and a period of 90 days. By default they begin anew with each process.
+    /// Carries the burn rates and the budget over to the next process, in a file of its own. It takes a few KiB, or
+    /// up to 200 KiB with slices of a second and a period of 90 days. By default they begin anew with each process.
     ///
     /// It is read at the first collection, and replaced at most once a minute and at the shutdown, on the thread of the
     /// watched closures. A process that is killed loses up to a minute. No two processes may write one file at a time:

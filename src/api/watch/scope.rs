@@ -16,6 +16,7 @@ pub(crate) struct Scope {
     tags: Vec<(String, String)>,
     // The lease of the task that reports for all, if it is not each task for itself.
     sole: Option<SoleReporter>,
+    has_task_id: bool,
 }
 
 impl Scope {
@@ -25,7 +26,13 @@ impl Scope {
         tags: Vec<(String, String)>,
         sole: Option<SoleReporter>,
     ) -> Self {
-        Self { client, prefix, tags, sole }
+        // What one task reports for all has no task id.
+        let has_task_id = sole.is_none();
+        Self { client, prefix, tags, sole, has_task_id }
+    }
+
+    pub(super) fn without_task_id(self) -> Self {
+        Self { has_task_id: false, ..self }
     }
 
     /// Returns whether this task reports.
@@ -79,9 +86,8 @@ impl Scope {
         self.told_apart(self.client.timing(&name)).tags(&tags).register_family()
     }
 
-    /// What one task reports for all has no task id.
     fn told_apart<'a, M: Metric>(&self, metric: MetricBuilder<'a, M>) -> MetricBuilder<'a, M> {
-        if self.sole.is_some() { metric.without_task_id() } else { metric }
+        if self.has_task_id { metric } else { metric.without_task_id() }
     }
 
     fn name(&self, name: &str) -> String {

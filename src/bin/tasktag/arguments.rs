@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Send(Send),
     Time(Time),
     Doctor(Doctor),
+    Watch(Watch),
     Fleet(Fleet),
     Capacity(Capacity),
 }
@@ -277,6 +278,20 @@ pub(crate) struct Doctor {
     /// The key of the leases, whose holders are listed
     #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
     pub(crate) redis_key: String,
+}
+
+/// Report pools and queues from outside of any program: `PgBouncer`, connections of `PostgreSQL`, queues in Redis and
+/// `PostgreSQL`
+#[derive(Args, Debug)]
+pub(crate) struct Watch {
+    /// What to watch, in TOML
+    pub(crate) file: PathBuf,
+    /// Say what would be watched, and end: with 0, or with 2 after a mistake in the file
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) check: bool,
+    /// Ask everything once, print and send what is reported, and end: with 0, or with 1 if something did not answer
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// Compute the odds that tasks share an id, and the time series that they make

@@ -15,6 +15,8 @@ mod line;
 #[cfg(unix)]
 mod listen;
 #[cfg(unix)]
+mod nearest;
+#[cfg(unix)]
 mod outcome;
 #[cfg(unix)]
 mod readable;
@@ -32,6 +34,8 @@ mod table;
 mod time;
 #[cfg(unix)]
 mod traffic;
+#[cfg(unix)]
+mod watch;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Send(arguments) => send::send(&arguments),
         Command::Time(arguments) => time::time(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Watch(arguments) => watch::watch(&arguments),
         Command::Fleet(arguments) => fleet::fleet(&arguments),
         Command::Capacity(arguments) => capacity::capacity(&arguments),
     };

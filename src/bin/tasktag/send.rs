@@ -90,7 +90,7 @@ impl Sender {
 }
 
 /// Sends everything, once. It fails if anything is known to be lost.
-fn end(guard: Guard) -> Result<(), Failure> {
+pub(crate) fn end(guard: Guard) -> Result<(), Failure> {
     let client = guard.client().clone();
     let ended = guard.shutdown(TIMEOUT);
     let stats = client.stats();

@@ -45,7 +45,11 @@ fn no_operation_of_the_next_interval_is_read() {
         let cell = Arc::new(OccupancyCell::new(4, 0, Clock::monotonic()));
         let callers = [(); 2].map(|()| {
             let cell = Arc::clone(&cell);
-            thread::spawn(move || [1, 2].into_iter().for_each(|now| cell.acquire(now)))
+            thread::spawn(move || {
+                for now in [1, 2] {
+                    cell.acquire(now);
+                }
+            })
         });
         for _ in 0..2 {
             // All acquire: below 0, an operation is in the second word that is not in the first.

@@ -4,9 +4,12 @@ use super::answer::Answer;
 use super::counted_queue::CountedQueue;
 use super::recipe::Recipe;
 use super::server::Server;
+use crate::api::watch::QueueStatus;
 use crate::process::thread;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The thread's name, as shown in `/proc/self/task/*/comm`.
@@ -16,10 +19,14 @@ const LATE: Duration = Duration::from_secs(2);
 /// The age at which an answer is not reported: nobody asked meanwhile, for example because another task was to report.
 const TOO_OLD: Duration = Duration::from_secs(60);
 
+/// What is told how each question ended. It is the user's code.
+pub(super) type Listener = Arc<dyn Fn(io::Result<QueueStatus>) + Send + Sync>;
+
 /// A repeated question about one queue.
 pub(super) struct Inquiry {
     recipe: Recipe,
     server: Server,
+    listener: Option<Listener>,
     thread: Option<Correspondence>,
     question: Option<Question>,
     answer: Option<Heard>,
@@ -46,8 +53,17 @@ struct Heard {
 
 impl Inquiry {
     /// Asks nothing yet, and starts no thread.
-    pub(super) fn new(recipe: Recipe, server: Server) -> Self {
-        Self { recipe, server, thread: None, question: None, answer: None, clamped: 0, unanswered: 0 }
+    pub(super) fn new(recipe: Recipe, server: Server, listener: Option<Listener>) -> Self {
+        Self {
+            recipe,
+            server,
+            listener,
+            thread: None,
+            question: None,
+            answer: None,
+            clamped: 0,
+            unanswered: 0,
+        }
     }
 
     /// Returns the last answer, or a status in which nothing is known if there is none. Asks again without waiting, unless
@@ -97,7 +113,8 @@ impl Inquiry {
 
     fn ask(&mut self, now: Instant) {
         if self.thread.is_none() {
-            self.thread = Correspondence::begin(self.recipe.clone(), self.server.unconnected());
+            let (recipe, server) = (self.recipe.clone(), self.server.unconnected());
+            self.thread = Correspondence::begin(recipe, server, self.listener.clone());
         }
         let is_asked = self.thread.as_ref().is_some_and(|thread| thread.questions.try_send(()).is_ok());
         self.question = is_asked.then_some(Question { asked_at: now, is_late: false });
@@ -105,11 +122,14 @@ impl Inquiry {
 }
 
 impl Correspondence {
-    fn begin(recipe: Recipe, server: Server) -> Option<Self> {
+    fn begin(recipe: Recipe, server: Server, listener: Option<Listener>) -> Option<Self> {
         let (questions, to_answer) = bounded(1);
         // There is room for an answer that nobody waits for any more.
         let (to_hear, answers) = bounded(1);
-        let started = thread::spawn(THREAD_NAME, move || answer_all(&recipe, server, &to_answer, &to_hear));
+        let started = thread::spawn(THREAD_NAME, move || {
+            let tell = listener.as_deref();
+            answer_all(&recipe, server, tell, &to_answer, &to_hear);
+        });
         started.ok().map(|_| Self { questions, answers })
     }
 }
@@ -117,12 +137,20 @@ impl Correspondence {
 fn answer_all(
     recipe: &Recipe,
     mut server: Server,
+    tell: Option<&(dyn Fn(io::Result<QueueStatus>) + Send + Sync)>,
     questions: &Receiver<()>,
     answers: &Sender<Result<Heard, String>>,
 ) {
     while questions.recv().is_ok() {
         let asked = catch_unwind(AssertUnwindSafe(|| server.ask(recipe)));
         let asked = asked.unwrap_or_else(|_| Err("the Redis client panicked".to_owned()));
+        if let Some(tell) = tell {
+            let ended = asked
+                .as_ref()
+                .map(|answer| answer.status)
+                .map_err(|reason| io::Error::other(reason.as_str()));
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(ended)));
+        }
         let heard = asked.map(|answer| Heard { answer, at: Instant::now() });
         if answers.send(heard).is_err() {
             return;

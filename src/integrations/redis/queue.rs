@@ -103,7 +103,7 @@ impl RedisQueue {
     }
 
     /// Asks once, on the calling thread and with a connection of its own. It may take some seconds. A watch reports the
-    /// same, and has no way to say why there is no answer.
+    /// same.
     ///
     /// ```no_run
     /// use tasktag::integrations::redis::RedisQueue;

@@ -22,6 +22,8 @@ pub(super) struct InFlight {
     // The body has reported its end to its reader, who will not poll again.
     told_of_end: AtomicBool,
     method: HttpMethod,
+    // The service has said that it does not have the method.
+    is_refused: bool,
     _unit: OwnedOccupied,
 }
 
@@ -41,6 +43,7 @@ impl InFlight {
             class: StatusClass::Other,
             told_of_end: AtomicBool::new(false),
             method,
+            is_refused: false,
             _unit: unit,
         }
     }
@@ -60,6 +63,8 @@ impl InFlight {
 
     /// Takes the head of the response into account.
     pub(super) fn answer<B>(&mut self, response: &Response<B>) {
+        self.is_refused =
+            matches!(response.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
         self.class = grpc::class(response.headers()).unwrap_or(response.status().into());
         // A failure counts even if nobody reads its body: an outer layer may send another one.
         if self.class == StatusClass::ServerError {
@@ -113,7 +118,8 @@ impl Drop for InFlight {
         }
         // A forked child does not report its parent's requests.
         if self.generation == fork::generation() {
-            self.route.record(self.method, self.outcome, self.class, self.since);
+            let method = if self.is_refused { HttpMethod::Other } else { self.method };
+            self.route.record(method, self.outcome, self.class, self.since);
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct HttpLayer<R = RouteFn> {
 
 impl HttpLayer {
     /// Makes a layer that tells requests apart by their methods, and by their routes once [`route`](HttpLayer::route)
-    /// is called. Until then each route is `unmatched`.
+    /// or [`write_route`](HttpLayer::write_route) is called. Until then each route is `unmatched`.
     pub fn new(client: &Client) -> Self {
         let settings = Settings {
             prefix: "http".to_owned(),
@@ -85,9 +85,9 @@ impl<R> HttpLayer<R> {
     /// second call adds to the first.
     ///
     /// Their metrics are registered with the first service, so that a client at its context limit does not fold them
-    /// either: 7 contexts of each of the two metrics, for the usual endings of requests, with each of the methods `GET`
-    /// and `POST`. That is 28 contexts a route, or 14 without [`methods`](HttpLayer::methods). With another method, the
-    /// route registers as many at the first request that ends.
+    /// either: 7 contexts of each of the two metrics, for the usual endings of requests, with each of the methods `get`,
+    /// `post` and `other`. That is 42 contexts a route, or 14 without [`methods`](HttpLayer::methods). The first request
+    /// with any other method registers 14 more, or counts as `other` if the client is full.
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
@@ -128,6 +128,9 @@ impl<R> HttpLayer<R> {
     /// Sets whether requests are told apart by their method: the tag `method` of `http.requests` and
     /// `http.request.duration`, whose values are `get`, `head`, `post`, `put`, `patch`, `delete`, `options`, `connect`,
     /// `trace` and `other`. Defaults to `true`.
+    ///
+    /// A request that is answered with status 405 or 501 has `method:other`, because the route does not have its method:
+    /// otherwise whoever tries all methods would multiply the contexts.
     pub fn methods(self, on: bool) -> Self {
         self.set(|settings| settings.methods = on)
     }
@@ -164,8 +167,8 @@ impl<R> HttpLayer<R> {
     /// Sets the closure that returns a request's route. `None` is reported as `unmatched`. A router's pattern is best;
     /// a raw path is safe, because the number of routes is limited.
     ///
-    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. A route that is no
-    /// part of the request is for [`write_route`](HttpLayer::write_route). By default every request is `unmatched`.
+    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. For a
+    /// route that has to be put together, use [`write_route`](HttpLayer::write_route). By default every request is `unmatched`.
     ///
     /// ```
     /// use tasktag::integrations::tower::HttpLayer;
@@ -181,8 +184,8 @@ impl<R> HttpLayer<R> {
         self.with_source(route)
     }
 
-    /// Sets a closure that writes a request's route, of parts that the request does not have side by side. It allocates
-    /// nothing. A route that stays empty, or an error, is reported as `unmatched`.
+    /// Sets a closure that writes a request's route piece by piece, into a buffer that needs no allocation. A route that
+    /// stays empty, or an error, is reported as `unmatched`.
     ///
     /// What applies to the closure of [`route`](HttpLayer::route) applies to this one. The later of the two counts.
     ///

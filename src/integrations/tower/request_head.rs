@@ -2,7 +2,8 @@
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
-/// The head of a request: what the closure of [`HttpLayer::route`](super::HttpLayer::route) can read.
+/// The head of a request: what the closures of [`HttpLayer`](super::HttpLayer) and [`GateLayer`](super::GateLayer) can
+/// read.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,

@@ -20,6 +20,9 @@ const USUAL: [(Outcome, StatusClass); 7] = [
     (Outcome::Cancelled, StatusClass::Success),
 ];
 
+/// The methods that a critical route has from the start. The last one is for those that come when there is no room.
+const FROM_THE_START: [HttpMethod; 3] = [HttpMethod::Get, HttpMethod::Post, HttpMethod::Other];
+
 /// The settings that all routes' metrics share.
 #[derive(Debug)]
 pub(super) struct Patterns {
@@ -42,7 +45,7 @@ pub(super) struct RouteMetrics {
 
 type Ends = [OnceLock<End>; ENDS];
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct End {
     requests: Counter,
     duration: Distribution,
@@ -56,7 +59,7 @@ impl RouteMetrics {
 
     pub(super) fn critical(name: &str, patterns: &Arc<Patterns>, objective: Option<Events>) -> Arc<Self> {
         let route = Self { critical: true, objective, ..Self::new(name, patterns) };
-        for method in [HttpMethod::Get, HttpMethod::Post] {
+        for method in FROM_THE_START {
             route.make(method, Outcome::Ok, StatusClass::Success);
         }
         Arc::new(route)
@@ -111,19 +114,28 @@ impl RouteMetrics {
     ) -> Option<&'a End> {
         let end = ends.get(place(outcome, class))?;
         if end.get().is_none() {
-            let tags = [
-                (ROUTE, &*self.name),
-                (Outcome::KEY, outcome.value()),
-                (StatusClass::KEY, class.value()),
-                (HttpMethod::KEY, method.value()),
-            ];
-            let tags = tags.get(..3 + usize::from(self.patterns.methods))?;
-            let requests = self.patterns.requests.register(tags);
-            let duration = self.patterns.duration.register(tags);
             // The cell was empty, under the lock.
-            let _ = end.set(End { requests, duration });
+            let _ = end.set(self.new_end(method, outcome, class));
         }
         end.get()
+    }
+
+    fn new_end(&self, method: HttpMethod, outcome: Outcome, class: StatusClass) -> End {
+        let tags = [
+            (ROUTE, &*self.name),
+            (Outcome::KEY, outcome.value()),
+            (StatusClass::KEY, class.value()),
+            (HttpMethod::KEY, method.value()),
+        ];
+        let tags = tags.get(..3 + usize::from(self.patterns.methods)).unwrap_or(&tags);
+        let Patterns { requests, duration, .. } = &*self.patterns;
+        // A critical route of a client that is full rather has no method of its own than no route of its own.
+        let spare = self.end(HttpMethod::Other, outcome, class).filter(|_| self.critical);
+        match (requests.try_register(tags), duration.try_register(tags), spare) {
+            (Ok(requests), Ok(duration), _) => End { requests, duration },
+            (_, _, Some(spare)) => spare.clone(),
+            _ => End { requests: requests.register(tags), duration: duration.register(tags) },
+        }
     }
 }
 

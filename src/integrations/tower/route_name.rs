@@ -8,8 +8,8 @@ const ROOM: usize = 4 * 100;
 /// The name of a route while [`HttpLayer::write_route`](super::HttpLayer::write_route) has it written, without an
 /// allocation.
 ///
-/// It has room for 400 bytes, which are the 100 characters that a route may have. What is written beyond them is left
-/// out.
+/// It has room for 400 bytes, enough for the 100 characters of a tag's value in any script. What is written beyond them
+/// is left out.
 pub struct RouteName {
     bytes: [u8; ROOM],
     len: usize,

@@ -180,7 +180,8 @@ impl Encoder {
     /// The line of a context whose name is cut first: the suffix after the name, and the line's kind.
     fn shortest_name_of(&self, kind: Kind) -> (&'static str, Kind) {
         if kind == Kind::Occupancy {
-            return (".utilization", Kind::Gauge);
+            // It may be asked for at any time.
+            return (".oldest_seconds", Kind::Gauge);
         }
         if self.writes_summaries(kind) { (".count", Kind::Counter) } else { ("", kind) }
     }

@@ -17,6 +17,8 @@ pub(super) struct Beside {
     pub(super) peak: Option<Line>,
     /// An occupancy's `<name>.utilization`.
     pub(super) utilization: Option<Line>,
+    /// An occupancy's `<name>.oldest_seconds`, if it was asked for.
+    pub(super) oldest: Option<Line>,
     /// For an overflow context, the line of how often something was folded into it.
     pub(super) folded: Option<Line>,
     /// `<name>.count`, and then one per suffix in `SUFFIXES`. It is empty if values are sent as they are.
@@ -25,13 +27,18 @@ pub(super) struct Beside {
 
 impl Rendered {
     pub(super) fn new(main: Line, beside: Beside) -> Self {
-        let Beside { peak, utilization, folded, summary } = &beside;
-        let is_alone = peak.is_none() && utilization.is_none() && folded.is_none() && summary.is_empty();
+        let Beside { peak, utilization, oldest, folded, summary } = &beside;
+        let is_alone =
+            [peak, utilization, oldest, folded].into_iter().all(Option::is_none) && summary.is_empty();
         Self { main, beside: (!is_alone).then(|| Box::new(beside)) }
     }
 
     pub(super) fn set_peak(&mut self, peak: Line) {
         self.beside.get_or_insert_default().peak = Some(peak);
+    }
+
+    pub(super) fn set_oldest(&mut self, oldest: Line) {
+        self.beside.get_or_insert_default().oldest = Some(oldest);
     }
 
     pub(crate) fn peak(&self) -> Option<&Line> {
@@ -40,6 +47,10 @@ impl Rendered {
 
     pub(crate) fn utilization(&self) -> Option<&Line> {
         self.beside.as_ref()?.utilization.as_ref()
+    }
+
+    pub(crate) fn oldest(&self) -> Option<&Line> {
+        self.beside.as_ref()?.oldest.as_ref()
     }
 
     pub(super) fn folded(&self) -> Option<&Line> {

@@ -129,16 +129,15 @@ impl Contestant for Facade {
         let recorder = &self.recorder;
         let key = |tag: &str| Key::from_parts(holding.name.to_owned(), vec![Label::new("n", tag.to_owned())]);
         Some(match holding.kind {
-            Kind::Gauge => holding
-                .keep(|tag| recorder.register_gauge(&key(tag), &METADATA), |gauge, value| gauge.set(value)),
+            Kind::Gauge => {
+                holding.keep(|tag| recorder.register_gauge(&key(tag), &METADATA), metrics::Gauge::set)
+            }
             Kind::Counter => holding.keep(
                 |tag| recorder.register_counter(&key(tag), &METADATA),
                 |counter, _| counter.increment(1),
             ),
-            Kind::Timing => holding.keep(
-                |tag| recorder.register_histogram(&key(tag), &METADATA),
-                |timing, value| timing.record(value),
-            ),
+            Kind::Timing => holding
+                .keep(|tag| recorder.register_histogram(&key(tag), &METADATA), metrics::Histogram::record),
         })
     }
 

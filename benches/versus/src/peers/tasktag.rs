@@ -124,14 +124,12 @@ impl Contestant for Tasktag {
     fn hold(&self, holding: &Holding) -> Option<Box<dyn Any>> {
         let (client, name) = (self.guard.client(), holding.name);
         Some(match holding.kind {
-            Kind::Gauge => holding
-                .keep(|tag| client.gauge(name).tag("n", tag).register(), |gauge, value| gauge.set(value)),
+            Kind::Gauge => holding.keep(|tag| client.gauge(name).tag("n", tag).register(), Gauge::set),
             Kind::Counter => holding
                 .keep(|tag| client.counter(name).tag("n", tag).register(), |counter, _| counter.increment(1)),
-            Kind::Timing => holding.keep(
-                |tag| client.timing(name).tag("n", tag).register(),
-                |timing, value| timing.record(value),
-            ),
+            Kind::Timing => {
+                holding.keep(|tag| client.timing(name).tag("n", tag).register(), Distribution::record)
+            }
         })
     }
 

@@ -58,8 +58,9 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// - `queue.running` and `queue.dead` are jobs that a worker has, and those that the system gave up.
 ///
 /// What a system can't tell is absent. Each count ends at [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or
-/// more. Scheduled and retrying jobs share one count, which ends at [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000: beyond it
-/// the two say how those that are due first are divided.
+/// more. The counts of jobs whose time is ahead end at [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000. Where a system has
+/// scheduled and retrying jobs in one state, that is what both have together: beyond it the two say how the first 1,000
+/// are divided.
 ///
 /// # What it costs
 ///
@@ -115,8 +116,7 @@ enum System {
 impl SqlQueue {
     /// The number of jobs up to which each count goes: this number stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
-    /// The number of jobs up to which those are counted whose time is ahead: the scheduled and the retrying ones
-    /// together.
+    /// The number up to which jobs are counted whose time is ahead.
     pub const LATER_LIMIT: u64 = LATER_LIMIT;
 
     fn new<'a>(system: System, queue: impl Into<Option<&'a str>>) -> Self {

@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::settings::{ADDRESS, Settings};
 use super::surroundings::Surroundings;
+use crate::nearest::nearest;
 
 /// The other variables that the library knows, and two values of each that are read differently.
 const OTHERS: [(&str, [&str; 2]); 14] = [
@@ -50,8 +51,11 @@ pub(super) fn examine(settings: &Settings, surroundings: &Surroundings) -> Vec<F
         findings.insert(0, Finding::ok("variables", format!("read: {}", read.join(", "))));
     }
     findings.extend(unknown(surroundings).map(|variable| {
-        let text = format!("{variable} is none that tasktag knows");
-        Finding::warning("variables", text).advise(format!("did you mean {}?", nearest(variable)))
+        let finding = Finding::warning("variables", format!("{variable} is none that tasktag knows"));
+        let known = ADDRESS.iter().chain(&OTHERS).map(|(known, _)| *known);
+        nearest(known, variable)
+            .into_iter()
+            .fold(finding, |finding, known| finding.advise(format!("did you mean {known}?")))
     }));
     if findings.is_empty() {
         findings.push(Finding::ok("variables", "none is set that tasktag reads"));
@@ -81,16 +85,4 @@ fn unknown(surroundings: &Surroundings) -> impl Iterator<Item = &str> {
     names.filter(move |name| {
         PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !is_known(name) && !is_link(name)
     })
-}
-
-/// The known variable with the most letters in the same places, from either end.
-fn nearest(variable: &str) -> &'static str {
-    let same = |known: &str| {
-        let from_start = known.bytes().zip(variable.bytes()).take_while(|(one, two)| one == two).count();
-        let from_end =
-            known.bytes().rev().zip(variable.bytes().rev()).take_while(|(one, two)| one == two).count();
-        from_start + from_end
-    };
-    let known = ADDRESS.iter().chain(&OTHERS).map(|(known, _)| *known);
-    known.max_by_key(|known| same(known)).unwrap_or("DD_DOGSTATSD_URL")
 }

@@ -47,7 +47,7 @@ impl Statement {
         format!(
             "with recursive {before}{subqueries}\
 waiting (depth, since) as materialized (select least({COUNT_LIMIT}, {depth}), least({since})),
-later (tried) as materialized (select tried from ({later}) as every limit {LATER_LIMIT})
+later (tried) as materialized ({later})
 select case when row_security_active({hidden}) then 1 else 0 end as hidden,
     depth,
     case when depth = 0 then 0
@@ -61,11 +61,12 @@ from waiting"
     }
 
     /// Returns how many jobs are scheduled, and how many are retrying.
-    fn counts_of_later(&self) -> (&'static str, &'static str) {
+    fn counts_of_later(&self) -> (String, String) {
+        let count = |of| format!("(select least({LATER_LIMIT}, count(*)) from later{of})");
         if self.tells_retries {
-            ("(select count(*) from later where not tried)", "(select count(*) from later where tried)")
+            (count(" where not tried"), count(" where tried"))
         } else {
-            ("(select count(*) from later)", "null")
+            (count(""), "null".to_owned())
         }
     }
 

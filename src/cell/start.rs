@@ -10,6 +10,7 @@ pub(crate) struct Start(u64);
 
 impl Start {
     const GENERATION_BITS: u32 = 8;
+    const GENERATION_MASK: u64 = (1 << Self::GENERATION_BITS) - 1;
 
     #[inline]
     pub(crate) fn now(clock: &Clock) -> Self {
@@ -19,8 +20,14 @@ impl Start {
     /// A measurement of this process that began at this time of the client's clock.
     #[inline]
     pub(crate) fn at(nanos: u64) -> Self {
-        let generation = u64::from(fork::generation()) & ((1 << Self::GENERATION_BITS) - 1);
-        Self(nanos << Self::GENERATION_BITS | generation)
+        Self::of(fork::generation(), nanos)
+    }
+
+    /// A measurement of the process of this generation that began at this time of the client's clock.
+    #[inline]
+    pub(crate) fn of(generation: u32, nanos: u64) -> Self {
+        let low_bits = u64::from(generation) & Self::GENERATION_MASK;
+        Self(nanos << Self::GENERATION_BITS | low_bits)
     }
 
     /// Returns the start in a word that is never 0.
@@ -39,14 +46,25 @@ impl Start {
     /// Returns whether the measurement began in this process.
     #[inline]
     pub(crate) fn is_here(self) -> bool {
-        (self.0 ^ u64::from(fork::generation())).trailing_zeros() >= Self::GENERATION_BITS
+        self.is_of(fork::generation())
+    }
+
+    /// Returns whether the measurement began in the process of this generation.
+    #[inline]
+    pub(crate) fn is_of(self, generation: u32) -> bool {
+        (self.0 ^ u64::from(generation)) & Self::GENERATION_MASK == 0
+    }
+
+    /// Returns what is known of its process's generation.
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        (self.0 & Self::GENERATION_MASK) as u32
     }
 
     /// Returns the nanoseconds until `now`, or 0 if the clock went back.
     #[inline]
     pub(crate) fn until(self, now: u64) -> u64 {
-        let elapsed = (now << Self::GENERATION_BITS)
-            .wrapping_sub(self.0 >> Self::GENERATION_BITS << Self::GENERATION_BITS);
+        let elapsed = (now << Self::GENERATION_BITS).wrapping_sub(self.0 & !Self::GENERATION_MASK);
         if elapsed > u64::MAX / 2 { 0 } else { elapsed >> Self::GENERATION_BITS }
     }
 }

@@ -1,13 +1,12 @@
-//! When each of a holder's current holds began.
+//! When each current hold began: of a holder, or of an occupancy.
 
-use crate::api::handle::Start;
+use super::start::Start;
 use crate::process::fork;
-use crate::process::sync::wide::AtomicU64;
-use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::process::sync::{AtomicU64, AtomicUsize, Ordering};
+use std::{array, fmt};
 
-/// The number of holds at once whose starts are known.
-pub(super) const ENTRIES: usize = 128;
+/// The number of holds at once whose starts are known. A model checker keeps track of each.
+const ENTRIES: usize = if cfg!(tasktag_loom) { 2 } else { 128 };
 /// An entry without a hold. No start is this word.
 const FREE: u64 = 0;
 /// The number of holds without an entry is in the lower half of its word, and the generation of the process in the upper.
@@ -20,7 +19,7 @@ const COUNT_BITS: u32 = 32;
 ///
 /// Every access is relaxed: an entry publishes nothing but itself, and only its own hold clears it. Entries of a parent
 /// count as free in a forked child, because a start names its process.
-pub(super) struct Holds {
+pub(crate) struct Holds {
     entries: [AtomicU64; ENTRIES],
     // Where the next search begins. Holds end roughly in the order in which they began, so most entries ahead are free.
     next: AtomicUsize,
@@ -29,14 +28,31 @@ pub(super) struct Holds {
 
 /// Where the start of a hold is, or `None` if it is only counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry(Option<u8>);
+pub(crate) struct Entry(Option<u8>);
 
 const _: () = assert!(ENTRIES <= 1 << u8::BITS, "an entry's number fits a byte");
 
+impl Entry {
+    /// The code of a hold that is only counted.
+    const COUNTED: u16 = u16::MAX;
+
+    /// Returns the entry in a number that is never 0.
+    #[inline]
+    pub(super) fn to_code(self) -> u16 {
+        self.0.map_or(Self::COUNTED, |at| u16::from(at) + 1)
+    }
+
+    /// Returns the entry that became this number.
+    #[inline]
+    pub(super) fn from_code(code: u16) -> Self {
+        Self(u8::try_from(code.wrapping_sub(1)).ok())
+    }
+}
+
 impl Holds {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            entries: [const { AtomicU64::new(FREE) }; ENTRIES],
+            entries: array::from_fn(|_| AtomicU64::new(FREE)),
             next: AtomicUsize::new(0),
             untracked: AtomicU64::new(0),
         }
@@ -44,7 +60,7 @@ impl Holds {
 
     /// Notes a hold that begins.
     #[inline]
-    pub(super) fn begin(&self, start: Start) -> Entry {
+    pub(crate) fn begin(&self, start: Start) -> Entry {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for step in 0..ENTRIES {
             let at = first.wrapping_add(step) % ENTRIES;
@@ -72,13 +88,16 @@ impl Holds {
         let _ = self.untracked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
-    /// Notes the end of a hold of this process.
+    /// Notes the end of a hold that began in the process of this generation.
     #[inline]
-    pub(super) fn end(&self, entry: Entry, start: Start) {
+    pub(crate) fn end(&self, entry: Entry, generation: u32) {
         match entry.0.and_then(|at| self.entries.get(usize::from(at))) {
-            // In a process that is being restored, another hold may have the entry already.
             Some(entry) => {
-                let _ = entry.compare_exchange(start.to_word(), FREE, Ordering::Relaxed, Ordering::Relaxed);
+                let known = entry.load(Ordering::Relaxed);
+                // In a process that is being restored, another hold may have the entry already, or take it meanwhile.
+                if Start::from_word(known).is_of(generation) {
+                    let _ = entry.compare_exchange(known, FREE, Ordering::Relaxed, Ordering::Relaxed);
+                }
             }
             None => self.uncount_untracked(),
         }
@@ -92,14 +111,14 @@ impl Holds {
     }
 
     /// Returns the age of the oldest hold that has an entry, in nanoseconds.
-    pub(super) fn oldest(&self, now: u64) -> Option<u64> {
+    pub(crate) fn oldest(&self, now: u64) -> Option<u64> {
         let words = self.entries.iter().map(|entry| entry.load(Ordering::Relaxed));
         words.filter(|word| !is_free(*word)).map(|word| Start::from_word(word).until(now)).max()
     }
 
     /// Returns the number of current holds without an entry. While there are any, the oldest hold may be older than
     /// [`oldest`](Self::oldest).
-    pub(super) fn untracked(&self) -> u64 {
+    pub(crate) fn untracked(&self) -> u64 {
         let word = self.untracked.load(Ordering::Relaxed);
         if is_of_process(word) { count(word) } else { 0 }
     }
@@ -124,68 +143,8 @@ impl fmt::Debug for Holds {
     }
 }
 
+#[cfg(all(test, tasktag_loom))]
+mod model;
+
 #[cfg(all(test, not(tasktag_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hold_that_never_ends_stays_the_oldest_whatever_comes_after_it() {
-        let holds = Holds::new();
-        let _leaked = holds.begin(Start::at(0));
-        for now in 1..10 * ENTRIES as u64 {
-            let start = Start::at(now);
-            let entry = holds.begin(start);
-            assert_ne!(entry, Entry(None));
-            holds.end(entry, start);
-            assert_eq!(holds.oldest(now), Some(now));
-        }
-        assert_eq!(holds.untracked(), 0);
-    }
-
-    #[test]
-    fn as_many_holds_as_there_are_entries_are_all_known_and_further_ones_are_counted() {
-        let holds = Holds::new();
-        let starts: Vec<_> = (0..ENTRIES as u64).map(|now| Start::at(now * 10)).collect();
-        let mut entries: Vec<_> = starts.iter().map(|start| (holds.begin(*start), *start)).collect();
-        assert_eq!(holds.untracked(), 0);
-        let further: Vec<_> = (0..3).map(|_| (holds.begin(Start::at(5_000)), Start::at(5_000))).collect();
-        assert_eq!((holds.untracked(), holds.oldest(10_000)), (3, Some(10_000)));
-        for (entry, start) in further {
-            holds.end(entry, start);
-        }
-        assert_eq!(holds.untracked(), 0);
-        // The oldest come first, so each end makes the next one the oldest.
-        entries.reverse();
-        while let Some((entry, start)) = entries.pop() {
-            holds.end(entry, start);
-            let next = entries.last().map(|(_, start)| start.until(10_000));
-            assert_eq!(holds.oldest(10_000), next);
-        }
-    }
-
-    #[test]
-    fn threads_that_hold_at_once_never_share_a_entry() {
-        let holds = Holds::new();
-        std::thread::scope(|scope| {
-            for thread in 1..=4 {
-                let holds = &holds;
-                scope.spawn(move || {
-                    for turn in 0..20_000 {
-                        let starts =
-                            [thread, thread + 10, thread + 20].map(|n| Start::at(n * 1_000_000 + turn));
-                        let entries = starts.map(|start| (holds.begin(start), start));
-                        let is_own = |(entry, start): &(Entry, Start)| {
-                            let at = usize::from(entry.0.expect("there are more entries than holds"));
-                            holds.entries[at].load(Ordering::Relaxed) == start.to_word()
-                        };
-                        assert!(entries.iter().all(is_own));
-                        for (entry, start) in entries {
-                            holds.end(entry, start);
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!((holds.oldest(u64::MAX >> 8), holds.untracked()), (None, 0));
-    }
-}
+mod tests;
