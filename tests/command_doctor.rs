@@ -8,13 +8,14 @@ mod support;
 
 use run::{Ended, run, tasktag, wait};
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
 use support::{Agent, TempDir, unix_address};
 use tasktag::{TaskIdPool, TaskIdSource};
 
@@ -261,6 +262,27 @@ fn the_variables_of_another_process_are_read_and_json_says_the_same() {
     assert_eq!(doctor(&["--env-of", "4294967295"], &[]).status, Some(2));
 }
 
+/// What `/proc` puts before a path would make it too long for a socket's name.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_socket_of_another_process_with_this_root_may_have_a_long_path() {
+    let directory = TempDir::new();
+    let shorter = directory.join("").as_os_str().len();
+    let path = directory.join(&"a".repeat(98 - shorter));
+    let agent = Agent::unix(&path);
+    let mut other = tasktag(&["listen", "udp://127.0.0.1:0"]);
+    other.env_clear().env("DD_DOGSTATSD_URL", unix_address(&path));
+    let mut other = other.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // It has its variables once it says something.
+    other.stderr.take().unwrap().read_exact(&mut [0; 1]).unwrap();
+    let ended = doctor(&["--env-of", &other.id().to_string()], &[]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_says(&ended, 0, &["OK      connection: ", "OK      test metric: tasktag.doctor is in the"]);
+    assert!(!ended.out.contains("/proc/"), "{}", ended.out);
+    assert!(agent.drain().concat().contains("tasktag.doctor:1|g"), "{}", ended.out);
+}
+
 /// Runs the command as a user who may do little. `None` where whoever runs the tests can't become another, or where the
 /// other may not run what was built here.
 fn as_nobody(arguments: &[&str], variables: &[(&str, &str)]) -> Option<Ended> {
@@ -271,7 +293,14 @@ fn as_nobody(arguments: &[&str], variables: &[(&str, &str)]) -> Option<Ended> {
     fs::copy(env!("CARGO_BIN_EXE_tasktag"), &copy).ok()?;
     let mut command = std::process::Command::new(&copy);
     command.args(arguments).env_clear().envs(variables.iter().copied()).uid(NOBODY).gid(NOBODY);
-    match command.output() {
+    let output = loop {
+        match command.output() {
+            // A child of another test has the copy open for writing until it runs its own program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => thread::yield_now(),
+            output => break output,
+        }
+    };
+    match output {
         Ok(output) => Some(Ended::of(output)),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "skipped: run as root to be another user ({error})");

@@ -13,7 +13,8 @@ mod run;
 mod server;
 mod support;
 
-use certificates::certify;
+use certificates::{certify, certify_as};
+use rcgen::{CertificateParams, date_time_ymd};
 use run::{Ended, tasktag, wait};
 use server::{KEY, LONG, PASSWORD, Redis};
 use std::fs;
@@ -24,6 +25,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use support::{Agent, TempDir};
+
+const CHECK_LOGIN: &str = "        -> check the user and the password in the URL";
 
 /// What the doctor says of a server. It ends by itself, and soon.
 #[track_caller]
@@ -76,9 +79,10 @@ fn who_holds_which_id_is_told_and_for_how_long() {
         &["OK      redis: it answers", &format!("OK      redis: no id is leased under {KEY}: ")],
     );
     let claim = redis.claim(1000, LONG);
-    redis.take(3);
-    let () = redis.call(&["ZADD", KEY, "1", "4:00000000000000000000000000000004"]);
-    let () = redis.call(&["ZADD", KEY, "1e300", "5:batch\x1b[5m"]);
+    // Outside the pool, so that the claim is none of them.
+    redis.take(1003);
+    let () = redis.call(&["ZADD", KEY, "1", "1004:00000000000000000000000000000004"]);
+    let () = redis.call(&["ZADD", KEY, "1e300", "1005:batch\x1b[5m"]);
     let members: Vec<String> = redis.call(&["ZRANGE", KEY, "0", "-1"]);
     let number = format!("{}:", claim.task_id().number());
     let token = members.iter().find_map(|member| member.strip_prefix(&number)).unwrap();
@@ -89,25 +93,29 @@ fn who_holds_which_id_is_told_and_for_how_long() {
             &ended,
             0,
             &[
-                &format!("OK      redis: 3 ids are leased under {KEY}; 1 more have expired"),
-                &format!("{own} is held by {}…, for ", &token[..8]),
-                "OK      redis: id 3 is held by 00000000…, for 3",
-                "OK      redis: id 5 is held by batch\\u{1b}[5m, which is no task of this library, for ",
+                &format!("OK      redis: 3 ids are leased under {KEY}; 1 expired lease is removed when"),
+                &format!("{own} is held by {}…; its lease ends in ", &token[..8]),
+                "OK      redis: id 1003 is held by 00000000…; its lease ends in 3",
+                "OK      redis: 1005:batch\\u{1b}[5m is no lease of this library; it ends in ",
             ],
         );
         assert!(!ended.out.contains(token), "whoever knows it may give the lease back: {}", ended.out);
-        assert!(!ended.out.contains("id 4"), "{}", ended.out);
+        assert!(!ended.out.contains("id 1004 is"), "{}", ended.out);
     }
-    for other in 10..40 {
+    let () = redis.call(&["ZADD", KEY, "2", "1006:00000000000000000000000000000006"]);
+    for other in 1010..1040 {
         redis.take(other);
     }
     let ended = doctor(&redis.port_url(), KEY, None);
-    assert_says(&ended, 0, &["OK      redis: and 23 more, whose leases expire later"]);
+    let leased = format!("OK      redis: 33 ids are leased under {KEY}; 2 expired leases are removed when");
+    assert_says(&ended, 0, &[&leased, "OK      redis: and 23 more, whose leases expire later"]);
     let () = redis.call(&["SET", "other", "1"]);
     let ended = doctor(&redis.port_url(), "other", None);
     assert_says(&ended, 2, &["FAULT   redis: other is no key of leases: it holds a string"]);
     let ended = doctor(&format!("redis://:wrong@127.0.0.1:{}", redis.port()), KEY, None);
-    assert_says(&ended, 2, &["FAULT   redis: it refuses: ", "        -> give a user and a password"]);
+    assert_says(&ended, 2, &["FAULT   redis: it refuses: ", CHECK_LOGIN]);
+    let ended = doctor(&redis.port_url().replace("/0", "/4711"), KEY, None);
+    assert_says(&ended, 2, &["FAULT   redis: it refuses: ", "        -> choose a database that it has"]);
 }
 
 #[test]
@@ -121,8 +129,77 @@ fn a_server_over_tls_is_asked_if_the_system_trusts_it() {
     fs::create_dir(&directory).unwrap();
     let [other, ..] = certify(&directory);
     let ended = doctor(&redis.tls_url(), KEY, Some(&other));
-    let away = format!("FAULT   redis: rediss://localhost:{}/0 does not answer: ", redis.port());
-    assert_says(&ended, 2, &[&away, "        -> have the system trust the server's authority"]);
+    let refused = |host: &str| {
+        format!(
+            "FAULT   redis: rediss://{host}:{}/0 shows a certificate that is not accepted: ",
+            redis.port()
+        )
+    };
+    assert_says(
+        &ended,
+        2,
+        &[&refused("localhost"), "        -> have the system trust the server's authority"],
+    );
+    let url = redis.tls_url().replace("localhost", "127.0.0.1");
+    let ended = doctor(&url, KEY, Some(&redis.file("authority.pem")));
+    assert_says(&ended, 2, &[&refused("127.0.0.1"), "        -> use the name that the certificate has"]);
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_now_is_told() {
+    let in_years = |from, to| {
+        let mut certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        certificate.not_before = date_time_ymd(from, 1, 1);
+        certificate.not_after = date_time_ymd(to, 1, 1);
+        certificate
+    };
+    for (from, to, advice) in [(2001, 2002, "renew the certificate"), (4000, 4001, "set this host's clock")] {
+        let certify = |directory: &Path| certify_as(directory, &in_years(from, to));
+        let Some(redis) = Redis::start_with_tls(certify) else { return };
+        let ended = doctor(&redis.tls_url(), KEY, Some(&redis.file("authority.pem")));
+        let refused =
+            format!("FAULT   redis: rediss://localhost:{}/0 shows a certificate that is not", redis.port());
+        assert_says(&ended, 2, &[&refused, &format!("        -> {advice}")]);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_with_what_to_do_about_it_and_not_with_what_would_not_help() {
+    for (answer, advice) in [
+        (&[("PING", "-NOAUTH Authentication required.\r\n")], Some(CHECK_LOGIN)),
+        (&[("PING", "-NOPERM No permissions to run it\r\n")], Some("        -> allow this user PING, ")),
+        (&[("PING", "-LOADING It is loading\r\n")], Some("        -> wait until it has loaded its data")),
+        (&[("PING", "-DENIED It is in protected mode\r\n")], Some("        -> its protected mode lets")),
+        (&[("PING", "-MOVED 1 127.0.0.1:1\r\n")], Some("        -> it is a node of a cluster: ask ")),
+        (&[("PING", "-ERR max number of clients reached\r\n")], Some("        -> close connections ")),
+        (&[("PING", "-ERR something else\r\n")], None),
+        (&[("PING", "-OTHER something\r\n")], None),
+    ] {
+        let ended = doctor(&format!("redis://{}", serve(answer)), "shop", None);
+        assert_says(&ended, 2, &["FAULT   redis: it refuses: "]);
+        let mut after = ended.out.lines().skip_while(|line| !line.starts_with("FAULT   redis: ")).skip(1);
+        match advice {
+            Some(advice) => {
+                assert!(after.next().is_some_and(|line| line.starts_with(advice)), "{}", ended.out);
+            }
+            None => assert_eq!(after.next(), None, "{}", ended.out),
+        }
+    }
+}
+
+#[test]
+fn of_a_url_that_can_t_be_read_no_part_but_the_scheme_is_told() {
+    for url in [
+        format!("redis://user:{PASSWORD}"),
+        format!("redis://user:{PASSWORD}%40127.0.0.1:1"),
+        format!("redis://host/{PASSWORD}"),
+        format!("redis://host/?protocol={PASSWORD}"),
+    ] {
+        let ended = doctor(&url, "shop", None);
+        assert_says(&ended, 2, &["FAULT   redis: redis://… is no address of a Redis: "]);
+    }
+    let ended = doctor(&format!("user:{PASSWORD}@127.0.0.1:1"), "shop", None);
+    assert_says(&ended, 2, &["FAULT   redis: a text without :// is no address of a Redis: "]);
 }
 
 #[test]
@@ -135,7 +212,7 @@ fn a_server_that_is_away_or_refuses_or_lags_is_told() {
     let ended = doctor(&format!("redis://user:{PASSWORD}@{away}"), "shop", None);
     assert_says(&ended, 2, &[&format!("FAULT   redis: redis://{away} does not answer: ")]);
     let ended = doctor(&format!("http://user:{PASSWORD}@{away}"), "shop", None);
-    assert_says(&ended, 2, &[&format!("FAULT   redis: http://{away} is no address of a Redis: ")]);
+    assert_says(&ended, 2, &["FAULT   redis: http://… is no address of a Redis: "]);
     let lagging = serve(&[
         ("PING", "+PONG\r\n"),
         ("TIME", "*2\r\n$10\r\n1000000000\r\n$1\r\n0\r\n"),

@@ -1,25 +1,29 @@
-//! `tasktag doctor --env-of` finds a socket's file where the other process has it, though that has a root of its own.
+//! `tasktag doctor --env-of` finds a socket's file where the other process has it, though that has a root or mounts of
+//! its own.
 //!
-//! It needs root, and says on standard error that it was skipped otherwise.
+//! It needs root, or a namespace of users, and says on standard error that it was skipped otherwise.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(unsafe_code, reason = "std changes no root")]
 
+#[path = "command/namespaces.rs"]
+mod namespaces;
 #[path = "command/run.rs"]
 mod run;
 mod support;
 
-use run::run;
+use namespaces::unshare;
+use run::{run, tasktag};
 use std::ffi::CString;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::thread;
-use support::{Agent, TempDir};
+use support::{Agent, TempDir, unix_address};
 
 const TEST: &str = "a_socket_is_found_in_the_root_of_the_process_that_is_looked_at";
 /// Tells a child of the test which root to look into.
@@ -67,16 +71,18 @@ fn a_socket_is_found_in_the_root_of_the_process_that_is_looked_at() {
     symlink("/run", directory.join("var/run")).unwrap();
     let chosen = Agent::unix(&directory.join("run/chosen"));
     let default = Agent::unix(&directory.join("run/datadog/dsd.socket"));
+    // Whoever may keep this root may have another.
+    let Some(_) = unshare(&["--root", "/"]) else { return };
     let looked = |variables: &[(&str, &str)]| {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", TEST, "--nocapture"]).env_clear().env(ROOT, directory.path());
+        let mut child = unshare(&["--root", "/"]).unwrap();
+        child
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env_clear()
+            .env(ROOT, directory.path());
         String::from_utf8(child.envs(variables.iter().copied()).output().unwrap().stdout).unwrap()
     };
     let said = looked(&[("DD_DOGSTATSD_URL", "unix:///var/run/chosen")]);
-    if said.contains("no root: ") {
-        let _ = writeln!(io::stderr(), "skipped: run as root to run {TEST}");
-        return;
-    }
     assert!(said.contains("address: unix:///var/run/chosen, from DD_DOGSTATSD_URL\n"), "{said}");
     assert!(said.contains("OK      test metric: "), "{said}");
     assert_eq!(
@@ -94,4 +100,47 @@ fn a_socket_is_found_in_the_root_of_the_process_that_is_looked_at() {
     let told =
         "FAULT   connection: there is no file /run/other/socket; of its directories only /run exists\n";
     assert!(said.contains(told), "{said}");
+
+    // It has 98 bytes there, and more from here.
+    let path = format!("/run/{}/agent", "a".repeat(87));
+    let (folder, short) = (directory.join(&path[1..path.len() - 6]), directory.join("short"));
+    fs::create_dir(&folder).unwrap();
+    symlink(&folder, &short).unwrap();
+    let long = Agent::unix(&short.join("agent"));
+    fs::create_dir(directory.join("run/leases")).unwrap();
+    let said =
+        looked(&[("DD_DOGSTATSD_URL", &format!("unix://{path}")), ("RUNTIME_DIRECTORY", "/var/run/leases")]);
+    assert!(said.contains("OK      test metric: "), "{said}");
+    assert!(long.drain().concat().contains("tasktag.doctor:1|g"), "{said}");
+    assert!(said.contains(" may make slots in /run/leases\n"), "{said}");
+    assert!(!said.contains("/proc/"), "{said}");
+    let said = looked(&[("RUNTIME_DIRECTORY", "/run/none")]);
+    assert!(said.contains("FAULT   lease: /run/none: "), "{said}");
+    drop(long);
+    let said = looked(&[("DD_DOGSTATSD_URL", &format!("unix://{path}"))]);
+    assert!(said.contains(&format!("FAULT   connection: {path} is a socket that nobody reads")), "{said}");
+}
+
+#[test]
+fn a_socket_is_found_in_the_mounts_of_the_process_that_is_looked_at() {
+    let directory = TempDir::new();
+    let Some(mut command) = unshare(&["--mount"]) else { return };
+    let address = unix_address(&directory.join("agent"));
+    let script = "mount -t tmpfs none \"$1\" && exec \"$2\" listen \"$DD_DOGSTATSD_URL\"";
+    let program = tasktag(&[]).get_program().to_owned();
+    command.args(["sh", "-c", script, "sh"]).arg(directory.path()).arg(program);
+    command.env_clear().env("DD_DOGSTATSD_URL", &address).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut other = command.spawn().unwrap();
+    // It listens once it says something.
+    other.stderr.take().unwrap().read_exact(&mut [0; 1]).unwrap();
+    let ended = run(&["doctor", "--env-of", &other.id().to_string()], &[]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(ended.status, Some(0), "{}", ended.out);
+    assert!(ended.out.contains(&format!("address: {address}, from DD_DOGSTATSD_URL\n")), "{}", ended.out);
+    assert!(
+        ended.out.contains("OK      test metric: tasktag.doctor is in the agent's queue"),
+        "{}",
+        ended.out
+    );
 }

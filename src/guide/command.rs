@@ -4,8 +4,8 @@
 //! cargo install tasktag --features cli
 //! ```
 //!
-//! It runs on Linux and other Unix systems, and in a container or over ssh as well as anywhere. `tasktag help listen`
-//! lists the options of `listen`, and so for every other subcommand.
+//! It runs on Linux and other Unix systems, and in a container or over ssh as well as anywhere.
+//! `tasktag help <subcommand>` lists the options of each.
 //!
 //! | you write | you get |
 //! |---|---|
@@ -63,10 +63,11 @@
 //! # Why nothing arrives
 //!
 //! `tasktag doctor` takes the environment as the program has it, or with `--env-of PID` as another process has it. The
-//! file of a Unix socket is then looked up in the root of that process, which may be in a container. If the process is
-//! in another network, `doctor` says so, with the command that looks from there. Each line is OK, a warning or a fault,
-//! with what to do. The exit status is 0, 1 or 2, by the worst of them, and `--json` writes the same for programs. It
-//! sends the gauge `tasktag.doctor`, unless `--no-send` is given.
+//! agent's socket and the directory of leases are then looked up in the root of that process, which may be in a
+//! container; what `--redis` names is reached from here. If the agent has a host or a name without a file, and the
+//! process is in another network, `doctor` says so, with the command that looks from there. Each line is OK, a warning
+//! or a fault, with what to do. The exit status is 0, 1 or 2, by the worst of them, and `--json` writes the same for
+//! programs. It sends the gauge `tasktag.doctor`, unless `--no-send` is given.
 //!
 //! ```text
 //! OK      variables: read: DD_AGENT_HOST, DD_ENV
@@ -101,12 +102,12 @@
 //! OK      redis: it answers
 //! OK      redis: its clock is +0.0 s from this host's
 //! OK      redis: 2 ids are leased under shop:tasks
-//! OK      redis: id 17 is held by 9f3c2a11…, for 22.4 s unless it is renewed
-//! OK      redis: id 512 is held by 01b7e0d4…, for 28.9 s unless it is renewed
+//! OK      redis: id 17 is held by 9f3c2a11…; its lease ends in 22.4 s unless it is renewed
+//! OK      redis: id 512 is held by 01b7e0d4…; its lease ends in 28.9 s unless it is renewed
 //! ```
 //!
-//! A holder is known to the server by the random token of its process alone, of which the start is shown. `--fleet N`
-//! computes the odds for `N` tasks.
+//! The server knows a holder only by its process's random token; its first 8 characters are shown. `--fleet N` computes
+//! the odds for `N` tasks.
 //!
 //! # Pools and queues, from outside
 //!

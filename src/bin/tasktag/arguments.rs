@@ -269,7 +269,8 @@ pub(crate) struct Doctor {
     /// The buckets of task ids
     #[arg(long, value_name = "BUCKETS", default_value_t = 1000)]
     pub(crate) pool: u32,
-    /// Look at a directory in which task ids are leased [default: the first of `RUNTIME_DIRECTORY`]
+    /// Look at a directory in which task ids are leased, with --env-of as that process finds it [default: the first of
+    /// `RUNTIME_DIRECTORY`]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) lease_directory: Option<PathBuf>,
     #[arg(long, value_name = "URL", help = REDIS)]

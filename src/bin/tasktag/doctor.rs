@@ -11,6 +11,7 @@ mod settings;
 mod socket_file;
 mod surroundings;
 mod variables;
+mod way;
 
 use self::finding::{Finding, Level};
 use self::settings::Settings;
@@ -51,20 +52,18 @@ fn examine(arguments: &Doctor, surroundings: &Surroundings) -> Vec<Finding> {
         }
         Ok(address) => {
             findings.push(settings.found(&address));
-            let (root, reached) = (surroundings.process_root(), surroundings.find(&address));
-            findings.extend(surroundings.network());
-            findings.extend(reach::examine(&reached, root));
+            let way = surroundings.way(&address);
+            findings.extend(surroundings.network(&way));
+            findings.extend(reach::examine(&way, surroundings.process_root()));
             if !arguments.no_send && findings.iter().all(|finding| finding.level != Level::Fault) {
-                let builder = settings.builder();
-                // An address that was found is not the program's own.
-                let builder = if reached == address { builder } else { builder.agent(&reached) };
-                findings.push(arrival::examine(builder, &address));
+                findings.push(arrival::examine(settings.builder(), &way));
             }
         }
     }
     findings.extend(identity::examine(arguments, &settings));
-    let directory = arguments.lease_directory.clone().or_else(|| surroundings.runtime_directory());
-    findings.extend(directory.iter().flat_map(|directory| lease::examine(directory)));
+    let directory = arguments.lease_directory.as_deref().or_else(|| surroundings.runtime_directory());
+    let root = surroundings.process_root();
+    findings.extend(directory.into_iter().flat_map(|directory| lease::examine(directory, root)));
     findings.extend(arguments.redis.iter().flat_map(|url| redis::examine(url, &arguments.redis_key)));
     findings
 }

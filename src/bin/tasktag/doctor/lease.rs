@@ -1,6 +1,7 @@
 //! The state of a directory in which task ids are leased.
 
 use super::finding::Finding;
+use super::root::Root;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -13,8 +14,10 @@ const EVERYBODY: u32 = 0o002;
 /// The holders that are listed.
 const MAX_LISTED: usize = 10;
 
-pub(super) fn examine(directory: &Path) -> Vec<Finding> {
-    let shown = directory.display();
+/// `root` is that under which the directory is found.
+pub(super) fn examine(directory: &Path, root: &Root) -> Vec<Finding> {
+    let directory = &root.find(directory);
+    let shown = root.shown(directory).display().to_string();
     let found = match fs::metadata(directory) {
         Ok(found) if found.is_dir() => found,
         Ok(_) => return vec![Finding::fault("lease", format!("{shown} is no directory"))],
@@ -23,7 +26,7 @@ pub(super) fn examine(directory: &Path) -> Vec<Finding> {
             return vec![finding.advise("make it: with systemd, RuntimeDirectory= of the unit does")];
         }
     };
-    let mut findings = vec![may_write(directory, &found)];
+    let mut findings = vec![may_write(directory, &found, &shown)];
     if found.mode() & EVERYBODY != 0 && found.mode() & 0o1000 == 0 {
         let text = format!("{shown} has mode {:04o}: anybody may remove the slots", found.mode() & 0o7777);
         findings.push(Finding::warning("lease", text).advise("let only the service write there"));
@@ -33,19 +36,18 @@ pub(super) fn examine(directory: &Path) -> Vec<Finding> {
 }
 
 /// Whether this user may make the files of slots.
-fn may_write(directory: &Path, found: &Metadata) -> Finding {
+fn may_write(directory: &Path, found: &Metadata, shown: &str) -> Finding {
     let user = rustix::process::geteuid().as_raw();
     let path = directory.join(format!(".tasktag-doctor-{}", std::process::id()));
     match fs::File::create_new(&path) {
         Ok(_) => {
             let _ = fs::remove_file(&path);
-            Finding::ok("lease", format!("user {user} may make slots in {}", directory.display()))
+            Finding::ok("lease", format!("user {user} may make slots in {shown}"))
         }
         Err(error) => {
             let (mode, owner, group) = (found.mode() & 0o7777, found.uid(), found.gid());
             let text = format!(
-                "user {user} can't make slots in {}: {error} (mode {mode:04o}, user {owner}, group {group})",
-                directory.display()
+                "user {user} can't make slots in {shown}: {error} (mode {mode:04o}, user {owner}, group {group})"
             );
             Finding::fault("lease", text).advise("let all processes that lease there write in it")
         }

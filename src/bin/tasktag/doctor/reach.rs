@@ -3,6 +3,7 @@
 use super::finding::Finding;
 use super::root::Root;
 use super::socket_file;
+use super::way::Way;
 use crate::endpoint::{Endpoint, connect_stream};
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
@@ -21,21 +22,24 @@ const REFUSAL: Duration = Duration::from_millis(100);
 /// The packets of a client over UDP, with the headers of IPv6 and UDP.
 const UDP_PACKET: u32 = 1432 + 48;
 
-/// `root` is that under which the address was found.
-pub(super) fn examine(address: &str, root: &Root) -> Vec<Finding> {
-    match Endpoint::parse(address) {
+/// `root` is that under which the socket's file was found.
+pub(super) fn examine(way: &Way, root: &Root) -> Vec<Finding> {
+    // It needs nobody.
+    if way.reached == "stdout:" {
+        return Vec::new();
+    }
+    match Endpoint::parse(&way.reached) {
         Ok(Endpoint::Udp(authority)) => examine_host(&authority, examine_udp),
         Ok(Endpoint::Tcp(authority)) => examine_host(&authority, examine_tcp),
         Ok(Endpoint::Unix(name)) => {
             let connected =
                 UnixDatagram::unbound().and_then(|socket| socket.connect_addr(&name).map(|()| socket));
-            examine_unix(name.as_pathname(), connected, "unix", root)
+            examine_unix(way, connected, "unix", root)
         }
         Ok(Endpoint::UnixStream(name)) => {
-            examine_unix(name.as_pathname(), connect_stream(&name, PATIENCE), "unixstream", root)
+            examine_unix(way, connect_stream(&name, PATIENCE), "unixstream", root)
         }
-        // `stdout:`, which needs nobody.
-        Err(_) => Vec::new(),
+        Err(error) => vec![Finding::fault("connection", error)],
     }
 }
 
@@ -152,17 +156,12 @@ fn examine_tcp(to: SocketAddr) -> Vec<Finding> {
     }
 }
 
-fn examine_unix<S: AsFd>(
-    path: Option<&std::path::Path>,
-    connected: io::Result<S>,
-    scheme: &str,
-    root: &Root,
-) -> Vec<Finding> {
+fn examine_unix<S: AsFd>(way: &Way, connected: io::Result<S>, scheme: &str, root: &Root) -> Vec<Finding> {
     match connected {
         Ok(socket) => {
             vec![Finding::ok("connection", "the agent's socket takes connections"), buffer(&socket)]
         }
-        Err(error) => vec![socket_file::blame(path, &error, scheme, root)],
+        Err(error) => vec![socket_file::blame(way, &error, scheme, root)],
     }
 }
 
@@ -176,5 +175,19 @@ fn buffer(socket: &impl AsFd) -> Finding {
         Finding::ok("buffer", text)
     } else {
         Finding::ok("buffer", format!("{text}; of Unix datagrams, {queue} (net.unix.max_dgram_qlen)"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_t_be_examined_is_a_fault_and_standard_output_needs_nobody() {
+        for (address, count) in [("stdout:", 0), ("stdout", 1), ("unixpacket:///run/agent", 1)] {
+            let findings = examine(&Way::direct(address), &Root::own());
+            assert_eq!(findings.len(), count, "{address}");
+            assert!(findings.iter().all(|finding| finding.to_string().starts_with("FAULT   connection: ")));
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The state of a Redis in which task ids are leased, asked without a lease.
 
+mod certificate;
 mod holder;
+mod refusal;
 
 use self::holder::Holder;
 use super::finding::Finding;
-use crate::shown_url::without_password;
+use crate::shown_url::{scheme_alone, without_password};
 use redis::{Client, Connection, ErrorKind, RedisError, RedisResult};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,16 +27,29 @@ pub(super) fn examine(url: &str, key: &str) -> Vec<Finding> {
     let (sender, examined) = mpsc::channel();
     let (asked, key) = (url.to_owned(), key.to_owned());
     thread::spawn(move || sender.send(ask(&asked, &key)));
-    let place = without_password(url);
-    match examined.recv_timeout(LIMIT) {
+    hear(&examined, url, LIMIT)
+}
+
+/// What the thread that asks has found out.
+fn hear(examined: &Receiver<RedisResult<Vec<Finding>>>, url: &str, limit: Duration) -> Vec<Finding> {
+    match examined.recv_timeout(limit) {
         Ok(Ok(findings)) => findings,
-        Ok(Err(error)) => vec![blame(&place, &error)],
-        Err(_) => vec![away(&place, &format!("there was no answer within {} s", LIMIT.as_secs()))],
+        Ok(Err(error)) => vec![blame(url, &error)],
+        Err(RecvTimeoutError::Timeout) => {
+            vec![away(&without_password(url), &format!("there was no answer within {} s", limit.as_secs()))]
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            let text = format!(
+                "{} was not asked to the end: the thread that asks has panicked",
+                without_password(url)
+            );
+            vec![Finding::fault("redis", text)]
+        }
     }
 }
 
 fn ask(url: &str, key: &str) -> RedisResult<Vec<Finding>> {
-    // Chosen here, where one is chosen already that is no harm: TLS asks for it, and panics where there are two.
+    // rustls panics if two providers are compiled in and none is chosen. A second choice fails, which does no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut connection = Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
     connection.set_read_timeout(Some(PATIENCE))?;
@@ -90,7 +105,8 @@ fn leases(connection: &mut Connection, key: &str, now: Duration) -> RedisResult<
     let members: Vec<(Vec<u8>, f64)> = listing.query(connection)?;
     let expired = match all.saturating_sub(live) {
         0 => String::new(),
-        expired => format!("; {expired} more have expired, and are removed when the next task asks"),
+        1 => "; 1 expired lease is removed when the next task asks".to_owned(),
+        expired => format!("; {expired} expired leases are removed when the next task asks"),
     };
     let is = if live == 1 { "id is" } else { "ids are" };
     let text = format!("{live} {is} leased under {key}{expired}");
@@ -106,32 +122,54 @@ fn leases(connection: &mut Connection, key: &str, now: Duration) -> RedisResult<
     Ok(findings)
 }
 
-fn blame(place: &str, error: &RedisError) -> Finding {
-    let text = error.to_string();
-    match (error.kind(), error.code()) {
-        (ErrorKind::InvalidClientConfig, _) => {
-            let advice =
-                "write redis://[user:password@]host[:port][/database], rediss://… for TLS, or unix:///path";
-            Finding::fault("redis", format!("{place} is no address of a Redis: {text}")).advise(advice)
-        }
-        (_, Some("NOPERM")) => {
-            let advice = "allow this user PING, TIME, TYPE, ZCARD, ZCOUNT and ZRANGEBYSCORE on the key";
-            Finding::fault("redis", format!("it refuses: {text}")).advise(advice)
-        }
-        (ErrorKind::AuthenticationFailed, _) | (_, Some(_)) => {
-            Finding::fault("redis", format!("it refuses: {text}"))
-                .advise("give a user and a password in the URL: redis://user:password@host")
-        }
-        _ => away(place, &text),
+fn blame(url: &str, error: &RedisError) -> Finding {
+    if error.kind() == ErrorKind::InvalidClientConfig {
+        let text = error.to_string();
+        // What follows may be a part of the URL.
+        let reason = text.split(" - ").next().unwrap_or_default();
+        let text = format!("{} is no address of a Redis: {reason}", scheme_alone(url));
+        let advice =
+            "write redis://[user:password@]host[:port][/database], rediss://… for TLS, or unix:///path";
+        return Finding::fault("redis", text).advise(advice);
     }
+    let place = without_password(url);
+    if let Some(reason) = certificate::reason(error) {
+        let text = format!("{place} shows a certificate that is not accepted: {error}");
+        return advise(Finding::fault("redis", text), certificate::advice(reason));
+    }
+    if refusal::is_one(error) {
+        return advise(Finding::fault("redis", format!("it refuses: {error}")), refusal::advice(error));
+    }
+    away(&place, &error.to_string())
 }
 
 fn away(place: &str, reason: &str) -> Finding {
-    let advice = if reason.contains("certificate") {
-        "have the system trust the server's authority, or name its certificate in SSL_CERT_FILE; until then tasks \
-         share buckets"
-    } else {
-        "start it, or check its address; until then tasks share buckets"
-    };
+    let advice = "start it, or check its address; until then tasks share buckets";
     Finding::fault("redis", format!("{place} does not answer: {reason}")).advise(advice)
+}
+
+fn advise(finding: Finding, advice: Option<&str>) -> Finding {
+    match advice {
+        Some(advice) => finding.advise(advice),
+        None => finding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_has_panicked_is_no_silent_server() {
+        let (sender, examined) = mpsc::channel();
+        let told = || hear(&examined, "redis://user:word@host", Duration::ZERO)[0].to_string();
+        assert!(
+            told().starts_with("FAULT   redis: redis://host does not answer: there was no answer within 0 s")
+        );
+        drop(sender);
+        assert_eq!(
+            told(),
+            "FAULT   redis: redis://host was not asked to the end: the thread that asks has panicked"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The links that are followed on the way to one file, as by the kernel.
@@ -18,13 +19,19 @@ impl Root {
 
     /// That of another process, which may be in a container.
     pub(super) fn of(process: u32) -> Self {
-        Self(PathBuf::from(format!("/proc/{process}/root")))
+        let path = PathBuf::from(format!("/proc/{process}/root"));
+        if leads_where_own_does(&path, process) { Self::own() } else { Self(path) }
+    }
+
+    /// Whether this process has the same.
+    pub(super) fn is_own(&self) -> bool {
+        self.0 == Path::new("/")
     }
 
     /// Where a file of the process is found from here. The kernel would follow an absolute link to this process's root,
     /// as of `/var/run` to `/run`, so links are followed one by one.
     pub(super) fn find(&self, path: &Path) -> PathBuf {
-        if self.0 == Path::new("/") {
+        if self.is_own() {
             return path.to_owned();
         }
         let (mut found, mut links) = (PathBuf::new(), 0);
@@ -52,6 +59,15 @@ impl Root {
     pub(super) fn shown(&self, found: &Path) -> PathBuf {
         found.strip_prefix(&self.0).map_or_else(|_| found.to_owned(), |path| Path::new("/").join(path))
     }
+}
+
+/// Whether a process has this process's root. The same directory with other mounts below it is another root: a service
+/// of systemd may have its own `/tmp`.
+fn leads_where_own_does(root: &Path, process: u32) -> bool {
+    let directory = |path| fs::metadata(path).map(|directory| (directory.dev(), directory.ino())).ok();
+    let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    let is_same_directory = directory(root).is_some_and(|other| directory(Path::new("/")) == Some(other));
+    is_same_directory && mounts("self").is_some_and(|own| mounts(&process.to_string()) == Some(own))
 }
 
 /// The parts of a path, the last one first.

@@ -51,9 +51,11 @@ impl Settings {
         // What is wrong with any other variable is told as well.
         drop(self.captured()?);
         let address = self.builder().system_root(&self.root).agent_address()?;
+        if self.is_of_this_process() {
+            return Ok(address);
+        }
         // A socket that was found in the directory of links is shown where that process has it.
-        let is_of_links = !self.is_of_this_process();
-        Ok(if is_of_links { address.replacen(&self.root.display().to_string(), "", 1) } else { address })
+        Ok(address.replacen(&self.root.display().to_string(), "", 1))
     }
 
     pub(super) fn is_disabled(&self) -> bool {

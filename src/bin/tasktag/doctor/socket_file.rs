@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::root::Root;
+use super::way::Way;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -10,11 +11,14 @@ use std::path::Path;
 /// What connecting to a file that is no socket of this kind says.
 const WRONG_TYPE: i32 = 91;
 
-/// Explains an error. A path's file is looked at.
-pub(super) fn blame(path: Option<&Path>, error: &io::Error, scheme: &str, root: &Root) -> Finding {
-    let Some(path) = path else {
+/// Explains an error. The socket's file is looked at if it has one.
+pub(super) fn blame(way: &Way, error: &io::Error, scheme: &str, root: &Root) -> Finding {
+    let Some(path) = &way.file else {
         let text = format!("the socket without a file does not answer: {error}");
-        return Finding::fault("connection", text).advise("start the agent in this network namespace");
+        let finding = Finding::fault("connection", text);
+        // A warning has said from where to look.
+        let is_told = way.is_of_other_network;
+        return if is_told { finding } else { finding.advise("start the agent in this network namespace") };
     };
     let shown = root.shown(path);
     let shown = shown.display();

@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::root::Root;
+use super::way::Way;
 use crate::endpoint::Endpoint;
 use crate::outcome::Failure;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(super) struct Surroundings {
     links: Option<PathBuf>,
 }
 
+/// What leads to the socket of the agent that the process has.
+const AGENT_LINK: &str = "agent";
 /// Where a Datadog Agent on the same host has its socket.
 const AGENT_SOCKET: &str = "var/run/datadog/dsd.socket";
 
@@ -47,28 +50,39 @@ impl Surroundings {
         &self.root
     }
 
-    /// The address at which this process reaches what that one reaches at `address`. A socket's file is found in the root
-    /// of that process.
-    pub(super) fn find(&self, address: &str) -> String {
-        match (Endpoint::parse(address), address.split_once("://")) {
-            (Ok(endpoint), Some((scheme, _))) => match endpoint.path() {
-                Some(path) => format!("{scheme}://{}", self.root.find(path).display()),
-                None => address.to_owned(),
-            },
-            _ => address.to_owned(),
-        }
+    /// How this process reaches what that one reaches at `address`. A socket's file is found in the root of that
+    /// process.
+    pub(super) fn way(&self, address: &str) -> Way {
+        let direct = Way::direct(address);
+        let Ok(endpoint) = Endpoint::parse(address) else { return direct };
+        let Some(file) = endpoint.path().map(|path| self.root.find(path)) else {
+            return Way { is_of_other_network: self.is_of_other_network(), ..direct };
+        };
+        let scheme = address.split_once(':').map_or("", |(scheme, _)| scheme);
+        let reached = format!("{scheme}://{}", self.link(&file).as_ref().unwrap_or(&file).display());
+        Way { reached, file: Some(file), ..direct }
     }
 
-    /// Warns if the process is in another network, where a host or a port is another one.
-    pub(super) fn network(&self) -> Option<Finding> {
-        let process = self.process?;
-        let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
-        let (own, other) = (of("self")?, of(&process.to_string())?);
+    /// A short path to a file in another root: what `/proc` puts before it may make it too long for a socket.
+    fn link(&self, file: &Path) -> Option<PathBuf> {
+        let link = self.links.as_ref().filter(|_| !self.root.is_own())?.join(AGENT_LINK);
+        symlink(file, &link).ok().map(|()| link)
+    }
+
+    fn is_of_other_network(&self) -> bool {
+        let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+        let other = self.process.and_then(|process| network(&process.to_string()));
+        other.is_some_and(|other| network("self").is_some_and(|own| own != other))
+    }
+
+    /// Warns of another network, where a host, a port and a name without a file are others.
+    pub(super) fn network(&self, way: &Way) -> Option<Finding> {
+        let process = self.process.filter(|_| way.is_of_other_network)?;
         let text =
             format!("process {process} has a network of its own, and what follows is seen from this one");
         let advice =
             format!("look from there: nsenter --target {process} --net tasktag doctor --env-of {process}");
-        (own != other).then(|| Finding::warning("network", text).advise(advice))
+        Some(Finding::warning("network", text).advise(advice))
     }
 
     /// The directory in place of `/` in which the library looks for files.
@@ -76,10 +90,10 @@ impl Surroundings {
         self.links.as_deref().unwrap_or(Path::new("/"))
     }
 
-    /// The directory that systemd made for the service.
-    pub(super) fn runtime_directory(&self) -> Option<PathBuf> {
+    /// The directory that systemd made for the service, as that has it.
+    pub(super) fn runtime_directory(&self) -> Option<&Path> {
         let listed = self.variables.get("RUNTIME_DIRECTORY")?;
-        listed.split(':').find(|path| !path.is_empty()).map(|path| self.root.find(Path::new(path)))
+        listed.split(':').find(|path| !path.is_empty()).map(Path::new)
     }
 }
 

@@ -26,15 +26,9 @@ impl Holder {
         let member = String::from_utf8_lossy(member);
         let text = match member.split_once(':') {
             Some((number, token)) if is_number(number) && is_token(token) => {
-                format!("id {number} is held by {}", readable_start(token, MAX_TOKEN))
+                format!("id {number} is held by {}; its lease", readable_start(token, MAX_TOKEN))
             }
-            Some((number, owner)) if is_number(number) => {
-                format!(
-                    "id {number} is held by {}, which is no task of this library",
-                    readable_start(owner, MAX_MEMBER)
-                )
-            }
-            _ => format!("{} is no lease", readable_start(&member, MAX_MEMBER)),
+            _ => format!("{} is no lease of this library; it", readable_start(&member, MAX_MEMBER)),
         };
         let left = (expiry - now as f64).clamp(0.0, MAX_LEFT) / 1e3;
         // A server may say anything, and so that it is no number.
@@ -52,7 +46,7 @@ fn is_token(text: &str) -> bool {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, for {:.1} s unless it is renewed", self.text, self.left.as_secs_f64())
+        write!(f, "{} ends in {:.1} s unless it is renewed", self.text, self.left.as_secs_f64())
     }
 }
 
@@ -64,13 +58,13 @@ mod tests {
     fn a_lease_is_shown_with_what_tells_it_apart_and_a_strangers_text_as_it_is() {
         let shown = |member: &[u8]| Holder::read(member, 31_500.0, 1_000).to_string();
         let token = b"7:0123456789abcdef0123456789abcdef";
-        assert_eq!(shown(token), "id 7 is held by 01234567…, for 30.5 s unless it is renewed");
+        assert_eq!(shown(token), "id 7 is held by 01234567…; its lease ends in 30.5 s unless it is renewed");
         assert_eq!(
             shown(b"8:host-a\x1b"),
-            "id 8 is held by host-a\\u{1b}, which is no task of this library, for 30.5 s unless it is renewed"
+            "8:host-a\\u{1b} is no lease of this library; it ends in 30.5 s unless it is renewed"
         );
-        assert!(shown(b"\xff").contains(" is no lease, for "));
-        assert!(Holder::read(token, f64::NAN, 0).to_string().contains("for 0.0 s"));
-        assert!(Holder::read(token, f64::INFINITY, 0).to_string().contains("for 1000000000.0 s"));
+        assert!(shown(b"\xff").contains(" is no lease of this library; it ends in "));
+        assert!(Holder::read(token, f64::NAN, 0).to_string().contains(" ends in 0.0 s"));
+        assert!(Holder::read(token, f64::INFINITY, 0).to_string().contains(" ends in 1000000000.0 s"));
     }
 }
