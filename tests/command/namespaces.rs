@@ -17,7 +17,7 @@ pub(crate) fn unshare(options: &[&str]) -> Option<Command> {
     if found.is_none() {
         let name = thread::current().name().unwrap_or("this test").to_owned();
         // Not `eprintln`, which is shown for tests that fail only.
-        let _ = writeln!(io::stderr(), "skipped: set user.max_user_namespaces, or be root, to run {name}");
+        let _ = writeln!(io::stderr(), "skipped: no namespace may be made here, and {name} needs one");
     }
     found.map(with)
 }
