@@ -250,28 +250,57 @@ fn a_url_is_wrong_without_its_password() {
     let queue = |system: &str, url: &str| {
         mistake(format!("[[queue]]\nsystem = \"{system}\"\nqueue = \"mail\"\nurl = \"{url}\"\n"))
     };
+    let redis = "not a valid Redis URL: redis://";
+    let postgres = "not a valid PostgreSQL URL, and no other SQL database is asked: ";
     for (system, url, shown, said) in [
-        ("rq", "http://shop:s3cr3t@cache", "http://cache", "it is no URL of a Redis: redis://"),
-        ("rq", "shop:s3cr3t@cache", "…", "it is no URL of a Redis: redis://"),
-        (
-            "oban",
-            "mysql://shop:s3cr3t@db/shop",
-            "mysql://db/shop",
-            "it is no URL of a PostgreSQL, the only SQL database",
-        ),
-        ("oban", "postgres://shop:s3cr3t@db:port", "postgres://db:port", "it is no URL of a PostgreSQL"),
-        ("oban", "host=db password=s3cr3t", "…", "it is no URL of a PostgreSQL"),
-        ("oban", "sqlite://jobs.db", "sqlite://jobs.db", "it is no URL of a PostgreSQL"),
-        ("oban", "postgres:///shop", "postgres:///shop", "it is no URL of a PostgreSQL"),
+        ("rq", "http://shop:s3cr3t@cache", "http://cache", redis),
+        ("rq", "shop:s3cr3t@cache", "…", redis),
+        ("rq", "redis:s3cr3t", "…", redis),
+        ("rq", "redis://:s3cr3t%40h:6379", "redis://…", redis),
+        ("oban", "mysql://shop:s3cr3t@db/shop", "mysql://db/shop", postgres),
+        ("oban", "postgres://shop:s3cr3t@db:port", "postgres://…", postgres),
+        ("oban", "postgres://shop:s3cr3t-db/shop", "postgres://…", postgres),
+        ("oban", "postgres://shop:s3c@r3t@db/shop", "postgres://db/shop", postgres),
+        ("oban", "postgres://db/shop?password=s3c@r3t", "postgres://…", postgres),
+        ("oban", "postgres://shop@/shop?host=s3c%40r3t", "postgres:///shop", postgres),
+        ("oban", "host=db password=s3cr3t", "…", postgres),
+        ("oban", "sqlite://jobs.db", "sqlite://jobs.db", postgres),
+        ("oban", "postgres:///shop", "postgres:///shop", postgres),
         (
             "oban",
             "postgres://shop:s3cr3t@db/shop?sslmode=require",
             "postgres://db/shop",
-            "PostgreSQL is asked without TLS",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslmode=verify-full",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslmode=verify-ca&sslrootcert=/ca.pem",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslrootcert=/ca.pem",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: leave sslrootcert out",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?connect_timeout=5&channel_binding=require",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: channel_binding must be prefer or disable",
         ),
     ] {
         let start = format!("watch.toml:4: url = \"{shown}\": {said}");
-        assert!(queue(system, url).starts_with(&start), "{start} in {}", queue(system, url));
+        let found = queue(system, url);
+        assert!(found.starts_with(&start), "{start} in {found}");
+        assert!(!found.contains("s3c") && !found.contains("r3t"), "{found}");
     }
     let pooler = mistake("[[pgbouncer]]\nname = \"a\"\nurl = \"postgres://stats:s3cr3t@pooler/shop\"\n");
     assert_eq!(
@@ -295,8 +324,18 @@ fn a_url_may_be_in_a_variable() {
         run(&["watch", "--check", file.to_str().unwrap()], &[("SHOP_URL", "redis://:s3cr3t@cache/3")]);
     assert!(ended.out.ends_with("queue mail: redis://cache/3, every 250ms\n"), "{ended:#?}");
     for (lines, line, said) in [
-        ("url_variable = \"SHOP_URL\"\n", 4, "url_variable = \"SHOP_URL\": it is no URL of a Redis: "),
-        ("url_variable = \"SHOP_URI\"\n", 4, "url_variable = \"SHOP_URI\": there is no such variable"),
+        ("url_variable = \"SHOP_URL\"\n", 4, "url_variable = \"SHOP_URL\": not a valid Redis URL: "),
+        (
+            "url_variable = \"SHOP_URI\"\n",
+            4,
+            "url_variable = \"SHOP_URI\": the variable is not set, or is not valid UTF-8",
+        ),
+        (
+            "url_variable = \"host=db password=s3cr3t\"\n",
+            4,
+            "url_variable = \"…\": the variable is not set, or is not valid UTF-8",
+        ),
+        ("url_variable = \"redis:s3cr3t\"\n", 4, "url_variable = \"…\": the variable is not set"),
         (
             "url = \"redis://a\"\nurl_variable = \"SHOP_URL\"\n",
             5,
