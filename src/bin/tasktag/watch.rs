@@ -14,7 +14,9 @@ mod reporter;
 mod round;
 mod section;
 mod server_url;
+mod settings;
 mod source;
+mod table_kind;
 mod time_span;
 
 use self::config_file::ConfigFile;

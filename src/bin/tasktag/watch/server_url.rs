@@ -91,8 +91,8 @@ fn take<'a>(section: &mut Section<'a>, what: &str) -> Result<Entry<'a, String>, 
         },
         (Some(_), Some(variable)) => Err(variable.wrong("there is `url` too: leave one of them out")),
         (None, None) => {
-            Err(section
-                .wrong(format!("`url` is missing, or `url_variable`, the variable that has it: {what}")))
+            let text = format!("`url` is missing, or `url_variable`, the variable that has it: {what}");
+            Err(section.missing(&["url", "url_variable"], &text))
         }
     }
 }
