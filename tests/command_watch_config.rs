@@ -254,6 +254,14 @@ fn two_tables_have_two_names() {
         // The tag is that of all metrics, so the metrics of both tables would be the same.
         (format!("tags = [\"env:prod\"]\n{OBAN}{OBAN}tags = [\"env:prod\"]\n"), 6, taken.to_owned()),
     ]);
+    // So would they be with a tag that the environment has.
+    let folder = TempDir::new();
+    let file = folder.join("watch.toml");
+    fs::write(&file, format!("{OBAN}{OBAN}tags = [\"team:shop\"]\n")).unwrap();
+    let arguments = ["watch", "--check", file.to_str().unwrap()];
+    assert_eq!(run(&arguments, &[]).status, Some(0));
+    let ended = run(&arguments, &[("DD_TAGS", "team:shop")]);
+    assert!(ended.status == Some(2) && ended.err.ends_with(&format!(":5: {taken}\n")), "{ended:#?}");
     let told_apart = check(format!("tags = [\"env:prod\"]\n{OBAN}{OBAN}tags = [\"env:test\"]\n"));
     assert_eq!(told_apart.status, Some(0), "{told_apart:#?}");
 }

@@ -1,4 +1,4 @@
-//! `tasktag watch`: pools and queues from outside of any program.
+//! `tasktag watch`: pools and queues, without changing any program.
 
 mod config_file;
 mod database;

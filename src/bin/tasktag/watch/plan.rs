@@ -29,7 +29,7 @@ const READERS: [(TableKind, Reader); 3] =
     [(PGBOUNCER, Source::read_pgbouncer), (POSTGRES, Source::read_postgres), (QUEUE, Source::read_queue)];
 
 impl Plan {
-    /// Reads a file. Of each table the first mistake is told, in the order of the file.
+    /// Reads a file. The first mistake of each table is reported, in the order of the file.
     pub(super) fn read(file: &ConfigFile) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let plan = match Section::top(file) {

@@ -120,7 +120,7 @@ impl Source {
             }
             Subject::RedisQueue(url, queue, promise) => {
                 let watch = self.set(client.queue(&self.name), sole).promise(*promise);
-                watch.watch_redis_telling(url, queue.clone(), move |ended| {
+                watch.watch_redis_with_listener(url, queue.clone(), move |ended| {
                     let _ = reachability.note(ended);
                 })
             }
