@@ -93,6 +93,21 @@ fn every_system_is_known() {
     }
 }
 
+#[test]
+fn a_queue_s_promise_is_said_or_is_that_of_its_own_name_or_of_the_one_it_is_reported_by() {
+    for (queue, lines, said) in [
+        ("within_5_minutes", "", "within_5_minutes: redis://cache, every 250ms, promise 5m"),
+        ("within_5_minutes", "name = \"mail\"", "mail: redis://cache, every 250ms, promise 5m"),
+        ("mail", "name = \"within_5_minutes\"", "within_5_minutes: redis://cache, every 250ms, promise 5m"),
+        ("within_5_minutes", "name = \"mail\"\npromise = 60", "mail: redis://cache, every 250ms, promise 1m"),
+        ("mail", "", "mail: redis://cache, every 250ms"),
+    ] {
+        let text =
+            format!("[[queue]]\nsystem = \"rq\"\nqueue = \"{queue}\"\nurl = \"redis://cache\"\n{lines}\n");
+        assert!(check(&text).out.ends_with(&format!("queue {said}\n")), "{text}");
+    }
+}
+
 /// A queue with these lines.
 fn queue(lines: &str) -> String {
     format!("[[queue]]\n{lines}")
@@ -121,7 +136,12 @@ fn a_wrong_value_is_shown_with_its_line_its_key_and_what_is_allowed() {
         ("\n[queue]\n".to_owned(), 2, "queue: it must be a list of tables: write [[queue]]".to_owned()),
         ("queue = 1\n".to_owned(), 1, "queue: it must be a list of tables: write [[queue]]".to_owned()),
         (format!("{OBAN}[[lease]]\n"), 5, "lease: it must be a table: write [lease]".to_owned()),
-        (format!("prefix = 7\n{OBAN}"), 1, "prefix = 7: it must be a text in quotes".to_owned()),
+        (format!("prefix = 7\n{OBAN}"), 1, "prefix = 7: it must be a quoted string".to_owned()),
+        (
+            format!("address = 7\nprefix = \"shop\"\ntags = [\"env:prod\"]\nevery = \"10s\"\n{OBAN}"),
+            1,
+            "address = 7: it must be a quoted string".to_owned(),
+        ),
         (format!("prefix = \"\"\n{OBAN}"), 1, "prefix = \"\": it is empty".to_owned()),
         (
             format!("\ntags = [\"env:prod\", \"eu\"]\n{OBAN}"),
@@ -168,8 +188,26 @@ fn a_queue_s_keys_are_those_of_its_system() {
         (
             queue("system = \"graphile-worker\"\nqueue = \"mail\"\nurl = \"postgres://db/shop\"\n"),
             3,
-            "queue = \"mail\": the jobs of graphile-worker are asked for together: leave it out, as for no other system"
+            "queue = \"mail\": the jobs of graphile-worker are asked for together: leave it out"
                 .to_owned(),
+        ),
+        (
+            queue("system = \"rq\"\nqueue = \"mail\"\nurl = \"redis://cache\"\ngroup = \"billing\"\n"),
+            5,
+            "group = \"billing\": it is for redis-stream alone, and this one is rq".to_owned(),
+        ),
+        (
+            format!("{OBAN}taken_from_left = true\n"),
+            5,
+            "taken_from_left = true: it is for redis-list alone, and this one is oban".to_owned(),
+        ),
+        (
+            queue(
+                "system = \"redis-stream\"\nqueue = \"orders\"\ngroup = \"billing\"\nurl = \"redis://cache\"\n\
+                 time_in_hash = { prefix = \"a:\", field = \"at\" }\n",
+            ),
+            6,
+            "time_in_hash = {…}: it is for redis-list alone, and this one is redis-stream".to_owned(),
         ),
         (
             queue("system = \"redis-stream\"\nqueue = \"orders\"\nurl = \"redis://cache\"\n"),
@@ -183,11 +221,6 @@ fn a_queue_s_keys_are_those_of_its_system() {
             ),
             5,
             "time_in_json = \"at\": there is `time_in_hash` too: leave one of them out".to_owned(),
-        ),
-        (
-            format!("{OBAN}{OBAN}"),
-            5,
-            "[[queue]]: another table has its name and its tags: set `name`, or another tag".to_owned(),
         ),
     ]);
 }
@@ -214,15 +247,46 @@ fn a_lease_s_keys_are_those_of_its_place() {
 }
 
 #[test]
+fn two_tables_have_two_names() {
+    let taken = "[[queue]]: another table has its name and its tags: set `name`, or another tag";
+    assert_mistakes(&[
+        (format!("{OBAN}{OBAN}"), 5, taken.to_owned()),
+        // The tag is that of all metrics, so the metrics of both tables would be the same.
+        (format!("tags = [\"env:prod\"]\n{OBAN}{OBAN}tags = [\"env:prod\"]\n"), 6, taken.to_owned()),
+    ]);
+    // So would they be with a tag that the environment has.
+    let folder = TempDir::new();
+    let file = folder.join("watch.toml");
+    fs::write(&file, format!("{OBAN}{OBAN}tags = [\"team:shop\"]\n")).unwrap();
+    let arguments = ["watch", "--check", file.to_str().unwrap()];
+    assert_eq!(run(&arguments, &[]).status, Some(0));
+    let ended = run(&arguments, &[("DD_TAGS", "team:shop")]);
+    assert!(ended.status == Some(2) && ended.err.ends_with(&format!(":5: {taken}\n")), "{ended:#?}");
+    let told_apart = check(format!("tags = [\"env:prod\"]\n{OBAN}{OBAN}tags = [\"env:test\"]\n"));
+    assert_eq!(told_apart.status, Some(0), "{told_apart:#?}");
+}
+
+#[test]
 fn what_the_library_refuses_is_a_mistake_of_its_line() {
-    for (line, value) in [
-        ("address = \"ftp://agent\"", "ftp://agent"),
-        ("tags = [\"task_id:1\"]", "[…]"),
-        (&format!("prefix = \"{}\"", "a".repeat(151)), &"a".repeat(40)),
+    let long = |length| format!("prefix = \"{}\"", "a".repeat(length));
+    let [task_id, all, most, beyond] = ["tags = [\"task_id:1\"]".to_owned(), long(100), long(49), long(50)];
+    for (before, after, line) in [
+        ("address = \"ftp://agent\"", "", 1),
+        (task_id.as_str(), "", 1),
+        (&long(151), "", 1),
+        ("", &task_id, 6),
+        ("", &long(151), 6),
+        // With the dot between them that is one byte too many.
+        (&all, &beyond, 6),
     ] {
-        let said = mistake(format!("\n{line}\n{OBAN}"));
-        let key = line.split(' ').next().unwrap();
-        assert!(said.starts_with(&format!("watch.toml:2: {key} = ")) && said.contains(value), "{said}");
+        let said = mistake(format!("{before}\n{OBAN}{after}\n"));
+        let key = if line == 1 { before } else { after }.split(' ').next().unwrap();
+        let start = format!("watch.toml:{line}: {key} = ");
+        assert!(said.starts_with(&start) && said.contains(" can't be "), "{said}");
+    }
+    for (before, after) in [(all.as_str(), most.as_str()), ("", &long(150)), (&long(150), "")] {
+        let ended = check(format!("{before}\n{OBAN}{after}\n"));
+        assert_eq!(ended.status, Some(0), "{ended:#?}");
     }
 }
 
@@ -238,6 +302,36 @@ fn an_unknown_name_is_told_with_the_one_that_is_nearest() {
     assert!(said.starts_with(start), "{said}");
     let said = mistake(format!("{OBAN}[[queues]]\n"));
     assert!(said.starts_with("watch.toml:5: queues: there is no such key outside of tables"), "{said}");
+    // Rather than that the key which was meant is missing.
+    for (lines, line, key, meant) in [
+        ("[[queue]]\nqueue = \"mail\"\nsytem = \"oban\"\n", 3, "sytem", "system"),
+        ("[[queue]]\nsystem = \"rq\"\nqueu = \"mail\"\n", 3, "queu", "queue"),
+        (
+            "[[queue]]\nsystem = \"rq\"\nqueue = \"mail\"\nurl_varable = \"A\"\n",
+            4,
+            "url_varable",
+            "url_variable",
+        ),
+        ("[[postgres]]\nnmae = \"shop\"\n", 2, "nmae", "name"),
+        ("[[pgbouncer]]\nname = \"shop\"\nurls = \"A\"\n", 3, "urls", "url"),
+    ] {
+        let said = mistake(lines);
+        let start = format!("watch.toml:{line}: {key}: there is no such key in [[");
+        assert!(said.starts_with(&start) && said.contains(&format!(", did you mean `{meant}`? ")), "{said}");
+    }
+    // A known key is not taken for one that is missing, and nothing is meant by what has nothing in common.
+    let said = mistake("[[queue]]\nsystem = \"rq\"\nzzz = 1\nqueue = \"mail\"\n");
+    assert!(said.starts_with("watch.toml:1: [[queue]]: `url` is missing"), "{said}");
+    let said = mistake(format!("{OBAN}zzz = 1\n"));
+    assert!(
+        said.starts_with("watch.toml:5: zzz: there is no such key in [[queue]]. There are: every, "),
+        "{said}"
+    );
+    let said = mistake("[[queue]]\nsystem = \"zzz\"\ngroup = \"a\"\n");
+    assert!(
+        said.starts_with("watch.toml:2: system = \"zzz\": there is no such system. There are: "),
+        "{said}"
+    );
     let said = mistake("[[queue]]\nsystem = \"sidekik\"\n");
     let start =
         "watch.toml:2: system = \"sidekik\": there is no such system, did you mean `sidekiq`? There are: ";
@@ -250,28 +344,57 @@ fn a_url_is_wrong_without_its_password() {
     let queue = |system: &str, url: &str| {
         mistake(format!("[[queue]]\nsystem = \"{system}\"\nqueue = \"mail\"\nurl = \"{url}\"\n"))
     };
+    let redis = "not a valid Redis URL: redis://";
+    let postgres = "not a valid PostgreSQL URL, and no other SQL database is asked: ";
     for (system, url, shown, said) in [
-        ("rq", "http://shop:s3cr3t@cache", "http://cache", "it is no URL of a Redis: redis://"),
-        ("rq", "shop:s3cr3t@cache", "…", "it is no URL of a Redis: redis://"),
-        (
-            "oban",
-            "mysql://shop:s3cr3t@db/shop",
-            "mysql://db/shop",
-            "it is no URL of a PostgreSQL, the only SQL database",
-        ),
-        ("oban", "postgres://shop:s3cr3t@db:port", "postgres://…", "it is no URL of a PostgreSQL"),
-        ("oban", "host=db password=s3cr3t", "…", "it is no URL of a PostgreSQL"),
-        ("oban", "sqlite://jobs.db", "sqlite://jobs.db", "it is no URL of a PostgreSQL"),
-        ("oban", "postgres:///shop", "postgres:///shop", "it is no URL of a PostgreSQL"),
+        ("rq", "http://shop:s3cr3t@cache", "http://cache", redis),
+        ("rq", "shop:s3cr3t@cache", "…", redis),
+        ("rq", "redis:s3cr3t", "…", redis),
+        ("rq", "redis://:s3cr3t%40h:6379", "redis://…", redis),
+        ("oban", "mysql://shop:s3cr3t@db/shop", "mysql://db/shop", postgres),
+        ("oban", "postgres://shop:s3cr3t@db:port", "postgres://…", postgres),
+        ("oban", "postgres://shop:s3cr3t-db/shop", "postgres://…", postgres),
+        ("oban", "postgres://shop:s3c@r3t@db/shop", "postgres://db/shop", postgres),
+        ("oban", "postgres://db/shop?password=s3c@r3t", "postgres://…", postgres),
+        ("oban", "postgres://shop@/shop?host=s3c%40r3t", "postgres://…", postgres),
+        ("oban", "host=db password=s3cr3t", "…", postgres),
+        ("oban", "sqlite://jobs.db", "sqlite://jobs.db", postgres),
+        ("oban", "postgres:///shop", "postgres:///shop", postgres),
         (
             "oban",
             "postgres://shop:s3cr3t@db/shop?sslmode=require",
             "postgres://db/shop",
-            "PostgreSQL is asked without TLS",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslmode=verify-full",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslmode=verify-ca&sslrootcert=/ca.pem",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: sslmode must be prefer or disable",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?sslrootcert=/ca.pem",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: leave sslrootcert out",
+        ),
+        (
+            "oban",
+            "postgres://shop:s3cr3t@db/shop?connect_timeout=5&channel_binding=require",
+            "postgres://db/shop",
+            "PostgreSQL is asked without TLS: channel_binding must be prefer or disable",
         ),
     ] {
         let start = format!("watch.toml:4: url = \"{shown}\": {said}");
-        assert!(queue(system, url).starts_with(&start), "{start} in {}", queue(system, url));
+        let found = queue(system, url);
+        assert!(found.starts_with(&start), "{start} in {found}");
+        assert!(!found.contains("s3c") && !found.contains("r3t"), "{found}");
     }
     let pooler = mistake("[[pgbouncer]]\nname = \"a\"\nurl = \"postgres://stats:s3cr3t@pooler/shop\"\n");
     assert_eq!(
@@ -295,8 +418,18 @@ fn a_url_may_be_in_a_variable() {
         run(&["watch", "--check", file.to_str().unwrap()], &[("SHOP_URL", "redis://:s3cr3t@cache/3")]);
     assert!(ended.out.ends_with("queue mail: redis://cache/3, every 250ms\n"), "{ended:#?}");
     for (lines, line, said) in [
-        ("url_variable = \"SHOP_URL\"\n", 4, "url_variable = \"SHOP_URL\": it is no URL of a Redis: "),
-        ("url_variable = \"SHOP_URI\"\n", 4, "url_variable = \"SHOP_URI\": there is no such variable"),
+        ("url_variable = \"SHOP_URL\"\n", 4, "url_variable = \"SHOP_URL\": not a valid Redis URL: "),
+        (
+            "url_variable = \"SHOP_URI\"\n",
+            4,
+            "url_variable = \"SHOP_URI\": the variable is not set, or is not valid UTF-8",
+        ),
+        (
+            "url_variable = \"host=db password=s3cr3t\"\n",
+            4,
+            "url_variable = \"…\": the variable is not set, or is not valid UTF-8",
+        ),
+        ("url_variable = \"redis:s3cr3t\"\n", 4, "url_variable = \"…\": the variable is not set"),
         (
             "url = \"redis://a\"\nurl_variable = \"SHOP_URL\"\n",
             5,
@@ -321,16 +454,16 @@ fn each_table_s_mistake_is_told_in_the_order_of_the_file() {
 #[test]
 fn a_file_that_can_t_be_read_is_told_without_what_is_in_it() {
     for (text, said) in [
-        (format!("{OBAN}url = \"{SECRET}\"\n"), "watch.toml:5: it is no TOML: duplicate key"),
-        (format!("[[queue]]\nurl = \"{SECRET}\n"), "watch.toml:2: it is no TOML: "),
-        (format!("a = {}", "[".repeat(100_000)), "watch.toml:1: it is no TOML: "),
+        (format!("{OBAN}url = \"{SECRET}\"\n"), "watch.toml:5: not valid TOML: duplicate key"),
+        (format!("[[queue]]\nurl = \"{SECRET}\n"), "watch.toml:2: not valid TOML: "),
+        (format!("a = {}", "[".repeat(100_000)), "watch.toml:1: not valid TOML: "),
         (format!("# {}\n", "a".repeat(1 << 20)), "watch.toml: it has more than 1048576 bytes"),
     ] {
         let found = mistake(text);
         assert!(found.starts_with(said), "{found}");
     }
     let found = mistake([b'#', 0xff]);
-    assert!(found.starts_with("watch.toml: it is no text in UTF-8"), "{found}");
+    assert!(found.starts_with("watch.toml: not valid UTF-8"), "{found}");
     // What a terminal would obey.
     let found = mistake("[[queue]]\nsystem = \"\\u001b[2J\"\n");
     assert!(found.contains("\\u{1b}[2J"), "{found}");

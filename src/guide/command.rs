@@ -13,7 +13,7 @@
 //! | `tasktag listen --forward udp://agent:8125` | the same, between a program and its agent |
 //! | `tasktag listen --record FILE`, `tasktag replay FILE --speed 10` | the same packets again |
 //! | `tasktag doctor` | why metrics do not arrive |
-//! | `tasktag watch FILE.toml` | the gauges of pools and queues, from outside of any program |
+//! | `tasktag watch FILE.toml` | the gauges of pools and queues, without changing any program |
 //! | `tasktag send gauge backup.bytes 123 --tag host:db1` | one metric from a shell script, and so for events and checks |
 //! | `tasktag time backup.took -- pg_dump shop` | how long a command takes; it ends as the command does |
 //! | `tasktag fleet 100` | the odds that tasks share an id, and the time series that they make |
@@ -148,9 +148,9 @@
 //! | `[[pgbouncer]]`, `[[postgres]]` | a server, by the tag `pgbouncer:<name>` or `database:<name>`: `name`, `url` | – |
 //! | `[[queue]]` | a queue, by the tag `queue:<name>`: `system`, `queue`, `url` | – |
 //! | `name` of a queue | another name than the queue's own | that one |
-//! | `promise` of a queue | its [promise](crate::Promise) | that of a name such as `within_5_minutes`, else none |
+//! | `promise` of a queue | its [promise](crate::Promise) | that of its `name` or `queue`, such as `within_5_minutes`, else none |
 //! | `url_variable`, for `url` | the variable that has the URL, so that no password is in the file | – |
-//! | `prefix`, `tags` in a table | another prefix than `queue`, `postgres` or `pgbouncer`; further tags | none |
+//! | `prefix`, `tags` in a table | another prefix than `queue`, `postgres` or `pgbouncer`, of up to 150 bytes with that of all names; further tags | none |
 //! | `key_prefix` | in Redis: what the system's keys begin with | the system's |
 //! | `schema`, `scans` | in `PostgreSQL`: where the tables are; whether what needs a [scan](crate::SqlQueue::with_scans) is counted | the system's; `false` |
 //!
@@ -162,23 +162,24 @@
 //! | Redis | `apalis-redis`, `arq`, `bullmq`, `celery`, `dramatiq`, `rq`, `sidekiq`; `redis-stream` with `group`; `redis-list`, with `taken_from_left`, `time_in_json`, `time_in_hash` |
 //! | `PostgreSQL` | `apalis-postgres`, `good_job`, `oban`, `pg-boss`, `procrastinate`, `que`, `river`, `solid_queue`; `delayed_job`, whose `queue` may be left out; `graphile-worker`, which has none |
 //!
-//! `--check` says what would be watched, and ends. A mistake is told with its file, line, key and value, the first one
-//! of each table, and the status is 2:
+//! `--check` prints what would be watched, and exits. A mistake is reported with its file, line, key and value, the
+//! first one of each table, and the status is 2:
 //!
 //! ```text
 //! error: watch.toml:12: promise = "soon": it must be a time from 1ms to 365d: a number of seconds, or a text such as "500ms", "10s", "5m", "1h" or "1d"
 //! error: watch.toml:15: sytem: there is no such key in [[queue]], did you mean `system`? There are: …
 //! ```
 //!
-//! `--once` asks everything once, prints the lines that it sends, and ends: with 1 if something did not answer, or if
-//! it is known that something was not sent. Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends
-//! what it knows, and ends with 0.
+//! `--once` asks everything once, prints the lines that it sends, and exits: with 0, or with 1 if something did not
+//! answer or was not sent. Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends what it knows,
+//! and exits with 0.
 //!
 //! A source that does not answer is absent, and the others go on. On standard error a line says why, and another one
-//! when it answers again. Redis is asked as the [library does it](crate::integrations::redis), four times a second. A
-//! database is asked over one connection, `tasktag-watch`, which is opened again after an error. It has three quarters
-//! of `every` for a connection and an answer, at most 10 s; then the statement is cancelled, so that none comes on top
-//! of another. `PostgreSQL` is asked without TLS. No other SQL database is asked.
+//! when it answers again. Redis is asked as the [library does it](crate::integrations::redis), four times a second, and
+//! each queue in Redis has a thread and a connection of its own. Each table that asks a database has a connection of
+//! its own too, with the name `tasktag-watch`, which is opened again after an error. A new connection and the answer
+//! together may take three quarters of `every`, at most 10 s; then the statement is cancelled, so that statements do
+//! not pile up. `PostgreSQL` is asked without TLS. No other SQL database is asked.
 //!
 //! What is watched has no task id. So there must be one process that reports, or a `[lease]` that all of them share, as
 //! [`SoleReporter`](crate::SoleReporter) says. The next one takes over within a second or so if the lease is in a

@@ -70,7 +70,7 @@
 //!
 //! | counter | what it counts |
 //! |---|---|
-//! | `queue.unanswered` | questions that failed, or took longer than 2 s; [`WatchBuilder::watch_redis_telling`] says why |
+//! | `queue.unanswered` | questions that failed, or took longer than 2 s; its [listener](WatchBuilder::watch_redis_with_listener) says why |
 //! | `queue.clamped_ages` | times ahead of the server's clock, whose ages count as 0, in each answer |
 //!
 //! A time's unit is recognized by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
@@ -145,10 +145,10 @@ impl WatchBuilder<'_, QueueStatus> {
         self.watch_with_listener(url, &queue.into(), None)
     }
 
-    /// Does the same as [`watch_redis`](Self::watch_redis), and calls `tell` each time that the server has answered, or
-    /// has not. The error says why. Without it, `queue.unanswered` tells only how often.
+    /// Does the same as [`watch_redis`](Self::watch_redis), and calls `listener` each time that the server has answered,
+    /// or has not. The error says why. Without it, `queue.unanswered` tells only how often.
     ///
-    /// `tell` runs on the watch's own thread, `tasktag-queue`, which asks the next question once it has returned. A
+    /// `listener` runs on the watch's own thread, `tasktag-queue`, which asks the next question once it has returned. A
     /// panic of it is caught, and changes nothing.
     ///
     /// ```no_run
@@ -156,25 +156,26 @@ impl WatchBuilder<'_, QueueStatus> {
     ///
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
     /// # let client = guard.client();
-    /// let tell = |ended: std::io::Result<tasktag::QueueStatus>| {
+    /// let listener = |ended: std::io::Result<tasktag::QueueStatus>| {
     ///     if let Err(reason) = ended {
     ///         eprintln!("mail: {reason}");
     ///     }
     /// };
-    /// client.queue("mail").watch_redis_telling("redis://localhost", RedisQueue::bullmq("mail"), tell)?.detach();
+    /// let mail = RedisQueue::bullmq("mail");
+    /// client.queue("mail").watch_redis_with_listener("redis://localhost", mail, listener)?.detach();
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// As [`watch_redis`](Self::watch_redis).
-    pub fn watch_redis_telling(
+    pub fn watch_redis_with_listener(
         self,
         url: &str,
         queue: impl Into<RedisQueue>,
-        tell: impl Fn(io::Result<QueueStatus>) + Send + Sync + 'static,
+        listener: impl Fn(io::Result<QueueStatus>) + Send + Sync + 'static,
     ) -> Result<Watch, ConfigError> {
-        self.watch_with_listener(url, &queue.into(), Some(Arc::new(tell)))
+        self.watch_with_listener(url, &queue.into(), Some(Arc::new(listener)))
     }
 
     fn watch_with_listener(

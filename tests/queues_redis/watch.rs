@@ -188,7 +188,8 @@ fn a_watch_tells_each_answer_and_why_there_was_none() {
         panic!("it is caught");
     };
     let watch = reporter.guard.client().queue("exports");
-    let _watch = watch.watch_redis_telling(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
+    let _watch =
+        watch.watch_redis_with_listener(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
     reporter.until(|found| is_absent(found) && found.get("queue.unanswered") >= Some(&1.0));
     let refused = told.recv().unwrap().unwrap_err();
     assert!(refused.contains("WRONGTYPE"), "{refused}");

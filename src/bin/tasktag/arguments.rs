@@ -280,16 +280,17 @@ pub(crate) struct Doctor {
     pub(crate) redis_key: String,
 }
 
-/// Report pools and queues from outside of any program: `PgBouncer`, connections of `PostgreSQL`, queues in Redis and
+/// Report pools and queues without changing any program: `PgBouncer`, connections of `PostgreSQL`, queues in Redis and
 /// `PostgreSQL`
 #[derive(Args, Debug)]
 pub(crate) struct Watch {
     /// What to watch, in TOML
     pub(crate) file: PathBuf,
-    /// Say what would be watched, and end: with 0, or with 2 after a mistake in the file
+    /// Print what would be watched, and exit: with 0, or with 2 after a mistake in the file
     #[arg(long, conflicts_with = "once")]
     pub(crate) check: bool,
-    /// Ask everything once, print and send what is reported, and end: with 0, or with 1 if something did not answer
+    /// Ask everything once, print the lines that are sent, and exit: with 0, or with 1 if something did not answer or
+    /// was not sent
     #[arg(long)]
     pub(crate) once: bool,
 }

@@ -6,14 +6,16 @@ const OF_PASSWORDS: [char; 5] = ['@', '%', '=', '&', ':'];
 /// The URL as it may be shown: without a login and a query, which may hold a password. Of a URL that can't be read, the
 /// scheme alone is shown.
 pub(crate) fn without_password(url: &str) -> String {
-    let shown = url.split_once("://").and_then(|(scheme, rest)| Some(format!("{scheme}://{}", place(rest)?)));
-    shown.unwrap_or_else(|| scheme_alone(url))
+    match url.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => {
+            place(rest).map_or_else(|| scheme_alone(url), |place| format!("{scheme}://{place}"))
+        }
+        _ => scheme_alone(url),
+    }
 }
 
 /// What is shown of a URL that can't be read.
 pub(crate) fn scheme_alone(url: &str) -> String {
-    let is_scheme =
-        |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter));
     match url.split_once("://") {
         Some((scheme, _)) if is_scheme(scheme) => format!("{scheme}://…"),
         Some(_) => "what has no scheme".to_owned(),
@@ -21,14 +23,18 @@ pub(crate) fn scheme_alone(url: &str) -> String {
     }
 }
 
-/// The host with its port and the path, from what follows the scheme. `None` if it can't be read.
+fn is_scheme(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
+}
+
+/// The hosts with their ports and the path, from what follows the scheme. `None` if it can't be read.
 fn place(rest: &str) -> Option<String> {
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (path, query) = tail.split_at(tail.find(['?', '#']).unwrap_or(tail.len()));
     // A password with a `/`, `?` or `#` in it ends the authority too early, and leaves its `@` behind.
     let is_cut_off = !authority.is_empty() && query.contains('@');
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let is_readable = if authority.is_empty() { path.starts_with('/') } else { is_host(host) };
+    let is_readable = if authority.is_empty() { path.starts_with('/') } else { host.split(',').all(is_host) };
     (is_readable && !is_cut_off && !path.contains(OF_PASSWORDS)).then(|| format!("{host}{path}"))
 }
 
@@ -53,8 +59,12 @@ mod tests {
         for (url, shown) in [
             ("redis://user:pass@word@host:1/0", "redis://host:1/0"),
             ("redis://host", "redis://host"),
+            ("redis://[::1]:6379/0", "redis://[::1]:6379/0"),
+            ("redis://[::1]", "redis://[::1]"),
+            ("postgres://one:5432,two/shop", "postgres://one:5432,two/shop"),
             ("rediss://:word@host", "rediss://host"),
             ("redis://:word@[::1]:1/0", "redis://[::1]:1/0"),
+            ("redis+unix:///run/redis", "redis+unix:///run/redis"),
             ("unix:///run/redis", "unix:///run/redis"),
             ("unix:///run/redis?pass=word", "unix:///run/redis"),
             ("unix:///run/redis?pass=a@word", "unix:///run/redis"),
@@ -78,6 +88,9 @@ mod tests {
             ("redis://", "redis://…"),
             ("unix://user:word@/run/redis", "unix://…"),
             ("unix:///run/redis%3Fpass=word", "unix://…"),
+            ("postgres://user:word-host/shop", "postgres://…"),
+            ("postgres://host:port/shop", "postgres://…"),
+            ("password=word host=redis://host", "what has no scheme"),
             ("user:word@host://", "what has no scheme"),
             ("user:word@host", "a text without ://"),
             ("redis:user:word@host", "a text without ://"),

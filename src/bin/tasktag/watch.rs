@@ -1,4 +1,4 @@
-//! `tasktag watch`: pools and queues from outside of any program.
+//! `tasktag watch`: pools and queues, without changing any program.
 
 mod config_file;
 mod database;
@@ -14,7 +14,9 @@ mod reporter;
 mod round;
 mod section;
 mod server_url;
+mod settings;
 mod source;
+mod table_kind;
 mod time_span;
 
 use self::config_file::ConfigFile;

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-/// The bytes that are read of a file: some thousand queues. Whatever else is there is none.
+/// The bytes that are read of a file: some thousand queues.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// A file's name and text.
@@ -28,7 +28,7 @@ impl ConfigFile {
             return Err(Failure::new(format!("{name}: it has more than {MAX_BYTES} bytes")));
         }
         let text = String::from_utf8(bytes);
-        let text = text.map_err(|error| Failure::new(format!("{name}: it is no text in UTF-8: {error}")))?;
+        let text = text.map_err(|error| Failure::new(format!("{name}: not valid UTF-8: {error}")))?;
         Ok(Self { name, text })
     }
 

@@ -52,12 +52,21 @@ impl<'a, T> Entry<'a, T> {
     }
 }
 
-/// A text without the password that it has as a URL. One with an `@` may be a URL that was written wrongly, and of what
-/// should be a URL and is none nobody knows where its password is.
+/// A text without the password that it may have. One with an `@` may be a URL that was written wrongly, and where a URL
+/// or the name of a variable should be and is not, nobody knows what stands there.
 fn without_secret(key: &str, text: &str) -> String {
+    let is_hidden = match key {
+        "url" => true,
+        "url_variable" => !is_variable_name(text),
+        _ => text.contains('@'),
+    };
     match text {
         _ if text.contains("://") => without_password(text),
-        _ if key == "url" || text.contains('@') => "…".to_owned(),
+        _ if is_hidden => "…".to_owned(),
         _ => text.to_owned(),
     }
+}
+
+fn is_variable_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

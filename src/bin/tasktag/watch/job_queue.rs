@@ -1,8 +1,10 @@
 //! A queue of a job system, in Redis or in `PostgreSQL`.
 
+use super::entry::Entry;
 use super::mistake::Mistake;
 use super::section::Section;
-use crate::nearest::nearest;
+use super::table_kind::TIME_IN_HASH;
+use crate::nearest::did_you_mean;
 use tasktag::SqlQueue;
 use tasktag::integrations::redis::{RedisList, RedisQueue};
 
@@ -52,6 +54,12 @@ fn systems() -> Vec<&'static str> {
 /// Takes the system, the queue and what else the system wants to know, and returns the queue with its own name.
 pub(super) fn take(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
     let system = section.required("system", &format!("one of {}", systems().join(", ")))?;
+    let taken = take_from(section, &system)?;
+    refuse_keys_of_others(section, &system.value)?;
+    Ok(taken)
+}
+
+fn take_from(section: &mut Section<'_>, system: &Entry<'_, String>) -> Result<(JobQueue, String), Mistake> {
     match system.value.as_str() {
         LIST => list(section),
         STREAM => stream(section),
@@ -66,11 +74,19 @@ pub(super) fn take(section: &mut Section<'_>) -> Result<(JobQueue, String), Mist
                 let name = required_name(section, name)?;
                 return Ok((in_postgres(section, queue(&name))?, name));
             }
-            let meant = nearest(systems(), name).unwrap_or_default();
-            let known = systems().join(", ");
-            Err(system.wrong(format!("there is no such system, did you mean `{meant}`? There are: {known}")))
+            let (meant, known) = (did_you_mean(systems(), name), systems().join(", "));
+            Err(system.wrong(format!("there is no such system{meant} There are: {known}")))
         }
     }
+}
+
+/// Refuses the keys that one system alone has, and that it is not.
+fn refuse_keys_of_others(section: &mut Section<'_>, system: &str) -> Result<(), Mistake> {
+    let keys = [("group", STREAM), ("taken_from_left", LIST), ("time_in_json", LIST), ("time_in_hash", LIST)];
+    for (key, owner) in keys.into_iter().filter(|(_, owner)| *owner != system) {
+        section.refuse(key, &format!("it is for {owner} alone, and this one is {system}"))?;
+    }
+    Ok(())
 }
 
 fn required_name(section: &mut Section<'_>, system: &str) -> Result<String, Mistake> {
@@ -87,14 +103,15 @@ fn delayed_job(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake>
 }
 
 fn graphile_worker(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
-    let why = "the jobs of graphile-worker are asked for together: leave it out, as for no other system";
-    section.refuse("queue", why)?;
+    section.refuse("queue", "the jobs of graphile-worker are asked for together: leave it out")?;
     Ok((in_postgres(section, SqlQueue::graphile_worker())?, GRAPHILE_WORKER.to_owned()))
 }
 
 fn in_redis(section: &mut Section<'_>, queue: RedisQueue) -> Result<JobQueue, Mistake> {
-    let prefix = section.text("key_prefix")?;
-    let queue = prefix.iter().fold(queue, |queue, prefix| queue.key_prefix(&prefix.value));
+    let queue = match section.text("key_prefix")? {
+        Some(prefix) => queue.key_prefix(&prefix.value),
+        None => queue,
+    };
     for key in ["schema", "scans"] {
         section.refuse(key, "it is for queues in PostgreSQL, and this one is in Redis")?;
     }
@@ -102,8 +119,10 @@ fn in_redis(section: &mut Section<'_>, queue: RedisQueue) -> Result<JobQueue, Mi
 }
 
 fn in_postgres(section: &mut Section<'_>, queue: SqlQueue) -> Result<JobQueue, Mistake> {
-    let schema = section.text("schema")?;
-    let queue = schema.iter().fold(queue, |queue, schema| queue.schema(&schema.value));
+    let queue = match section.text("schema")? {
+        Some(schema) => queue.schema(&schema.value),
+        None => queue,
+    };
     let queue = if section.flag("scans")? { queue.with_scans() } else { queue };
     section.refuse("key_prefix", "it is for queues in Redis, and this one is in PostgreSQL")?;
     Ok(JobQueue::InPostgres(queue))
@@ -120,7 +139,7 @@ fn list(section: &mut Section<'_>) -> Result<(JobQueue, String), Mistake> {
     let list = RedisQueue::list(&key);
     let list = if section.flag("taken_from_left")? { list.taken_from_left() } else { list };
     let in_json = section.text("time_in_json")?;
-    let in_hash = section.section("time_in_hash", "time_in_hash = { prefix = \"…\", field = \"…\" }")?;
+    let in_hash = section.section(&TIME_IN_HASH)?;
     let list = match (in_json, in_hash) {
         (None, None) => list,
         (Some(path), None) => list.time_in_json(&path.value),

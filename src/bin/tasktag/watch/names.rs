@@ -2,7 +2,7 @@
 
 use super::source::Source;
 use tasktag::testing::Capture;
-use tasktag::{Client, Guard, Watch};
+use tasktag::{ClientBuilder, Guard, Watch};
 
 /// A client that sends nothing, and what it watches.
 #[derive(Debug)]
@@ -13,8 +13,9 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn new() -> Self {
-        let builder = Client::builder().capture(&Capture::new()).telemetry(false);
+    /// `builder` makes the client that reports: tags of all metrics may make two names one.
+    pub(super) fn new(builder: ClientBuilder) -> Self {
+        let builder = builder.capture(&Capture::new()).telemetry(false).disabled(false);
         Self { guard: builder.build().ok(), taken: Vec::new() }
     }
 

@@ -3,11 +3,13 @@
 use super::config_file::ConfigFile;
 use super::entry::Entry;
 use super::mistake::Mistake;
+use super::table_kind::{TOP, TableKind};
 use super::time_span;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
 /// Keys with their values.
 pub(super) type Tags = Vec<(String, String)>;
@@ -16,11 +18,9 @@ pub(super) type Tags = Vec<(String, String)>;
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     file: &'a ConfigFile,
-    // As it is written, with its brackets. The file itself has none.
-    name: &'static str,
+    kind: &'static TableKind,
     at: usize,
     table: DeTable<'a>,
-    known: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
@@ -29,23 +29,20 @@ impl<'a> Section<'a> {
         let parsed = DeTable::parse(file.text()).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             // Not the error itself, which shows the line: there may be a password in it.
-            file.mistake(at, format!("it is no TOML: {}", error.message()))
+            file.mistake(at, format!("not valid TOML: {}", error.message()))
         })?;
-        Ok(Self::new(file, "", 0, parsed.into_inner()))
-    }
-
-    fn new(file: &'a ConfigFile, name: &'static str, at: usize, table: DeTable<'a>) -> Self {
-        Self { file, name, at, table, known: Vec::new() }
+        Ok(Self { file, kind: &TOP, at: 0, table: parsed.into_inner() })
     }
 
     /// What is wrong with the table as a whole.
     pub(super) fn wrong(&self, text: impl AsRef<str>) -> Mistake {
-        let colon = if self.name.is_empty() { "" } else { ": " };
-        self.file.mistake(self.at, format!("{}{colon}{}", self.name, text.as_ref()))
+        let TableKind { written, .. } = self.kind;
+        let colon = if written.is_empty() { "" } else { ": " };
+        self.file.mistake(self.at, format!("{written}{colon}{}", text.as_ref()))
     }
 
     fn take(&mut self, key: &'static str) -> Option<Entry<'a, DeValue<'a>>> {
-        self.known.push(key);
+        debug_assert!(self.kind.keys.contains(&key), "{key} would be called unknown where it is misplaced");
         let (written, value) = self.table.remove_entry(key)?;
         Some(Entry::new(self.file, key, written.span().start, value))
     }
@@ -55,20 +52,25 @@ impl<'a> Section<'a> {
         match &entry.value {
             DeValue::String(text) if text.is_empty() => Err(entry.wrong("it is empty")),
             DeValue::String(text) => Ok(Some(entry.with(text.clone().into_owned()))),
-            _ => Err(entry.wrong("it must be a text in quotes")),
+            _ => Err(entry.wrong("it must be a quoted string")),
         }
     }
 
     /// A text that must be there.
     pub(super) fn required(&mut self, key: &'static str, what: &str) -> Result<Entry<'a, String>, Mistake> {
-        self.text(key)?.ok_or_else(|| self.wrong(format!("`{key}` is missing: {what}")))
+        self.text(key)?.ok_or_else(|| self.missing(&[key], &format!("`{key}` is missing: {what}")))
+    }
+
+    /// What is wrong where one of these keys must be. If one of them was misspelt, that is what is wrong.
+    pub(super) fn missing(&self, keys: &[&str], text: &str) -> Mistake {
+        let misspelt = keys.iter().find_map(|key| nearest(self.unknown_keys(), key));
+        let misspelt = misspelt.and_then(|misspelt| self.table.get_key_value(misspelt));
+        misspelt.map_or_else(|| self.wrong(text), |(key, _)| self.unknown(key))
     }
 
     /// A key that has no meaning here, though it has one elsewhere.
     pub(super) fn refuse(&mut self, key: &'static str, why: &str) -> Result<(), Mistake> {
-        let refused = self.take(key);
-        self.known.pop();
-        refused.map_or(Ok(()), |entry| Err(entry.wrong(why)))
+        self.take(key).map_or(Ok(()), |entry| Err(entry.wrong(why)))
     }
 
     pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, Mistake> {
@@ -114,49 +116,55 @@ impl<'a> Section<'a> {
     }
 
     /// A table of this one.
-    pub(super) fn section(&mut self, key: &'static str, name: &'static str) -> Result<Option<Self>, Mistake> {
-        let Some((at, value)) = self.take_table(key) else { return Ok(None) };
+    pub(super) fn section(&mut self, kind: &'static TableKind) -> Result<Option<Self>, Mistake> {
+        let Some((at, value)) = self.take_table(kind) else { return Ok(None) };
         match value {
-            DeValue::Table(table) => Ok(Some(Self::new(self.file, name, at, table))),
-            _ => Err(self.file.mistake(at, format!("{key}: it must be a table: write {name}"))),
+            DeValue::Table(table) => Ok(Some(Self { file: self.file, kind, at, table })),
+            _ => Err(self
+                .file
+                .mistake(at, format!("{}: it must be a table: write {}", kind.key, kind.written))),
         }
     }
 
     /// The tables of a list of this one.
-    pub(super) fn sections(&mut self, key: &'static str, name: &'static str) -> Result<Vec<Self>, Mistake> {
-        let Some((at, value)) = self.take_table(key) else { return Ok(Vec::new()) };
-        let wrong = |at| self.file.mistake(at, format!("{key}: it must be a list of tables: write {name}"));
+    pub(super) fn sections(&mut self, kind: &'static TableKind) -> Result<Vec<Self>, Mistake> {
+        let Some((at, value)) = self.take_table(kind) else { return Ok(Vec::new()) };
+        let text = format!("{}: it must be a list of tables: write {}", kind.key, kind.written);
+        let wrong = |at| self.file.mistake(at, &text);
         let DeValue::Array(tables) = value else { return Err(wrong(at)) };
         let tables = tables.into_iter().map(|table| {
             let at = table.span().start;
             match table.into_inner() {
-                DeValue::Table(table) => Ok(Self::new(self.file, name, at, table)),
+                DeValue::Table(table) => Ok(Self { file: self.file, kind, at, table }),
                 _ => Err(wrong(at)),
             }
         });
         tables.collect()
     }
 
-    fn take_table(&mut self, key: &'static str) -> Option<(usize, DeValue<'a>)> {
-        self.known.push(key);
-        let (_, value) = self.table.remove_entry(key)?;
+    fn take_table(&mut self, kind: &TableKind) -> Option<(usize, DeValue<'a>)> {
+        let (_, value) = self.table.remove_entry(kind.key)?;
         Some((value.span().start, value.into_inner()))
     }
 
     /// Nothing more is to be in it.
-    pub(super) fn end(mut self) -> Result<(), Mistake> {
+    pub(super) fn end(self) -> Result<(), Mistake> {
         // The first in the file, as the table is in the order of its keys.
         let left = self.table.keys().min_by_key(|key| key.span().start);
-        let Some((key, at)) = left.map(|key| (key.get_ref().to_string(), key.span().start)) else {
-            return Ok(());
-        };
-        self.known.sort_unstable();
-        let meant = nearest(self.known.iter().copied(), &key).unwrap_or_default();
-        let place =
-            if self.name.is_empty() { "outside of tables".to_owned() } else { format!("in {}", self.name) };
-        let known = self.known.join(", ");
+        left.map_or(Ok(()), |key| Err(self.unknown(key)))
+    }
+
+    fn unknown_keys(&self) -> impl Iterator<Item = &str> {
+        self.table.keys().map(|key| key.get_ref().as_ref()).filter(|key| !self.kind.keys.contains(key))
+    }
+
+    fn unknown(&self, key: &Spanned<DeString<'_>>) -> Mistake {
+        let TableKind { written, keys, .. } = self.kind;
+        let (at, key) = (key.span().start, key.get_ref());
+        let place = if written.is_empty() { "outside of tables".to_owned() } else { format!("in {written}") };
+        let meant = did_you_mean(keys.iter().copied(), key);
         // Not its value, of which nobody knows whether it may be shown.
-        let text = format!("{key}: there is no such key {place}, did you mean `{meant}`? There are: {known}");
-        Err(self.file.mistake(at, text))
+        let text = format!("{key}: there is no such key {place}{meant} There are: {}", keys.join(", "));
+        self.file.mistake(at, text)
     }
 }

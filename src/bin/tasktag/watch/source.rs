@@ -6,6 +6,7 @@ use super::mistake::Mistake;
 use super::question::{Connections, Pools, Question};
 use super::reachability::Reachability;
 use super::section::{Section, Tags};
+use super::settings::{Settings, tags_of};
 use super::{server_url, time_span};
 use crate::shown_url::without_password;
 use std::fmt;
@@ -19,10 +20,6 @@ use tasktag::{
 };
 use tokio::runtime::Handle;
 
-/// The time between two questions to a database, and its limits.
-pub(super) const DEFAULT_EVERY: Duration = Duration::from_secs(10);
-const MIN_EVERY: Duration = Duration::from_secs(1);
-const MAX_EVERY: Duration = Duration::from_secs(3600);
 const MIN_PROMISE: Duration = Duration::from_millis(1);
 const MAX_PROMISE: Duration = Duration::from_secs(365 * 86_400);
 
@@ -52,26 +49,28 @@ pub(super) enum Answer {
 }
 
 impl Source {
-    pub(super) fn read_pgbouncer(mut section: Section<'_>, every: Duration) -> Result<Self, Mistake> {
+    pub(super) fn read_pgbouncer(mut section: Section<'_>, settings: &Settings) -> Result<Self, Mistake> {
         let name = section.required("name", "by which it is reported, as pgbouncer:<name>")?.value;
         let config = server_url::pgbouncer(&mut section)?.value;
-        let every = read_every(&mut section)?.unwrap_or(every);
-        Self::read_rest(section, name, Subject::PgBouncer(Database::new(config, every)))
+        let every = settings.every(&mut section)?;
+        Self::read_rest(section, settings, name, Subject::PgBouncer(Database::new(config, every)))
     }
 
-    pub(super) fn read_postgres(mut section: Section<'_>, every: Duration) -> Result<Self, Mistake> {
+    pub(super) fn read_postgres(mut section: Section<'_>, settings: &Settings) -> Result<Self, Mistake> {
         let name = section.required("name", "by which it is reported, as database:<name>")?.value;
         let config = server_url::postgres(&mut section)?.value;
-        let every = read_every(&mut section)?.unwrap_or(every);
-        Self::read_rest(section, name, Subject::Postgres(Database::new(config, every)))
+        let every = settings.every(&mut section)?;
+        Self::read_rest(section, settings, name, Subject::Postgres(Database::new(config, every)))
     }
 
-    pub(super) fn read_queue(mut section: Section<'_>, every: Duration) -> Result<Self, Mistake> {
+    pub(super) fn read_queue(mut section: Section<'_>, settings: &Settings) -> Result<Self, Mistake> {
         let (queue, own_name) = job_queue::take(&mut section)?;
-        let name = section.text("name")?.map_or(own_name, |name| name.value);
+        let name = section.text("name")?.map_or_else(|| own_name.clone(), |name| name.value);
         let promise = section.time("promise", MIN_PROMISE..=MAX_PROMISE)?;
         let promise = promise.map(|promise| Promise::within(promise.value));
-        let promise = promise.or_else(|| Promise::from_queue_name(&name));
+        // The queue's own name still says what it promises when it is reported under another one.
+        let promise = promise
+            .or_else(|| [&name, &own_name].into_iter().find_map(|name| Promise::from_queue_name(name)));
         let subject = match queue {
             JobQueue::InRedis(queue) => {
                 section.refuse("every", "a queue in Redis is asked four times a second: leave it out")?;
@@ -79,17 +78,21 @@ impl Source {
             }
             JobQueue::InPostgres(queue) => {
                 let config = server_url::postgres(&mut section)?.value;
-                let every = read_every(&mut section)?.unwrap_or(every);
+                let every = settings.every(&mut section)?;
                 Subject::SqlQueue(Database::new(config, every), queue, promise)
             }
         };
-        Self::read_rest(section, name, subject)
+        Self::read_rest(section, settings, name, subject)
     }
 
     /// Reads what all sources have.
-    fn read_rest(mut section: Section<'_>, name: String, subject: Subject) -> Result<Self, Mistake> {
-        let prefix = section.text("prefix")?.map(|prefix| prefix.value);
-        let tags = section.tags()?.map(|tags| tags.value).unwrap_or_default();
+    fn read_rest(
+        mut section: Section<'_>,
+        settings: &Settings,
+        name: String,
+        subject: Subject,
+    ) -> Result<Self, Mistake> {
+        let (prefix, tags) = (settings.prefix_of(&mut section)?, tags_of(&mut section)?);
         section.end()?;
         Ok(Self { name, prefix, tags, subject })
     }
@@ -117,7 +120,7 @@ impl Source {
             }
             Subject::RedisQueue(url, queue, promise) => {
                 let watch = self.set(client.queue(&self.name), sole).promise(*promise);
-                watch.watch_redis_telling(url, queue.clone(), move |ended| {
+                watch.watch_redis_with_listener(url, queue.clone(), move |ended| {
                     let _ = reachability.note(ended);
                 })
             }
@@ -168,7 +171,10 @@ impl Source {
         watch: WatchBuilder<'a, S>,
         sole: Option<&SoleReporter>,
     ) -> WatchBuilder<'a, S> {
-        let watch = self.prefix.iter().fold(watch, |watch, prefix| watch.prefix(prefix));
+        let watch = match &self.prefix {
+            Some(prefix) => watch.prefix(prefix),
+            None => watch,
+        };
         let watch = self.tags.iter().fold(watch, |watch, (key, value)| watch.tag(key, value));
         match sole {
             Some(sole) => watch.by(sole),
@@ -207,11 +213,6 @@ impl fmt::Display for Source {
         };
         write!(f, "{kind} {}", self.name)
     }
-}
-
-/// Takes the time between two questions.
-pub(super) fn read_every(section: &mut Section<'_>) -> Result<Option<Duration>, Mistake> {
-    Ok(section.time("every", MIN_EVERY..=MAX_EVERY)?.map(|every| every.value))
 }
 
 fn watch_database<Q>(
