@@ -94,7 +94,10 @@ fn graphile_worker(section: &mut Section<'_>) -> Result<(JobQueue, String), Mist
 
 fn in_redis(section: &mut Section<'_>, queue: RedisQueue) -> Result<JobQueue, Mistake> {
     let prefix = section.text("key_prefix")?;
-    let queue = prefix.iter().fold(queue, |queue, prefix| queue.key_prefix(&prefix.value));
+    let queue = match prefix {
+        Some(prefix) => queue.key_prefix(&prefix.value),
+        None => queue,
+    };
     for key in ["schema", "scans"] {
         section.refuse(key, "it is for queues in PostgreSQL, and this one is in Redis")?;
     }
@@ -103,7 +106,10 @@ fn in_redis(section: &mut Section<'_>, queue: RedisQueue) -> Result<JobQueue, Mi
 
 fn in_postgres(section: &mut Section<'_>, queue: SqlQueue) -> Result<JobQueue, Mistake> {
     let schema = section.text("schema")?;
-    let queue = schema.iter().fold(queue, |queue, schema| queue.schema(&schema.value));
+    let queue = match schema {
+        Some(schema) => queue.schema(&schema.value),
+        None => queue,
+    };
     let queue = if section.flag("scans")? { queue.with_scans() } else { queue };
     section.refuse("key_prefix", "it is for queues in Redis, and this one is in PostgreSQL")?;
     Ok(JobQueue::InPostgres(queue))
