@@ -204,7 +204,9 @@ fn a_listener_that_takes_long_is_no_missing_answer() {
     let reporter = Reporter::new();
     let (release, held) = mpsc::channel::<()>();
     let held = Mutex::new(held);
-    let tell = move |_| drop(held.lock().unwrap().recv());
+    let tell = move |_| {
+        let _ = held.lock().unwrap().recv();
+    };
     let watch = reporter.guard.client().queue("exports");
     let _watch = watch.watch_redis_telling(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
     reporter.until(is(0.0));

@@ -138,7 +138,7 @@ impl Correspondence {
         let is_telling = Arc::new(AtomicBool::new(false));
         let told = listener.map(|listener| Told { listener, is_telling: Arc::clone(&is_telling) });
         let started = thread::spawn(THREAD_NAME, move || {
-            answer_all(&recipe, server, told.as_ref(), &to_answer, &to_hear)
+            answer_all(&recipe, server, told.as_ref(), &to_answer, &to_hear);
         });
         started.ok().map(|_| Self { questions, answers, is_telling })
     }
