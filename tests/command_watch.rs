@@ -513,7 +513,7 @@ fn once_fails_if_the_lease_s_redis_is_away_and_sends_nothing() {
 fn errors_that_nobody_reads_hold_nothing_up() {
     let Some(redis) = Redis::start() else { return };
     let (unread, mut full) = std::io::pipe().unwrap();
-    full.write_all(&[b'.'; 65_536]).unwrap();
+    full.write_all(&vec![b'.'; 65_536]).unwrap();
     let watching = Watching::start_command(&format!("{SETTINGS}{}", exports(&redis)), |command| {
         command.stderr(full);
     });

@@ -10,8 +10,8 @@ use tokio_postgres::Client;
 /// Where a database's connection is kept between statements, locked for as long as one is under way.
 pub(super) type Slot = OwnedMutexGuard<Option<Arc<Session>>>;
 
-/// Dropping it before its end cancels the statement. Otherwise the server would go on with it, and the next ones would come
-/// on top.
+/// Dropping it before its end cancels the statement. Otherwise the server would go on with it, and the next ones would
+/// come on top.
 #[derive(Debug)]
 pub(super) struct Statement {
     session: Arc<Session>,
