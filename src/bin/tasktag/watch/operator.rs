@@ -80,3 +80,22 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_without_room_are_left_out_and_counted() {
+        let mut lines = Lines::NONE;
+        for number in 0..ROOM + 3 {
+            lines.push(&format!("line {number}"));
+        }
+        assert_eq!(lines.waiting.len(), ROOM);
+        lines.remove_first();
+        assert_eq!(lines.waiting.back().map(String::as_str), Some("3 lines were left out\n"));
+        lines.remove_first();
+        lines.push("one more");
+        assert_eq!(lines.waiting.back().map(String::as_str), Some("one more\n"));
+    }
+}
