@@ -10,6 +10,8 @@
 mod pgbouncer;
 #[path = "pools/postgres.rs"]
 mod postgres;
+#[path = "command/proxy.rs"]
+mod proxy;
 #[path = "leases_redis/server.rs"]
 mod redis_server;
 #[path = "command/run.rs"]
@@ -25,9 +27,14 @@ mod watching;
 
 use pgbouncer::PgBouncer;
 use postgres::Postgres;
+use proxy::Proxy;
 use redis_server::Redis;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection, Row};
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use support::{PATIENCE, TempDir, wait_until};
@@ -97,8 +104,8 @@ fn a_server_s_connections_are_reported_by_service_and_state() {
         "postgres.connections_used:*|g|#database:orders",
     ]);
     assert_eq!(value(&lines, "postgres.connections_used", "database:orders"), 5.0 / 97.0);
-    assert_eq!(watching.says(), "watching: 1");
-    assert_eq!(watching.has_said(), None);
+    watching.signal("TERM");
+    assert_eq!(watching.ended().0.err, "watching: 1");
 }
 
 #[test]
@@ -202,7 +209,10 @@ fn with_oban() -> Option<(Runtime, Postgres, PgConnection)> {
 }
 
 fn oban(postgres: &Postgres) -> String {
-    let url = postgres_url(postgres);
+    oban_at(&postgres_url(postgres))
+}
+
+fn oban_at(url: &str) -> String {
     format!("[[queue]]\nsystem = \"oban\"\nqueue = \"mail\"\npromise = \"1h\"\nurl = \"{url}\"\n")
 }
 
@@ -226,6 +236,17 @@ fn a_queue_in_postgresql_is_reported_with_its_promise() {
     assert!((2.0..2.1).contains(&used), "{used}");
 }
 
+/// How many statements wait for the table of jobs.
+async fn waiting_for_jobs(connection: &mut PgConnection) -> i64 {
+    let waiting = "select count(*) from pg_locks where not granted and relation = 'oban_jobs'::regclass";
+    connection.fetch_one(waiting).await.unwrap().get(0)
+}
+
+async fn lock_jobs(connection: &mut PgConnection) {
+    connection.execute("begin").await.unwrap();
+    connection.execute("lock table oban_jobs in access exclusive mode").await.unwrap();
+}
+
 #[test]
 fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     let Some((runtime, postgres, mut connection)) = with_oban() else { return };
@@ -238,7 +259,7 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
 
     // A server that hangs.
     redis.signal("STOP");
-    let said = watching.says();
+    let said = watching.says_of("queue exports");
     assert!(
         said.starts_with("queue exports: no answer: ") && !said.contains(redis_server::PASSWORD),
         "{said}"
@@ -247,7 +268,7 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     let lines = watching.reports(&[OBAN[0], "postgres.limit:97|g|#database:orders"]);
     assert!(!lines.iter().any(|line| line.starts_with("queue.depth:0")), "{lines:#?}");
     redis.signal("CONT");
-    assert_eq!(watching.says(), "queue exports: it answers again");
+    watching.says_at_last("queue exports: it answers again");
     watching.reports(&[of_redis]);
 
     // One that was killed, and is back with nothing in it.
@@ -255,34 +276,26 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     watching.reports(&["queue.depth:1|g|#queue:exports"]);
     redis.restart();
     watching.reports(&[of_redis, OBAN[0], "postgres.limit:97|g|#database:orders"]);
-    while let Some(said) = watching.has_said() {
-        assert!(said.starts_with("queue exports: "), "{said}");
-    }
 
     // A table that nobody may read meanwhile. What is not answered is not asked twice at a time.
-    runtime.block_on(async {
-        connection.execute("begin").await.unwrap();
-        connection.execute("lock table oban_jobs in access exclusive mode").await.unwrap();
-    });
-    assert_eq!(watching.says(), "queue mail: no answer: there was none within 1.5s");
+    runtime.block_on(lock_jobs(&mut connection));
+    assert_eq!(watching.says_of("queue mail"), "queue mail: no answer: there was none within 1.5s");
     wait_until(|| {
         let lines = watching.reports(&[of_redis, "postgres.limit:97|g|#database:orders"]);
         !lines.iter().any(|line| line.starts_with("queue.depth:2"))
     });
     for _ in 0..6 {
-        let waiting = "select count(*) from pg_locks where not granted and relation = 'oban_jobs'::regclass";
-        let row = runtime.block_on(connection.fetch_one(waiting)).unwrap();
-        assert!(row.get::<i64, _>(0) <= 1);
+        assert!(runtime.block_on(waiting_for_jobs(&mut connection)) <= 1);
         thread::sleep(Duration::from_secs(1));
     }
     runtime.block_on(connection.execute("commit")).unwrap();
-    assert_eq!(watching.says(), "queue mail: it answers again");
+    watching.says_at_last("queue mail: it answers again");
     watching.reports(&OBAN);
 
     // Connections that the server ends.
     let end =
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tasktag-watch'";
-    assert_eq!(runtime.block_on(connection.fetch_all(end)).unwrap().len(), 2);
+    wait_until(|| runtime.block_on(connection.fetch_all(end)).unwrap().len() == 2);
     // That of this test, and both of the command.
     watching.reports(&[OBAN[0], &format!("postgres.connections_used:{}|g|#database:orders", 3.0 / 97.0)]);
 }
@@ -317,17 +330,18 @@ fn one_of_two_reports_and_the_other_one_after_it_was_killed() {
         let first = Watching::start(&text);
         first.reports(&[depth]);
         let second = Watching::start(&text);
-        assert_eq!(second.says(), "watching: 1");
+        assert_eq!([second.says(), second.says()], ["watching: 1", NOT_REPORTING]);
         first.reports(&[depth]);
         first.reports(&[depth]);
         assert_eq!(second.reported(), [""; 0], "{lease}");
         first.signal("KILL");
         let (ended, _) = first.ended();
         assert_eq!(ended.status, None);
+        second.says_at_last("reporting");
         second.reports(&[depth]);
         // It is started again, and waits until the other one ends in its turn.
         let third = Watching::start(&text);
-        assert_eq!(third.says(), "watching: 1");
+        assert_eq!([third.says(), third.says()], ["watching: 1", NOT_REPORTING]);
         second.reports(&[depth]);
         assert_eq!(third.reported(), [""; 0], "{lease}");
         second.signal("TERM");
@@ -336,17 +350,35 @@ fn one_of_two_reports_and_the_other_one_after_it_was_killed() {
     }
 }
 
+const NOT_REPORTING: &str = "not reporting: another process has the lease, or it could not be renewed";
+
+#[test]
+fn a_lease_that_is_lost_and_found_again_is_told() {
+    let Some(redis) = Redis::start() else { return };
+    let lease =
+        format!("[lease]\nurl = \"{}\"\nkey = \"shop:watch\"\nlease_time = \"6s\"\n", redis.port_url());
+    let watching = Watching::start(&format!("{lease}{}", exports(&redis)));
+    watching.reports(&["queue.depth:0|g|#queue:exports"]);
+    redis.signal("STOP");
+    watching.says_at_last(NOT_REPORTING);
+    redis.signal("CONT");
+    watching.says_at_last("reporting");
+    watching.reports(&["queue.depth:0|g|#queue:exports"]);
+}
+
 #[test]
 fn a_lease_in_a_redis_that_is_away_is_waited_for() {
     let Some(redis) = Redis::start() else { return };
     redis.signal("STOP");
     let lease = format!("[lease]\nurl = \"{}\"\nkey = \"shop:watch\"\n", redis.port_url());
     let watching = Watching::start(&format!("{lease}{}", exports(&redis)));
+    let lease = format!("lease, redis://127.0.0.1:{}/0, key shop:watch", redis.port());
     let said = watching.says();
-    let start = format!("lease, redis://127.0.0.1:{}/0, key shop:watch: no answer: ", redis.port());
-    assert!(said.starts_with(&start) && !said.contains(redis_server::PASSWORD), "{said}");
+    // The place is told once.
+    let reason = said.strip_prefix(&format!("{lease}: no answer: ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(!reason.is_empty() && !reason.contains("127.0.0.1") && !reason.contains("shop:watch"), "{said}");
     redis.signal("CONT");
-    assert_eq!(watching.says(), format!("{}it answers again", start.replace("no answer: ", "")));
+    watching.says_at_last(&format!("{lease}: it answers again"));
     watching.reports(&["queue.depth:0|g|#queue:exports"]);
     let missing = "[lease]\ndirectory = \"/nonexistent\"\n";
     let (ended, _) = Watching::start(&format!("{missing}{}", exports(&redis))).ended();
@@ -369,7 +401,11 @@ fn a_signal_ends_it_and_what_it_knows_is_sent_before() {
         });
         watching.signal(signal);
         let (ended, lines) = watching.ended();
-        assert_eq!((ended.status, ended.err.as_str()), (Some(0), "watching: 1"));
+        assert_eq!(ended.status, Some(0));
+        // A busy machine may have it miss an answer, and get the next one.
+        for said in ended.err.lines().filter(|said| *said != "watching: 1") {
+            assert!(said.starts_with("queue exports: "), "{said}");
+        }
         assert_eq!(value(&lines, "queue.depth", "queue:exports"), 1.0);
     }
 }
@@ -405,4 +441,153 @@ fn once_prints_what_it_sends_and_says_what_did_not_answer() {
     assert_eq!((ended.status, lines), (Some(0), Vec::new()));
     assert_eq!(ended.err, "not sent: another process has the lease, and reports");
     assert!(ended.out.contains("queue.depth:0|g|#queue:exports\n"), "{}", ended.out);
+}
+
+#[test]
+fn a_statement_without_an_answer_is_cancelled_before_the_end() {
+    let Some((runtime, postgres, mut connection)) = with_oban() else { return };
+    runtime.block_on(lock_jobs(&mut connection));
+    let mut waiting = || runtime.block_on(waiting_for_jobs(&mut connection));
+    let (ended, _) = Watching::start_with(&format!("{SETTINGS}{}", oban(&postgres)), &["--once"]).ended();
+    assert_eq!(ended.status, Some(1));
+    assert_eq!(ended.err, "queue mail: no answer: there was none within 1.5s");
+    assert_eq!(waiting(), 0);
+
+    // One that a signal comes before.
+    for options in [&["--once"][..], &[]] {
+        let watching =
+            Watching::start_with(&format!("flush_interval = \"100ms\"\n{}", oban(&postgres)), options);
+        wait_until(|| waiting() == 1);
+        watching.signal("TERM");
+        let (ended, lines) = watching.ended();
+        assert_eq!(ended.status, Some(i32::from(!options.is_empty())), "{ended:#?}");
+        assert!(!lines.iter().any(|line| line.starts_with("queue.depth")), "{lines:#?}");
+        assert_eq!(waiting(), 0, "{options:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_a_proxy_dropped_in_silence_costs_no_answer() {
+    let Some((_runtime, postgres, _connection)) = with_oban() else { return };
+    let proxy = Proxy::start(&postgres.folder().join(".s.PGSQL.5432"));
+    let url = format!("postgres:///postgres?user=shop&host={}", proxy.folder().display());
+    let watching = Watching::start(&oban_at(&url));
+    watching.reports(&OBAN);
+    proxy.drop_connections();
+    wait_until(|| proxy.connections() == 2);
+    watching.reports(&OBAN);
+    watching.signal("TERM");
+    assert_eq!(watching.ended().0.err, "watching: 1");
+}
+
+#[test]
+fn a_pooler_s_connection_is_kept_for_the_next_question() {
+    let Some(postgres) = Postgres::start() else { return };
+    let Some(pgbouncer) = PgBouncer::start(&postgres) else { return };
+    let runtime = runtime();
+    let _idle = runtime.block_on(connect(&pgbouncer.options(), "shop-web/0001"));
+    let proxy = Proxy::start(&pgbouncer.folder().join(".s.PGSQL.6432"));
+    let url = format!("postgres://shop@localhost:6432?host={}", proxy.folder().display());
+    let table = format!("[[pgbouncer]]\nname = \"orders\"\nevery = \"1s\"\nurl = \"{url}\"\n");
+    let watching = Watching::start_with(&format!("flush_interval = \"100ms\"\n{table}"), &[]);
+    let waiting = "pgbouncer.waiting:0|g|#database:postgres,pgbouncer:orders,user:shop";
+    watching.reports(&[waiting]);
+    // Longer than the time after which an answer is too old.
+    thread::sleep(Duration::from_secs(4));
+    watching.reports(&[waiting]);
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[test]
+fn once_fails_if_the_lease_s_redis_is_away_and_sends_nothing() {
+    let Some(redis) = Redis::start() else { return };
+    let lease = "[lease]\nurl = \"redis://127.0.0.1:1\"\nkey = \"shop:watch\"\n";
+    let (ended, lines) =
+        Watching::start_with(&format!("{SETTINGS}{lease}{}", exports(&redis)), &["--once"]).ended();
+    assert_eq!((ended.status, lines), (Some(1), Vec::new()));
+    let start = "error: not sent: lease, redis://127.0.0.1:1, key shop:watch: no answer: ";
+    assert!(ended.err.starts_with(start), "{}", ended.err);
+}
+
+#[test]
+fn errors_that_nobody_reads_hold_nothing_up() {
+    let Some(redis) = Redis::start() else { return };
+    let (unread, mut full) = std::io::pipe().unwrap();
+    full.write_all(&vec![b'.'; 65_536]).unwrap();
+    let watching = Watching::start_command(&format!("{SETTINGS}{}", exports(&redis)), |command| {
+        command.stderr(full);
+    });
+    watching.reports(&["queue.depth:0|g|#queue:exports"]);
+    watching.signal("TERM");
+    assert_eq!(watching.ended().0.status, Some(0));
+    drop(unread);
+}
+
+#[test]
+fn once_sends_what_nobody_reads() {
+    let Some(redis) = Redis::start() else { return };
+    let (unread, out) = std::io::pipe().unwrap();
+    drop(unread);
+    let watching = Watching::start_command(&format!("{SETTINGS}{}", exports(&redis)), |command| {
+        command.arg("--once").stdout(out);
+    });
+    let (ended, lines) = watching.ended();
+    assert_eq!(ended.status, Some(0), "{ended:#?}");
+    assert_eq!(value(&lines, "queue.depth", "queue:exports"), 0.0);
+}
+
+#[test]
+fn once_prints_what_a_variable_keeps_from_being_sent() {
+    let Some(redis) = Redis::start() else { return };
+    let watching = Watching::start_command(&format!("{SETTINGS}{}", exports(&redis)), |command| {
+        command.arg("--once").env("TASKTAG_DISABLED", "true");
+    });
+    let (ended, lines) = watching.ended();
+    assert_eq!((ended.status, lines), (Some(0), Vec::new()));
+    assert!(ended.out.contains("queue.depth:0|g|#queue:exports\n"), "{}", ended.out);
+    assert_eq!(ended.err, "not sent: a variable disables all reports");
+}
+
+#[test]
+fn once_waits_for_redis_for_a_limited_time_and_ends_at_a_signal() {
+    let folder = TempDir::new();
+    let path = folder.join("socket");
+    let _full = full_socket(&path);
+    let queue =
+        |name: &str, url: &str| format!("[[queue]]\nsystem = \"rq\"\nqueue = \"{name}\"\nurl = \"{url}\"\n");
+    let text = format!(
+        "{SETTINGS}{}{}",
+        queue("mail", "redis://127.0.0.1:1"),
+        queue("exports", &format!("unix://{}", path.display()))
+    );
+    let (ended, _) = Watching::start_with(&text, &["--once"]).ended();
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.err.ends_with("queue exports: no answer: there was none within 5s"), "{}", ended.err);
+
+    let watching = Watching::start_with(&text, &["--once"]);
+    watching.says_of("queue mail");
+    watching.signal("TERM");
+    let (ended, _) = watching.ended();
+    let said = "error: not sent: a signal came before the answers";
+    assert_eq!((ended.status, ended.err.as_str()), (Some(1), said));
+}
+
+/// A socket whose queue of connections is full, so that further ones wait.
+fn full_socket(path: &Path) -> UnixListener {
+    let listener = UnixListener::bind(path).unwrap();
+    let (sender, connected) = mpsc::channel();
+    let path = path.to_owned();
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        // It ends at the error that the end of the listener is for the one that waits.
+        while let Ok(stream) = UnixStream::connect(&path) {
+            held.push(stream);
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    // Until nothing comes for a while.
+    while connected.recv_timeout(Duration::from_millis(500)).is_ok() {}
+    listener
 }

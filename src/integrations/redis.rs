@@ -148,8 +148,9 @@ impl WatchBuilder<'_, QueueStatus> {
     /// Does the same as [`watch_redis`](Self::watch_redis), and calls `listener` each time that the server has answered,
     /// or has not. The error says why. Without it, `queue.unanswered` tells only how often.
     ///
-    /// `listener` runs on the watch's own thread, `tasktag-queue`, which asks the next question once it has returned. A
-    /// panic of it is caught, and changes nothing.
+    /// `listener` runs on the watch's own thread, `tasktag-queue`, after the answer was handed over. The thread asks the
+    /// next question once `listener` has returned: if that takes longer than 60 s, the answer is too old, and the queue is
+    /// absent. A panic of it is caught, and changes nothing.
     ///
     /// ```no_run
     /// use tasktag::integrations::redis::RedisQueue;

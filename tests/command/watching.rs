@@ -4,7 +4,7 @@ use crate::run::{Ended, kill, tasktag, wait};
 use crate::support::{Agent, PATIENCE, TempDir};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
@@ -13,7 +13,8 @@ pub(crate) const SETTINGS: &str = "flush_interval = \"100ms\"\nevery = \"2s\"\n"
 
 pub(crate) struct Watching {
     child: Child,
-    out: ChildStdout,
+    // `None` if a test has it.
+    out: Option<ChildStdout>,
     // What it says to its operator, a line each.
     said: Receiver<String>,
     agent: Agent,
@@ -29,18 +30,29 @@ impl Watching {
 
     #[track_caller]
     pub(crate) fn start_with(text: &str, options: &[&str]) -> Self {
+        Self::start_command(text, |command| {
+            command.args(options);
+        })
+    }
+
+    /// Does the same, with what a test does with the command before it starts.
+    #[track_caller]
+    pub(crate) fn start_command(text: &str, change: impl FnOnce(&mut Command)) -> Self {
         let (folder, agent) = (TempDir::new(), Agent::udp());
         fs::write(folder.join("watch.toml"), text).unwrap();
         let mut command = tasktag(&["watch"]);
-        command.arg(folder.join("watch.toml")).args(options).env("DD_DOGSTATSD_URL", agent.address());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        command.arg(folder.join("watch.toml")).env("DD_DOGSTATSD_URL", agent.address());
+        change(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+        let mut child = command.spawn().expect("it starts");
         let (sender, said) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(err).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
+        if let Some(err) = child.stderr.take() {
+            thread::spawn(move || {
+                for line in BufReader::new(err).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        let out = child.stdout.take();
         Self { child, out, said, agent, _folder: folder }
     }
 
@@ -50,9 +62,21 @@ impl Watching {
         self.said.recv_timeout(PATIENCE).expect("it says something")
     }
 
-    /// Whether it said something, and what.
-    pub(crate) fn has_said(&self) -> Option<String> {
-        self.said.try_recv().ok()
+    /// What it says next of one source. A busy machine may have it say something of others meanwhile.
+    #[track_caller]
+    pub(crate) fn says_of(&self, source: &str) -> String {
+        loop {
+            let said = self.says();
+            if said.strip_prefix(source).is_some_and(|rest| rest.starts_with(": ")) {
+                return said;
+            }
+        }
+    }
+
+    /// Waits until it says a whole line, whatever it says before.
+    #[track_caller]
+    pub(crate) fn says_at_last(&self, line: &str) {
+        while self.says() != line {}
     }
 
     /// The lines that arrive from now on, without the client's own, once each of these has come, where `*` is any value.
@@ -80,7 +104,9 @@ impl Watching {
     pub(crate) fn ended(mut self) -> (Ended, Vec<String>) {
         let status = wait(&mut self.child);
         let mut out = String::new();
-        self.out.read_to_string(&mut out).unwrap();
+        if let Some(mut printed) = self.out.take() {
+            printed.read_to_string(&mut out).unwrap();
+        }
         let err: Vec<_> = self.said.iter().collect();
         (Ended { status: status.code(), out, err: err.join("\n") }, own(self.agent.drain()))
     }

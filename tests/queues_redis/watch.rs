@@ -4,7 +4,7 @@ use crate::server::Redis;
 use crate::support::{builder, wait_until};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 use tasktag::integrations::redis::RedisQueue;
@@ -197,6 +197,29 @@ fn a_watch_tells_each_answer_and_why_there_was_none() {
     reporter.until(is(0.0));
     let answered = told.iter().find_map(Result::ok).unwrap();
     assert_eq!(answered, QueueStatus::new().depth(0).oldest_age(Duration::ZERO));
+}
+
+#[test]
+fn a_listener_that_takes_long_is_no_missing_answer() {
+    let Some(redis) = Redis::start() else { return };
+    let reporter = Reporter::new();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let tell = move |_| {
+        let _ = held.lock().unwrap().recv();
+    };
+    let watch = reporter.guard.client().queue("exports");
+    let _watch = watch.watch_redis_telling(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
+    reporter.until(is(0.0));
+    // Longer than an answer may take.
+    for _ in 0..25 {
+        thread::sleep(Duration::from_millis(100));
+        let found = reporter.reported();
+        assert!(is(0.0)(&found) && !found.contains_key("queue.unanswered"), "{found:?}");
+    }
+    drop(release);
+    push(&redis, "12");
+    reporter.until(is(1.0));
 }
 
 #[test]

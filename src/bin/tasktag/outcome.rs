@@ -39,6 +39,11 @@ impl Failure {
         Self::status(1)
     }
 
+    /// Its text was told already.
+    pub(crate) fn told(self) -> Self {
+        Self { text: None, ..self }
+    }
+
     /// Only a status is left to be told.
     pub(crate) fn status(status: u8) -> Self {
         Self { text: None, status }

@@ -7,6 +7,7 @@ mod job_queue;
 mod lease;
 mod mistake;
 mod names;
+mod operator;
 mod plan;
 mod question;
 mod reachability;
@@ -14,8 +15,10 @@ mod reporter;
 mod round;
 mod section;
 mod server_url;
+mod session;
 mod settings;
 mod source;
+mod statement;
 mod table_kind;
 mod time_span;
 
@@ -25,6 +28,10 @@ use crate::arguments::Watch;
 use crate::outcome::{FAULT, Failure};
 use crate::readable::readable;
 use std::io::{self, Write};
+use std::time::Duration;
+
+/// The longest that a reader of the last lines is waited for.
+const TO_BE_READ: Duration = Duration::from_secs(1);
 
 /// Reads the file, and does what the arguments say with it.
 pub(crate) fn watch(arguments: &Watch) -> Result<(), Failure> {
@@ -36,13 +43,18 @@ pub(crate) fn watch(arguments: &Watch) -> Result<(), Failure> {
         }
         Err(Failure::status(FAULT))
     })?;
-    if arguments.check {
-        check(&plan)
-    } else if arguments.once {
-        round::ask_once(&plan)
-    } else {
-        reporter::report(&plan)
+    if arguments.check { check(&plan) } else { ask(&plan, arguments.once) }
+}
+
+/// Asks, and tells how that ended like everything else: whether anybody reads it or not.
+fn ask(plan: &Plan, once: bool) -> Result<(), Failure> {
+    operator::begin().map_err(|error| Failure::of("thread", &error))?;
+    let ended = if once { round::ask_once(plan) } else { reporter::report(plan) };
+    if let Some(text) = ended.as_ref().err().and_then(Failure::text) {
+        operator::tell(&format!("error: {text}"));
     }
+    operator::wait(TO_BE_READ);
+    ended.map_err(Failure::told)
 }
 
 /// Says what would be watched.

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The thread's name, as shown in `/proc/self/task/*/comm`.
@@ -38,6 +39,14 @@ pub(super) struct Inquiry {
 struct Correspondence {
     questions: Sender<()>,
     answers: Receiver<Result<Heard, String>>,
+    // A question that waits for the listener would be late because of it, and not because of the server.
+    is_telling: Arc<AtomicBool>,
+}
+
+/// Who is told how questions end, after the answer is handed over.
+struct Told {
+    listener: Listener,
+    is_telling: Arc<AtomicBool>,
 }
 
 struct Question {
@@ -116,7 +125,7 @@ impl Inquiry {
             let (recipe, server) = (self.recipe.clone(), self.server.unconnected());
             self.thread = Correspondence::begin(recipe, server, self.listener.clone());
         }
-        let is_asked = self.thread.as_ref().is_some_and(|thread| thread.questions.try_send(()).is_ok());
+        let is_asked = self.thread.as_ref().is_some_and(Correspondence::ask);
         self.question = is_asked.then_some(Question { asked_at: now, is_late: false });
     }
 }
@@ -126,33 +135,49 @@ impl Correspondence {
         let (questions, to_answer) = bounded(1);
         // There is room for an answer that nobody waits for any more.
         let (to_hear, answers) = bounded(1);
+        let is_telling = Arc::new(AtomicBool::new(false));
+        let told = listener.map(|listener| Told { listener, is_telling: Arc::clone(&is_telling) });
         let started = thread::spawn(THREAD_NAME, move || {
-            let tell = listener.as_deref();
-            answer_all(&recipe, server, tell, &to_answer, &to_hear);
+            answer_all(&recipe, server, told.as_ref(), &to_answer, &to_hear);
         });
-        started.ok().map(|_| Self { questions, answers })
+        started.ok().map(|_| Self { questions, answers, is_telling })
+    }
+
+    /// Returns whether the question goes to the thread now. It does not while the listener runs.
+    fn ask(&self) -> bool {
+        // The flag was set before the answer was sent that has been received.
+        !self.is_telling.load(Ordering::Relaxed) && self.questions.try_send(()).is_ok()
+    }
+}
+
+impl Told {
+    fn tell(&self, ended: io::Result<QueueStatus>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.listener)(ended)));
+        self.is_telling.store(false, Ordering::Relaxed);
     }
 }
 
 fn answer_all(
     recipe: &Recipe,
     mut server: Server,
-    tell: Option<&(dyn Fn(io::Result<QueueStatus>) + Send + Sync)>,
+    told: Option<&Told>,
     questions: &Receiver<()>,
     answers: &Sender<Result<Heard, String>>,
 ) {
     while questions.recv().is_ok() {
         let asked = catch_unwind(AssertUnwindSafe(|| server.ask(recipe)));
         let asked = asked.unwrap_or_else(|_| Err("the Redis client panicked".to_owned()));
-        if let Some(tell) = tell {
-            let ended = asked
-                .as_ref()
-                .map(|answer| answer.status)
-                .map_err(|reason| io::Error::other(reason.as_str()));
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(ended)));
-        }
+        let ended =
+            asked.as_ref().map(|answer| answer.status).map_err(|reason| io::Error::other(reason.as_str()));
         let heard = asked.map(|answer| Heard { answer, at: Instant::now() });
-        if answers.send(heard).is_err() {
+        if let Some(told) = told {
+            told.is_telling.store(true, Ordering::Relaxed);
+        }
+        let is_heard = answers.send(heard).is_ok();
+        if let Some(told) = told {
+            told.tell(ended);
+        }
+        if !is_heard {
             return;
         }
     }

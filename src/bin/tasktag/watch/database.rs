@@ -1,13 +1,14 @@
 //! A database that is asked again and again, over one connection for as long as that lasts.
 
 use super::question::Question;
-use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use super::session::{Session, reason};
+use super::statement::{Slot, Statement};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::AbortHandle;
-use tokio::time::{timeout, timeout_at};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_postgres::Config;
 use tokio_postgres::config::Host;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
 
 /// The longest that an answer is waited for, if there is so much time between two questions.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,14 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Database {
     config: Config,
     pub(super) every: Duration,
-    session: Arc<Mutex<Option<Session>>>,
-}
-
-/// A connection, and the task that drives it.
-#[derive(Debug)]
-struct Session {
-    client: Client,
-    driver: AbortHandle,
+    session: Arc<Mutex<Option<Arc<Session>>>>,
 }
 
 impl Database {
@@ -36,21 +30,32 @@ impl Database {
     pub(super) async fn ask<Q: Question>(self, question: Q) -> Result<Q::Answer, String> {
         // Less than the time after which the library gives a question up, without a reason that could be told.
         let limit = (self.every * 3 / 4).min(PATIENCE);
-        let (late, deadline) =
-            (|_| format!("there was none within {limit:?}"), tokio::time::Instant::now() + limit);
-        let session = self.take().filter(|session| !session.client.is_closed());
-        let session = match session {
-            Some(session) => session,
-            None => timeout_at(deadline, Session::open(&self.config)).await.map_err(late)??,
-        };
-        let Ok(asked) = timeout_at(deadline, question.ask(&session.client)).await else {
-            // Otherwise the server would go on with it, and the next ones would come on top.
-            tokio::spawn(cancel(session.client.cancel_token(), limit));
-            return Err(format!("there was none within {limit:?}"));
-        };
-        let answer = asked.map_err(|error| reason(&error))?;
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        Ok(answer)
+        match timeout(limit, self.answer(&question, limit)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("there was none within {limit:?}")),
+        }
+    }
+
+    async fn answer<Q: Question>(&self, question: &Q, limit: Duration) -> Result<Q::Answer, String> {
+        let mut slot: Slot = Arc::clone(&self.session).lock_owned().await;
+        let session = self.connected(slot.take(), limit / 4).await?;
+        let statement = Statement::begin(session, slot, limit);
+        let answer = question.ask(statement.client()).await;
+        statement.end(answer.is_ok());
+        answer.map_err(|error| reason(&error))
+    }
+
+    /// Returns the connection that there is if it answers within `limit`, or else a new one.
+    async fn connected(&self, kept: Option<Arc<Session>>, limit: Duration) -> Result<Arc<Session>, String> {
+        match kept {
+            Some(session) if session.is_alive(limit).await => Ok(session),
+            _ => Session::open(&self.config).await.map(Arc::new),
+        }
+    }
+
+    /// Waits until the server has nothing to do for it, not even a statement that was given up.
+    pub(super) async fn settle(&self) {
+        drop(self.session.lock().await);
     }
 
     /// Where it is, as it may be shown.
@@ -66,32 +71,4 @@ impl Database {
         let hosts: Vec<_> = hosts.collect();
         format!("postgres://{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
     }
-
-    fn take(&self) -> Option<Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Session {
-    async fn open(config: &Config) -> Result<Self, String> {
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| reason(&error))?;
-        let driver = tokio::spawn(async move { drop(connection.await) }).abort_handle();
-        Ok(Self { client, driver })
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-async fn cancel(token: CancelToken, limit: Duration) {
-    let _ = timeout(limit, token.cancel_query(NoTls)).await;
-}
-
-/// An error with its causes, which it leaves out itself.
-fn reason(error: &tokio_postgres::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,8 +1,8 @@
 //! Whether a source answers, told where it changes.
 
-use crate::readable::{readable, readable_start};
+use super::operator::tell;
+use crate::readable::readable_start;
 use std::fmt::Display;
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The characters of a reason that are told: a server may say anything.
@@ -35,9 +35,4 @@ impl Reachability {
 /// Says that a source did not answer, and why.
 pub(super) fn no_answer(source: &impl Display, reason: &impl Display) -> String {
     format!("{source}: no answer: {}", readable_start(&reason.to_string(), MAX_REASON))
-}
-
-/// Writes a line for the operator. Nothing is to be done if nobody reads it.
-pub(super) fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", readable(text.as_bytes()));
 }

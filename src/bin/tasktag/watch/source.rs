@@ -19,9 +19,12 @@ use tasktag::{
     Watch, WatchBuilder, Watchable,
 };
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 const MIN_PROMISE: Duration = Duration::from_millis(1);
 const MAX_PROMISE: Duration = Duration::from_secs(365 * 86_400);
+/// The longest that one answer of Redis is waited for: looking up a name has no limit of its own.
+const REDIS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A pool or a queue.
 #[derive(Clone, Debug)]
@@ -133,11 +136,17 @@ impl Source {
             Subject::PgBouncer(database) => database.ask(Pools).await.map(Answer::PgBouncer),
             Subject::Postgres(database) => database.ask(Connections).await.map(Answer::Postgres),
             Subject::SqlQueue(database, queue, _) => database.ask(queue).await.map(Answer::Queue),
-            Subject::RedisQueue(url, queue, _) => {
-                let asked = tokio::task::spawn_blocking(move || queue.ask(&url)).await;
-                let asked = asked.map_err(|error| error.to_string())?;
-                asked.map(Answer::Queue).map_err(|error| error.to_string())
+            Subject::RedisQueue(url, queue, _) => ask_redis(url, queue).await.map(Answer::Queue),
+        }
+    }
+
+    /// Waits until no server has anything to do for it.
+    pub(super) async fn settle(&self) {
+        match &self.subject {
+            Subject::PgBouncer(database) | Subject::Postgres(database) | Subject::SqlQueue(database, ..) => {
+                database.settle().await;
             }
+            Subject::RedisQueue(..) => {}
         }
     }
 
@@ -231,4 +240,13 @@ where
         let (asked, reachability) = (database.clone().ask(question.clone()), Arc::clone(&reachability));
         async move { reachability.note(asked.await).unwrap_or_default() }
     })
+}
+
+async fn ask_redis(url: String, queue: RedisQueue) -> Result<QueueStatus, String> {
+    let asked = tokio::task::spawn_blocking(move || queue.ask(&url));
+    match timeout(REDIS_PATIENCE, asked).await {
+        Ok(Ok(answer)) => answer.map_err(|error| error.to_string()),
+        Ok(Err(panicked)) => Err(panicked.to_string()),
+        Err(_) => Err(format!("there was none within {REDIS_PATIENCE:?}")),
+    }
 }
