@@ -209,7 +209,8 @@ fn a_listener_that_takes_long_is_no_missing_answer() {
         let _ = held.lock().unwrap().recv();
     };
     let watch = reporter.guard.client().queue("exports");
-    let _watch = watch.watch_redis_telling(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
+    let _watch =
+        watch.watch_redis_with_listener(&redis.port_url(), RedisQueue::list("exports"), tell).unwrap();
     reporter.until(is(0.0));
     // Longer than an answer may take.
     for _ in 0..25 {
