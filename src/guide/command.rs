@@ -171,7 +171,8 @@
 //! ```
 //!
 //! `--once` asks everything once, prints the lines that it sends, and exits: with 0, or with 1 if something did not
-//! answer or was not sent. Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends what it knows,
+//! answer or was not sent, the lease could not be asked for, or a signal came first. Redis has 5 s for its answers then.
+//! Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends what it knows,
 //! and exits with 0.
 //!
 //! A source that does not answer is absent, and the others go on. On standard error a line says why, and another one
@@ -185,7 +186,9 @@
 //! [`SoleReporter`](crate::SoleReporter) says. The next one takes over within a second or so if the lease is in a
 //! directory. If it is in Redis, a process that was killed and started again waits for its own lease first: for
 //! `lease_time` and a sixth of it, 35 s unless the file says another. A Redis that is away at the start is asked for
-//! the lease every second. What the agent loses is told, as [`on_loss`](crate::ClientBuilder::on_loss) does it.
+//! the lease every second. Lines on standard error say when this process begins to report and when it stops, and what
+//! the agent loses, as [`on_loss`](crate::ClientBuilder::on_loss) does it. Lines that nobody reads are dropped and
+//! counted.
 //!
 //! # From a shell script
 //!
