@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// One holder of a scarce thing: a job, an endpoint, a feature. [`Holders::of`](crate::Holders::of) returns one.
 ///
 /// A clone is cheap and is the same holder. Look the holder up once, and keep it where the connections are used. To
-/// wait, to acquire and to release take no lock, allocate nothing and make no system call.
+/// wait, to acquire and to release take no lock and allocate nothing. They make no system call as long as the tables of
+/// the holder's two timings have room.
 ///
 /// A synchronous pool:
 ///
