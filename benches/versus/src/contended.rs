@@ -1,16 +1,18 @@
 //! Two threads that record into one timing, before and after its first flushes, in a process of its own.
 
-use crate::contestant::{Agent, Operation, Setup};
+use crate::contestant::{Agent, Contestant, Operation, Setup};
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
 use crate::report::{self, Table};
 use crate::stopwatch::{alone, calibrate, together};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, iter};
 
 /// Longer than it takes, so that nothing flushes but what is told to.
 const INTERVAL: Duration = Duration::from_secs(3600);
+/// The time between two flushes by default. Threads get a chain of tables each once they met often enough in one.
+const FLUSH: Duration = Duration::from_secs(2);
 pub const FLUSHES: usize = 5;
 const ROUNDS: usize = 5;
 
@@ -51,6 +53,15 @@ pub fn child(agent: Agent) {
     println!("{}", alone(&*contestant, Operation::TimingRecord, n));
     for _ in 0..=FLUSHES {
         println!("{}", together(&*contestant, Operation::TimingRecord, n));
-        contestant.flush();
+        together_until_a_flush(&*contestant, Operation::TimingRecord, n);
     }
+}
+
+/// Has two threads busy for as long as between two flushes, and flushes.
+pub fn together_until_a_flush(contestant: &dyn Contestant, operation: Operation, n: u32) {
+    let start = Instant::now();
+    while start.elapsed() < FLUSH {
+        together(contestant, operation, n);
+    }
+    contestant.flush();
 }

@@ -221,7 +221,7 @@ pub fn repeat(n: u32, operation: impl Fn(u32)) -> bool {
 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `repeat`")]
-fn opaque(mut i: u64) -> u64 {
+pub fn opaque(mut i: u64) -> u64 {
     // SAFETY: there are no instructions. That memory may have changed is what is meant.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     unsafe {

@@ -125,7 +125,8 @@ fn child(arguments: &[String]) -> Option<ExitCode> {
         }
         ["--contended", agent] => contended::child(Agent::parse(agent)?),
         ["--memory", contestant, row, agent] => memory::child(contestant, row, Agent::parse(agent)?),
-        ["--threads", operation] => scorecard::threads::child(Operation::parse(operation)?),
+        ["--threads", scorecard::by_name::STORES] => scorecard::by_name::child_that_stores(),
+        ["--threads", operation] => scorecard::by_name::child(Operation::parse(operation)?),
         ["--settled", n] => scorecard::instructions::child(n.parse().ok()?),
         ["--allocations"] => scorecard::instructions::child_that_counts_allocations(),
         ["--idle"] => scorecard::idle::child(),

@@ -2,10 +2,10 @@
 //!
 //! Figures of 0.1.0 are in `reference`; peers are measured in the same run.
 
+pub mod by_name;
 pub mod flush;
 pub mod idle;
 pub mod instructions;
-pub mod threads;
 
 mod child;
 mod compile;
@@ -16,6 +16,7 @@ mod package;
 mod program;
 mod reference;
 mod score;
+mod threads;
 
 use self::score::Score;
 use crate::report::{self, Table};
@@ -33,7 +34,7 @@ const ROWS: [Row; 16] = [
     ("family", contexts::family),
     ("instructions", instructions::of_a_record),
     ("two-threads", threads::on_one_timing),
-    ("by-name", threads::by_name),
+    ("by-name", by_name::relative_to_one_thread),
     ("cpu", cpu::of_a_million_updates),
     ("program", program::resident_memory),
     ("tls", program::static_thread_local_storage),
