@@ -15,6 +15,7 @@ mod solid_queue;
 mod source;
 mod staged;
 mod statement;
+mod states;
 
 pub use self::row::SqlQueueRow;
 
@@ -22,6 +23,8 @@ use self::statement::Statement;
 
 /// The number of jobs up to which is counted.
 const COUNT_LIMIT: u64 = 10_000;
+/// The same for dead jobs. They stay until somebody looks at them, so a system that gave up many costs at each answer.
+const DEAD_LIMIT: u64 = 1000;
 /// The same for jobs whose time is ahead. Whether they were tried is in the table and not in an index, and a row there
 /// takes the server as long as ten in an index.
 const LATER_LIMIT: u64 = 1000;
@@ -116,6 +119,14 @@ enum System {
 impl SqlQueue {
     /// The number of jobs up to which each count goes: this number stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
+    /// The number up to which dead jobs are counted: 1,000 means 1,000 or more.
+    ///
+    /// A job that was given up stays in its table until somebody retries or deletes it, so the first thousand say all
+    /// that an alarm needs, and a heap of a million that nobody cleans up costs no more than they do. Alarm above 0, or
+    /// where `queue.dead` rises: `max(last_15m):max:queue.dead{queue:mail} - min:queue.dead{queue:mail} > 10`. An alarm
+    /// with a threshold of 1,000 or more must ask for `>= 1000`, as the number never gets above it, and from there on it
+    /// no longer rises.
+    pub const DEAD_LIMIT: u64 = DEAD_LIMIT;
     /// The number up to which jobs are counted whose time is ahead.
     pub const LATER_LIMIT: u64 = LATER_LIMIT;
 
@@ -174,7 +185,7 @@ impl SqlQueue {
     }
 
     /// A count that needs a scan, if scans are wanted.
-    fn scanned(&self, query: &str) -> Option<String> {
-        self.scans.then(|| statement::count(query))
+    fn scanned(&self, count: String) -> Option<String> {
+        self.scans.then_some(count)
     }
 }

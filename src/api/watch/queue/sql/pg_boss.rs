@@ -1,7 +1,8 @@
 //! pg-boss.
 
 use super::source::{Since, Source};
-use super::statement::{NOW, count};
+use super::statement::NOW;
+use super::states::{StateIndex, States};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -17,26 +18,31 @@ impl SqlQueue {
     }
 }
 
+/// The states that pg-boss's index has. The planner takes it where exactly these are asked for.
+const INDEXED: &str = "state in ('created', 'retry', 'active', 'failed')";
+
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
-    let (table, name) = (queue.table("job"), queue.name());
-    // Equal to one state and not below another, as the index begins with it.
-    let source = |state: &str, tried| Source {
+    let (table, kind) = (queue.table("job"), queue.table("job_state"));
+    let of_queue = format!("{INDEXED} and name = {}", queue.name());
+    let waiting = Source {
         table: table.clone(),
-        waits: format!("name = {name} and state = '{state}' and blocked = false"),
+        waits: format!("{of_queue} and blocked = false"),
+        states: Some(States { kind: kind.clone(), names: &["created", "retry"] }),
         priority: None,
         since: Since::Due("start_after"),
-        tried,
+        // The count of retries rises when the retry is taken, so only the state tells.
+        tried: "state = 'retry'",
     };
-    let in_state =
-        |state: &str| count(&format!("select 1 from {table} where name = {name} and state = '{state}'"));
-    Statement {
+    let mut statement = Statement {
+        table,
         now: NOW,
         before: String::new(),
-        // The count of retries rises when the retry is taken, so only the state tells.
-        sources: vec![source("created", "false"), source("retry", "true")],
-        running: Some(in_state("active")),
-        dead: Some(in_state("failed")),
+        sources: vec![waiting],
+        running: None,
+        dead: None,
         tells_retries: true,
-        table: table.clone(),
-    }
+    };
+    let index = StateIndex { kind, condition: of_queue, order: "blocked, start_after" };
+    index.count(&mut statement, "active", "failed");
+    statement
 }

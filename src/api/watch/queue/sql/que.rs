@@ -1,7 +1,7 @@
 //! Que.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, count};
+use super::statement::{NOW, dead, running};
 use super::{SqlQueue, Statement, System};
 
 /// The jobs that a process has, which no column of theirs shows. A lock of 64 bits is listed as two halves.
@@ -35,6 +35,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let waiting = Source {
         table: table.clone(),
         waits: format!("{unfinished} and id <> all (array(select id from held))"),
+        states: None,
         priority: Some(Priority::Ascending),
         since: Since::Due("run_at"),
         tried: "error_count > 0",
@@ -43,11 +44,11 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         now: NOW,
         before: HELD.to_owned(),
         sources: vec![waiting],
-        running: Some(count(&format!(
+        running: Some(running(&format!(
             "select 1 from held join {table} as job using (id) where {unfinished}"
         ))),
         dead: queue
-            .scanned(&format!("select 1 from {table} where expired_at is not null and queue = {name}")),
+            .scanned(dead(&format!("select 1 from {table} where expired_at is not null and queue = {name}"))),
         tells_retries: true,
         table: table.clone(),
     }
