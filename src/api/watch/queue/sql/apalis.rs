@@ -1,7 +1,7 @@
 //! apalis, in `PostgreSQL` and in SQLite.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, dead, running};
+use super::statement::{NOW, Waiting, dead, running};
 use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
 
 impl SqlQueue {
@@ -50,7 +50,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         running: queue.scanned(running(&rows("status in ('Queued', 'Running')"))),
         dead: queue
             .scanned(dead(&rows("status = 'Killed' or status = 'Failed' and attempts >= max_attempts"))),

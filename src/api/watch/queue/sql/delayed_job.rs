@@ -1,7 +1,7 @@
 //! `delayed_job`.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, dead, running};
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -46,7 +46,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         // A job that failed for good keeps the lock of its last try.
         running: queue.scanned(running(&rows("locked_at is not null and failed_at is null"))),
         dead: queue.scanned(dead(&rows("failed_at is not null"))),

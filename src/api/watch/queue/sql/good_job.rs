@@ -1,7 +1,7 @@
 //! GoodJob.
 
 use super::source::{Since, Source};
-use super::statement::{NOW_UTC, dead, running};
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -36,7 +36,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         running: queue.scanned(running(&rows("performed_at is not null and finished_at is null"))),
         dead: queue.scanned(dead(&rows("finished_at is not null and error is not null"))),
         tells_retries: true,

@@ -1,7 +1,7 @@
 //! graphile-worker.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, dead, running};
+use super::statement::{NOW, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -42,7 +42,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         // A job on its last try has all its attempts, too.
         running: queue.scanned(running(&rows("locked_at is not null"))),
         dead: queue.scanned(dead(&rows("locked_at is null and attempts >= max_attempts"))),

@@ -1,7 +1,7 @@
 //! procrastinate.
 
 use super::source::{Since, Source};
-use super::statement::{NOW, dead, running};
+use super::statement::{NOW, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -55,7 +55,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW,
         before: String::new(),
-        sources,
+        waiting: Waiting::In(sources),
         running: Some(running(&of_queue("doing"))),
         dead: queue.scanned(dead(&of_queue("failed"))),
         tells_retries: true,

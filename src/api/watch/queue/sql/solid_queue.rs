@@ -1,7 +1,7 @@
 //! Solid Queue.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, dead, running};
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -59,7 +59,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         table: table("ready_executions"),
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![ready, scheduled],
+        waiting: Waiting::In(vec![ready, scheduled]),
         running: Some(running(&claimed)),
         dead: queue.scanned(dead(&failed)),
         tells_retries: false,

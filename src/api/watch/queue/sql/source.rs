@@ -3,16 +3,13 @@
 use super::states::States;
 use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT};
 
-/// What the totals of several states are together.
-const SUM: &str = "select sum(depth)::bigint, min(since), sum(tried)::bigint, sum(untried)::bigint";
-
 /// Rows of a table that wait, in the order of an index.
 pub(super) struct Source {
     /// A table or a subquery. Its rows are called `job` in the other parts.
     pub(super) table: String,
     /// The condition for a row that waits for its time or for a worker.
     pub(super) waits: String,
-    /// Which states such rows have, if a column says so. Each is a queue of its own up to the sum.
+    /// Which states such rows have, if they are in a column, and a walk goes through each of them.
     pub(super) states: Option<States>,
     /// Which column the index begins with, beside those that `waits` compares. Without one, the rows are in the order
     /// of their time.
@@ -104,7 +101,8 @@ impl Source {
     /// the rest.
     fn walk(&self, number: usize, priority: Priority, now: &str, counted: &str) -> String {
         let Self { table, since, .. } = self;
-        let (waits, order, at) = (self.waits_among("walk"), since.order(), since.at());
+        let of_state = if self.states.is_some() { "state = walk.state and " } else { "" };
+        let (waits, order, at) = (format!("{of_state}{}", self.waits), since.order(), since.at());
         let (before_all, direction, beyond) = priority.words();
         let of_priority = format!("{waits} and priority = next.priority");
         let due = self.due(&of_priority, now, &format!(" - walk.depth{counted}"));
@@ -135,42 +133,25 @@ impl Source {
         let last =
             "select max(depth) as depth, min(since) as since, max(tried) as tried, max(untried) as untried";
         let total = match self.states {
-            Some(_) => format!("{SUM} from ({last} from walk_{number} group by state) as walks"),
+            Some(_) => format!(
+                "select sum(depth)::bigint, min(since), sum(tried)::bigint, sum(untried)::bigint
+    from ({last} from walk_{number} group by state) as walks"
+            ),
             None => format!("{last} from walk_{number}"),
         };
         format!("total_{number} (depth, since, tried, untried) as ({total}),\n")
     }
 
     fn total(&self, number: usize, now: &str, counted: &str) -> String {
-        let Self { table, since, states, .. } = self;
-        let (waits, order, at) = (self.waits_among("states"), since.order(), since.at());
-        let (due, later) = (self.due(&waits, now, counted), self.later(&waits, now, ""));
-        let is_due = since.is_due(now);
-        let first = format!("select {at} from {table} as job where {waits}{is_due} order by {order} limit 1");
-        let total = match states {
-            Some(states) => {
-                let states = states.table("states");
-                format!(
-                    "{SUM} from (
-    select due.jobs as depth, ({first}) as since, later.tried, later.untried
-    from {states} cross join lateral ({due}) as due cross join lateral ({later}) as later) as of_states"
-                )
-            }
-            None => {
-                format!(
-                    "
-    select due.jobs, ({first}), later.tried, later.untried from ({due}) as due cross join ({later}) as later"
-                )
-            }
-        };
-        format!("total_{number} (depth, since, tried, untried) as ({total}),\n")
-    }
-
-    /// The condition for a row that waits, where the state is that of a row of another table.
-    fn waits_among(&self, other: &str) -> String {
-        let of_state =
-            self.states.as_ref().map(|_| format!("state = {other}.state and ")).unwrap_or_default();
-        of_state + &self.waits
+        let (waits, since) = (&self.waits, &self.since);
+        let (due, later) = (self.due(waits, now, counted), self.later(waits, now, ""));
+        let first = self.rows(since.at(), &format!("{waits}{}", since.is_due(now)));
+        format!(
+            "total_{number} (depth, since, tried, untried) as (
+    select due.jobs, ({first} limit 1), later.tried, later.untried
+    from ({due}) as due cross join ({later}) as later),
+"
+        )
     }
 
     /// Returns a query for the number of rows that wait for a worker.

@@ -1,8 +1,9 @@
 //! Systems that keep a job's state in a column, and whose stager makes available what is due.
 
 use super::source::{Priority, Since, Source};
-use super::states::{StateIndex, States};
-use super::{SqlQueue, Statement};
+use super::statement::Waiting;
+use super::states::States;
+use super::{COUNT_LIMIT, DEAD_LIMIT, SqlQueue, Statement};
 
 /// A table whose index has the state, the queue, the priority and the time.
 pub(super) struct Staged {
@@ -28,20 +29,34 @@ impl Staged {
             since: Since::Due("scheduled_at"),
             tried: "state = 'retryable' or state = 'available' and attempt > 0",
         };
-        let mut statement = Statement {
-            table,
+        Statement {
             now: self.now,
-            before: String::new(),
-            sources: vec![waiting],
-            running: None,
-            dead: None,
+            before: self.counted(&table, &kind, &of_queue),
+            waiting: Waiting::In(vec![waiting]),
+            running: Some("(select running from counted)".to_owned()),
+            dead: Some("(select dead from counted)".to_owned()),
             tells_retries: true,
-        };
-        StateIndex { kind, condition: of_queue, order: "priority, scheduled_at" }.count(
-            &mut statement,
-            self.running,
-            "discarded",
-        );
-        statement
+            table,
+        }
+    }
+
+    /// Returns a subquery for how many jobs are running and dead.
+    ///
+    /// The order is there for the planner. It does not know which states these are, and would otherwise take a scan of
+    /// the table for a cheap way to the few jobs of a rare state.
+    fn counted(&self, table: &str, kind: &str, of_queue: &str) -> String {
+        let running = self.running;
+        format!(
+            "counted (running, dead) as materialized (
+    select max(jobs) filter (where state = '{running}'), max(jobs) filter (where state = 'discarded')
+    from (values ('{running}'::{kind}, {COUNT_LIMIT}), ('discarded', {DEAD_LIMIT})) as asked (state, most)
+    cross join lateral (
+        select count(*) as jobs from (
+            select * from (
+                select 1 from {table} as job where state = asked.state and {of_queue}
+                order by priority, scheduled_at limit {COUNT_LIMIT}) as bounded
+            limit asked.most) as of_state) as found),
+"
+        )
     }
 }

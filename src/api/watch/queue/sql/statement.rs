@@ -17,11 +17,32 @@ pub(super) struct Statement {
     pub(super) now: &'static str,
     /// Subqueries that the others need, each with a comma behind it.
     pub(super) before: String,
-    pub(super) sources: Vec<Source>,
+    pub(super) waiting: Waiting,
     pub(super) running: Option<String>,
     pub(super) dead: Option<String>,
     /// Whether what waits for another try is told apart from what never ran.
     pub(super) tells_retries: bool,
+}
+
+/// Where a statement finds how many jobs wait.
+pub(super) enum Waiting {
+    In(Vec<Source>),
+    /// A query of a subquery that the system wrote itself, for the same columns as a source's total.
+    Counted(&'static str),
+}
+
+impl Waiting {
+    /// Returns subqueries, and a query for how many jobs wait in all.
+    fn totals(&self, now: &str) -> (String, String) {
+        let sources = match self {
+            Self::In(sources) => (1..).zip(sources),
+            Self::Counted(total) => return (String::new(), (*total).to_owned()),
+        };
+        let (subqueries, totals): (Vec<_>, Vec<_>) = sources
+            .map(|(number, source)| (source.subqueries(number, now), format!("select * from total_{number}")))
+            .unzip();
+        (subqueries.concat(), totals.join(" union all "))
+    }
 }
 
 /// Returns an expression for how many jobs a worker has: the rows of a query.
@@ -41,29 +62,25 @@ fn count(query: &str, limit: u64) -> String {
 impl Statement {
     pub(super) fn text(&self) -> String {
         let Self { now, before, .. } = self;
-        let sources = (1..).zip(&self.sources);
-        let subqueries: String = sources.map(|(number, source)| source.subqueries(number, now)).collect();
-        let totals: Vec<_> =
-            (1..=self.sources.len()).map(|number| format!("select * from total_{number}")).collect();
-        let totals = totals.join(" union all ");
+        let (subqueries, totals) = self.waiting.totals(now);
         let hidden = postgres_text(&self.table);
         let absent = || "null".to_owned();
         let (running, dead) =
             (self.running.clone().unwrap_or_else(absent), self.dead.clone().unwrap_or_else(absent));
-        let retrying = if self.tells_retries { "retrying" } else { "null" };
+        let retrying = if self.tells_retries { "retrying" } else { "null as retrying" };
         format!(
             "with recursive {before}{subqueries}\
 waiting (depth, since, scheduled, retrying) as materialized (
     select least({COUNT_LIMIT}, sum(depth)::bigint), min(since),
         least({LATER_LIMIT}, sum(untried)::bigint), least({LATER_LIMIT}, sum(tried)::bigint)
-    from ({totals}) as totals)
+    from ({totals}) as totals (depth, since, tried, untried))
 select case when row_security_active({hidden}) then 1 else 0 end as hidden,
     depth,
     case when depth = 0 then 0
         when since is not null then extract(epoch from {now} - greatest(since, 'epoch')) end as oldest_age,
     {running} as running,
     scheduled,
-    {retrying} as retrying,
+    {retrying},
     {dead} as dead
 from waiting"
         )
