@@ -83,9 +83,10 @@ impl Source {
     /// The table is named as seldom as can be: to plan for one more mention takes the server as long as to count
     /// hundreds of jobs.
     pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
-        // What the sources before this one have counted.
-        let counted: String =
+        // By the sources before this one.
+        let counted: Vec<_> =
             (1..number).map(|before| format!(" - (select depth from total_{before})")).collect();
+        let counted = counted.concat();
         match self.priority {
             Some(priority) => self.walk(number, priority, now, &counted) + &self.total_of_walk(number),
             None => self.total(number, now, &counted),
@@ -96,9 +97,9 @@ impl Source {
     /// lowest time of all is found by reading every row. The walk reads the first row of each priority, and counts as
     /// many others as are left up to the limits.
     ///
-    /// Where it ends is written as an equation, of which the planner expects that few rows fulfil it. Of a comparison it
-    /// expects so many that it takes the statement for an expensive one, and compiles it, which takes longer than all
-    /// the rest.
+    /// Where it ends is written as an equation, because the planner expects that few rows fulfil one. With a comparison
+    /// it expects so many steps that it may take the statement for an expensive one, and compile it, which takes longer
+    /// than all the rest.
     fn walk(&self, number: usize, priority: Priority, now: &str, counted: &str) -> String {
         let Self { table, since, .. } = self;
         let of_state = if self.states.is_some() { "state = walk.state and " } else { "" };
