@@ -23,7 +23,7 @@
 //! | items of a work queue whose age is exact to 64 ns | about 2,000; beyond that to 4.2 ms or a 64th | [`WorkQueue`](crate::WorkQueue) |
 //! | units of an occupancy whose ages are known | 128 at once; further ones are counted | [`Occupancy::untracked`](crate::Occupancy::untracked) |
 //! | jobs of a queue in Redis that a collection looks at | at most 500, however many wait | – |
-//! | jobs of each sort that a queue in SQL counts | 10,000, or 1,000 of those that are due later; the limit stands for itself and more | [`SqlQueue`](crate::SqlQueue) |
+//! | jobs of each sort that a queue in SQL counts | 10,000, or 1,000 of those that are dead or due later; the limit stands for itself and more | [`SqlQueue`](crate::SqlQueue) |
 //! | priorities of a queue in SQL that are visited | 1,000 | – |
 //! | classes of a gate | chosen at the call, at most 16; work of any other is `other` | [`Gate`](crate::Gate) |
 //! | parts of a gate's load | 16 | [`Load::part`](crate::Load::part) |

@@ -120,8 +120,8 @@ fn asking_for_a_queue_in_sqlite_uses_an_index_for_all_and_ends_at_its_limit() {
     assert!(!plan.iter().any(|step| step.starts_with("SCAN Jobs") || step.contains("B-TREE")), "{plan:#?}");
     let status = database.ask(&queue);
     let most = Some(SqlQueue::COUNT_LIMIT);
-    let later = Some(SqlQueue::LATER_LIMIT);
-    assert_eq!((status.depth, status.scheduled, status.dead), (most, later, most), "{status:?}");
+    let (later, dead) = (Some(SqlQueue::LATER_LIMIT), Some(SqlQueue::DEAD_LIMIT));
+    assert_eq!((status.depth, status.scheduled, status.dead), (most, later, dead), "{status:?}");
     let oldest = HOUR.as_secs() + 60_000;
     assert!((oldest..oldest + HOUR.as_secs()).contains(&status.oldest_age.unwrap().as_secs()), "{status:?}");
 }

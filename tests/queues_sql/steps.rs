@@ -75,6 +75,38 @@ fn retries_of_oban_are_counted_however_many_jobs_are_scheduled() {
 }
 
 #[test]
+fn dead_jobs_are_counted_up_to_a_limit_of_their_own_and_running_jobs_further() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::OBAN);
+    let most = i64::try_from(SqlQueue::DEAD_LIMIT).unwrap();
+    let insert = |state: &str, jobs: i64| {
+        format!(
+            "insert into oban_jobs (queue, state) select 'mail', '{state}' from generate_series(1, {jobs})"
+        )
+    };
+    let queue = SqlQueue::oban("mail");
+    database.step(&queue, &insert("executing", most + 500), [0, 0, most + 500, 0, 0, 0]);
+    database.step(&queue, &insert("discarded", most - 1), [0, 0, most + 500, 0, 0, most - 1]);
+    database.step(&queue, &insert("discarded", 2), [0, 0, most + 500, 0, 0, most]);
+}
+
+#[test]
+fn dead_jobs_of_que_are_counted_up_to_their_limit_too() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::QUE);
+    let most = i64::try_from(SqlQueue::DEAD_LIMIT).unwrap();
+    let insert = |jobs: i64| {
+        format!(
+            "insert into que_jobs (queue, job_schema_version, expired_at)
+             select 'mail', 2, now() from generate_series(1, {jobs})"
+        )
+    };
+    let queue = SqlQueue::que("mail").with_scans();
+    database.step(&queue, &insert(most - 1), [0, 0, 0, 0, 0, most - 1]);
+    database.step(&queue, &insert(2), [0, 0, 0, 0, 0, most]);
+}
+
+#[test]
 fn good_job_tells_its_jobs_apart_and_counts_what_is_lost_as_running() {
     let Some(mut database) = Database::new() else { return };
     let queue = SqlQueue::good_job("mail").with_scans();

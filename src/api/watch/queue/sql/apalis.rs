@@ -1,8 +1,8 @@
 //! apalis, in `PostgreSQL` and in SQLite.
 
 use super::source::{Priority, Since, Source};
-use super::statement::NOW;
-use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
+use super::statement::{NOW, Waiting, dead, running};
+use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
 
 impl SqlQueue {
     /// A queue of [apalis-postgres](https://docs.rs/apalis-postgres) 1: the jobs of a type. Its tables have the schema
@@ -39,22 +39,21 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         table: table.clone(),
         // As it is written in the index.
         waits: format!(
-            "job_type = {name} and (status = 'Pending' or (status = 'Failed' and attempts < max_attempts)) \
-             and priority is not null"
+            "job_type = {name} and (status = 'Pending' or (status = 'Failed' and attempts < max_attempts))"
         ),
+        states: None,
         priority: Some(Priority::Descending),
         since: Since::Due("run_at"),
         tried: "attempts > 0",
     };
-    let scanned = |condition: &str| {
-        queue.scanned(&format!("select 1 from {table} where job_type = {name} and ({condition})"))
-    };
+    let rows = |condition: &str| format!("select 1 from {table} where job_type = {name} and ({condition})");
     Statement {
         now: NOW,
         before: String::new(),
-        sources: vec![waiting],
-        running: scanned("status in ('Queued', 'Running')"),
-        dead: scanned("status = 'Killed' or status = 'Failed' and attempts >= max_attempts"),
+        waiting: Waiting::In(vec![waiting]),
+        running: queue.scanned(running(&rows("status in ('Queued', 'Running')"))),
+        dead: queue
+            .scanned(dead(&rows("status = 'Killed' or status = 'Failed' and attempts >= max_attempts"))),
         tells_retries: true,
         table: table.clone(),
     }
@@ -67,9 +66,8 @@ pub(super) fn sqlite(queue: &SqlQueue) -> String {
         (queue.table("Jobs"), quoted::sqlite_text(queue.queue.as_deref().unwrap_or_default()), COUNT_LIMIT);
     let failed = format!("job_type = {name} and status = 'Failed' and attempts < max_attempts");
     let pending = format!("job_type = {name} and status = 'Pending'");
-    let in_state = |states: &str| {
-        format!("select 1 from {jobs} where job_type = {name} and status in ({states}) limit {limit}")
-    };
+    let in_state =
+        |states: &str| format!("select 1 from {jobs} where job_type = {name} and status in ({states})");
     let (held, killed) = (in_state("'Queued', 'Running'"), in_state("'Killed'"));
     format!(
         "with recursive
@@ -98,11 +96,11 @@ later (tried) as (
 select 0 as hidden,
     (select min({limit}, count(*)) from due) as depth,
     (select coalesce((select at from now) - min(run_at), 0) from first) as oldest_age,
-    (select count(*) from ({held})) as running,
+    (select count(*) from ({held} limit {limit})) as running,
     (select min({LATER_LIMIT}, count(*)) from later where not tried) as scheduled,
     (select min({LATER_LIMIT}, count(*)) from later where tried) as retrying,
-    min({limit}, (select count(*) from ({killed}))
+    min({DEAD_LIMIT}, (select count(*) from ({killed} limit {DEAD_LIMIT}))
         + (select count(*) from (select 1 from {jobs} where job_type = {name} and status = 'Failed'
-            and attempts >= max_attempts limit {limit}))) as dead"
+            and attempts >= max_attempts limit {DEAD_LIMIT}))) as dead"
     )
 }

@@ -1,7 +1,7 @@
 //! `delayed_job`.
 
 use super::source::{Priority, Since, Source};
-use super::statement::NOW_UTC;
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -36,20 +36,20 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let table = queue.table("delayed_jobs");
     let waiting = Source {
         table: table.clone(),
-        waits: format!("failed_at is null and locked_at is null and priority is not null{of_queue}"),
+        waits: format!("failed_at is null and locked_at is null{of_queue}"),
+        states: None,
         priority: Some(Priority::Ascending),
         since: Since::Due("run_at"),
         tried: "attempts > 0",
     };
-    let scanned =
-        |condition: &str| queue.scanned(&format!("select 1 from {table} where {condition}{of_queue}"));
+    let rows = |condition: &str| format!("select 1 from {table} where {condition}{of_queue}");
     Statement {
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         // A job that failed for good keeps the lock of its last try.
-        running: scanned("locked_at is not null and failed_at is null"),
-        dead: scanned("failed_at is not null"),
+        running: queue.scanned(running(&rows("locked_at is not null and failed_at is null"))),
+        dead: queue.scanned(dead(&rows("failed_at is not null"))),
         tells_retries: true,
         table: table.clone(),
     }

@@ -1,7 +1,7 @@
 //! GoodJob.
 
 use super::source::{Since, Source};
-use super::statement::NOW_UTC;
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -27,19 +27,18 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let waiting = Source {
         table: table.clone(),
         waits: format!("finished_at is null and performed_at is null and queue_name = {name}"),
+        states: None,
         priority: None,
         since: Since::Due("scheduled_at"),
         tried: "coalesce(executions_count, 0) > 0",
     };
-    let scanned = |condition: &str| {
-        queue.scanned(&format!("select 1 from {table} where queue_name = {name} and {condition}"))
-    };
+    let rows = |condition: &str| format!("select 1 from {table} where queue_name = {name} and {condition}");
     Statement {
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![waiting],
-        running: scanned("performed_at is not null and finished_at is null"),
-        dead: scanned("finished_at is not null and error is not null"),
+        waiting: Waiting::In(vec![waiting]),
+        running: queue.scanned(running(&rows("performed_at is not null and finished_at is null"))),
+        dead: queue.scanned(dead(&rows("finished_at is not null and error is not null"))),
         tells_retries: true,
         table: table.clone(),
     }

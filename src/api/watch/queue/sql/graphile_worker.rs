@@ -1,7 +1,7 @@
 //! graphile-worker.
 
 use super::source::{Priority, Since, Source};
-use super::statement::NOW;
+use super::statement::{NOW, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -33,19 +33,20 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let waiting = Source {
         table: table.clone(),
         waits: "is_available".to_owned(),
+        states: None,
         priority: Some(Priority::Ascending),
         since: Since::Due("run_at"),
         tried: "attempts > 0",
     };
+    let rows = |condition: &str| format!("select 1 from {table} where {condition}");
     Statement {
         now: NOW,
         before: String::new(),
-        sources: vec![waiting],
+        waiting: Waiting::In(vec![waiting]),
         // A job on its last try has all its attempts, too.
-        running: queue.scanned(&format!("select 1 from {table} where locked_at is not null")),
-        dead: queue
-            .scanned(&format!("select 1 from {table} where locked_at is null and attempts >= max_attempts")),
+        running: queue.scanned(running(&rows("locked_at is not null"))),
+        dead: queue.scanned(dead(&rows("locked_at is null and attempts >= max_attempts"))),
         tells_retries: true,
-        table,
+        table: table.clone(),
     }
 }

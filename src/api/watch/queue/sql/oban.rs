@@ -1,7 +1,8 @@
 //! Oban.
 
+use super::staged::Staged;
 use super::statement::NOW_UTC;
-use super::{SqlQueue, Statement, System, staged};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [Oban](https://hexdocs.pm/oban) in `PostgreSQL`.
@@ -17,5 +18,5 @@ impl SqlQueue {
 }
 
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
-    staged::statement(queue, "oban_jobs", NOW_UTC, "executing")
+    Staged { table: "oban_jobs", kind: "oban_job_state", running: "executing", now: NOW_UTC }.statement(queue)
 }

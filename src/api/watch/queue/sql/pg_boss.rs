@@ -1,8 +1,7 @@
 //! pg-boss.
 
-use super::source::{Since, Source};
-use super::statement::{NOW, count};
-use super::{SqlQueue, Statement, System};
+use super::statement::{NOW, Waiting};
+use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [pg-boss](https://github.com/timgit/pg-boss) 12. Its tables have the schema `pgboss`.
@@ -17,26 +16,47 @@ impl SqlQueue {
     }
 }
 
+/// The states that pg-boss's index has. The planner takes it where exactly these are asked for.
+const INDEXED: &str = "state in ('created', 'retry', 'active', 'failed')";
+
+/// All numbers are parts of one index, so they are rows of one table, and `job` is named once: it has partitions and
+/// many indexes, which make each further mention dear. In each row are a part, a state, whether a job is blocked,
+/// between which times it starts, and how many are counted. A time has microseconds and nothing between them. The
+/// planner expects few jobs between two times that it does not know, and so takes the index however large the table is.
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("job"), queue.name());
-    // Equal to one state and not below another, as the index begins with it.
-    let source = |state: &str, tried| Source {
-        table: table.clone(),
-        waits: format!("name = {name} and state = '{state}' and blocked = false"),
-        priority: None,
-        since: Since::Due("start_after"),
-        tried,
-    };
-    let in_state =
-        |state: &str| count(&format!("select 1 from {table} where name = {name} and state = '{state}'"));
+    let (kind, after_now) = (queue.table("job_state"), format!("{NOW} + interval '1 microsecond'"));
+    // The count of retries rises when the retry is taken, so only the state tells.
+    let counted = format!(
+        "counted (due, since, scheduled, retrying, running, dead) as materialized (
+    select sum(jobs) filter (where part = 'due'), min(first) filter (where part = 'due'),
+        sum(jobs) filter (where part = 'scheduled'), sum(jobs) filter (where part = 'retrying'),
+        sum(jobs) filter (where part = 'running'), sum(jobs) filter (where part = 'dead')
+    from (values
+        ('due', 'created'::{kind}, false, '-infinity', {NOW}, {COUNT_LIMIT}),
+        ('due', 'retry', false, '-infinity', {NOW}, {COUNT_LIMIT}),
+        ('scheduled', 'created', false, {after_now}, 'infinity', {LATER_LIMIT}),
+        ('retrying', 'retry', false, {after_now}, 'infinity', {LATER_LIMIT}),
+        ('running', 'active', false, '-infinity', 'infinity', {COUNT_LIMIT}),
+        ('running', 'active', true, '-infinity', 'infinity', {COUNT_LIMIT}),
+        ('dead', 'failed', false, '-infinity', 'infinity', {DEAD_LIMIT}),
+        ('dead', 'failed', true, '-infinity', 'infinity', {DEAD_LIMIT})
+    ) as asked (part, state, blocked, earliest, latest, most)
+    cross join lateral (
+        select count(start_after) as jobs, min(start_after) as first from (
+            select start_after from {table} as job
+            where name = {name} and {INDEXED} and state = asked.state and blocked = asked.blocked
+                and start_after between asked.earliest and asked.latest
+            order by start_after limit asked.most) as rows_of_part) as found),
+"
+    );
     Statement {
         now: NOW,
-        before: String::new(),
-        // The count of retries rises when the retry is taken, so only the state tells.
-        sources: vec![source("created", "false"), source("retry", "true")],
-        running: Some(in_state("active")),
-        dead: Some(in_state("failed")),
+        before: counted,
+        waiting: Waiting::Counted("select due, since, retrying, scheduled from counted"),
+        running: Some(format!("(select least({COUNT_LIMIT}, running)::bigint from counted)")),
+        dead: Some(format!("(select least({DEAD_LIMIT}, dead)::bigint from counted)")),
         tells_retries: true,
-        table: table.clone(),
+        table,
     }
 }

@@ -1,7 +1,7 @@
 //! procrastinate.
 
 use super::source::{Since, Source};
-use super::statement::{NOW, count};
+use super::statement::{NOW, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -41,6 +41,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let source = |time: &str, since| Source {
         table: table.clone(),
         waits: format!("status = 'todo' and queue_name = {name} and scheduled_at {time}"),
+        states: None,
         priority: None,
         since,
         tried: "attempts > 0",
@@ -54,9 +55,9 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW,
         before: String::new(),
-        sources,
-        running: Some(count(&of_queue("doing"))),
-        dead: queue.scanned(&of_queue("failed")),
+        waiting: Waiting::In(sources),
+        running: Some(running(&of_queue("doing"))),
+        dead: queue.scanned(dead(&of_queue("failed"))),
         tells_retries: true,
         table: table.clone(),
     }

@@ -1,7 +1,7 @@
 //! Que.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, count};
+use super::statement::{NOW, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 /// The jobs that a process has, which no column of theirs shows. A lock of 64 bits is listed as two halves.
@@ -34,7 +34,8 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         format!("finished_at is null and expired_at is null and job_schema_version = 2 and queue = {name}");
     let waiting = Source {
         table: table.clone(),
-        waits: format!("{unfinished} and id <> all (array(select id from held))"),
+        waits: format!("{unfinished} and id not in (select id from held)"),
+        states: None,
         priority: Some(Priority::Ascending),
         since: Since::Due("run_at"),
         tried: "error_count > 0",
@@ -42,12 +43,12 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     Statement {
         now: NOW,
         before: HELD.to_owned(),
-        sources: vec![waiting],
-        running: Some(count(&format!(
+        waiting: Waiting::In(vec![waiting]),
+        running: Some(running(&format!(
             "select 1 from held join {table} as job using (id) where {unfinished}"
         ))),
         dead: queue
-            .scanned(&format!("select 1 from {table} where expired_at is not null and queue = {name}")),
+            .scanned(dead(&format!("select 1 from {table} where expired_at is not null and queue = {name}"))),
         tells_retries: true,
         table: table.clone(),
     }

@@ -1,7 +1,8 @@
 //! River.
 
+use super::staged::Staged;
 use super::statement::NOW;
-use super::{SqlQueue, Statement, System, staged};
+use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
     /// A queue of [River](https://riverqueue.com) in `PostgreSQL`.
@@ -18,5 +19,5 @@ impl SqlQueue {
 }
 
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
-    staged::statement(queue, "river_job", NOW, "running")
+    Staged { table: "river_job", kind: "river_job_state", running: "running", now: NOW }.statement(queue)
 }

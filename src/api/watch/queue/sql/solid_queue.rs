@@ -1,7 +1,7 @@
 //! Solid Queue.
 
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, count};
+use super::statement::{NOW_UTC, Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -42,6 +42,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let ready = Source {
         table: table("ready_executions"),
         waits: waits.clone(),
+        states: None,
         priority: Some(Priority::Ascending),
         since: Since::Entered { order: "job_id", at: "created_at".to_owned() },
         tried: "false",
@@ -49,6 +50,7 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let scheduled = Source {
         table: table("scheduled_executions"),
         waits,
+        states: None,
         priority: None,
         since: Since::Due("scheduled_at"),
         tried: "false",
@@ -57,9 +59,9 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         table: table("ready_executions"),
         now: NOW_UTC,
         before: String::new(),
-        sources: vec![ready, scheduled],
-        running: Some(count(&claimed)),
-        dead: queue.scanned(&failed),
+        waiting: Waiting::In(vec![ready, scheduled]),
+        running: Some(running(&claimed)),
+        dead: queue.scanned(dead(&failed)),
         tells_retries: false,
     }
 }

@@ -1,5 +1,6 @@
 //! A place where jobs of a queue wait, and the parts of a statement that read it.
 
+use super::states::States;
 use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT};
 
 /// Rows of a table that wait, in the order of an index.
@@ -8,6 +9,8 @@ pub(super) struct Source {
     pub(super) table: String,
     /// The condition for a row that waits for its time or for a worker.
     pub(super) waits: String,
+    /// Which states such rows have, if they are in a column, and a walk goes through each of them.
+    pub(super) states: Option<States>,
     /// Which column the index begins with, beside those that `waits` compares. Without one, the rows are in the order
     /// of their time.
     pub(super) priority: Option<Priority>,
@@ -32,11 +35,11 @@ pub(super) enum Since {
 }
 
 impl Priority {
-    /// Returns the direction, and how the next one compares to one.
-    fn words(self) -> (&'static str, char) {
+    /// Returns what is before all priorities, the direction, and how the next one compares to one.
+    fn words(self) -> (i64, &'static str, char) {
         match self {
-            Self::Ascending => ("asc", '>'),
-            Self::Descending => ("desc", '<'),
+            Self::Ascending => (i64::MIN, "asc", '>'),
+            Self::Descending => (i64::MAX, "desc", '<'),
         }
     }
 }
@@ -56,78 +59,135 @@ impl Since {
         }
     }
 
-    /// Returns the condition for what waits for a worker, or for its time.
-    fn is_due(&self, now: &str, is_due: bool) -> String {
+    /// Returns the condition for what waits for a worker, behind others.
+    fn is_due(&self, now: &str) -> String {
         match self {
-            Self::Due(column) if is_due => format!("{column} <= {now}"),
-            Self::Due(column) => format!("{column} > {now}"),
-            Self::Entered { .. } => is_due.to_string(),
+            Self::Due(column) => format!(" and {column} <= {now}"),
+            Self::Entered { .. } => String::new(),
+        }
+    }
+
+    /// Returns the condition for what waits for its time, if anything does.
+    fn is_later(&self, now: &str) -> Option<String> {
+        match self {
+            Self::Due(column) => Some(format!("{column} > {now}")),
+            Self::Entered { .. } => None,
         }
     }
 }
 
 impl Source {
-    /// Returns named subqueries, of which a statement uses three: `first_<number>` has the time of the oldest row of
-    /// each priority, `due_<number>` a row for each job that waits for a worker, and `later_<number>` one for each
-    /// that waits for its time.
+    /// Returns named subqueries, of which a statement uses the last: `total_<number>` has how many jobs wait for a
+    /// worker, since when the oldest does, and how many of those that wait for their time were tried and were not.
+    ///
+    /// The table is named as seldom as can be: to plan for one more mention takes the server as long as to count
+    /// hundreds of jobs.
     pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
-        let walk = self.priority.map(|priority| self.walk(number, priority)).unwrap_or_default();
-        let first = self.first(number, now);
-        let due = self.rows(number, "1", &self.since.is_due(now, true), COUNT_LIMIT);
-        let later = self.rows(number, self.tried, &self.since.is_due(now, false), LATER_LIMIT);
-        format!(
-            "{walk}first_{number} (since) as ({first}),
-due_{number} (one) as ({due}),
-later_{number} (tried) as ({later}),
-"
-        )
+        // By the sources before this one.
+        let counted: Vec<_> =
+            (1..number).map(|before| format!(" - (select depth from total_{before})")).collect();
+        let counted = counted.concat();
+        match self.priority {
+            Some(priority) => self.walk(number, priority, now, &counted) + &self.total_of_walk(number),
+            None => self.total(number, now, &counted),
+        }
     }
 
     /// The indexes that systems take their jobs by begin with the priority, and `PostgreSQL` can't skip in them: the
-    /// lowest time of all is found by reading every row. The walk reads a row for each priority.
-    fn walk(&self, number: usize, priority: Priority) -> String {
-        let Self { table, waits, since, .. } = self;
-        let (order, at, (direction, beyond)) = (since.order(), since.at(), priority.words());
+    /// lowest time of all is found by reading every row. The walk reads the first row of each priority, and counts as
+    /// many others as are left up to the limits.
+    ///
+    /// Where it ends is written as an equation, because the planner expects that few rows fulfil one. With a comparison
+    /// it expects so many steps that it may take the statement for an expensive one, and compile it, which takes longer
+    /// than all the rest.
+    fn walk(&self, number: usize, priority: Priority, now: &str, counted: &str) -> String {
+        let Self { table, since, .. } = self;
+        let of_state = if self.states.is_some() { "state = walk.state and " } else { "" };
+        let (waits, order, at) = (format!("{of_state}{}", self.waits), since.order(), since.at());
+        let (before_all, direction, beyond) = priority.words();
+        let of_priority = format!("{waits} and priority = next.priority");
+        let due = self.due(&of_priority, now, &format!(" - walk.depth{counted}"));
+        let later = self.later(&of_priority, now, " - walk.tried - walk.untried");
+        let (state, walk_state, states) = match &self.states {
+            Some(states) => ("state, ", "walk.state, ", format!(" from {}", states.table("walk"))),
+            None => ("", "", String::new()),
+        };
         format!(
-            "walk_{number} (priority, since, step) as (
-    (select priority, {at}, 1 from {table} as job where {waits} order by priority {direction}, {order} limit 1)
+            "walk_{number} ({state}priority, step, depth, since, tried, untried) as (
+    select {state}'{before_all}'::bigint, 0, 0::bigint, {now}, 0::bigint, 0::bigint{states}
     union all
-    select further.priority, further.since, step + 1
-    from walk_{number} cross join lateral (
-        select priority, {at} as since from {table} as job where {waits} and priority {beyond} walk_{number}.priority
-        order by priority {direction}, {order} limit 1) as further
-    where step < {PRIORITY_LIMIT}),
+    select {walk_state}next.priority::bigint, step + 1, walk.depth + due.jobs, least(walk.since, next.since),
+        walk.tried + later.tried, walk.untried + later.untried
+    from walk_{number} as walk
+    cross join lateral (
+        select priority, {at} as since from {table} as job where {waits} and priority {beyond} walk.priority
+        order by priority {direction}, {order} limit 1) as next
+    cross join lateral ({due}) as due
+    cross join lateral ({later}) as later
+    where step / {PRIORITY_LIMIT} = 0),
 "
         )
     }
 
-    fn first(&self, number: usize, now: &str) -> String {
-        let Self { table, waits, since, .. } = self;
-        match (self.priority, since) {
-            (Some(_), Since::Due(_)) => format!("select since from walk_{number} where since <= {now}"),
-            (Some(_), Since::Entered { .. }) => format!("select since from walk_{number}"),
-            (None, _) => {
-                let (at, order, is_due) = (since.at(), since.order(), since.is_due(now, true));
-                format!("select {at} from {table} as job where {waits} and {is_due} order by {order} limit 1")
-            }
-        }
+    /// The last step of a walk has the counts of all.
+    fn total_of_walk(&self, number: usize) -> String {
+        let last =
+            "select max(depth) as depth, min(since) as since, max(tried) as tried, max(untried) as untried";
+        let total = match self.states {
+            Some(_) => format!(
+                "select sum(depth)::bigint, min(since), sum(tried)::bigint, sum(untried)::bigint
+    from ({last} from walk_{number} group by state) as walks"
+            ),
+            None => format!("{last} from walk_{number}"),
+        };
+        format!("total_{number} (depth, since, tried, untried) as ({total}),\n")
     }
 
-    /// Returns a query for a column of the rows for which a condition holds, up to a limit. It begins where the
-    /// walk has been, and keeps to the order of the index, without which a scan of the table would seem cheaper.
-    fn rows(&self, number: usize, column: &str, condition: &str, limit: u64) -> String {
-        let Self { table, waits, since, .. } = self;
-        let rows = |of_priority: &str| {
-            let order = since.order();
-            format!(
-                "select {column} as found from {table} as job where {waits}{of_priority} and {condition} \
-                 order by {order} limit {limit}"
-            )
-        };
-        if self.priority.is_none() {
-            return rows("");
-        }
-        let rows = rows(" and priority = visited.priority");
-        format!("select found from walk_{number} as visited cross join lateral ({rows}) as one limit {limit}")
+    fn total(&self, number: usize, now: &str, counted: &str) -> String {
+        let (waits, since) = (&self.waits, &self.since);
+        let (due, later) = (self.due(waits, now, counted), self.later(waits, now, ""));
+        let first = self.rows(since.at(), &format!("{waits}{}", since.is_due(now)));
+        format!(
+            "total_{number} (depth, since, tried, untried) as (
+    select due.jobs, ({first} limit 1), later.tried, later.untried
+    from ({due}) as due cross join ({later}) as later),
+"
+        )
     }
+
+    /// Returns a query for the number of rows that wait for a worker.
+    fn due(&self, waits: &str, now: &str, counted: &str) -> String {
+        let (order, is_due) = (self.since.order(), self.since.is_due(now));
+        let rows = self.rows(&format!("{order} as place"), &format!("{waits}{is_due}"));
+        // A column and not the rows: of these, `PostgreSQL` would make others between the two limits.
+        format!("select count(place) as jobs from ({}) as due", up_to(COUNT_LIMIT, counted, &rows))
+    }
+
+    /// Returns a query for the numbers of rows that wait for their time.
+    fn later(&self, waits: &str, now: &str, counted: &str) -> String {
+        let Some(is_later) = self.since.is_later(now) else {
+            return "select 0::bigint as tried, 0::bigint as untried".to_owned();
+        };
+        let rows = self.rows(&format!("{} as tried", self.tried), &format!("{waits} and {is_later}"));
+        format!(
+            "select count(*) filter (where tried) as tried, count(*) filter (where not tried) as untried \
+             from ({}) as later",
+            up_to(LATER_LIMIT, counted, &rows)
+        )
+    }
+
+    /// In the order of the index, without which a scan of the table would seem cheaper.
+    fn rows(&self, column: &str, condition: &str) -> String {
+        let (table, order) = (&self.table, self.since.order());
+        format!("select {column} from {table} as job where {condition} order by {order}")
+    }
+}
+
+/// Returns a query for as many rows as are left up to a limit. The server plans for the number that it knows, and for a
+/// share of the table otherwise.
+fn up_to(limit: u64, counted: &str, rows: &str) -> String {
+    if counted.is_empty() {
+        return format!("{rows} limit {limit}");
+    }
+    format!("select * from ({rows} limit {limit}) as bounded limit greatest(0, {limit}{counted})")
 }
