@@ -39,6 +39,11 @@ impl Schedule {
     pub(super) fn next(&self) -> u64 {
         self.collect.due.min(self.flush.due)
     }
+
+    /// Returns the same for a worker that rests. A lease is shown as often as ever, if there is one.
+    pub(super) fn next_at_rest(&self, has_lease: bool) -> u64 {
+        if has_lease { self.flush.due.min(self.lease.due) } else { self.flush.due }
+    }
 }
 
 /// Returns a random part of an interval from the operating system's generator. It is above 0, and at most the whole
