@@ -7,84 +7,82 @@ use loom::thread;
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A bell, and what its listener looks at.
-struct Place {
+struct Place<const N: usize> {
     bell: Bell,
-    things: AtomicBool,
+    things: [AtomicBool; N],
 }
 
-impl Place {
+impl<const N: usize> Place<N> {
     fn new() -> Arc<Self> {
-        let place = Self { bell: Bell::new(), things: AtomicBool::new(false) };
-        place.bell.listen();
-        Arc::new(place)
+        Arc::new(Self { bell: Bell::new(), things: std::array::from_fn(|_| AtomicBool::new(false)) })
     }
 
-    fn put(&self) {
-        self.things.store(true, Ordering::Relaxed);
-        self.bell.rouse();
-    }
-
-    /// Sleeps once, if there is nothing, and returns whether something was found afterwards.
-    fn find(&self) -> bool {
-        if self.bell.rest(|| !self.things.load(Ordering::Relaxed)) {
-            self.bell.sleep(LONG);
+    /// Each caller puts one thing, and then tells.
+    fn put(place: &Arc<Self>, tell: impl Fn(&Bell) + Copy + Send + 'static) {
+        let callers = std::array::from_fn::<_, N, _>(|caller| {
+            let place = Arc::clone(place);
+            thread::spawn(move || {
+                place.things[caller].store(true, Ordering::Relaxed);
+                tell(&place.bell);
+            })
+        });
+        for caller in callers {
+            caller.join().unwrap();
         }
-        self.bell.answer();
-        self.things.load(Ordering::Relaxed)
     }
+
+    fn count(&self) -> usize {
+        self.things.iter().filter(|thing| thing.load(Ordering::Relaxed)).count()
+    }
+}
+
+/// The listener rests until there is something, while callers put things. It never looks unless it is woken.
+fn who_rests_is_woken<const N: usize>() {
+    crate::process::sync::model(|| {
+        let place = Place::<N>::new();
+        let listener = {
+            let place = Arc::clone(&place);
+            thread::spawn(move || {
+                place.bell.listen();
+                while place.count() == 0 {
+                    if place.bell.rest(|| place.count() == 0) {
+                        place.bell.sleep(LONG);
+                    }
+                    place.bell.answer();
+                }
+            })
+        };
+        Place::put(&place, Bell::rouse);
+        listener.join().unwrap();
+    });
 }
 
 #[test]
 fn who_rests_is_woken_by_what_comes() {
-    crate::process::sync::model(|| {
-        let place = Place::new();
-        let caller = {
-            let place = Arc::clone(&place);
-            thread::spawn(move || place.put())
-        };
-        assert!(place.find());
-        caller.join().unwrap();
-    });
+    who_rests_is_woken::<1>();
 }
 
 #[test]
 fn who_rests_is_woken_by_the_first_of_two() {
-    crate::process::sync::model(|| {
-        let place = Place::new();
-        let callers = [(); 2].map(|()| {
-            let place = Arc::clone(&place);
-            thread::spawn(move || place.put())
-        });
-        assert!(place.find());
-        for caller in callers {
-            caller.join().unwrap();
-        }
-    });
+    who_rests_is_woken::<2>();
 }
 
-/// The second ring may come while the first one is answered.
+/// The second ring may come while the first one is answered, and the first one before there is a listener.
 #[test]
-fn whoever_rings_is_answered() {
+fn all_that_was_put_before_a_ring_is_found() {
     crate::process::sync::model(|| {
-        let bell = Arc::new(Bell::new());
-        bell.listen();
-        let things = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-        let callers = things.clone().map(|thing| {
-            let bell = Arc::clone(&bell);
+        let place = Place::<2>::new();
+        let listener = {
+            let place = Arc::clone(&place);
             thread::spawn(move || {
-                thing.store(true, Ordering::Relaxed);
-                bell.ring();
+                place.bell.listen();
+                while place.count() < 2 {
+                    place.bell.sleep(LONG);
+                    place.bell.answer();
+                }
             })
-        });
-        loop {
-            bell.answer();
-            if things.iter().all(|thing| thing.load(Ordering::Relaxed)) {
-                break;
-            }
-            bell.sleep(LONG);
-        }
-        for caller in callers {
-            caller.join().unwrap();
-        }
+        };
+        Place::put(&place, Bell::ring);
+        listener.join().unwrap();
     });
 }
