@@ -38,17 +38,17 @@ impl Idle {
     fn client(&self) -> &Client {
         self.guard.client()
     }
+}
 
-    /// Waits until the worker has slept for a long time, and returns how often it ever fell asleep.
-    fn rested(&self) -> u64 {
-        let mut last = None;
-        wait_until(|| {
-            thread::sleep(LONG);
-            let before = std::mem::replace(&mut last, naps());
-            before.is_some() && before == last
-        });
-        last.unwrap_or_default()
-    }
+/// Waits until the worker has slept for a long time, and returns how often it ever fell asleep.
+fn rested() -> u64 {
+    let mut last = None;
+    wait_until(|| {
+        thread::sleep(LONG);
+        let before = std::mem::replace(&mut last, naps());
+        before.is_some() && before == last
+    });
+    last.unwrap_or_default()
 }
 
 /// How often the worker gave its processor up to wait. A thread that has just started has no name yet.
@@ -72,11 +72,11 @@ fn calls_that_fit_into_a_cell_do_not_disturb_its_rest() -> Result<(), Box<dyn Er
         run.record(12.5);
     };
     call();
-    let naps = idle.rested();
+    let naps = rested();
     (0..1000).for_each(|_| call());
-    assert_eq!(idle.rested(), naps);
+    assert_eq!(rested(), naps);
     idle.client().flush(PATIENCE)?;
-    assert!(idle.rested() > naps, "a flush is done at once, and then it rests again");
+    assert!(rested() > naps, "a flush is done at once, and then it rests again");
     Ok(())
 }
 
@@ -97,9 +97,9 @@ fn what_crosses_the_channel_is_collected_at_once() -> Result<(), Box<dyn Error>>
         &|| run.record_many(1.0, 1 << 44),
     ];
     for call in calls {
-        idle.rested();
+        rested();
         call();
-        idle.rested();
+        rested();
         // There is room for as many as ever.
         for _ in 0..CHANNEL {
             users.insert("b");
@@ -115,11 +115,11 @@ fn tables_that_are_taken_are_replaced_at_once() -> Result<(), Box<dyn Error>> {
     let timings = [1, 2, 3].map(|n| idle.client().timing(&format!("run.{n}")).register());
     // There is only one table of the largest size in stock, and each of them needs one.
     for timing in timings {
-        let naps = idle.rested();
+        let naps = rested();
         for step in 0..4000 {
             timing.record((f64::from(step) / 128.0).exp2());
         }
-        assert!(idle.rested() > naps);
+        assert!(rested() > naps);
     }
     idle.client().flush(PATIENCE)?;
     let stats = idle.client().stats();
@@ -131,7 +131,7 @@ fn tables_that_are_taken_are_replaced_at_once() -> Result<(), Box<dyn Error>> {
 fn a_watch_that_begins_while_it_rests_is_looked_after() -> Result<(), Box<dyn Error>> {
     let idle = Idle::new()?;
     let (go, wait) = channel::<()>();
-    idle.rested();
+    rested();
     let watch = idle.client().watch_queue("mail", move || {
         // Nothing comes: it hangs until the test ends.
         let _ = wait.recv();
@@ -140,7 +140,7 @@ fn a_watch_that_begins_while_it_rests_is_looked_after() -> Result<(), Box<dyn Er
     wait_until(|| idle.client().stats().late_probes == ["queue:mail"]);
     drop((go, watch));
     wait_until(|| idle.client().stats().late_probes.is_empty());
-    idle.rested();
+    rested();
     Ok(())
 }
 
@@ -148,7 +148,7 @@ fn a_watch_that_begins_while_it_rests_is_looked_after() -> Result<(), Box<dyn Er
 fn a_shutdown_wakes_it() -> Result<(), Box<dyn Error>> {
     let idle = Idle::new()?;
     idle.client().counter("jobs").increment(1);
-    idle.rested();
+    rested();
     let Idle { guard, _alone } = idle;
     let client = guard.client().clone();
     guard.shutdown(PATIENCE)?;
