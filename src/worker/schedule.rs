@@ -159,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_rests_wakes_up_to_flush_and_to_show_a_lease() {
+        let mut schedule = Schedule::from(0, defaults(), 2 * SECOND);
+        schedule.lease.pass(schedule.next());
+        assert_eq!(schedule.next(), 250 * MILLI);
+        assert_eq!([false, true].map(|leased| schedule.next_at_rest(leased)), [2 * SECOND; 2]);
+        // Flushes that are further apart than a lease is shown.
+        let mut schedule = Schedule::from(0, Intervals { flush: 60 * SECOND, ..defaults() }, 60 * SECOND);
+        schedule.lease.pass(schedule.next());
+        assert_eq!(schedule.next_at_rest(false), 60 * SECOND);
+        assert_eq!(schedule.next_at_rest(true), 10 * SECOND);
+    }
+
+    #[test]
     fn where_a_flush_is_rarer_than_a_report_each_flush_reports() {
         let intervals = Intervals { flush: 25 * SECOND, ..defaults() };
         let mut schedule = Schedule::from(0, intervals, 7 * SECOND);
