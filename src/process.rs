@@ -1,5 +1,6 @@
 //! The platform: time, threads, forks and atomics.
 
+pub(crate) mod bell;
 pub(crate) mod birth;
 pub(crate) mod clock;
 pub(crate) mod fork;

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock, ParsedMetric};
 use tasktag::{Client, ClientBuilder, DropReason, Guard, OwnedTimer, Stats};
 
@@ -484,17 +484,24 @@ fn over_the_whole_range(random: &mut Generator) -> f64 {
 #[test]
 fn what_finds_no_room_is_collected_before_the_channel_is_full() -> Result<(), Box<dyn Error>> {
     const CHANNEL: usize = 64;
+    /// Of the five tables of a distribution.
+    const PLACES: u64 = 6_432;
     let capture = Capture::new();
     let guard = quiet(&capture).channel_capacity(CHANNEL).build()?;
     let distribution = guard.client().distribution("values").register();
-    let mut values = Generator(12).values(over_the_whole_range).into_iter();
-    // Once all tables are full, each further value crosses the channel.
-    let start = Instant::now();
-    while guard.client().stats().accepted.values == 0 {
-        distribution.record(values.next().ok_or("the worker slept")?);
-        assert!(start.elapsed() < PATIENCE);
+    // Each has a bucket of its own. Once all tables are full, each further one crosses the channel.
+    let values = (0..150_000).map(|step| 10_f64.powf(f64::from(step) / 250.0 - 300.0));
+    // Not all that is kept fits into the tables and the channel.
+    let is_collected =
+        |recorded: u64| recorded - guard.client().stats().dropped_total().values > PLACES + CHANNEL as u64;
+    for (recorded, value) in (1..).zip(values) {
+        distribution.record(value);
+        if is_collected(recorded) {
+            return Ok(());
+        }
+        std::thread::yield_now();
     }
-    Ok(())
+    Err("the worker slept".into())
 }
 
 #[test]

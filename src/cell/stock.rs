@@ -2,8 +2,10 @@
 
 use super::slot::Slot;
 use super::table::{CLASSES, Table, slots_of};
+use crate::process::bell::Bell;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The bytes of tables that are kept of each class, as far as that is more than one table.
@@ -16,13 +18,14 @@ pub(crate) struct Stock {
     shelves: [Shelf; CLASSES - 1],
     // The number of distributions that there may be, as far as it matters.
     distributions: AtomicUsize,
+    bell: Arc<Bell>,
 }
 
 impl Stock {
-    /// Makes a stock for a number of distributions.
-    pub(crate) fn new(distributions: usize) -> Self {
+    /// Makes a stock for a number of distributions. It rings when a table is taken while the worker rests.
+    pub(crate) fn new(distributions: usize, bell: Arc<Bell>) -> Self {
         let shelves = std::array::from_fn(|shelf| Shelf::new(shelf + 1));
-        let stock = Self { shelves, distributions: AtomicUsize::new(distributions) };
+        let stock = Self { shelves, distributions: AtomicUsize::new(distributions), bell };
         stock.refill();
         stock
     }
@@ -45,8 +48,16 @@ impl Stock {
         self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
     }
 
+    /// Returns whether no table is missing.
+    pub(crate) fn is_full(&self) -> bool {
+        let distributions = self.distributions();
+        self.shelves.iter().all(|shelf| shelf.missing(distributions) == 0)
+    }
+
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        self.shelf(class)?.way_out.try_recv().ok()
+        let table = self.shelf(class)?.way_out.try_recv().ok()?;
+        self.bell.rouse();
+        Some(table)
     }
 
     /// Takes back a table that was not needed.
@@ -80,9 +91,13 @@ impl Shelf {
     }
 
     fn refill(&self, distributions: usize) {
-        for _ in self.way_out.len()..distributions.min(self.max) {
+        for _ in 0..self.missing(distributions) {
             self.give(Table::of(self.class));
         }
+    }
+
+    fn missing(&self, distributions: usize) -> usize {
+        distributions.min(self.max).saturating_sub(self.way_out.len())
     }
 
     fn give(&self, table: Box<Table>) {
@@ -106,22 +121,39 @@ mod tests {
 
     #[test]
     fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
-        let stock = Stock::new(0);
+        let stock = Stock::new(0, Arc::default());
         assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
         assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
         assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
-        assert_eq!(in_stock(&Stock::new(stock.distributions())), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::new(stock.distributions(), Arc::default())), [48, 9, 4, 1]);
     }
 
     #[test]
     fn what_was_taken_is_replaced_and_what_comes_back_is_kept() {
-        let stock = Stock::new(1);
+        let stock = Stock::new(1, Arc::default());
+        assert!(stock.is_full());
         let table = stock.take(2).unwrap();
+        assert!(!stock.is_full());
         assert!(stock.take(2).is_none() && stock.take(0).is_none() && stock.take(CLASSES).is_none());
         stock.refill();
+        assert!(stock.is_full());
         stock.give(2, table);
+        assert!(stock.is_full());
         assert_eq!(in_stock(&stock), [1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn a_worker_that_rests_is_roused_by_whoever_takes_a_table() {
+        let bell = Arc::<Bell>::default();
+        let stock = Stock::new(1, Arc::clone(&bell));
+        assert!(bell.rest(|| stock.is_full()));
+        assert!(stock.take(1).is_some() && bell.answer());
+        assert!(!bell.rest(|| stock.is_full()), "a table is missing");
+        stock.refill();
+        assert!(bell.rest(|| stock.is_full()));
+        // Of this class there is only one, which is taken by now.
+        assert!(stock.take(4).is_some() && bell.answer() && stock.take(4).is_none() && !bell.answer());
     }
 }

@@ -6,7 +6,7 @@
 //! | what | default | setting |
 //! |---|---|---|
 //! | time between flushes | 2 s; the first comes after a random part of that | [`flush_interval`](crate::ClientBuilder::flush_interval) |
-//! | time between collections, which poll pools and queues and empty the channel | 250 ms | [`collect_interval`](crate::ClientBuilder::collect_interval) |
+//! | time between collections, which poll pools and queues and empty the channel; without a pool or a queue, none are made while the channel is empty | 250 ms | [`collect_interval`](crate::ClientBuilder::collect_interval) |
 //! | contexts, each a name with its tags | 2000 | [`context_limit`](crate::ClientBuilder::context_limit) |
 //! | contexts of one metric | 200 | [`metric_context_limit`](crate::ClientBuilder::metric_context_limit) |
 //! | events, service checks and members of sets that wait for the worker | 8192 | [`channel_capacity`](crate::ClientBuilder::channel_capacity) |

@@ -2,7 +2,9 @@
 
 use crate::ledger::{DropReason, Ledger};
 use crate::mailbox::record::Record;
+use crate::process::bell::Bell;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Both ends of the channel. Handles send and the worker receives. After the worker has stopped, reading the statistics
@@ -12,12 +14,14 @@ pub(crate) struct Channel {
     sender: Sender<Record>,
     receiver: Receiver<Record>,
     closed: AtomicBool,
+    bell: Arc<Bell>,
 }
 
 impl Channel {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// Makes a channel that rings when something comes for a worker that rests.
+    pub(crate) fn new(capacity: usize, bell: Arc<Bell>) -> Self {
         let (sender, receiver) = bounded(capacity);
-        Self { sender, receiver, closed: AtomicBool::new(false) }
+        Self { sender, receiver, closed: AtomicBool::new(false), bell }
     }
 
     /// Sends a record, or counts its values as dropped and returns the reason. The worker counts received values as
@@ -28,7 +32,10 @@ impl Channel {
             (DropReason::AfterShutdown, record)
         } else {
             match self.sender.try_send(record) {
-                Ok(()) => return None,
+                Ok(()) => {
+                    self.bell.rouse();
+                    return None;
+                }
                 Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) => {
                     (DropReason::ChannelFull, record)
                 }
@@ -69,7 +76,7 @@ mod tests {
 
     #[test]
     fn half_of_it_is_full_from_the_middle_on() {
-        let (channel, ledger) = (Channel::new(3), Ledger::default());
+        let (channel, ledger) = (Channel::new(3, Arc::default()), Ledger::default());
         let halves = [false, true, true].map(|is_half| {
             assert_eq!(channel.offer(Record::Event(Box::new(Event::new("title", "text"))), &ledger), None);
             is_half == channel.is_half_full()

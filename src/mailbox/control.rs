@@ -1,9 +1,8 @@
 //! Requests to the worker to flush and to stop. They don't use the channel, so that a full channel can't lose them.
 
+use crate::process::bell::Bell;
 use crate::vocabulary::error::FlushError;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The number of times that the worker may panic during the same requests before they count as done.
@@ -12,11 +11,9 @@ const MAX_DEATHS: u32 = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
-    to_worker: Condvar,
+    // The worker listens to it. Whoever takes no lock rings it, so that the worker collects.
+    bell: Arc<Bell>,
     from_worker: Condvar,
-    worker: OnceLock<ThreadId>,
-    // Callers want the channel emptied. It is no part of the state, because they take no lock.
-    hurried: AtomicBool,
 }
 
 /// A caller that waits for a request.
@@ -54,6 +51,11 @@ impl State {
         done.for_each(|caller| _ = caller.answer.get_or_insert(in_time));
     }
 
+    /// Returns whether the worker has something to do.
+    fn is_open(&self) -> bool {
+        self.requested != self.completed || self.stop
+    }
+
     /// Removes a caller that no longer waits, and returns its answer.
     fn take_answer(&mut self, ticket: u64) -> Option<bool> {
         let place = self.callers.iter().position(|caller| caller.ticket == ticket)?;
@@ -85,6 +87,11 @@ fn deadline(timeout: Duration) -> Instant {
 }
 
 impl Control {
+    /// Makes the requests to a worker who will listen to this bell.
+    pub(crate) fn new(bell: Arc<Bell>) -> Self {
+        Self { bell, ..Self::default() }
+    }
+
     /// Makes the worker flush, and waits until it has.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         self.request(true, timeout)
@@ -111,21 +118,12 @@ impl Control {
         }
         let until = flush.then(|| deadline(timeout));
         state.callers.push(Caller { ticket, until, answer: None });
-        self.to_worker.notify_one();
+        self.bell.wake();
         let mut state = self.wait(state, timeout, |state| state.completed >= ticket || state.ended);
         match (state.take_answer(ticket), state.ended) {
             (Some(true), _) => Ok(()),
             (None, true) => Err(FlushError::Stopped),
             (Some(false), _) | (None, false) => Err(FlushError::TimedOut(timeout)),
-        }
-    }
-
-    /// Wakes the worker to collect before it would, without a lock and without waiting. A worker that is just about to
-    /// sleep may miss it: it then collects when it would have.
-    #[cold]
-    pub(crate) fn hurry(&self) {
-        if !self.hurried.swap(true, Ordering::Relaxed) {
-            self.to_worker.notify_one();
         }
     }
 
@@ -137,7 +135,7 @@ impl Control {
         }
         state.stop = true;
         state.stop_until = state.stop_until.max(Some(deadline(timeout)));
-        self.to_worker.notify_one();
+        self.bell.wake();
         if self.is_worker() {
             return Err(FlushError::OnWorker);
         }
@@ -150,7 +148,7 @@ impl Control {
     pub(crate) fn outlive(&self, timeout: Duration) {
         let mut state = self.lock();
         state.requested += 1;
-        self.to_worker.notify_one();
+        self.bell.wake();
         if !self.is_worker() {
             drop(self.wait(state, timeout, |state| state.ended));
         }
@@ -174,25 +172,20 @@ impl Control {
 
     /// Called by the worker. From now on the calling thread is the one that must not wait for itself.
     pub(crate) fn start(&self) {
-        let _ = self.worker.set(thread::current().id());
+        self.bell.listen();
     }
 
     fn is_worker(&self) -> bool {
-        self.worker.get() == Some(&thread::current().id())
+        self.bell.is_listener()
     }
 
-    /// Called by the worker. Sleeps until there is an order, for at most `at_most`.
+    /// Called by the worker. Sleeps until there may be an order, for at most `at_most`.
     pub(crate) fn next_order(&self, at_most: Duration) -> Order {
-        let start = Instant::now();
-        let mut state = self.lock();
-        let mut collect = self.hurried.swap(false, Ordering::Relaxed);
-        while state.requested == state.completed && !state.stop && !collect {
-            let Some(left) = at_most.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
-                break;
-            };
-            state = self.to_worker.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-            collect = self.hurried.swap(false, Ordering::Relaxed);
+        if !self.lock().is_open() {
+            self.bell.sleep(at_most);
         }
+        let collect = self.bell.answer();
+        let state = self.lock();
         let flush = state.flush_requested > state.completed;
         let open = state.callers.iter().filter(|caller| caller.answer.is_none());
         let until = open.filter_map(|caller| caller.until).max().max(state.stop_until);
@@ -235,31 +228,36 @@ impl Control {
 #[cfg(all(test, not(tasktag_loom)))]
 mod tests {
     use super::*;
+    use std::thread;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_worker_in_a_hurry_collects_once_and_flushes_nothing() {
+    fn a_worker_that_is_rung_for_collects_once_and_flushes_nothing() {
         let control = Control::default();
-        control.hurry();
-        control.hurry();
+        control.bell.ring();
         let order = control.next_order(HOUR);
         assert!(order.collect && !order.flush && !order.stop);
         assert!(!control.next_order(Duration::ZERO).collect);
     }
 
     #[test]
-    fn a_sleeping_worker_is_woken() {
+    fn a_sleeping_worker_is_woken_by_a_request() {
         let control = Control::default();
         thread::scope(|scope| {
-            let worker = scope.spawn(|| control.next_order(HOUR));
-            // It may not be asleep yet, or just about to be.
-            while !worker.is_finished() {
-                control.hurried.store(false, Ordering::Relaxed);
-                control.hurry();
-                thread::yield_now();
-            }
-            assert!(worker.join().unwrap().collect);
+            let worker = scope.spawn(|| {
+                control.start();
+                // It may wake up for no reason.
+                loop {
+                    let order = control.next_order(HOUR);
+                    control.complete(order, true);
+                    if order.flush {
+                        return order.collect;
+                    }
+                }
+            });
+            assert_eq!(control.flush(HOUR), Ok(()));
+            assert!(!worker.join().unwrap());
         });
     }
 }

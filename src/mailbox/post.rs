@@ -6,6 +6,7 @@ use crate::cell::Stock;
 use crate::context::index::Index;
 use crate::mailbox::channel::Channel;
 use crate::mailbox::control::Control;
+use crate::process::bell::Bell;
 use crate::process::thread::Thread;
 use crate::task_id::{Identity, TaskIdClaim};
 use crate::vocabulary::error::FlushError;
@@ -38,6 +39,7 @@ pub(crate) struct Post {
     /// Tables for distributions that have no room.
     pub(crate) stock: Stock,
     pub(crate) control: Control,
+    bell: Arc<Bell>,
     /// The users' probes.
     pub(crate) probes: Arc<ProbeThread>,
     // The client's own probes. `None` once nothing will poll them.
@@ -52,16 +54,18 @@ impl Post {
     pub(crate) fn new(
         claim: &Arc<TaskIdClaim>,
         channel_capacity: usize,
-        stock: Stock,
+        distributions: usize,
         probes: Arc<ProbeThread>,
     ) -> Self {
+        let bell = Arc::<Bell>::default();
         Self {
             identity: claim.identity(),
             claim: Arc::downgrade(claim),
             leased: AtomicU32::new(UNKNOWN),
-            channel: Channel::new(channel_capacity),
-            stock,
-            control: Control::default(),
+            channel: Channel::new(channel_capacity, Arc::clone(&bell)),
+            stock: Stock::new(distributions, Arc::clone(&bell)),
+            control: Control::new(Arc::clone(&bell)),
+            bell,
             probes,
             arriving_probes: Mutex::new(Some(Vec::new())),
             watch_names: Mutex::default(),
@@ -103,8 +107,16 @@ impl Post {
     /// millisecond.
     pub(crate) fn ask_for_room(&self) {
         if self.channel.is_half_full() {
-            self.control.hurry();
+            self.bell.ring();
         }
+    }
+
+    /// Called by the worker. Returns whether it may rest: whatever would be done at a collection wakes it from now on.
+    pub(crate) fn rest(&self) -> bool {
+        self.bell.rest(|| {
+            let has_probe = lock(&self.arriving_probes).as_ref().is_some_and(|probes| !probes.is_empty());
+            self.channel.len() == 0 && self.stock.is_full() && !has_probe && self.probes.is_quiet()
+        })
     }
 
     /// Makes the worker flush and stop, and waits until it has.
@@ -148,12 +160,19 @@ impl Post {
     /// Passes a probe to the worker, or returns it if there is no worker any more.
     pub(crate) fn watch(&self, probe: Watched) -> Option<Watched> {
         match lock(&self.arriving_probes).as_mut() {
-            Some(probes) => {
-                probes.push(probe);
-                None
-            }
-            None => Some(probe),
+            Some(probes) => probes.push(probe),
+            None => return Some(probe),
         }
+        self.bell.rouse();
+        None
+    }
+
+    /// Passes a user's probe to the thread that polls it, or returns it if there is none any more.
+    pub(crate) fn watch_on_thread(&self, probe: Watched) -> Option<Watched> {
+        let refused = self.probes.watch(probe);
+        // The worker looks after that thread.
+        self.bell.rouse();
+        refused
     }
 
     /// Takes a name for a watch that is about to start. Returns `false` if an active watch has it.

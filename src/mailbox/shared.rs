@@ -72,7 +72,7 @@ impl Shared {
         let other_ledgers: Vec<_> = (1..sizes.agents).map(|_| Arc::default()).collect();
         let ledgers: Vec<_> = [&ledger].into_iter().chain(&other_ledgers).cloned().collect();
         let probes = ProbeThread::new(clock.clone(), ledgers.clone());
-        let post = Post::new(claim, sizes.channel_capacity, Stock::new(0), probes);
+        let post = Post::new(claim, sizes.channel_capacity, 0, probes);
         Self {
             clock,
             ledger,
@@ -156,7 +156,7 @@ impl Shared {
         }
         let (watched, watching) = Watched::new(probe);
         let refused = if self.post().take_watch_name(name, &watching) {
-            self.post().probes.watch(watched)
+            self.post().watch_on_thread(watched)
         } else {
             self.ledger.refused_watches.add(1);
             Some(watched)
@@ -276,8 +276,8 @@ impl Shared {
         self.post().disclaim();
         let claim = self.workforce.childs_task_id(parents);
         self.note_sharing(&claim);
-        let stock = Stock::new(self.post().stock.distributions());
-        self.post.renew(Post::new(&claim, self.channel_capacity, stock, probes));
+        let distributions = self.post().stock.distributions();
+        self.post.renew(Post::new(&claim, self.channel_capacity, distributions, probes));
         claim
     }
 

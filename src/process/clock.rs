@@ -52,6 +52,15 @@ impl Clock {
         }
     }
 
+    /// Returns whether time passes by itself.
+    pub(crate) fn is_running(&self) -> bool {
+        match self {
+            Self::Monotonic(_) => true,
+            #[cfg(feature = "testing")]
+            Self::Manual(_) => false,
+        }
+    }
+
     /// How long to sleep until `due`.
     pub(crate) fn until(&self, due: u64) -> Duration {
         match self {

@@ -1,12 +1,27 @@
-//! The atomics of the cells: the system's, or those of a model checker that tries all interleavings.
+//! The atomics of the cells and of what wakes the worker: the system's, or those of a model checker that tries all
+//! interleavings.
 
 #[cfg(not(tasktag_loom))]
 pub(crate) use self::wide::AtomicU64;
 #[cfg(not(tasktag_loom))]
-pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 #[cfg(tasktag_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+
+/// A thread that sleeps.
+pub(crate) mod thread {
+    #[cfg(tasktag_loom)]
+    pub(crate) use loom::thread::{Thread, current};
+    #[cfg(not(tasktag_loom))]
+    pub(crate) use std::thread::{Thread, current, park_timeout};
+
+    /// Time stands still in the model: who is not woken sleeps for ever, and that is an error.
+    #[cfg(tasktag_loom)]
+    pub(crate) fn park_timeout(_: std::time::Duration) {
+        loom::thread::park();
+    }
+}
 
 /// 64-bit atomics for everything except the cells, which alone run in the model checker. On 32-bit targets without such
 /// atomics they use locks.

@@ -246,6 +246,10 @@ impl ClientBuilder {
 
     /// Sets the time between collections, from 1 ms to 1 h. Each collection polls the probes, so a shorter interval
     /// catches shorter peaks. Defaults to [`DEFAULT_COLLECT_INTERVAL`].
+    ///
+    /// A collection also empties the [channel](Self::channel_capacity). A client without watches leaves out the
+    /// collections that would find nothing: it wakes up only to flush. Something that then uses the channel is collected
+    /// at once, and so is never there for longer than this interval.
     pub fn collect_interval(mut self, interval: Duration) -> Self {
         self.collect_interval = Some(interval);
         self

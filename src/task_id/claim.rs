@@ -145,6 +145,15 @@ impl TaskIdClaim {
         }
     }
 
+    /// Returns whether there is a lease to [show](Self::show).
+    pub(crate) fn has_lease(&self) -> bool {
+        #[cfg(feature = "redis")]
+        if self.redis.is_some() {
+            return true;
+        }
+        self.file.is_some()
+    }
+
     /// Shows that the lease is held, and returns how many are. `None` if nothing is leased or the number is unknown.
     pub(crate) fn show(&self) -> Option<u32> {
         #[cfg(feature = "redis")]

@@ -39,6 +39,11 @@ impl Schedule {
     pub(super) fn next(&self) -> u64 {
         self.collect.due.min(self.flush.due)
     }
+
+    /// Returns the same for a worker that rests. A lease is shown as often as ever, if there is one.
+    pub(super) fn next_at_rest(&self, has_lease: bool) -> u64 {
+        if has_lease { self.flush.due.min(self.lease.due) } else { self.flush.due }
+    }
 }
 
 /// Returns a random part of an interval from the operating system's generator. It is above 0, and at most the whole
@@ -151,6 +156,19 @@ mod tests {
             assert_eq!(lease.due % INTERVAL_NANOS, schedule.telemetry.due % INTERVAL_NANOS);
             Ok(())
         });
+    }
+
+    #[test]
+    fn a_worker_that_rests_wakes_up_to_flush_and_to_show_a_lease() {
+        let mut schedule = Schedule::from(0, defaults(), 2 * SECOND);
+        schedule.lease.pass(schedule.next());
+        assert_eq!(schedule.next(), 250 * MILLI);
+        assert_eq!([false, true].map(|leased| schedule.next_at_rest(leased)), [2 * SECOND; 2]);
+        // Flushes that are further apart than a lease is shown.
+        let mut schedule = Schedule::from(0, Intervals { flush: 60 * SECOND, ..defaults() }, 60 * SECOND);
+        schedule.lease.pass(schedule.next());
+        assert_eq!(schedule.next_at_rest(false), 60 * SECOND);
+        assert_eq!(schedule.next_at_rest(true), 10 * SECOND);
     }
 
     #[test]

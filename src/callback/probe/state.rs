@@ -213,6 +213,13 @@ impl State {
         self.threads.contains(&thread::current().id())
     }
 
+    /// Returns whether no call is under way or to come before the next flush, so that none can be late.
+    pub(super) fn is_quiet(&self) -> bool {
+        let calls = self.call.is_some() || !self.left_behind.is_empty() || self.has_look();
+        let polls = !self.resting.is_empty() || !self.queue.is_empty();
+        !calls && !polls && self.turn_without_thread().is_none()
+    }
+
     /// Returns whether the thread in charge is in a late call.
     pub(super) fn is_stuck(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_late)

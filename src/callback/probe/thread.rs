@@ -83,6 +83,11 @@ impl ProbeThread {
         self.from_thread.notify_all();
     }
 
+    /// Returns whether the worker need not look after it before the next flush.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.lock().is_quiet()
+    }
+
     /// Called by the worker after a flush, so that losses are reported.
     pub(crate) fn flushed(&self, now: u64) {
         self.lock().look(Look::Flush(now));

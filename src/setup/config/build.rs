@@ -150,6 +150,7 @@ impl ClientBuilder {
             generation: fork::generation(),
             routes,
             schedule: Schedule::from(shared.clock.now(), intervals, self.phase(intervals.flush)),
+            found_nothing: false,
             idle_gauges,
             registry,
             aggregate: Aggregate::default(),
