@@ -9,7 +9,6 @@ use crate::task_id::TaskIdPool;
 use crate::vocabulary::kind::Kind;
 use crate::wire::encode::SUFFIXES;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 /// The time series that the Datadog Agent creates for a histogram: maximum, median, average, count and 95th percentile.
 const HISTOGRAM_SERIES: u64 = 5;
@@ -63,24 +62,25 @@ impl CardinalityReport {
         // If several contexts write the same line, the first one in this order has it. The order makes that the same
         // one each time.
         contexts.sort_unstable_by(|a, b| {
-            let names = a.name.cmp(&b.name).then_with(|| a.tags.iter().cmp(b.tags.iter()));
-            let rest = |context: &Context| (context.kind as u8, context.tags.without_task_id);
+            let names = a.identity.name().cmp(b.identity.name());
+            let names = names.then_with(|| a.identity.tags().cmp(b.identity.tags()));
+            let rest = |context: &Context| (context.kind as u8, context.identity.without_task_id());
             names.then_with(|| rest(a).cmp(&rest(b)))
         });
         let mut written = HashSet::new();
-        let mut metrics: HashMap<(Arc<str>, Kind), Counted> = HashMap::new();
-        for context in contexts {
-            let counted = metrics.entry((Arc::clone(&context.name), context.kind)).or_default();
-            counted.add(&context);
-            for line in lines(&context, summaries) {
-                if written.insert(index.main_line(&context, line.suffix, line.kind)) {
-                    let with_task_id = !context.tags.without_task_id && task_id_on.includes(line.kind);
+        let mut metrics: HashMap<(&str, Kind), Counted> = HashMap::new();
+        for context in &contexts {
+            let counted = metrics.entry((context.identity.name(), context.kind)).or_default();
+            counted.add(context);
+            for line in lines(context, summaries) {
+                if written.insert(index.main_line(context, line.suffix, line.kind)) {
+                    let with_task_id = !context.identity.without_task_id() && task_id_on.includes(line.kind);
                     counted.series.add(line.series, with_task_id);
                 }
             }
         }
         let mut metrics: Vec<_> =
-            metrics.into_iter().map(|((name, kind), counted)| counted.report(&name, kind)).collect();
+            metrics.into_iter().map(|((name, kind), counted)| counted.report(name, kind)).collect();
         metrics.sort_by(|a, b| {
             let series = b.series().cmp(&a.series()).then_with(|| a.name.cmp(&b.name));
             series.then_with(|| (a.kind as u8).cmp(&(b.kind as u8)))
@@ -209,7 +209,7 @@ struct Counted {
 impl Counted {
     fn add(&mut self, context: &Context) {
         self.contexts += 1;
-        for (key, value) in context.tags.iter() {
+        for (key, value) in context.identity.tags() {
             self.values.entry(key.to_owned()).or_default().insert(value.to_owned());
         }
     }

@@ -5,22 +5,22 @@ use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;
 
-/// The number of counters whose words lie together in each lane.
+/// The number of counters of a block, whose words lie together in each lane. With more, a single counter would cost more,
+/// and many would cost hardly less.
 const COLUMNS: usize = 16;
 
-/// A lane's words of sixteen counters. They fill two cache lines of 64 bytes, because Intel's processors fetch lines in
+/// A lane's words of a block's counters. They fill two cache lines of 64 bytes, because Intel's processors fetch lines in
 /// pairs: if two threads wrote the two lines of a pair, each would take both from the other now and then, and a call by
-/// name would take twice as long. Other processors have lines of 128 bytes.
+/// name would take twice as long. Where lines have 128 bytes, they fill one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Lane([AtomicU64; COLUMNS]);
 
 /// What was counted since the cell was made. Its lanes only grow: the worker reads them and never writes them.
 pub(crate) struct CounterCell {
-    lanes: Arc<[Lane]>,
+    // The lanes, and after them a row of what was subtracted. Words that only grow need no order between them.
+    rows: Arc<[Lane]>,
     column: usize,
-    // This is apart from the lanes. Two words that only grow need no order between them.
-    taken_off: AtomicU64,
 }
 
 /// The amounts added to and subtracted from a cell since it was made, both modulo 2^64.
@@ -43,12 +43,15 @@ impl CounterCell {
     /// Subtracts `n`, modulo 2^64. It uses a locked addition, because only bridges count down.
     #[allow(dead_code, reason = "not every build has a neighbour that counts down")]
     pub(crate) fn take_off(&self, n: u64) {
-        self.taken_off.fetch_add(n, Ordering::Relaxed);
+        if let Some(word) = self.taken_off() {
+            word.fetch_add(n, Ordering::Relaxed);
+        }
     }
 
     /// Returns the amounts whose differences the worker reports.
     pub(crate) fn counted(&self) -> Counted {
-        Counted { added: self.sum(), taken_off: self.taken_off.load(Ordering::Relaxed) }
+        let taken_off = self.taken_off().map_or(0, |word| word.load(Ordering::Relaxed));
+        Counted { added: self.sum(), taken_off }
     }
 
     /// Adds `n`, modulo 2^64.
@@ -67,15 +70,20 @@ impl CounterCell {
     #[inline(never)]
     fn add_slowly(&self, n: u64) -> u64 {
         lane::current();
-        let shared = || self.word(self.lanes.len() - 1).map(|word| word.fetch_add(n, Ordering::Relaxed));
+        let shared = || self.word(lane::count() - 1).map(|word| word.fetch_add(n, Ordering::Relaxed));
         self.add_at_once(n).or_else(shared).unwrap_or(0)
     }
 
-    /// Returns the word of a lane. The owned lanes come first, and the shared one is the last. A thread without a lane
-    /// of its own has an index beyond them, so the bounds check detects it.
+    /// Returns the word of a row. The owned lanes come first, and the shared one is the last lane. A thread without a
+    /// lane of its own has an index beyond all rows, so the bounds check detects it.
     #[inline]
-    fn word(&self, lane: usize) -> Option<&AtomicU64> {
-        self.lanes.get(lane).and_then(|lane| lane.0.get(self.column % COLUMNS))
+    fn word(&self, row: usize) -> Option<&AtomicU64> {
+        self.rows.get(row).and_then(|row| row.0.get(self.column % COLUMNS))
+    }
+
+    /// Returns the word of what was subtracted.
+    fn taken_off(&self) -> Option<&AtomicU64> {
+        self.word(lane::count())
     }
 
     /// Does the same as [`add_to_lane`](Self::add_to_lane) in a few instructions, if the thread already has a lane of
@@ -91,22 +99,22 @@ impl CounterCell {
 
     /// Returns what was added since the cell was made, modulo 2^64.
     pub(crate) fn sum(&self) -> u64 {
-        let words = self.lanes.iter().filter_map(|lane| lane.0.get(self.column % COLUMNS));
+        let words = (0..lane::count()).filter_map(|lane| self.word(lane));
         words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
     }
 }
 
-/// This leaves out the lanes of the block, because there are as many as threads may have.
+/// This leaves out the rows of the block, because there are as many as threads may have.
 impl fmt::Debug for CounterCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CounterCell").field("sum", &self.sum()).finish_non_exhaustive()
     }
 }
 
-/// Allocates counters, sixteen to a block, so that padding and lanes cost no more than necessary.
+/// Allocates counters in blocks, so that padding and lanes cost no more than necessary.
 #[derive(Debug, Default)]
 pub(crate) struct CounterBlock {
-    lanes: Option<Arc<[Lane]>>,
+    rows: Option<Arc<[Lane]>>,
     used: usize,
 }
 
@@ -116,11 +124,11 @@ impl CounterBlock {
         if self.used == COLUMNS {
             *self = Self::default();
         }
-        let new = || (0..lane::count()).map(|_| Lane::default()).collect();
-        let lanes = Arc::clone(self.lanes.get_or_insert_with(new));
+        let new = || (0..=lane::count()).map(|_| Lane::default()).collect();
+        let rows = Arc::clone(self.rows.get_or_insert_with(new));
         let column = self.used;
         self.used += 1;
-        CounterCell { lanes, column, taken_off: AtomicU64::new(0) }
+        CounterCell { rows, column }
     }
 }
 
@@ -128,7 +136,7 @@ impl CounterBlock {
 #[derive(Debug)]
 pub(crate) struct CounterGrid {
     words: Box<[AtomicU64]>,
-    // The width of a row, with padding that separates it from the cache lines of the next row.
+    // The width of a row, with padding that separates it from the pairs of cache lines of the next row.
     width: usize,
 }
 
@@ -217,11 +225,11 @@ mod tests {
     #[test]
     fn counters_of_a_block_are_apart() {
         let mut block = CounterBlock::default();
-        let cells: Vec<_> = (0..20).map(|_| block.cell()).collect();
+        let cells: Vec<_> = (0..40).map(|_| block.cell()).collect();
         for (n, cell) in (1..).zip(&cells) {
             cell.add(n);
         }
-        assert_eq!(cells.iter().map(CounterCell::sum).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        assert_eq!(cells.iter().map(CounterCell::sum).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
     }
 
     #[test]

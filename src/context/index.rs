@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::context::recent;
 use crate::context::shortage::Shortage;
 use crate::ledger::Ledger;
+use crate::vocabulary::identity::Identity;
 use crate::vocabulary::kind::Kind;
 use crate::vocabulary::tag::{DistinctTags, TagList, Tags};
 use crate::wire::encode::{Spelled, Spelling};
@@ -204,8 +205,8 @@ impl Index {
                 }
             }
         }
-        let kept = tags.kept();
-        let lines = self.lines(name, &kept, kind);
+        let identity = Identity::new(name, tags);
+        let lines = self.lines(&identity, kind);
         let mut table = self.write();
         let known = table.find(hash, name, tags, kind).map(Arc::clone);
         let is_new = known.is_none();
@@ -216,7 +217,7 @@ impl Index {
             if let Some(full) = table.full(name, kind, limits) {
                 return Err(self.refuse(&table, name, kind, full, hash));
             }
-            let mut context = Context::new(name.into(), kept, kind, cell(&mut table.counters));
+            let mut context = Context::new(identity, kind, cell(&mut table.counters));
             context.is_bounded = wanted.bounded;
             table.insert(hash, context, &lines)
         };
@@ -248,8 +249,8 @@ impl Index {
         if let Some(known) = self.read().find(hash, name, &tags, kind) {
             return Ok(then(known));
         }
-        let kept = tags.kept();
-        let lines = self.lines(name, &kept, kind);
+        let identity = Identity::new(name, &tags);
+        let lines = self.lines(&identity, kind);
         let mut table = self.write();
         if let Some(known) = table.find(hash, name, &tags, kind) {
             return Ok(then(known));
@@ -259,7 +260,7 @@ impl Index {
             return Err(Refusal::ContextLimit(self.limits.client));
         }
         let cell = cell(&mut table.counters);
-        let context = table.insert(hash, Context::overflow(name.into(), kept, kind, cell), &lines);
+        let context = table.insert(hash, Context::overflow(identity, kind, cell), &lines);
         Ok(then(&context))
     }
 
@@ -279,17 +280,13 @@ impl Index {
     }
 
     /// Returns the hash of the context's line for each agent, if agents may get the same line from several contexts.
-    fn lines(&self, name: &str, tags: &Tags, kind: Kind) -> Vec<u64> {
-        if self.spelling.may_clash() {
-            self.spelling.lines(name, tags, kind, &self.hasher)
-        } else {
-            Vec::new()
-        }
+    fn lines(&self, identity: &Identity, kind: Kind) -> Vec<u64> {
+        if self.spelling.may_clash() { self.spelling.lines(identity, kind, &self.hasher) } else { Vec::new() }
     }
 
     /// Returns the hash of a context's line for the main agent. The line's kind may differ from the context's.
     pub(crate) fn main_line(&self, context: &Context, suffix: &str, kind: Kind) -> u64 {
-        self.spelling.main_line(&context.name, suffix, &context.tags, kind, &self.hasher)
+        self.spelling.main_line(&context.identity, suffix, kind, &self.hasher)
     }
 
     /// Returns the number of contexts whose lines for an agent are the same as another's. The main agent has index 0.
@@ -315,13 +312,14 @@ impl Index {
 
     /// Forgets a context, unless its cell was taken or it was called in the meantime.
     pub(crate) fn remove(&self, context: &Arc<Context>) -> bool {
-        let hash =
-            self.hash_of(&context.name, context.tags.without_task_id, context.kind, context.tags.iter());
-        let lines = self.lines(&context.name, &context.tags, context.kind);
+        let (identity, kind) = (&context.identity, context.kind);
+        let hash = self.hash_of(identity.name(), identity.without_task_id(), kind, identity.tags());
+        let lines = self.lines(identity, kind);
         let mut table = self.write();
         // Under the write lock no thread can find the context, so if it is not held now it can't be held later.
         table.aliases_of(context).for_each(Context::pass_on_call);
-        if context.is_held() || context.is_called() {
+        // A thread that remembers it may call it, until it is retired.
+        if context.is_held() || !context.retire_if_idle() {
             return false;
         }
         table.remove(hash, context, &lines);
@@ -386,7 +384,6 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::tag::Tags;
 
     impl Index {
         /// Returns an index with this limit, whose only agent is a Datadog Agent.
@@ -409,8 +406,8 @@ mod tests {
         Cell::Counter(Arc::new(block.cell()))
     }
 
-    fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Tags, Refusal> {
-        index.with_new(name, &tags(pairs), wanted(kind), counter, |context| context.tags.clone())
+    fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Identity, Refusal> {
+        index.with_new(name, &tags(pairs), wanted(kind), counter, |context| context.identity.clone())
     }
 
     #[test]
@@ -464,11 +461,11 @@ mod tests {
         for _ in 0..2 {
             let kept = register(&index, &name, &[(&key, &value)], Kind::Counter).unwrap();
             assert_eq!(
-                kept.iter().map(|(key, value)| (key.len(), value.len())).collect::<Vec<_>>(),
+                kept.tags().map(|(key, value)| (key.len(), value.len())).collect::<Vec<_>>(),
                 [(100, 99)]
             );
         }
-        assert_eq!((index.len(), index.contexts()[0].name.len()), (1, 200));
+        assert_eq!((index.len(), index.contexts()[0].identity.name().len()), (1, 200));
         assert_eq!(index.read().aliases().count(), 0);
         register(&index, "a b", &[], Kind::Counter).unwrap();
         assert_eq!(index.read().aliases().count(), 1, "short words are kept as they were passed");
@@ -482,7 +479,7 @@ mod tests {
                 let mut tags = tags(&[("k", "x y")]);
                 tags.without_task_id = without_task_id;
                 let kept = index.with_new(name, &tags, wanted(Kind::Counter), counter, |context| {
-                    context.tags.without_task_id
+                    context.identity.without_task_id()
                 });
                 assert_eq!(kept, Ok(without_task_id));
                 let found = index.find(
@@ -490,12 +487,12 @@ mod tests {
                     &tags,
                     Kind::Counter,
                     |_| (),
-                    |context| (context.name.to_string(), context.tags.without_task_id),
+                    |context| (context.identity.name().to_owned(), context.identity.without_task_id()),
                 );
                 assert_eq!(found, Some((name.to_owned(), without_task_id)));
                 let folded =
                     index.with_overflow(name, without_task_id, wanted(Kind::Counter), counter, |context| {
-                        context.tags.without_task_id
+                        context.identity.without_task_id()
                     });
                 assert_eq!(folded, Ok(without_task_id));
             }

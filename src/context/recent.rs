@@ -7,8 +7,9 @@ mod table;
 use self::table::Table;
 use crate::context::Context;
 use crate::process::sync::wide::AtomicU64;
+use crate::vocabulary::identity::TagOrder;
 use crate::vocabulary::kind::Kind;
-use crate::vocabulary::tag::{TagList, TagOrder};
+use crate::vocabulary::tag::TagList;
 use crate::vocabulary::text;
 use std::cell::Cell;
 use std::ptr;
@@ -134,8 +135,8 @@ pub(crate) fn new_owner() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Passes the context that this thread remembers for a family's member to `then`. All members differ in the value of
-/// one tag only, so the rest is not compared: an entry's owner and its context are always changed together.
+/// Passes the context that this thread remembers for a family's member to `then`, and marks it as called. All members
+/// differ in the value of one tag only, so the rest is not compared: an entry's owner and its context are always changed together.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `with`")]
 pub(crate) fn with_member<T>(
@@ -147,7 +148,7 @@ pub(crate) fn with_member<T>(
 ) -> Option<T> {
     let place = place_among(hash, is_large);
     let (entry, order, context) = take(family, hash, place)?;
-    if context.is_retired() || !context.tags.has_value(order, value) {
+    if !context.identity.has_value(order, value) || !context.call() {
         put_back(entry, context);
         return None;
     }
@@ -158,12 +159,12 @@ pub(crate) fn with_member<T>(
 
 /// Remembers the context of a family's member, which has this tag.
 pub(crate) fn remember_member(family: u64, hash: u64, key: &str, value: &str, context: &Arc<Context>) {
-    if let Some(place) = context.tags.place_of((key, value)) {
+    if let Some(place) = context.identity.place_of((key, value)) {
         put(family, hash, place, context);
     }
 }
 
-/// Passes the context that this thread remembers for a name and tags to `then`.
+/// Passes the context that this thread remembers for a name and tags to `then`, and marks it as called.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "tags that are handed on would have to be written to memory")]
 pub(crate) fn with<T>(
@@ -176,8 +177,9 @@ pub(crate) fn with<T>(
     let hash = hash(name, tags);
     let place = place(hash, kind);
     let (entry, order, context) = take(index, hash, place)?;
-    let same = !context.is_retired() && text::same(name, &context.name) && context.tags.are_in(order, tags);
-    let done = same.then(|| then(&context));
+    // A name may have two kinds, and only what is called is to be marked as called.
+    let is_it = context.kind == kind && context.identity.is_in(order, name, tags) && context.call();
+    let done = is_it.then(|| then(&context));
     put_back(entry, context);
     done
 }
@@ -236,8 +238,8 @@ fn let_go_at(place: usize) {
 
 /// Remembers a context, and replaces the one in its slot that was remembered longest ago.
 pub(crate) fn remember(index: u64, tags: &TagList<'_>, context: &Arc<Context>) {
-    if let Some(order) = context.tags.order_of(tags) {
-        put(index, hash(&context.name, tags), order, context);
+    if let Some(order) = context.identity.order_of(tags) {
+        put(index, hash(context.identity.name(), tags), order, context);
     }
 }
 
@@ -341,7 +343,7 @@ mod tests {
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
         let found = index.recall(name, tags, kind, |context| {
-            assert_eq!((&*context.name, context.kind), (name, kind));
+            assert_eq!((context.identity.name(), context.kind), (name, kind));
         });
         found.is_some()
     }
@@ -462,7 +464,8 @@ mod tests {
             let remember = |known: &Arc<Context>| remember_member(family, hash, "route", "/a", known);
             index.find(name, &tags(&[("route", "/a")]), Kind::Gauge, remember, |_| ()).unwrap();
         };
-        let recalled = |family| with_member(family, hash, "/a", false, |context| context.name.clone());
+        let recalled =
+            |family| with_member(family, hash, "/a", false, |context| context.identity.name().to_owned());
         find(first, "jobs");
         // This is what an allocator that counts does, between the start and the end of a member's call.
         let interrupted = with_member(first, hash, "/a", false, |context| {
@@ -470,7 +473,7 @@ mod tests {
             find(second, "pages");
             find(first, "jobs");
             assert_eq!(recalled(second), None, "nothing is remembered there meanwhile");
-            context.name.clone()
+            context.identity.name().to_owned()
         });
         assert_eq!(interrupted.as_deref(), Some("jobs"));
         assert_eq!((recalled(first).as_deref(), recalled(second)), (Some("jobs"), None));
@@ -532,7 +535,7 @@ mod tests {
         make(&index, "level", &tags(&[("route", "/a")]), Kind::Gauge);
         let contexts = index.take_arrivals();
         let put = |name: &str| {
-            let context = contexts.iter().find(|context| &*context.name == name).unwrap();
+            let context = contexts.iter().find(|context| context.identity.name() == name).unwrap();
             remember_member(owner, hash, "route", "/a", context);
             LARGE.load(Ordering::Relaxed)
         };
@@ -550,7 +553,8 @@ mod tests {
         assert_eq!(of_a_thread, (3, 4));
         assert_eq!(LARGE.load(Ordering::Relaxed), 2, "the thread has ended");
         for (name, left) in [("a", 2), ("b", 1), ("c", 0)] {
-            let context = contexts.iter().find(|context| &*context.name == name).unwrap();
+            let context = contexts.iter().find(|context| context.identity.name() == name).unwrap();
+            context.take_called();
             assert!(index.remove(context));
             let_go_of_member(hash, true);
             assert_eq!(LARGE.load(Ordering::Relaxed), left, "{name} is let go of, if it is remembered");

@@ -95,7 +95,7 @@ impl Shortage {
 
     /// Returns the same for the limit of the context's metric only.
     pub(crate) fn metric_gains_by(&self, context: &Context) -> bool {
-        let missing = || self.metrics.get(&context.kind)?.get(&*context.name);
+        let missing = || self.metrics.get(&context.kind)?.get(context.identity.name());
         !context.is_bounded && missing().is_some_and(|missing| *missing > 0)
     }
 
@@ -106,7 +106,7 @@ impl Shortage {
         }
         self.client = self.client.saturating_sub(1);
         let metrics = self.metrics.get_mut(&context.kind).filter(|_| !context.is_bounded);
-        if let Some(missing) = metrics.and_then(|metrics| metrics.get_mut(&*context.name)) {
+        if let Some(missing) = metrics.and_then(|metrics| metrics.get_mut(context.identity.name())) {
             *missing = missing.saturating_sub(1);
         }
     }

@@ -9,6 +9,9 @@ use std::hash::BuildHasher;
 const FIRST: u64 = 0x243f_6a88_85a3_08d3;
 const LAST: u64 = 0x1319_8a2e_0370_7345;
 
+/// The maximum number of bytes of a text that is hashed and compared as its first and last word.
+pub(super) const MAX_IN_WORDS: usize = 16;
+
 /// Adds a text to a hash. The seed is fixed: a hash only finds a slot, and never decides whether two texts are equal.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
@@ -17,7 +20,7 @@ pub(crate) fn hash(hash: u64, text: &str) -> u64 {
     let (first, last) = ends(text);
     let len = (text.len() as u64) << 56;
     let mut sum = fold(first ^ len ^ FIRST, last ^ LAST);
-    if text.len() > 16 {
+    if text.len() > MAX_IN_WORDS {
         let (words, _) = text.as_chunks();
         for word in words {
             sum = fold(sum ^ u64::from_le_bytes(*word), FIRST);
@@ -33,7 +36,7 @@ pub(crate) struct Seed([u64; 2]);
 
 impl Seed {
     /// The length in bytes up to which a text is hashed in one step.
-    pub(crate) const SHORT: usize = 16;
+    pub(crate) const SHORT: usize = MAX_IN_WORDS;
 
     pub(crate) fn random() -> Self {
         let random = RandomState::default();
@@ -61,11 +64,17 @@ fn longer(sum: u64, key: u64, text: &[u8]) -> u64 {
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "the length of a literal is known where it stands")]
 pub(crate) fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
+    same_bytes(a.as_bytes(), b.as_bytes())
+}
+
+/// Returns whether the bytes of two texts are equal.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "see `same`")]
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    if a.len() > 16 {
+    if a.len() > MAX_IN_WORDS {
         return a == b;
     }
     let ((first, last), (others_first, others_last)) = (ends(a), ends(b));

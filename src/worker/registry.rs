@@ -35,8 +35,6 @@ struct Tracked {
     context: Arc<Context>,
     lines: Lines,
     reported: Reported,
-    // The time of the last flush that found it in use.
-    used_at: u64,
     idle_flushes: u32,
     // Whether it was called by name, and therefore outlives its handles.
     by_name: bool,
@@ -45,8 +43,12 @@ struct Tracked {
 /// What the last report of a context said, which the next one goes on from.
 #[derive(Debug)]
 enum Reported {
-    /// The bits of a gauge's level, if it was reported.
-    Level(Option<u64>),
+    Gauge {
+        /// The bits of its level, if it was reported.
+        level: Option<u64>,
+        /// The time of the last flush that found it in use.
+        used_at: u64,
+    },
     /// A counter's counts.
     Counted(Counted),
     /// An occupancy's reading. It is large, and few contexts have one.
@@ -133,12 +135,12 @@ impl Registry {
 impl Tracked {
     fn new(context: Arc<Context>) -> Self {
         let reported = match &context.cell {
-            Cell::Gauge(_) => Reported::Level(None),
+            Cell::Gauge(_) => Reported::Gauge { level: None, used_at: 0 },
             Cell::Counter(_) => Reported::Counted(Counted::default()),
             Cell::Occupancy(cell) => Reported::Occupied(Box::new(cell.first_reading())),
             Cell::Distribution(_) | Cell::Set(_) => Reported::Nothing,
         };
-        Self { context, lines: Lines::default(), reported, used_at: 0, idle_flushes: 0, by_name: false }
+        Self { context, lines: Lines::default(), reported, idle_flushes: 0, by_name: false }
     }
 
     fn inherited(context: Arc<Context>, clock: &Clock) -> Self {
@@ -149,7 +151,7 @@ impl Tracked {
         match &tracked.context.cell {
             Cell::Gauge(cell) => {
                 cell.start_over();
-                tracked.reported = Reported::Level(None);
+                tracked.reported = Reported::Gauge { level: None, used_at: 0 };
             }
             Cell::Occupancy(cell) => {
                 tracked.reported = Reported::Occupied(Box::new(cell.start_over(clock.now())));
@@ -174,7 +176,9 @@ impl Tracked {
             flush.report(written, 0, |route, lines| route.folded(lines, folded));
         }
         match (&self.context.cell, &mut self.reported) {
-            (Cell::Gauge(cell), Reported::Level(level)) => *level = flush.gauge(written, cell, life, *level),
+            (Cell::Gauge(cell), Reported::Gauge { level, .. }) => {
+                *level = flush.gauge(written, cell, life, *level);
+            }
             (Cell::Counter(cell), Reported::Counted(counted)) => flush.counter(written, cell, counted),
             (Cell::Occupancy(cell), Reported::Occupied(reading)) => flush.occupancy(written, cell, reading),
             (Cell::Distribution(cell), _) => flush.distribution(written, cell),
@@ -204,7 +208,10 @@ impl Tracked {
         let was_dropped = !is_held && self.context.take_registered() && is_gauge;
         self.by_name = called || self.by_name && !was_dropped;
         if called || is_held {
-            (self.idle_flushes, self.used_at) = (0, flush.now);
+            self.idle_flushes = 0;
+            if let Reported::Gauge { used_at, .. } = &mut self.reported {
+                *used_at = flush.now;
+            }
             return Life::Live;
         }
         self.idle_flushes = self.idle_flushes.saturating_add(1);
@@ -225,8 +232,8 @@ impl Tracked {
     /// Returns whether it stays although nothing uses it.
     fn is_wanted(&self, flush: &Flush<'_>) -> bool {
         let is_lasting = self.is_lasting_gauge();
-        let is_late =
-            matches!(self.context.cell, Cell::Gauge(_)) && flush.idle_gauges.end(self.used_at, flush.now);
+        let ended = |used_at| flush.idle_gauges.end(used_at, flush.now);
+        let is_late = matches!(self.reported, Reported::Gauge { used_at, .. } if ended(used_at));
         self.by_name && (is_lasting || self.idle_flushes < IDLE_FLUSHES) && !is_late
     }
 
@@ -238,7 +245,7 @@ impl Tracked {
 
     fn take_values(&mut self) -> u64 {
         match (&self.context.cell, &mut self.reported) {
-            (Cell::Gauge(cell), Reported::Level(reported)) => {
+            (Cell::Gauge(cell), Reported::Gauge { level: reported, .. }) => {
                 let level = cell.value().map(f64::to_bits);
                 let unreported = level.is_some() && level != *reported;
                 *reported = level;

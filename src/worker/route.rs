@@ -39,8 +39,8 @@ pub(crate) struct Route {
 impl Route {
     /// Renders the lines of a context. A gauge has one of its peak, and an occupancy one of its oldest, if it is kept.
     pub(crate) fn render(&mut self, context: &Context) -> Rendered {
-        let own = self.encoder.counted_own_tags(&context.tags);
-        let line = |suffix, kind| self.encoder.line(&context.name, suffix, &own, kind);
+        let own = self.encoder.counted_own_tags(&context.identity);
+        let line = |suffix, kind| self.encoder.line(context.identity.name(), suffix, &own, kind);
         let is_occupancy = context.kind == Kind::Occupancy;
         let summary = if context.kind.is_spread() && self.encoder.weights() == Weights::Summaries {
             let gauges = SUFFIXES.map(|suffix| line(suffix, Kind::Gauge));
@@ -61,8 +61,8 @@ impl Route {
     /// Adds the line of a peak or an oldest that is kept only since the others were rendered.
     pub(crate) fn render_late(&self, context: &Context, lines: &mut Rendered) {
         let line = |suffix| {
-            let own = self.encoder.own_tags(&context.tags);
-            self.encoder.line(&context.name, suffix, &own, Kind::Gauge)
+            let own = self.encoder.own_tags(&context.identity);
+            self.encoder.line(context.identity.name(), suffix, &own, Kind::Gauge)
         };
         if context.cell.keeps_peak() && lines.peak().is_none() {
             lines.set_peak(line(peak_of(context)));

@@ -182,11 +182,10 @@ impl<'a, M: Metric> Named<'a, M> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `call`")]
     fn act<T>(&self, context: &Context, verb: impl FnOnce(&Arc<M::Cell>, &Shared) -> T) -> Option<T> {
-        let cell = M::pick(&context.cell).filter(|_| context.kind == self.kind)?;
+        // A context has one kind, and a kind has one type of cell.
+        let cell = M::pick(&context.cell)?;
         M::adjust(cell, self.options);
-        let done = verb(cell, self.client.shared());
-        context.call();
-        Some(done)
+        Some(verb(cell, self.client.shared()))
     }
 
     /// Finds or creates the context.
@@ -219,7 +218,10 @@ impl<'a, M: Metric> Named<'a, M> {
             return None;
         }
         let index = &self.client.shared().index;
-        let act = |context: &Context| self.act(context, &verb);
+        let act = |context: &Context| {
+            context.call();
+            self.act(context, &verb)
+        };
         let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();
         found.unwrap_or_else(|| self.call_new(values, act))
     }

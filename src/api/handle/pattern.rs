@@ -109,9 +109,7 @@ impl<M: Metric> Pattern<M> {
             // The cell has the right kind, because only such a context is remembered. It has had the family's options
             // since then.
             let cell = M::pick(&context.cell)?;
-            let done = verb(cell, self.client.shared());
-            context.call();
-            Some(done)
+            Some(verb(cell, self.client.shared()))
         });
         match done.flatten() {
             Some(done) => done,

@@ -60,16 +60,17 @@ impl ByHash {
 mod tests {
     use super::*;
     use crate::cell::{Cell, SetCell};
+    use crate::vocabulary::identity::Identity;
     use crate::vocabulary::kind::Kind;
-    use crate::vocabulary::tag::Tags;
+    use crate::vocabulary::tag::TagList;
 
     fn context(name: &str) -> Arc<Context> {
         let cell = Cell::Set(Arc::new(SetCell));
-        Arc::new(Context::new(name.into(), Tags::default(), Kind::Set, cell))
+        Arc::new(Context::new(Identity::new(name, &TagList::default().distinct()), Kind::Set, cell))
     }
 
     fn finds(contexts: &ByHash, name: &str) -> bool {
-        contexts.find(7, |context| &*context.name == name).is_some()
+        contexts.find(7, |context| context.identity.name() == name).is_some()
     }
 
     #[test]

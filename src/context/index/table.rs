@@ -6,8 +6,9 @@ use super::{Limits, Refusal, Wanted};
 use crate::cell::CounterBlock;
 use crate::context::Context;
 use crate::context::shortage::{Refused, Shortage};
+use crate::vocabulary::identity::{Descriptor, Identity};
 use crate::vocabulary::kind::Kind;
-use crate::vocabulary::tag::{DistinctTags, FEW_TAGS};
+use crate::vocabulary::tag::DistinctTags;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(super) struct Table {
     aliases_of: HashMap<usize, Vec<(u64, Arc<Context>)>>,
     aliases_len: usize,
     // The metrics of a name. There is one, or a counter and one whose kind goes with it.
-    metrics: HashMap<Arc<str>, Vec<Metric>>,
+    metrics: HashMap<Box<str>, Vec<Metric>>,
     pub(super) series: Series,
     // The number of contexts, without overflow contexts.
     pub(super) len: usize,
@@ -34,12 +35,15 @@ pub(super) struct Table {
     arrivals: Vec<Arc<Context>>,
 }
 
+/// The maximum number of descriptors that a metric keeps. Most have one, and a new context is compared with all.
+const MOST_DESCRIPTORS: usize = 32;
+
 /// What the contexts of a name and a kind share.
 #[derive(Debug)]
 struct Metric {
     kind: Kind,
-    // The first keys of its tags, which its contexts have in common.
-    keys: Vec<Arc<str>>,
+    // Of the first keys that its tags had, for further contexts with the same keys.
+    descriptors: Vec<Arc<Descriptor>>,
     contexts: usize,
     // The number of contexts that the metric's limit applies to.
     limited: usize,
@@ -49,20 +53,16 @@ struct Metric {
 
 impl Metric {
     fn of(kind: Kind) -> Self {
-        Self { kind, keys: Vec::new(), contexts: 0, limited: 0, refused: Refused::default() }
+        Self { kind, descriptors: Vec::new(), contexts: 0, limited: 0, refused: Refused::default() }
     }
 
-    /// Counts a context, and keeps the keys of its tags for others.
+    /// Counts a context, and keeps its descriptor for others.
     fn enter(&mut self, context: &Context) {
         self.contexts += 1;
         self.limited += usize::from(!context.is_bounded);
-        for key in context.tags.keys() {
-            if self.keys.len() >= FEW_TAGS {
-                break;
-            }
-            if !self.keys.contains(key) {
-                self.keys.push(Arc::clone(key));
-            }
+        let descriptor = context.identity.descriptor();
+        if self.descriptors.len() < MOST_DESCRIPTORS && !self.descriptors.contains(descriptor) {
+            self.descriptors.push(Arc::clone(descriptor));
         }
     }
 }
@@ -162,13 +162,15 @@ impl Table {
 
     /// Inserts a context. `lines` has one hash per agent.
     pub(super) fn insert(&mut self, hash: u64, mut context: Context, lines: &[u64]) -> Arc<Context> {
-        self.share_texts(&mut context);
+        if let Some(metric) = self.metric(context.identity.name(), context.kind) {
+            context.identity.share_descriptor(&metric.descriptors);
+        }
         let context = Arc::new(context);
         self.contexts.insert(hash, Arc::clone(&context));
         self.series.enter(lines);
         self.arrivals.push(Arc::clone(&context));
         *self.len_of(&context) += 1;
-        let metrics = self.metrics.entry(Arc::clone(&context.name)).or_default();
+        let metrics = self.metrics.entry(context.identity.name().into()).or_default();
         let place = metrics.iter().position(|metric| metric.kind == context.kind).unwrap_or_else(|| {
             metrics.push(Metric::of(context.kind));
             metrics.len() - 1
@@ -179,21 +181,11 @@ impl Table {
         context
     }
 
-    /// Lets a context have its name and the keys of its tags in common with others of the name.
-    fn share_texts(&self, context: &mut Context) {
-        let Some((name, metrics)) = self.metrics.get_key_value(&context.name) else { return };
-        context.name = Arc::clone(name);
-        for metric in metrics {
-            context.tags.share_keys(&metric.keys);
-        }
-    }
-
-    /// Removes a context and its aliases.
+    /// Removes a retired context and its aliases.
     pub(super) fn remove(&mut self, hash: u64, context: &Arc<Context>, lines: &[u64]) {
         if !self.contexts.remove(hash, context) {
             return;
         }
-        context.retire();
         for (hash, alias) in self.aliases_of.remove(&address(context)).unwrap_or_default() {
             self.aliases.remove(hash, &alias);
             self.aliases_len -= 1;
@@ -201,14 +193,14 @@ impl Table {
         }
         self.series.leave(lines);
         *self.len_of(context) -= 1;
-        let Some(metrics) = self.metrics.get_mut(&context.name) else { return };
+        let Some(metrics) = self.metrics.get_mut(context.identity.name()) else { return };
         if let Some(metric) = metrics.iter_mut().find(|metric| metric.kind == context.kind) {
             metric.contexts -= 1;
             metric.limited -= usize::from(!context.is_bounded);
         }
         metrics.retain(|metric| metric.contexts > 0);
         if metrics.is_empty() {
-            self.metrics.remove(&context.name);
+            self.metrics.remove(context.identity.name());
         }
     }
 
@@ -224,7 +216,7 @@ impl Table {
         tags: &DistinctTags<'_, '_>,
         context: &Arc<Context>,
     ) {
-        let alias = Arc::new(Context::alias(name.into(), tags.kept(), context));
+        let alias = Arc::new(Context::alias(Identity::new(name, tags), context));
         self.aliases.insert(hash, Arc::clone(&alias));
         self.aliases_of.entry(address(context)).or_default().push((hash, alias));
         self.aliases_len += 1;

@@ -3,8 +3,9 @@
 use super::clean::{self, MAX_NAME, MAX_TAG, MAX_TAG_PART};
 use super::{Encoder, Format, Globals, Weights};
 use crate::task_id::TaskIdOn;
+use crate::vocabulary::identity::Identity;
 use crate::vocabulary::kind::Kind;
-use crate::vocabulary::tag::{DistinctTags, Tags};
+use crate::vocabulary::tag::DistinctTags;
 use std::hash::BuildHasher;
 
 type Pairs = Vec<(String, String)>;
@@ -98,10 +99,10 @@ impl Spelling {
     }
 
     /// Hashes of each agent's text of a name and tags. They are equal if the agent writes one line for both.
-    pub(crate) fn lines(&self, name: &str, tags: &Tags, kind: Kind, hasher: &impl BuildHasher) -> Vec<u64> {
+    pub(crate) fn lines(&self, identity: &Identity, kind: Kind, hasher: &impl BuildHasher) -> Vec<u64> {
         let lines = self.encoders.iter().map(|encoder| {
             let (suffix, kind) = encoder.shortest_name_of(kind);
-            encoder.line_hash(name, suffix, tags, kind, hasher)
+            encoder.line_hash(identity, suffix, kind, hasher)
         });
         lines.collect()
     }
@@ -109,13 +110,12 @@ impl Spelling {
     /// Like [`lines`](Self::lines), for the main agent and one of a context's lines, which has a kind of its own.
     pub(crate) fn main_line(
         &self,
-        name: &str,
+        identity: &Identity,
         suffix: &str,
-        tags: &Tags,
         kind: Kind,
         hasher: &impl BuildHasher,
     ) -> u64 {
-        self.encoders.first().map_or(0, |encoder| encoder.line_hash(name, suffix, tags, kind, hasher))
+        self.encoders.first().map_or(0, |encoder| encoder.line_hash(identity, suffix, kind, hasher))
     }
 }
 
@@ -219,13 +219,13 @@ impl Encoder {
         !out.is_empty()
     }
 
-    fn line_hash(&self, name: &str, suffix: &str, tags: &Tags, kind: Kind, hasher: &impl BuildHasher) -> u64 {
-        let with_task_id = self.carries_task_id(kind, tags.without_task_id);
-        let own = self.clean_tags(tags.iter()).0;
+    fn line_hash(&self, identity: &Identity, suffix: &str, kind: Kind, hasher: &impl BuildHasher) -> u64 {
+        let with_task_id = self.carries_task_id(kind, identity.without_task_id());
+        let own = self.clean_tags(identity.tags()).0;
         let mut all = if self.writes_tags() { self.with_globals(&own, with_task_id) } else { Vec::new() };
         all.sort_unstable();
         // A counter may share the name.
-        hasher.hash_one((self.full_name(name, suffix, with_task_id), all, kind.is_spread()))
+        hasher.hash_one((self.full_name(identity.name(), suffix, with_task_id), all, kind.is_spread()))
     }
 }
 
@@ -233,7 +233,7 @@ impl Encoder {
 mod tests {
     use super::*;
     use crate::vocabulary::protocol::Protocol;
-    use crate::vocabulary::tag::TagList;
+    use crate::vocabulary::tag::{TagList, Tags};
     use crate::wire::encode::{Dialect, SentAs};
     use crate::wire::origin::Origin;
     use arbtest::arbitrary::{Result, Unstructured};
@@ -325,7 +325,10 @@ mod tests {
     }
 
     fn lines(spelling: &Spelling, name: &str, tags: &Tags) -> Vec<u64> {
-        spelling.lines(name, tags, Kind::Gauge, &FixedState::default())
+        let pairs: Vec<_> = tags.iter().collect();
+        let mut list = TagList::default();
+        list.set_slice(&pairs);
+        spelling.lines(&Identity::new(name, &list.distinct()), Kind::Gauge, &FixedState::default())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The tags of a line: a context's own, cleaned, and those of every line.
 
 use super::{Encoder, clean};
-use crate::vocabulary::tag::Tags;
+use crate::vocabulary::identity::Identity;
 use std::collections::HashSet;
 
 /// A context's own tags as they are written, and whether the task id may follow them.
@@ -13,13 +13,13 @@ pub(crate) struct OwnTags {
 
 impl Encoder {
     /// A context's own tags, for all of its lines. The ones left out are counted.
-    pub(crate) fn counted_own_tags(&mut self, tags: &Tags) -> OwnTags {
-        OwnTags { pairs: self.counted_tags(tags.iter()), without_task_id: tags.without_task_id }
+    pub(crate) fn counted_own_tags(&mut self, identity: &Identity) -> OwnTags {
+        OwnTags { pairs: self.counted_tags(identity.tags()), without_task_id: identity.without_task_id() }
     }
 
     /// The same for a line that is rendered later than the others.
-    pub(crate) fn own_tags(&self, tags: &Tags) -> OwnTags {
-        OwnTags { pairs: self.clean_tags(tags.iter()).0, without_task_id: tags.without_task_id }
+    pub(crate) fn own_tags(&self, identity: &Identity) -> OwnTags {
+        OwnTags { pairs: self.clean_tags(identity.tags()).0, without_task_id: identity.without_task_id() }
     }
 
     /// The tags as they are written, each once. The ones left out are counted.
