@@ -99,8 +99,8 @@ impl Context {
     }
 
     /// Returns the original of an alias, or the context itself.
-    pub(crate) fn original(&self) -> &Self {
-        self.alias_of().map_or(self, |context| context)
+    pub(crate) fn original(self: &Arc<Self>) -> &Arc<Self> {
+        self.alias_of().unwrap_or(self)
     }
 
     /// Returns whether a handle, a guard or a record holds the cell, besides the context and its aliases.

@@ -2,11 +2,13 @@
 
 mod alias;
 mod by_hash;
+mod found;
 mod hashed;
 mod series;
 mod table;
 
 use self::alias::{Passed, is_short};
+pub(crate) use self::found::Found;
 use self::table::{Full, Table};
 use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
@@ -58,6 +60,9 @@ pub(crate) struct Wanted {
     /// Whether the name may also have a kind that [goes with](Kind::goes_with) this one.
     pub(crate) beside: bool,
 }
+
+/// Makes the cell of a new context, in a block of counters if it counts.
+type NewCell<'a> = dyn Fn(&mut CounterBlock) -> Cell + 'a;
 
 /// The tag of the context into which a metric's further contexts are folded.
 const OVERFLOW_TAG: (&str, &str) = ("tasktag_overflow", "true");
@@ -115,74 +120,62 @@ impl Index {
         recent::with(self.id, kind, name, tags, then)
     }
 
-    /// Passes the known context of a name and tags to `remember`, and then to `then`.
-    pub(crate) fn find<T>(
-        &self,
-        name: &str,
-        tags: &TagList<'_>,
-        kind: Kind,
-        remember: impl FnOnce(&Arc<Context>),
-        then: impl FnOnce(&Context) -> T,
-    ) -> Option<T> {
+    /// Finds the known context of a name and tags.
+    pub(crate) fn find(&self, name: &str, tags: &TagList<'_>, kind: Kind) -> Option<Found<'_>> {
         let tags = tags.distinct();
         let hash = self.hash(name, &tags, kind);
-        let table = self.read();
-        let known = table.find(hash, name, &tags, kind)?;
-        remember(known);
-        // The lock is still held, so that the worker can't forget the context before it is called.
-        Some(then(known))
+        Found::of(self.read(), |table| table.find(hash, name, &tags, kind))
     }
 
-    /// Passes the known context to `then`, or a new one.
-    pub(crate) fn with_new<T>(
+    /// Finds the known context of a name and tags, or makes it with a new cell.
+    pub(crate) fn find_or_make(
         &self,
         name: &str,
         tags: &TagList<'_>,
         wanted: Wanted,
-        cell: impl FnOnce(&mut CounterBlock) -> Cell,
-        then: impl FnOnce(&Context) -> T,
-    ) -> Result<T, Refusal> {
+        cell: &NewCell<'_>,
+    ) -> Result<Found<'_>, Refusal> {
         if name.is_empty() {
             return Err(Refusal::EmptyName);
         }
         let tags = tags.distinct();
         // This is nearly always so.
         if self.spelling.leaves(name, &tags) {
-            return self.with_spelled(name, &tags, wanted, None, cell, then);
+            return self.find_or_make_spelled(name, &tags, wanted, None, cell);
         }
         let kind = wanted.kind;
         let hash = is_short(name, &tags).then(|| self.hash(name, &tags, kind));
-        if let Some(hash) = hash
-            && let Some(known) = self.read().find(hash, name, &tags, kind)
-        {
-            return Ok(then(known.original()));
+        let known = hash.and_then(|hash| {
+            Found::of(self.read(), |table| table.find(hash, name, &tags, kind).map(Context::original))
+        });
+        if let Some(known) = known {
+            return Ok(known);
         }
         let Some(Spelled { name: spelled, tags: pairs, left_out }) = self.spelling.spell(name, &tags, kind)
         else {
-            return self.with_spelled(name, &tags, wanted, None, cell, then);
+            return self.find_or_make_spelled(name, &tags, wanted, None, cell);
         };
         let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let mut list = TagList::default();
         list.without_task_id = tags.without_task_id();
         list.set_slice(&pairs);
         let passed = Passed { hash, name, tags: &tags, left_out };
-        self.with_spelled(&spelled, &list.distinct(), wanted, Some(passed), cell, then)
+        self.find_or_make_spelled(&spelled, &list.distinct(), wanted, Some(passed), cell)
     }
 
-    /// Does the same as [`with_new`](Self::with_new) with the name and tags as they are written. Those that were
+    /// Does the same as [`find_or_make`](Self::find_or_make) with the name and tags as they are written. Those that were
     /// `passed` find the context directly the next time.
-    fn with_spelled<T>(
+    fn find_or_make_spelled(
         &self,
         name: &str,
         tags: &DistinctTags<'_, '_>,
         wanted: Wanted,
         passed: Option<Passed<'_>>,
-        cell: impl FnOnce(&mut CounterBlock) -> Cell,
-        then: impl FnOnce(&Context) -> T,
-    ) -> Result<T, Refusal> {
+        cell: &NewCell<'_>,
+    ) -> Result<Found<'_>, Refusal> {
         // A caller that passes this tag gets the overflow context, which remains one.
         if tags.iter().eq([OVERFLOW_TAG]) {
-            return self.with_overflow(name, tags.without_task_id(), wanted, cell, then);
+            return self.find_or_make_overflow(name, tags.without_task_id(), wanted, cell);
         }
         let metric = if wanted.bounded { usize::MAX } else { self.limits.metric };
         let limits = Limits { metric, ..self.limits };
@@ -191,9 +184,9 @@ impl Index {
         // allocates nothing.
         {
             let table = self.read();
-            match table.find(hash, name, tags, kind) {
+            match table.find(hash, name, tags, kind).map(Arc::clone) {
                 Some(known) if passed.is_none() || !table.has_room_for_aliases(limits.client) => {
-                    return Ok(then(known));
+                    return Ok(Found::reading(known, table));
                 }
                 Some(_) => {}
                 None => {
@@ -224,19 +217,17 @@ impl Index {
         if let Some(passed) = passed {
             self.add_alias(&mut table, &passed, &context, is_new);
         }
-        // The lock is still held, so that the worker can't forget the context before it is held or called.
-        Ok(then(&context))
+        Ok(Found::writing(context, table))
     }
 
-    /// Passes the metric's overflow context to `then`.
-    pub(crate) fn with_overflow<T>(
+    /// Finds the metric's overflow context, or makes it with a new cell.
+    pub(crate) fn find_or_make_overflow(
         &self,
         name: &str,
         without_task_id: bool,
         wanted: Wanted,
-        cell: impl FnOnce(&mut CounterBlock) -> Cell,
-        then: impl FnOnce(&Context) -> T,
-    ) -> Result<T, Refusal> {
+        cell: &NewCell<'_>,
+    ) -> Result<Found<'_>, Refusal> {
         let kind = wanted.kind;
         let spelled = self.spelling.spell_name(name, kind, without_task_id);
         let name = spelled.as_deref().unwrap_or(name);
@@ -246,14 +237,14 @@ impl Index {
         let tags = list.distinct();
         let hash = self.hash(name, &tags, kind);
         // Most calls find it here, under a read lock.
-        if let Some(known) = self.read().find(hash, name, &tags, kind) {
-            return Ok(then(known));
+        if let Some(known) = Found::of(self.read(), |table| table.find(hash, name, &tags, kind)) {
+            return Ok(known);
         }
         let identity = Identity::new(name, &tags);
         let lines = self.lines(&identity, kind);
         let mut table = self.write();
-        if let Some(known) = table.find(hash, name, &tags, kind) {
-            return Ok(then(known));
+        if let Some(known) = table.find(hash, name, &tags, kind).map(Arc::clone) {
+            return Ok(Found::writing(known, table));
         }
         table.check_kind(name, wanted)?;
         if table.overflows >= self.limits.client {
@@ -261,7 +252,7 @@ impl Index {
         }
         let cell = cell(&mut table.counters);
         let context = table.insert(hash, Context::overflow(identity, kind, cell), &lines);
-        Ok(then(&context))
+        Ok(Found::writing(context, table))
     }
 
     /// Returns a name as it is written.
@@ -407,7 +398,7 @@ mod tests {
     }
 
     fn register(index: &Index, name: &str, pairs: &[(&str, &str)], kind: Kind) -> Result<Identity, Refusal> {
-        index.with_new(name, &tags(pairs), wanted(kind), counter, |context| context.identity.clone())
+        index.find_or_make(name, &tags(pairs), wanted(kind), &counter).map(|context| context.identity.clone())
     }
 
     #[test]
@@ -419,7 +410,7 @@ mod tests {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();
         }
         assert_eq!(index.len(), 1);
-        assert!(index.find("jobs", &tags(same[1]), Kind::Counter, |_| (), |_| ()).is_some());
+        assert!(index.find("jobs", &tags(same[1]), Kind::Counter).is_some());
         let others: [&[_]; 4] = [&[("a", "2"), ("b", "1")], &[("a", "1")], &[("a", "1"), ("a", "1")], &[]];
         for pairs in others {
             register(&index, "jobs", pairs, Kind::Counter).unwrap();
@@ -440,8 +431,8 @@ mod tests {
     #[test]
     fn a_context_in_use_is_not_forgotten() {
         let index = Index::of(1);
-        let handle = index
-            .with_new("jobs", &tags(&[]), wanted(Kind::Counter), counter, |context| context.cell.clone());
+        let made = index.find_or_make("jobs", &tags(&[]), wanted(Kind::Counter), &counter);
+        let handle = made.map(|context| context.cell.clone());
         let context = index.take_arrivals().remove(0);
         assert!(!index.remove(&context));
         drop(handle);
@@ -478,23 +469,16 @@ mod tests {
             for without_task_id in [false, true] {
                 let mut tags = tags(&[("k", "x y")]);
                 tags.without_task_id = without_task_id;
-                let kept = index.with_new(name, &tags, wanted(Kind::Counter), counter, |context| {
-                    context.identity.without_task_id()
-                });
-                assert_eq!(kept, Ok(without_task_id));
-                let found = index.find(
-                    name,
-                    &tags,
-                    Kind::Counter,
-                    |_| (),
-                    |context| (context.identity.name().to_owned(), context.identity.without_task_id()),
-                );
-                assert_eq!(found, Some((name.to_owned(), without_task_id)));
-                let folded =
-                    index.with_overflow(name, without_task_id, wanted(Kind::Counter), counter, |context| {
-                        context.identity.without_task_id()
-                    });
-                assert_eq!(folded, Ok(without_task_id));
+                let wanted = wanted(Kind::Counter);
+                let kept = index.find_or_make(name, &tags, wanted, &counter).unwrap();
+                assert_eq!(kept.identity.without_task_id(), without_task_id);
+                drop(kept);
+                let found = index.find(name, &tags, Kind::Counter).unwrap();
+                assert_eq!(found.identity.name(), name);
+                assert_eq!(found.identity.without_task_id(), without_task_id);
+                drop(found);
+                let folded = index.find_or_make_overflow(name, without_task_id, wanted, &counter).unwrap();
+                assert_eq!(folded.identity.without_task_id(), without_task_id);
             }
         }
         assert_eq!((index.len(), index.read().overflows), (2, 2));

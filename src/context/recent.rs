@@ -330,7 +330,7 @@ mod tests {
             _ => gauge(),
         };
         let wanted = Wanted { kind, bounded: false, beside: false };
-        index.with_new(name, tags, wanted, |_| cell(), |_| ()).unwrap();
+        drop(index.find_or_make(name, tags, wanted, &|_| cell()).unwrap());
     }
 
     fn find(index: &Index, name: &str, tags: &TagList<'_>) -> Option<()> {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn find_kind(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> Option<()> {
-        index.find(name, tags, kind, |context| remember(index.id(), tags, context), |_| ())
+        index.find(name, tags, kind).map(|context| remember(index.id(), tags, &context))
     }
 
     fn recalls(index: &Index, name: &str, tags: &TagList<'_>, kind: Kind) -> bool {
@@ -426,9 +426,9 @@ mod tests {
             make(&index, "jobs", &tags(&[("route", value), ("zone", "eu")]), Kind::Gauge);
         }
         let find = |value| {
-            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", value, known);
             let tags = [("route", value), ("zone", "eu")];
-            index.find("jobs", &self::tags(&tags), Kind::Gauge, remember, |_| ()).unwrap();
+            let known = index.find("jobs", &self::tags(&tags), Kind::Gauge).unwrap();
+            remember_member(family, hash, "route", value, &known);
         };
         let recalls = |family, value| with_member(family, hash, value, false, |_| ()).is_some();
         find("/a");
@@ -461,8 +461,8 @@ mod tests {
         make(&index, "jobs", &tags(&[("route", "/a")]), Kind::Gauge);
         make(&index, "pages", &tags(&[("route", "/a")]), Kind::Gauge);
         let find = |family, name| {
-            let remember = |known: &Arc<Context>| remember_member(family, hash, "route", "/a", known);
-            index.find(name, &tags(&[("route", "/a")]), Kind::Gauge, remember, |_| ()).unwrap();
+            let known = index.find(name, &tags(&[("route", "/a")]), Kind::Gauge).unwrap();
+            remember_member(family, hash, "route", "/a", &known);
         };
         let recalled =
             |family| with_member(family, hash, "/a", false, |context| context.identity.name().to_owned());

@@ -5,7 +5,7 @@ use super::options::Options;
 use crate::api::client::Client;
 use crate::cell::{Cell, CounterBlock};
 use crate::context::Context;
-use crate::context::index::{Refusal, Wanted};
+use crate::context::index::{Found, Refusal, Wanted};
 use crate::context::recent;
 use crate::ledger::DropReason;
 use crate::mailbox::shared::Shared;
@@ -121,6 +121,17 @@ impl<'a, M: Metric> Named<'a, M> {
         M::wrap(M::new_cell(self.options, counters, &shared.clock))
     }
 
+    fn find_or_make(&self) -> Result<Found<'_>, Refusal> {
+        let index = &self.client.shared().index;
+        index.find_or_make(self.name, &self.tags, self.wanted(), &|counters| self.make(counters))
+    }
+
+    fn find_or_make_overflow(&self) -> Result<Found<'_>, Refusal> {
+        let (index, without_task_id) = (&self.client.shared().index, self.tags.without_task_id);
+        index
+            .find_or_make_overflow(self.name, without_task_id, self.wanted(), &|counters| self.make(counters))
+    }
+
     fn cell_or_overflow(&self) -> Result<(Arc<M::Cell>, bool), Refusal> {
         self.cell().or_else(|refusal| match refusal {
             Refusal::ContextLimit(_) => self.overflow_cell().map(|cell| (cell, true)),
@@ -134,28 +145,20 @@ impl<'a, M: Metric> Named<'a, M> {
         if self.client.is_disabled() {
             return Ok((M::unread_cell(), false));
         }
-        let index = &self.client.shared().index;
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let cell = index.with_new(self.name, &self.tags, self.wanted(), make, |context| {
-            context.register();
-            M::pick(&context.cell).map(|cell| (Arc::clone(cell), context.is_overflow()))
-        });
+        let context = self.find_or_make()?;
+        context.register();
         // A context has one kind, and a kind has one type of cell.
-        cell?.ok_or(Refusal::Kind(self.kind))
+        let cell = M::pick(&context.cell).ok_or(Refusal::Kind(self.kind))?;
+        Ok((Arc::clone(cell), context.is_overflow()))
     }
 
     /// Returns the cell of the metric's overflow context.
     fn overflow_cell(&self) -> Result<Arc<M::Cell>, Refusal> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
-        let cell = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
-            context.fold(1);
-            context.register();
-            M::pick(&context.cell).map(Arc::clone)
-        });
-        shared.ledger.folded_registrations.add(u64::from(cell.is_ok()));
-        cell?.ok_or(Refusal::Kind(self.kind))
+        let context = self.find_or_make_overflow()?;
+        context.fold(1);
+        context.register();
+        self.client.shared().ledger.folded_registrations.add(1);
+        M::pick(&context.cell).map(Arc::clone).ok_or(Refusal::Kind(self.kind))
     }
 
     /// Acts on the cell by name. If there is no cell, `values` are counted as dropped, and the reason is returned.
@@ -217,52 +220,39 @@ impl<'a, M: Metric> Named<'a, M> {
         if self.client.is_disabled() {
             return None;
         }
-        let index = &self.client.shared().index;
         let act = |context: &Context| {
             context.call();
             self.act(context, &verb)
         };
-        let found = index.find(self.name, &self.tags, self.kind, remember, act).flatten();
-        found.unwrap_or_else(|| self.call_new(values, act))
-    }
-
-    /// Creates the context, or counts the refusal.
-    fn call_new(
-        &self,
-        values: u64,
-        act: impl Fn(&Context) -> Option<Option<DropReason>>,
-    ) -> Option<DropReason> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        match shared.index.with_new(self.name, &self.tags, self.wanted(), make, &act) {
-            Ok(Some(done)) => done,
-            Err(Refusal::ContextLimit(_)) => self.call_overflow(values, act),
-            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
-        }
-    }
-
-    /// Acts on the metric's overflow context, or counts the refusal.
-    fn call_overflow(
-        &self,
-        values: u64,
-        act: impl FnOnce(&Context) -> Option<Option<DropReason>>,
-    ) -> Option<DropReason> {
-        let shared = self.client.shared();
-        let make = |counters: &mut CounterBlock| self.make(counters);
-        let (index, without_task_id) = (&shared.index, self.tags.without_task_id);
-        let done = index.with_overflow(self.name, without_task_id, self.wanted(), make, |context| {
-            context.fold(1);
-            act(context)
-        });
-        match done {
-            Ok(Some(done)) => {
-                if !self.options.folded {
-                    shared.ledger.folded_values.add(values);
-                }
-                done
+        // The lock under which it is found is let go before a context is made.
+        if let Some(known) = self.client.shared().index.find(self.name, &self.tags, self.kind) {
+            remember(&known);
+            if let Some(done) = act(&known) {
+                return done;
             }
-            Err(Refusal::ContextLimit(_)) => shared.refuse(DropReason::ContextLimit, values),
-            Ok(None) | Err(_) => shared.refuse(DropReason::Invalid, values),
         }
+        let made = self.make_or_fold(values).and_then(|made| act(&made).ok_or(DropReason::Invalid));
+        made.unwrap_or_else(|reason| self.client.shared().refuse(reason, values))
+    }
+
+    /// Makes the context of a call, or finds its metric's overflow context. Returns the reason if there is neither.
+    fn make_or_fold(&self, values: u64) -> Result<Found<'_>, DropReason> {
+        match self.find_or_make() {
+            Err(Refusal::ContextLimit(_)) => self.fold(values),
+            made => made.map_err(|_| DropReason::Invalid),
+        }
+    }
+
+    /// Finds the metric's overflow context for a call, or returns the reason why there is none.
+    fn fold(&self, values: u64) -> Result<Found<'_>, DropReason> {
+        let context = self.find_or_make_overflow().map_err(|refusal| match refusal {
+            Refusal::ContextLimit(_) => DropReason::ContextLimit,
+            Refusal::EmptyName | Refusal::Kind(_) => DropReason::Invalid,
+        })?;
+        context.fold(1);
+        if !self.options.folded {
+            self.client.shared().ledger.folded_values.add(values);
+        }
+        Ok(context)
     }
 }
