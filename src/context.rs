@@ -31,7 +31,7 @@ pub(crate) struct Context {
     registered: AtomicBool,
 }
 
-/// What a context is that is not one of its own.
+/// What few contexts are besides a name and tags with a cell.
 #[derive(Debug)]
 enum Role {
     /// For an overflow context, how often something was folded into it.
@@ -182,9 +182,21 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::SetCell;
+    use crate::vocabulary::tag::TagList;
 
     #[test]
     fn a_context_has_at_most_72_bytes_with_its_counts_of_references() {
         assert!(size_of::<Context>() + 2 * size_of::<usize>() <= 72, "{}", size_of::<Context>());
+    }
+
+    #[test]
+    fn a_context_that_was_called_is_not_retired_and_a_retired_one_is_not_called() {
+        let identity = Identity::new("jobs", &TagList::default().distinct());
+        let context = Context::new(identity, Kind::Set, Cell::Set(Arc::new(SetCell)));
+        assert!(context.call() && context.call() && context.is_called());
+        assert!(!context.retire_if_idle() && context.take_called() && !context.take_called());
+        assert!(context.retire_if_idle() && context.retire_if_idle());
+        assert!(!context.call() && !context.take_called() && context.is_retired());
     }
 }

@@ -29,7 +29,7 @@ fn bytes_of<T>(client: &Client, make: impl Fn(&str) -> T) -> usize {
 }
 
 #[test]
-fn a_context_takes_half_a_kib_and_what_its_values_need() {
+fn a_context_takes_no_more_than_the_guide_says() {
     let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let never = Duration::from_secs(3600);
     let builder = Client::builder().agent(format!("udp://{}", agent.local_addr().unwrap())).telemetry(false);

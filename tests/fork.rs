@@ -106,6 +106,23 @@ struct Handles {
 }
 
 #[test]
+fn a_gauge_that_a_child_sets_once_by_name_lasts() {
+    let agent = Agent::new();
+    let guard = agent.client();
+    let set = |level: f64| guard.client().gauge("level").tag("queue", "mail").set(level);
+    // From the second call on, the thread remembers the context.
+    set(1.0);
+    set(1.0);
+    guard.client().flush(PATIENCE).unwrap();
+    assert_done(fork(|| {
+        set(2.0);
+        (0..3).all(|_| guard.client().flush(PATIENCE).is_ok())
+    }));
+    let levels: Vec<f64> = agent.metrics().iter().map(number).collect();
+    assert_eq!(levels, [1.0, 2.0, 2.0, 2.0]);
+}
+
+#[test]
 fn each_child_reports_its_own_under_its_own_id() {
     let agent = Agent::new();
     let guard = agent.client();

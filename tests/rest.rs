@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fs, thread};
+use support::fork::{assert_done, fork};
 use support::{PATIENCE, wait_until};
 use tasktag::testing::Capture;
 use tasktag::{Client, DropReason, Guard, QueueStatus, Status};
@@ -141,6 +142,38 @@ fn a_watch_that_begins_while_it_rests_is_looked_after() -> Result<(), Box<dyn Er
     drop((go, watch));
     wait_until(|| idle.client().stats().late_probes.is_empty());
     rested();
+    Ok(())
+}
+
+#[test]
+fn it_polls_what_the_client_watches_itself_as_often_as_ever() -> Result<(), Box<dyn Error>> {
+    let idle = Idle::new()?;
+    let naps = rested();
+    let requests = idle.client().counter("requests").bounded("route", 5);
+    let requests = requests.most_frequent(Duration::from_secs(60)).register();
+    let far = naps.saturating_add(100);
+    wait_until(|| self::naps().is_some_and(|naps| naps > far));
+    drop(requests);
+    rested();
+    Ok(())
+}
+
+#[test]
+fn a_forked_child_rests_on_its_own() -> Result<(), Box<dyn Error>> {
+    let idle = Idle::new()?;
+    let users = idle.client().set("users").register();
+    let finds_room_after_a_rest = || {
+        users.insert("a");
+        rested();
+        users.insert("b");
+        rested();
+        (0..CHANNEL).for_each(|_| users.insert("c"));
+        rested();
+        idle.client().stats().dropped(DropReason::ChannelFull).values == 0
+    };
+    rested();
+    assert_done(fork(|| finds_room_after_a_rest() && finds_room_after_a_rest()));
+    assert!(finds_room_after_a_rest());
     Ok(())
 }
 

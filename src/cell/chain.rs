@@ -215,7 +215,7 @@ mod tests {
             (1400, &[31, 127, 639, 1535]),
             (4096, &[31, 127, 639, 1535, 4097]),
         ] {
-            let (chain, stock) = (Chain::started(LARGEST), Stock::new(1, std::sync::Arc::default()));
+            let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
             for _ in 0..2 {
                 assert!(dense(buckets).all(|value| chain.add(value, 1, Some(&stock))), "{buckets}");
             }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_class_that_is_not_in_stock_is_left_out() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::new(1, std::sync::Arc::default()));
+        let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
         while stock.take(1).is_some() {}
         assert!(dense(100).all(|value| chain.add(value, 1, Some(&stock))));
         assert_eq!(slots(&chain), [31, 639]);
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_chain_never_grows_beyond_its_largest_table() {
-        let (chain, stock) = (Chain::started(2), Stock::new(1, std::sync::Arc::default()));
+        let (chain, stock) = (Chain::started(2), Stock::of(1));
         let kept = dense(4096).filter(|value| chain.add(*value, 1, Some(&stock))).count();
         assert_eq!(slots(&chain), [31, 639]);
         assert!((639..=670).contains(&kept), "{kept}");
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_busy_chain_grows_until_its_buckets_are_in_their_own_slots() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::new(1, std::sync::Arc::default()));
+        let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
         // In a table of 127 slots, the second half meets the first.
         let values: Vec<f64> =
             dense(127 + 55).enumerate().filter(|(n, _)| n % 127 < 55).map(|(_, value)| value).collect();

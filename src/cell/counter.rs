@@ -5,21 +5,22 @@ use crate::process::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::sync::Arc;
 
-/// The number of counters of a block, whose words lie together in each lane. With more, a single counter would cost more,
-/// and many would cost hardly less.
+/// The number of counters of a block, whose words lie together in each row. With more, a single counter would cost
+/// more, and many would cost hardly less.
 const COLUMNS: usize = 16;
 
-/// A lane's words of a block's counters. They fill two cache lines of 64 bytes, because Intel's processors fetch lines in
-/// pairs: if two threads wrote the two lines of a pair, each would take both from the other now and then, and a call by
-/// name would take twice as long. Where lines have 128 bytes, they fill one.
+/// A word of each of a block's counters, for one lane, or for what was subtracted. They fill two cache lines of 64
+/// bytes, because Intel's processors fetch lines in pairs: if two threads wrote the two lines of a pair, each would take
+/// both from the other now and then, and a call by name would take twice as long. Where lines have 128 bytes, they fill
+/// one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Lane([AtomicU64; COLUMNS]);
+struct Row([AtomicU64; COLUMNS]);
 
 /// What was counted since the cell was made. Its lanes only grow: the worker reads them and never writes them.
 pub(crate) struct CounterCell {
     // The lanes, and after them a row of what was subtracted. Words that only grow need no order between them.
-    rows: Arc<[Lane]>,
+    rows: Arc<[Row]>,
     column: usize,
 }
 
@@ -114,7 +115,7 @@ impl fmt::Debug for CounterCell {
 /// Allocates counters in blocks, so that padding and lanes cost no more than necessary.
 #[derive(Debug, Default)]
 pub(crate) struct CounterBlock {
-    rows: Option<Arc<[Lane]>>,
+    rows: Option<Arc<[Row]>>,
     used: usize,
 }
 
@@ -124,7 +125,7 @@ impl CounterBlock {
         if self.used == COLUMNS {
             *self = Self::default();
         }
-        let new = || (0..=lane::count()).map(|_| Lane::default()).collect();
+        let new = || (0..=lane::count()).map(|_| Row::default()).collect();
         let rows = Arc::clone(self.rows.get_or_insert_with(new));
         let column = self.used;
         self.used += 1;

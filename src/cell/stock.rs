@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const MAX_BYTES: usize = 96 * 1024;
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
-/// replaces them at each collection.
+/// replaces them at the next collection. Taking one wakes a worker that rests.
 pub(crate) struct Stock {
     // By class, without the smallest, with which every distribution starts.
     shelves: [Shelf; CLASSES - 1],
@@ -28,6 +28,11 @@ impl Stock {
         let stock = Self { shelves, distributions: AtomicUsize::new(distributions), bell };
         stock.refill();
         stock
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(distributions: usize) -> Self {
+        Self::new(distributions, Arc::default())
     }
 
     /// The number of distributions that it is made for.
@@ -121,18 +126,18 @@ mod tests {
 
     #[test]
     fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
-        let stock = Stock::new(0, Arc::default());
+        let stock = Stock::of(0);
         assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
         assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
         assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
-        assert_eq!(in_stock(&Stock::new(stock.distributions(), Arc::default())), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&Stock::of(stock.distributions())), [48, 9, 4, 1]);
     }
 
     #[test]
     fn what_was_taken_is_replaced_and_what_comes_back_is_kept() {
-        let stock = Stock::new(1, Arc::default());
+        let stock = Stock::of(1);
         assert!(stock.is_full());
         let table = stock.take(2).unwrap();
         assert!(!stock.is_full());

@@ -163,8 +163,8 @@ impl Index {
         self.find_or_make_spelled(&spelled, &list.distinct(), wanted, Some(passed), cell)
     }
 
-    /// Does the same as [`find_or_make`](Self::find_or_make) with the name and tags as they are written. Those that were
-    /// `passed` find the context directly the next time.
+    /// Does the same as [`find_or_make`](Self::find_or_make) with the name and tags as they are written. Those that
+    /// were `passed` find the context directly the next time.
     fn find_or_make_spelled(
         &self,
         name: &str,

@@ -136,7 +136,8 @@ pub(crate) fn new_owner() -> u64 {
 }
 
 /// Passes the context that this thread remembers for a family's member to `then`, and marks it as called. All members
-/// differ in the value of one tag only, so the rest is not compared: an entry's owner and its context are always changed together.
+/// differ in the value of one tag only, so the rest is not compared: an entry's owner and its context are always
+/// changed together.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "see `with`")]
 pub(crate) fn with_member<T>(

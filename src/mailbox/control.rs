@@ -11,7 +11,7 @@ const MAX_DEATHS: u32 = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
-    // The worker listens to it. Whoever takes no lock rings it, so that the worker collects.
+    // Wakes the worker. Callers who take no lock ring it, and the worker then collects.
     bell: Arc<Bell>,
     from_worker: Condvar,
 }
@@ -87,7 +87,7 @@ fn deadline(timeout: Duration) -> Instant {
 }
 
 impl Control {
-    /// Makes the requests to a worker who will listen to this bell.
+    /// Makes the requests to the worker that listens to this bell.
     pub(crate) fn new(bell: Arc<Bell>) -> Self {
         Self { bell, ..Self::default() }
     }
@@ -181,6 +181,7 @@ impl Control {
 
     /// Called by the worker. Sleeps until there may be an order, for at most `at_most`.
     pub(crate) fn next_order(&self, at_most: Duration) -> Order {
+        // A request after this look leaves a wake-up, with which the sleep ends at once.
         if !self.lock().is_open() {
             self.bell.sleep(at_most);
         }

@@ -248,16 +248,19 @@ impl ClientBuilder {
     /// catches shorter peaks. Defaults to [`DEFAULT_COLLECT_INTERVAL`].
     ///
     /// A collection also empties the [channel](Self::channel_capacity). A client without watches leaves out the
-    /// collections that would find nothing: it wakes up only to flush. Something that then uses the channel is collected
-    /// at once, and so is never there for longer than this interval.
+    /// collections that would find nothing: it wakes up only to flush. Something that then uses the channel is
+    /// collected at once, and so is never there for longer than this interval.
     pub fn collect_interval(mut self, interval: Duration) -> Self {
         self.collect_interval = Some(interval);
         self
     }
 
     /// Sets the number of records that the channel holds between two collections, from 1 to 1,048,576. Events, service
-    /// checks and set members are records. Gauges, counters and distributions do not use the channel. Defaults to
+    /// checks and set members are records, and so are values with a timestamp. Other values of gauges and counters do
+    /// not use the channel, and those of distributions only if these find no room. Defaults to
     /// [`DEFAULT_CHANNEL_CAPACITY`].
+    ///
+    /// A record wakes a worker that [rests](Self::collect_interval), by one system call without a lock.
     pub fn channel_capacity(mut self, records: usize) -> Self {
         self.channel_capacity = Some(records);
         self

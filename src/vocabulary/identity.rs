@@ -36,11 +36,14 @@ impl Identity {
         &self.descriptor
     }
 
-    /// Uses one of these descriptors in place of an equal one, so that it is in memory once.
-    pub(crate) fn share_descriptor(&mut self, known: &[Arc<Descriptor>]) {
-        if let Some(known) = known.iter().find(|known| **known == self.descriptor) {
+    /// Uses one of these descriptors in place of an equal one, so that it is in memory once. Returns whether there was
+    /// one.
+    pub(crate) fn share_descriptor(&mut self, known: &[Arc<Descriptor>]) -> bool {
+        let equal = known.iter().find(|known| **known == self.descriptor);
+        if let Some(known) = equal {
             self.descriptor = Arc::clone(known);
         }
+        equal.is_some()
     }
 
     #[inline]
@@ -69,7 +72,7 @@ impl Identity {
             DistinctTags::Many { pairs, .. } => self.tags().eq(pairs.iter().copied()),
             DistinctTags::Few(list) => {
                 self.values.len() <= list.len()
-                    && list.iter().all(|tag| self.tags().any(|kept| kept == tag))
+                    && list.iter().all(|tag| self.place(tag).is_some())
                     && self.tags().all(|kept| list.iter().any(|tag| tag == kept))
             }
         }
@@ -89,15 +92,19 @@ impl Identity {
     fn places_of(&self, list: &TagList<'_>) -> Option<TagOrder> {
         let mut order = TagOrder::NONE;
         for pair in list.iter() {
-            order.push(self.tags().position(|tag| tag == pair)?)?;
+            order.push(self.place(pair)?)?;
         }
         Some(order)
     }
 
+    fn place(&self, (key, value): Pair<'_>) -> Option<usize> {
+        let mut kept = self.descriptor.keys.iter().zip(&self.values);
+        kept.position(|(kept_key, kept_value)| **kept_key == *key && kept_value.is(value))
+    }
+
     /// Returns the position of one tag.
     pub(crate) fn place_of(&self, tag: (&str, &str)) -> Option<TagOrder> {
-        let place = self.tags().position(|kept| kept == tag)?;
-        Some(TagOrder(place as u64))
+        self.place(tag).map(|place| TagOrder(place as u64))
     }
 
     /// Returns whether the tag at a [position](Self::place_of) has this value.
@@ -107,8 +114,8 @@ impl Identity {
         usize::try_from(place.0).is_ok_and(|place| self.has_value_at(place, value))
     }
 
-    /// Returns whether it has this name, and the tags of `list` in the given order, with one comparison per tag. It does
-    /// not compare `without_task_id`.
+    /// Returns whether it has this name, and the tags of `list` in the given order, with one comparison per tag. It
+    /// does not compare `without_task_id`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see `recent`")]
     pub(crate) fn is_in(&self, order: TagOrder, name: &str, list: &TagList<'_>) -> bool {

@@ -146,7 +146,7 @@ impl Tracked {
     fn inherited(context: Arc<Context>, clock: &Clock) -> Self {
         let mut tracked = Self::new(context);
         tracked.take_values();
-        tracked.context.take_called();
+        // A note of a call stays: it may be of the call that sets this process up, whose value is still to come.
         tracked.context.take_registered();
         match &tracked.context.cell {
             Cell::Gauge(cell) => {

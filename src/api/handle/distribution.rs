@@ -43,8 +43,8 @@ const NANOS_PER_MS: f64 = 1e6;
 /// up to 7 of them, with up to 10.5 KiB each.
 ///
 /// No record allocates: each client has tables in stock, up to 346 KiB if it has many distributions, and its worker
-/// replaces those that were used at the next collection, within 250 ms by default. A record that takes a table while the
-/// worker rests wakes it. If the stock is used up, values use the channel, and the worker makes room.
+/// replaces those that were used at the next collection, within 250 ms by default. A record that takes a table wakes a
+/// worker that rests. If the stock is used up, values use the channel, and the worker makes room.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///

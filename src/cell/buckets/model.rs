@@ -74,18 +74,14 @@ fn two_callers_in_two_buckets_while_the_chains_double_and_a_sweep() {
 /// The smallest table of the model has one slot: of two buckets one makes the chain grow.
 #[test]
 fn two_callers_of_whom_one_makes_the_chain_grow_and_a_sweep() {
-    counts_are_conserved(
-        [1.0, 1.5],
-        || (Buckets::new(), Some(Stock::new(2, std::sync::Arc::default()))),
-        |_| (),
-    );
+    counts_are_conserved([1.0, 1.5], || (Buckets::new(), Some(Stock::of(2))), |_| ());
 }
 
 /// Both callers may take a table from the stock, and one of them gives it back.
 #[test]
 fn two_callers_who_both_make_the_chain_grow() {
     crate::process::sync::model_within(2, || {
-        let all = Arc::new((Buckets::new(), Stock::new(2, std::sync::Arc::default())));
+        let all = Arc::new((Buckets::new(), Stock::of(2)));
         record(&all.0, 1, 1.0, None);
         let writers = [1.5, 1.7].map(|value| {
             let all = Arc::clone(&all);

@@ -99,7 +99,7 @@ fn each_lane_keeps_to_its_chain_and_shares_it_when_there_are_more_lanes() {
 
 #[test]
 fn further_chains_are_small_unless_they_or_the_first_had_to_grow() {
-    let (buckets, stock) = (Buckets::new(), Stock::new(1, std::sync::Arc::default()));
+    let (buckets, stock) = (Buckets::new(), Stock::of(1));
     let classes = || buckets.chains().map(Chain::class).collect::<Vec<_>>();
     let fill = |lane: usize| {
         assert!(dense().take(100).all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))));
@@ -124,7 +124,7 @@ fn what_a_further_chain_has_no_room_for_goes_to_the_first() {
 
 #[test]
 fn one_thread_has_one_chain_however_much_it_records() {
-    let (buckets, stock) = (Buckets::new(), Stock::new(1, std::sync::Arc::default()));
+    let (buckets, stock) = (Buckets::new(), Stock::of(1));
     for value in dense().cycle().take(100_000) {
         assert!(buckets.add(value, 1, Some(&stock)));
     }
@@ -163,7 +163,7 @@ fn threads_that_meet_often_get_chains_of_their_own_at_a_sweep() {
 #[test]
 fn thirty_two_dense_octaves_fit_in_one_chain_and_in_several() {
     for buckets in [Buckets::new(), wide()] {
-        let stock = Stock::new(8, std::sync::Arc::default());
+        let stock = Stock::of(8);
         for lane in [0, 5, 6] {
             assert!(dense().all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))), "{lane}");
         }
@@ -185,7 +185,7 @@ fn there_is_room_for_what_crossed_the_channel_from_then_on() {
 #[test]
 fn nothing_is_lost_between_threads_and_a_sweep() {
     for buckets in [Buckets::new(), wide()] {
-        let (mut total, stock) = (0, Stock::new(8, std::sync::Arc::default()));
+        let (mut total, stock) = (0, Stock::of(8));
         thread::scope(|scope| {
             let writers: Vec<_> = (0..2)
                 .map(|writer| {

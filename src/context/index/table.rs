@@ -35,14 +35,15 @@ pub(super) struct Table {
     arrivals: Vec<Arc<Context>>,
 }
 
-/// The maximum number of descriptors that a metric keeps. Most have one, and a new context is compared with all.
+/// The maximum number of descriptors that a metric keeps. Most have one, and a new context is compared with all. If a
+/// metric has more that are in use, its further contexts share none.
 const MOST_DESCRIPTORS: usize = 32;
 
 /// What the contexts of a name and a kind share.
 #[derive(Debug)]
 struct Metric {
     kind: Kind,
-    // Of the first keys that its tags had, for further contexts with the same keys.
+    // For further contexts with the same keys.
     descriptors: Vec<Arc<Descriptor>>,
     contexts: usize,
     // The number of contexts that the metric's limit applies to.
@@ -56,13 +57,18 @@ impl Metric {
         Self { kind, descriptors: Vec::new(), contexts: 0, limited: 0, refused: Refused::default() }
     }
 
-    /// Counts a context, and keeps its descriptor for others.
-    fn enter(&mut self, context: &Context) {
+    /// Counts a context, which shares the descriptor of others, or else has one that it shares with later ones.
+    fn enter(&mut self, context: &mut Context) {
         self.contexts += 1;
         self.limited += usize::from(!context.is_bounded);
-        let descriptor = context.identity.descriptor();
-        if self.descriptors.len() < MOST_DESCRIPTORS && !self.descriptors.contains(descriptor) {
-            self.descriptors.push(Arc::clone(descriptor));
+        if context.identity.share_descriptor(&self.descriptors) {
+            return;
+        }
+        if self.descriptors.len() == MOST_DESCRIPTORS {
+            self.descriptors.retain(|descriptor| Arc::strong_count(descriptor) > 1);
+        }
+        if self.descriptors.len() < MOST_DESCRIPTORS {
+            self.descriptors.push(Arc::clone(context.identity.descriptor()));
         }
     }
 }
@@ -162,22 +168,19 @@ impl Table {
 
     /// Inserts a context. `lines` has one hash per agent.
     pub(super) fn insert(&mut self, hash: u64, mut context: Context, lines: &[u64]) -> Arc<Context> {
-        if let Some(metric) = self.metric(context.identity.name(), context.kind) {
-            context.identity.share_descriptor(&metric.descriptors);
-        }
-        let context = Arc::new(context);
-        self.contexts.insert(hash, Arc::clone(&context));
-        self.series.enter(lines);
-        self.arrivals.push(Arc::clone(&context));
-        *self.len_of(&context) += 1;
         let metrics = self.metrics.entry(context.identity.name().into()).or_default();
         let place = metrics.iter().position(|metric| metric.kind == context.kind).unwrap_or_else(|| {
             metrics.push(Metric::of(context.kind));
             metrics.len() - 1
         });
         if let Some(metric) = metrics.get_mut(place) {
-            metric.enter(&context);
+            metric.enter(&mut context);
         }
+        let context = Arc::new(context);
+        self.contexts.insert(hash, Arc::clone(&context));
+        self.series.enter(lines);
+        self.arrivals.push(Arc::clone(&context));
+        *self.len_of(&context) += 1;
         context
     }
 

@@ -14,7 +14,7 @@ struct Place<const N: usize> {
 
 impl<const N: usize> Place<N> {
     fn new() -> Arc<Self> {
-        Arc::new(Self { bell: Bell::new(), things: std::array::from_fn(|_| AtomicBool::new(false)) })
+        Arc::new(Self { bell: Bell::default(), things: std::array::from_fn(|_| AtomicBool::new(false)) })
     }
 
     /// Each caller puts one thing, and then tells.

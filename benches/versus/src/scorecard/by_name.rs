@@ -2,11 +2,11 @@
 
 use super::child::numbers;
 use super::score::Score;
-use super::threads::median;
 use crate::contended::together_until_a_flush;
 use crate::contestant::{Contestant, Operation, Setup, opaque};
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
+use crate::samples::median;
 use crate::stopwatch::{alone, calibrate, together};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,8 +101,8 @@ impl Contestant for Stores {
     }
 }
 
-/// Steps of which each waits for the one before: a cycle each. Additions would not do, as new processors make several at
-/// once.
+/// Steps of which each waits for the one before: a cycle each. Additions would not do, as new processors make several
+/// at once.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "a call would take cycles of its own")]
 fn stepped(start: u64, steps: u32) -> u64 {

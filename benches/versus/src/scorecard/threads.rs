@@ -2,13 +2,9 @@
 
 use super::score::Score;
 use crate::contended;
-use crate::samples::Summary;
+use crate::samples::median;
 
 const PROCESSES: usize = 5;
-
-pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    Summary::of(values).map(|summary| summary.median)
-}
 
 /// After its first flush and after each later one, the median of several processes.
 pub fn on_one_timing() -> Vec<Score> {
