@@ -4,6 +4,7 @@ mod apalis;
 mod delayed_job;
 mod good_job;
 mod graphile_worker;
+mod now;
 mod oban;
 mod pg_boss;
 mod procrastinate;
@@ -23,7 +24,7 @@ use self::statement::Statement;
 
 /// The number of jobs up to which is counted.
 const COUNT_LIMIT: u64 = 10_000;
-/// The same for dead jobs. They stay until somebody looks at them, so a system that gave up many costs at each answer.
+/// The same for dead jobs. They stay for days or for ever, so a system that gave up many costs at each answer.
 const DEAD_LIMIT: u64 = 1000;
 /// The same for jobs whose time is ahead. Whether they were tried is in the table and not in an index, and a row there
 /// takes the server as long as ten in an index.
@@ -122,8 +123,9 @@ impl SqlQueue {
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
     /// The number up to which dead jobs are counted: 1,000 means 1,000 or more.
     ///
-    /// A dead job stays in its table until somebody retries or deletes it. So there may be a million that nobody cares
-    /// for, and to count 10,000 of them at each answer would take as long as to count what waits, and say no more.
+    /// A dead job stays in its table until somebody retries or deletes it, or until its system does, often after days.
+    /// So there may be a million that nobody cares for. To count 10,000 of them at each answer would take as long as to
+    /// count what waits, and say no more.
     ///
     /// Alarm where there is any, `max(last_5m):max:queue.dead{queue:mail} > 0`, or from a number on that is at most
     /// this one: `>= 1000` is true for 1,000 and all above it, and `> 1000` never is. A rise shows below 1,000 only.

@@ -1,6 +1,7 @@
 //! pg-boss.
 
-use super::statement::{NOW, Waiting};
+use super::now::NOW;
+use super::statement::Waiting;
 use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -25,7 +26,8 @@ const INDEXED: &str = "state in ('created', 'retry', 'active', 'failed')";
 /// planner expects few jobs between two times that it does not know, and so takes the index however large the table is.
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("job"), queue.name());
-    let (kind, after_now) = (queue.table("job_state"), format!("{NOW} + interval '1 microsecond'"));
+    let (kind, now) = (queue.table("job_state"), NOW.expression);
+    let after_now = format!("{now} + interval '1 microsecond'");
     // The count of retries rises when the retry is taken, so only the state tells.
     let counted = format!(
         "counted (due, since, scheduled, retrying, running, dead) as materialized (
@@ -33,8 +35,8 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         sum(jobs) filter (where part = 'scheduled'), sum(jobs) filter (where part = 'retrying'),
         sum(jobs) filter (where part = 'running'), sum(jobs) filter (where part = 'dead')
     from (values
-        ('due', 'created'::{kind}, false, '-infinity', {NOW}, {COUNT_LIMIT}),
-        ('due', 'retry', false, '-infinity', {NOW}, {COUNT_LIMIT}),
+        ('due', 'created'::{kind}, false, '-infinity', {now}, {COUNT_LIMIT}),
+        ('due', 'retry', false, '-infinity', {now}, {COUNT_LIMIT}),
         ('scheduled', 'created', false, {after_now}, 'infinity', {LATER_LIMIT}),
         ('retrying', 'retry', false, {after_now}, 'infinity', {LATER_LIMIT}),
         ('running', 'active', false, '-infinity', 'infinity', {COUNT_LIMIT}),

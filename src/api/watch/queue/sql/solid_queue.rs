@@ -1,7 +1,8 @@
 //! Solid Queue.
 
+use super::now::NOW_UTC;
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {

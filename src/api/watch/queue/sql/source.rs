@@ -1,5 +1,6 @@
 //! A place where jobs of a queue wait, and the parts of a statement that read it.
 
+use super::now::Now;
 use super::states::States;
 use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT};
 
@@ -82,14 +83,14 @@ impl Source {
     ///
     /// The table is named as seldom as can be: to plan for one more mention takes the server as long as to count
     /// hundreds of jobs.
-    pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
+    pub(super) fn subqueries(&self, number: usize, now: Now) -> String {
         // By the sources before this one.
         let counted: Vec<_> =
             (1..number).map(|before| format!(" - (select depth from total_{before})")).collect();
         let counted = counted.concat();
         match self.priority {
             Some(priority) => self.walk(number, priority, now, &counted) + &self.total_of_walk(number),
-            None => self.total(number, now, &counted),
+            None => self.total(number, now.expression, &counted),
         }
     }
 
@@ -100,11 +101,12 @@ impl Source {
     /// Where it ends is written as an equation, because the planner expects that few rows fulfil one. With a comparison
     /// it expects so many steps that it may take the statement for an expensive one, and compile it, which takes longer
     /// than all the rest.
-    fn walk(&self, number: usize, priority: Priority, now: &str, counted: &str) -> String {
+    fn walk(&self, number: usize, priority: Priority, now: Now, counted: &str) -> String {
         let Self { table, since, .. } = self;
         let of_state = if self.states.is_some() { "state = walk.state and " } else { "" };
         let (waits, order, at) = (format!("{of_state}{}", self.waits), since.order(), since.at());
         let (before_all, direction, beyond) = priority.words();
+        let Now { expression: now, kind } = now;
         let of_priority = format!("{waits} and priority = next.priority");
         let due = self.due(&of_priority, now, &format!(" - walk.depth{counted}"));
         let later = self.later(&of_priority, now, " - walk.tried - walk.untried");
@@ -116,7 +118,7 @@ impl Source {
             "walk_{number} ({state}priority, step, depth, since, tried, untried) as (
     select {state}'{before_all}'::bigint, 0, 0::bigint, {now}, 0::bigint, 0::bigint{states}
     union all
-    select {walk_state}next.priority::bigint, step + 1, walk.depth + due.jobs, least(walk.since, next.since),
+    select {walk_state}next.priority::bigint, step + 1, walk.depth + due.jobs, least(walk.since, next.since::{kind}),
         walk.tried + later.tried, walk.untried + later.untried
     from walk_{number} as walk
     cross join lateral (
