@@ -13,8 +13,8 @@ fn jobs() -> u64 {
     }
 }
 
-/// What a statement may read where no job runs, and what is due later is in one state: jobs that wait, that are dead and
-/// that are due later, up to a limit each; and the steps of its walk.
+/// What a statement may read where no job runs, and what is due later is in one state: jobs that wait, that are dead
+/// and that are due later, up to a limit each; and the steps of its walk.
 const MOST_READ: u64 = SqlQueue::COUNT_LIMIT + SqlQueue::DEAD_LIMIT + SqlQueue::LATER_LIMIT + 100;
 
 /// The indexes that a system's documentation says its statement wants.
@@ -59,8 +59,8 @@ fn assert_bounded(database: &mut Database, queue: &SqlQueue, table: &str, insert
     assert_plan(database, &queue, table);
 }
 
-/// No scan of the table is sequential, the rows read are bounded, and the statement seems too cheap to be compiled, which
-/// would take the server longer than all the rest.
+/// No scan of the table is sequential, the rows read are bounded, and the statement seems too cheap to be compiled,
+/// which would take the server longer than all the rest.
 #[track_caller]
 fn assert_plan(database: &mut Database, queue: &SqlQueue, table: &str) {
     let query = queue.query();
@@ -245,6 +245,17 @@ fn a_count_of_several_priorities_ends_at_its_limit_and_the_last_of_them_has_the_
     database.step(&queue, insert, [most, 5, 0, 0, 0, 0]);
     database.run("vacuum analyze");
     assert_plan(&mut database, &queue, "oban_jobs");
+}
+
+#[test]
+fn a_count_of_several_states_ends_at_its_limit() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::OBAN);
+    let insert = "insert into oban_jobs (queue, state, priority, scheduled_at) select 'mail',
+        (array['available', 'scheduled'])[job % 2 + 1]::oban_job_state, job % 5,
+        timezone('UTC', now()) - make_interval(hours => job % 5 + 1) from generate_series(1, 20000) as job";
+    let most = i64::try_from(SqlQueue::COUNT_LIMIT).unwrap();
+    database.step(&SqlQueue::oban("mail"), insert, [most, 5, 0, 0, 0, 0]);
 }
 
 #[test]

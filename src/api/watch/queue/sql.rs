@@ -61,18 +61,19 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// - `queue.scheduled` and `queue.retrying` are jobs whose time is ahead: that were never tried, and that were.
 /// - `queue.running` and `queue.dead` are jobs that a worker has, and those that the system gave up.
 ///
-/// What a system can't tell is absent. A count ends at [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or
-/// more. That of dead jobs ends at [`DEAD_LIMIT`](Self::DEAD_LIMIT), 1,000. The counts of jobs whose time is ahead end
-/// at [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000. Where a system has scheduled and retrying jobs in one state, that is
-/// what both have together: beyond it the two say how the first 1,000 are divided.
+/// What a system can't tell is absent. The counts of jobs that wait and that run end at
+/// [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or more. The count of dead jobs ends at
+/// [`DEAD_LIMIT`](Self::DEAD_LIMIT), 1,000. Those of jobs whose time is ahead end at
+/// [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000. Where a system has scheduled and retrying jobs in one state, this is the
+/// limit of both together: beyond it the two say how the first 1,000 are divided.
 ///
 /// # What it costs
 ///
 /// The work is bounded, however many jobs there are: the statement finds the oldest job by the index that the system
-/// takes its jobs by, with a step for each priority, of which it visits the first 1,000. With a million jobs that wait,
-/// an answer takes the server 3 to 5 ms of a processor (`PostgreSQL` 15, all in memory): about half is for the first
-/// 10,000 of them, and a quarter for the plan. What only a scan of the whole table could tell is left out, unless
-/// [`with_scans`](Self::with_scans) asks for it. The methods name the indexes that make a scan unnecessary.
+/// takes its jobs by, with a step for each priority, of which it visits the first 1,000 in each state. With a million
+/// jobs that wait, an answer takes the server 3 to 5 ms of a processor (`PostgreSQL` 15, all in memory): about half is
+/// for the first 10,000 of them, and a quarter for the plan. What only a scan of the whole table could tell is left
+/// out, unless [`with_scans`](Self::with_scans) asks for it. The methods name the indexes that make a scan unnecessary.
 ///
 /// # What the role may see
 ///
@@ -119,7 +120,7 @@ enum System {
 }
 
 impl SqlQueue {
-    /// The number up to which jobs are counted that wait and that run: it stands for itself and all above it.
+    /// The number up to which waiting and running jobs are counted: it stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
     /// The number up to which dead jobs are counted: 1,000 means 1,000 or more.
     ///

@@ -21,9 +21,10 @@ impl SqlQueue {
 const INDEXED: &str = "state in ('created', 'retry', 'active', 'failed')";
 
 /// All numbers are parts of one index, so they are rows of one table, and `job` is named once: it has partitions and
-/// many indexes, which make each further mention dear. In each row are a part, a state, whether a job is blocked,
-/// between which times it starts, and how many are counted. A time has microseconds and nothing between them. The
-/// planner expects few jobs between two times that it does not know, and so takes the index however large the table is.
+/// many indexes, so each mention costs planning. A row has a part, a state, whether a job is blocked, the first and the
+/// last time at which it starts, and how many are counted. Times are whole microseconds, so what is later begins one
+/// after now. The planner expects few jobs between two times that it does not know, and so takes the index however
+/// large the table is.
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("job"), queue.name());
     let (kind, now) = (queue.table("job_state"), NOW.expression);

@@ -22,7 +22,7 @@ pub(super) struct Statement {
 /// Where a statement finds how many jobs wait.
 pub(super) enum Waiting {
     In(Vec<Source>),
-    /// A query of a subquery that the system wrote itself, for the same columns as a source's total.
+    /// In a subquery of `before`. This is a query of it, with the columns of a source's total.
     Counted(&'static str),
 }
 
@@ -51,7 +51,7 @@ pub(super) fn dead(query: &str) -> String {
 }
 
 fn count(query: &str, limit: u64) -> String {
-    format!("(select count(*) from ({query} limit {limit}) as counted)")
+    format!("(select count(*) from ({query} limit {limit}) as bounded)")
 }
 
 impl Statement {
