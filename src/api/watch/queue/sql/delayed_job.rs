@@ -12,6 +12,8 @@ impl SqlQueue {
     /// A job whose worker died counts as running for `max_run_time`, 4 hours by default, and longer if nobody takes
     /// it. Jobs without a priority are left out.
     ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
+    ///
     /// `delayed_job`'s own index has the dead jobs among those that wait, and all queues together, so the cost grows
     /// with both. Age, depth, scheduled and retrying want one of
     ///

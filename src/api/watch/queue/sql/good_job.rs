@@ -11,6 +11,8 @@ impl SqlQueue {
     /// A job whose process died counts as running until another process takes it. Dead jobs are those that ended with
     /// an error and are not tried again.
     ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
+    ///
     /// Age, depth, scheduled and retrying use GoodJob's own index. Running and dead need
     /// [`with_scans`](Self::with_scans), and want
     ///

@@ -15,6 +15,8 @@ impl SqlQueue {
     /// thread of that process, and until another process notices that this one died. Retrying is absent: a retry of
     /// Active Job is a scheduled job like any other.
     ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
+    ///
     /// Solid Queue's own indexes fit, but the one of scheduled jobs has all queues together. Where other queues have
     /// many of them, age, depth and scheduled want
     ///

@@ -85,8 +85,9 @@ impl Source {
     /// hundreds of jobs.
     pub(super) fn subqueries(&self, number: usize, now: Now) -> String {
         // By the sources before this one.
-        let less: String =
+        let less: Vec<_> =
             (1..number).map(|before| format!(" - (select depth from total_{before})")).collect();
+        let less = less.concat();
         match self.priority {
             Some(priority) => self.walk(number, priority, now, &less) + &self.total_of_walk(number),
             None => self.total(number, now.expression, &less),
