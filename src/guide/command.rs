@@ -162,8 +162,8 @@
 //! | Redis | `apalis-redis`, `arq`, `bullmq`, `celery`, `dramatiq`, `rq`, `sidekiq`; `redis-stream` with `group`; `redis-list`, with `taken_from_left`, `time_in_json`, `time_in_hash` |
 //! | `PostgreSQL` | `apalis-postgres`, `good_job`, `oban`, `pg-boss`, `procrastinate`, `que`, `river`, `solid_queue`; `delayed_job`, whose `queue` may be left out; `graphile-worker`, which has none |
 //!
-//! Counts in `PostgreSQL` end at a limit, which stands for itself and more: 10,000 jobs that wait or run, and
-//! [1,000](crate::SqlQueue::DEAD_LIMIT) that are dead or due later.
+//! Counts in `PostgreSQL` end at a limit, which stands for itself and more: 10,000 jobs that wait or run,
+//! [1,000](crate::SqlQueue::DEAD_LIMIT) that are dead, and [1,000](crate::SqlQueue::LATER_LIMIT) that are due later.
 //!
 //! `--check` prints what would be watched, and exits. A mistake is reported with its file, line, key and value, the
 //! first one of each table, and the status is 2:

@@ -6,7 +6,7 @@
 //! | what | default | setting |
 //! |---|---|---|
 //! | time between flushes | 2 s; the first comes after a random part of that | [`flush_interval`](crate::ClientBuilder::flush_interval) |
-//! | time between collections, which poll pools and queues and empty the channel; without a pool or a queue, none are made while the channel is empty | 250 ms | [`collect_interval`](crate::ClientBuilder::collect_interval) |
+//! | time between collections, which poll what is watched and empty the channel; a client without watches leaves out those that would find nothing | 250 ms | [`collect_interval`](crate::ClientBuilder::collect_interval) |
 //! | contexts, each a name with its tags | 2000 | [`context_limit`](crate::ClientBuilder::context_limit) |
 //! | contexts of one metric | 200 | [`metric_context_limit`](crate::ClientBuilder::metric_context_limit) |
 //! | events, service checks and members of sets that wait for the worker | 8192 | [`channel_capacity`](crate::ClientBuilder::channel_capacity) |
@@ -24,7 +24,7 @@
 //! | units of an occupancy whose ages are known | 128 at once; further ones are counted | [`Occupancy::untracked`](crate::Occupancy::untracked) |
 //! | jobs of a queue in Redis that a collection looks at | at most 500, however many wait | – |
 //! | jobs of each sort that a queue in SQL counts | 10,000, or 1,000 of those that are dead or due later; the limit stands for itself and more | [`SqlQueue`](crate::SqlQueue) |
-//! | priorities of a queue in SQL that are visited | 1,000 | – |
+//! | priorities of a queue in SQL that are visited | 1,000 in each state | – |
 //! | classes of a gate | chosen at the call, at most 16; work of any other is `other` | [`Gate`](crate::Gate) |
 //! | parts of a gate's load | 16 | [`Load::part`](crate::Load::part) |
 //! | ids that a draw tries | 32 | [`max_tries`](crate::IdSpace::max_tries) |
@@ -33,9 +33,9 @@
 //!
 //! # Memory
 //!
-//! The memory of a context with one short tag and one agent, with its handle, on Linux with glibc's allocator. Each further
-//! tag adds about 45 bytes, and more if its value has more than 22. Each further agent adds about 100. The contexts of a
-//! metric whose tags have the same keys have their name and keys in common.
+//! The memory of a context with one short tag and one agent, with its handle, on Linux with glibc's allocator. Each
+//! further tag adds about 45 bytes, and more if its value has more than 22 bytes. Each further agent adds about 100.
+//! The contexts of a metric whose tags have the same keys have their name and keys in common.
 //!
 //! | context | KiB | at most |
 //! |---|---|---|
@@ -47,11 +47,12 @@
 //! | work queue | 64, and four timings | the same, however many items wait |
 //! | objective | 18 | 92, with slices of a second and a period of 90 days |
 //!
-//! With the default limit of 2000 contexts, gauges or counters alone take 0.8 MiB, and timings alone 2.4 MiB with few values
-//! each and 26 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow contexts, that
-//! are all as busy as can be: 700 MiB. A lower [`context_limit`](crate::ClientBuilder::context_limit) lowers it in
-//! proportion. Names and tags that were passed in another spelling than they are written in are kept for at most as many
-//! contexts, up to 4 KiB each.
+//! With the default limit of 2000 contexts, gauges or counters alone take 0.8 MiB, and timings alone 2.4 MiB with few
+//! values each and 26 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow
+//! contexts, that are all as busy as can be: 700 MiB. A lower
+//! [`context_limit`](crate::ClientBuilder::context_limit) lowers it in proportion. Names and tags that were passed in
+//! another spelling than they are written in are kept for at most as many contexts, up to 4 KiB each.
 //!
 //! A client itself takes 0.6 MiB, nearly all of it for the channel: 72 bytes for each of its 8192 records. The first
-//! distribution adds 102 KiB of tables in stock, and many add up to 346 KiB. A thread that calls metrics by name takes 18 KiB.
+//! distribution adds 102 KiB of tables in stock, and many add up to 346 KiB. A thread that calls metrics by name takes
+//! 18 KiB.

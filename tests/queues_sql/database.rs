@@ -73,6 +73,14 @@ impl Database {
         done.unwrap_or_else(|error| panic!("{error}: {statements}"));
     }
 
+    /// Sets the time zone of both clients' sessions.
+    #[track_caller]
+    pub(crate) fn set_zone(&mut self, zone: &str) {
+        let statement = format!("set timezone = '{zone}'");
+        self.run(&statement);
+        self.runtime.block_on(self.other.batch_execute(&statement)).unwrap();
+    }
+
     /// A connection besides the own.
     pub(crate) fn connect(&self) -> PgConnection {
         self.runtime.block_on(self.options().connect()).unwrap()

@@ -59,6 +59,34 @@ fn pg_boss_is_followed_from_a_job_to_the_death_of_its_worker() {
 }
 
 #[test]
+fn pg_boss_leaves_out_what_is_blocked_and_counts_it_when_it_runs_or_is_dead() {
+    let (Some(library), Some(mut database)) = (Library::node(), Database::new()) else { return };
+    library.start(&database, &["boss"], &[]).act("setup");
+    let queue = SqlQueue::pg_boss("mail");
+    let insert = |jobs: &str| {
+        format!(
+            "insert into pgboss.job (name, policy, state, blocked, start_after)
+             select 'mail', 'standard', state::pgboss.job_state, blocked, now() + late from {jobs}"
+        )
+    };
+    let of_each = insert(
+        "(values ('created', interval '-2 h'), ('retry', interval '1 h'), ('active', interval '-3 h'),
+            ('failed', interval '-4 h')) as job (state, late)
+         cross join (values (true), (false)) as both_ways (blocked)",
+    );
+    database.step(&queue, &of_each, [1, 2, 2, 0, 1, 2]);
+    let many = |times: u32, of: &str| {
+        insert(&format!("generate_series(1, {times}) cross join (values {of}) as job (state, blocked, late)"))
+    };
+    let [most, most_dead] =
+        [SqlQueue::COUNT_LIMIT, SqlQueue::DEAD_LIMIT].map(|limit| i64::try_from(limit).unwrap());
+    let due = many(6000, "('created', false, interval '-5 h'), ('retry', false, interval '-6 h')");
+    database.step(&queue, &due, [most, 6, 2, 0, 1, 2]);
+    let dead = many(600, "('failed', false, interval '-7 h'), ('failed', true, interval '-7 h')");
+    database.step(&queue, &dead, [most, 6, 2, 0, 1, most_dead]);
+}
+
+#[test]
 fn procrastinate_is_followed_from_a_job_to_the_death_of_its_worker_under_any_name() {
     let (Some(library), Some(mut database)) = (Library::python(), Database::new()) else { return };
     let name = r#"the {queue}'s "mail" \'"#;

@@ -13,10 +13,9 @@ fn jobs() -> u64 {
     }
 }
 
-/// What a statement may read where no job runs: jobs that wait and that are dead, up to a limit each; jobs that are due
-/// later, up to their limit in each of three states; and the steps of its walk.
-const MOST_READ: f64 =
-    SqlQueue::COUNT_LIMIT as f64 + SqlQueue::DEAD_LIMIT as f64 + 3.0 * SqlQueue::LATER_LIMIT as f64 + 100.0;
+/// What a statement may read where no job runs, and what is due later is in one state: jobs that wait, that are dead
+/// and that are due later, up to a limit each; and the steps of its walk.
+const MOST_READ: u64 = SqlQueue::COUNT_LIMIT + SqlQueue::DEAD_LIMIT + SqlQueue::LATER_LIMIT + 100;
 
 /// The indexes that a system's documentation says its statement wants.
 fn wanted(source: &str) -> String {
@@ -60,8 +59,8 @@ fn assert_bounded(database: &mut Database, queue: &SqlQueue, table: &str, insert
     assert_plan(database, &queue, table);
 }
 
-/// No scan of the table is sequential, the rows read are bounded, and the server does not compile the statement, which
-/// would take it longer than all the rest.
+/// No scan of the table is sequential, the rows read are bounded, and the statement seems too cheap to be compiled,
+/// which would take the server longer than all the rest.
 #[track_caller]
 fn assert_plan(database: &mut Database, queue: &SqlQueue, table: &str) {
     let query = queue.query();
@@ -74,12 +73,12 @@ fn assert_plan(database: &mut Database, queue: &SqlQueue, table: &str) {
     let read = "((node->>'Actual Rows')::float8 + coalesce((node->>'Rows Removed by Filter')::float8, 0))
         * (node->>'Actual Loops')::float8";
     let rows = database.number(&format!("select sum({read}) from {nodes}"));
-    let compiled = database.rows(&format!("select jsonb_path_exists({plan}, '$[*].JIT')"));
-    assert_eq!(compiled, ["f"], "{plan}");
+    let is_cheap = "->0->'Plan'->>'Total Cost')::float8 < current_setting('jit_above_cost')::float8";
+    assert_eq!(database.rows(&format!("select ({plan}{is_cheap}")), ["t"], "{plan}");
     let time = server_time(database, &query).unwrap_or(f64::NAN);
     println!("{table}: {rows} rows in {time:.2} ms of the server's processor");
     println!("{}", database.rows(&format!("explain (analyze, costs off, timing off) {query}")).join("\n"));
-    assert!(rows <= MOST_READ, "{rows} rows: {plan}");
+    assert!(rows <= MOST_READ as f64, "{rows} rows: {plan}");
 }
 
 /// The milliseconds of a processor that a statement takes the server, where Linux tells. They are only shown.
@@ -249,12 +248,24 @@ fn a_count_of_several_priorities_ends_at_its_limit_and_the_last_of_them_has_the_
 }
 
 #[test]
+fn a_count_of_several_states_ends_at_its_limit() {
+    let Some(mut database) = Database::new() else { return };
+    database.run(tables::OBAN);
+    let insert = "insert into oban_jobs (queue, state, priority, scheduled_at) select 'mail',
+        (array['available', 'scheduled'])[job % 2 + 1]::oban_job_state, job % 5,
+        timezone('UTC', now()) - make_interval(hours => job % 5 + 1) from generate_series(1, 20000) as job";
+    let most = i64::try_from(SqlQueue::COUNT_LIMIT).unwrap();
+    database.step(&SqlQueue::oban("mail"), insert, [most, 5, 0, 0, 0, 0]);
+}
+
+#[test]
 fn a_job_of_que_is_looked_up_among_the_running_ones_and_not_compared_to_each() {
     let Some(mut database) = Database::new() else { return };
     database.run(tables::QUE);
     let explained = format!("explain {}", SqlQueue::que("mail").query());
     let plan = database.rows(&explained);
-    let looks_up = |step: &&String| step.contains("NOT (hashed SubPlan");
+    // From 17 on, PostgreSQL writes what it looks up before the plan that it looks in.
+    let looks_up = |step: &&String| step.contains("(NOT (") && step.contains("hashed SubPlan");
     assert_eq!(plan.iter().filter(looks_up).count(), 3, "the walk, and two counts: {plan:#?}");
 }
 

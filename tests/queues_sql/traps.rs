@@ -5,6 +5,9 @@ use crate::program::{Library, Program};
 use crate::tables;
 use tasktag::{QueueStatus, SqlQueue};
 
+/// Rails sets it in its own sessions, and so does who asks.
+const ZONE_OF_RAILS: &str = "UTC";
+
 /// Starts a program with a library of Node, whose tables are then there.
 fn node(system: &str) -> Option<(Database, Program)> {
     let (library, database) = (Library::node()?, Database::new()?);
@@ -194,6 +197,43 @@ fn delayed_job_is_2_hours_late_whatever_the_time_zone_of_the_session() {
     database.run("insert into delayed_jobs (run_at) values (timezone('UTC', now()) - interval '2 h')");
     let naive = "select extract(epoch from now() - min(run_at)) from delayed_jobs";
     in_time_zones(&mut database, &SqlQueue::delayed_job(None).with_scans(), naive, [1, 2, 0, 0, 0, 0]);
+}
+
+#[test]
+fn delayed_job_may_have_times_with_a_zone() {
+    let Some(mut database) = Database::new() else { return };
+    database.set_zone(ZONE_OF_RAILS);
+    database.run(tables::DELAYED_JOB);
+    let insert = "insert into delayed_jobs (priority, run_at) select priority, timezone('UTC', now()) + late
+        from (values (0, interval '-2 h'), (5, interval '-3 h'), (5, interval '1 h'), (9, null)) as job (priority, late)";
+    let queue = SqlQueue::delayed_job(None).with_scans();
+    let expected = [2, 3, 0, 1, 0, 0];
+    database.step(&queue, insert, expected);
+    let zoned = "alter table delayed_jobs alter run_at type timestamptz using run_at at time zone 'UTC'";
+    database.step(&queue, zoned, expected);
+}
+
+#[test]
+fn solid_queue_may_have_times_with_a_zone() {
+    let Some(mut database) = Database::new() else { return };
+    database.set_zone(ZONE_OF_RAILS);
+    database.run(tables::SOLID_QUEUE);
+    let insert = "insert into solid_queue_jobs (queue_name) values ('mail'), ('mail'), ('mail');
+        insert into solid_queue_ready_executions (job_id, queue_name, priority, created_at) values
+            (1, 'mail', 0, timezone('UTC', now()) - interval '2 h'),
+            (2, 'mail', 5, timezone('UTC', now()) - interval '3 h');
+        insert into solid_queue_scheduled_executions (job_id, queue_name, scheduled_at)
+            values (3, 'mail', timezone('UTC', now()) + interval '1 h')";
+    let queue = SqlQueue::solid_queue("mail").with_scans();
+    let expected = [2, 3, 0, 1, ABSENT, 0];
+    database.step(&queue, insert, expected);
+    for (table, column) in [("ready", "created_at"), ("scheduled", "scheduled_at")] {
+        let zoned = format!(
+            "alter table solid_queue_{table}_executions
+             alter {column} type timestamptz using {column} at time zone 'UTC'"
+        );
+        database.step(&queue, &zoned, expected);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod apalis;
 mod delayed_job;
 mod good_job;
 mod graphile_worker;
+mod now;
 mod oban;
 mod pg_boss;
 mod procrastinate;
@@ -23,7 +24,7 @@ use self::statement::Statement;
 
 /// The number of jobs up to which is counted.
 const COUNT_LIMIT: u64 = 10_000;
-/// The same for dead jobs. They stay until somebody looks at them, so a system that gave up many costs at each answer.
+/// The same for dead jobs. They stay for days or for ever, so a system that gave up many costs at each answer.
 const DEAD_LIMIT: u64 = 1000;
 /// The same for jobs whose time is ahead. Whether they were tried is in the table and not in an index, and a row there
 /// takes the server as long as ten in an index.
@@ -60,18 +61,19 @@ const PRIORITY_LIMIT: u32 = 1000;
 /// - `queue.scheduled` and `queue.retrying` are jobs whose time is ahead: that were never tried, and that were.
 /// - `queue.running` and `queue.dead` are jobs that a worker has, and those that the system gave up.
 ///
-/// What a system can't tell is absent. A count ends at [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or
-/// more. That of dead jobs ends at [`DEAD_LIMIT`](Self::DEAD_LIMIT), 1,000. The counts of jobs whose time is ahead end
-/// at [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000. Where a system has scheduled and retrying jobs in one state, that is
-/// what both have together: beyond it the two say how the first 1,000 are divided.
+/// What a system can't tell is absent. The counts of jobs that wait and that run end at
+/// [`COUNT_LIMIT`](Self::COUNT_LIMIT): 10,000 means 10,000 or more. The count of dead jobs ends at
+/// [`DEAD_LIMIT`](Self::DEAD_LIMIT), 1,000. Those of jobs whose time is ahead end at
+/// [`LATER_LIMIT`](Self::LATER_LIMIT), 1,000. Where a system has scheduled and retrying jobs in one state, this is the
+/// limit of both together: beyond it the two say how the first 1,000 are divided.
 ///
 /// # What it costs
 ///
 /// The work is bounded, however many jobs there are: the statement finds the oldest job by the index that the system
-/// takes its jobs by, with a step for each priority, of which it visits the first 1,000. With a million jobs that wait,
-/// an answer takes the server 3 to 5 ms of a processor (`PostgreSQL` 15, all in memory): about half is for the first
-/// 10,000 of them, and a quarter for the plan. What only a scan of the whole table could tell is left out, unless
-/// [`with_scans`](Self::with_scans) asks for it. The methods name the indexes that make a scan unnecessary.
+/// takes its jobs by, with a step for each priority, of which it visits the first 1,000 in each state. With a million
+/// jobs that wait, an answer takes the server 3 to 5 ms of a processor (`PostgreSQL` 15, all in memory): about half is
+/// for the first 10,000 of them, and a quarter for the plan. What only a scan of the whole table could tell is left
+/// out, unless [`with_scans`](Self::with_scans) asks for it. The methods name the indexes that make a scan unnecessary.
 ///
 /// # What the role may see
 ///
@@ -118,12 +120,13 @@ enum System {
 }
 
 impl SqlQueue {
-    /// The number up to which jobs are counted that wait and that run: it stands for itself and all above it.
+    /// The number up to which waiting and running jobs are counted: it stands for itself and all above it.
     pub const COUNT_LIMIT: u64 = COUNT_LIMIT;
     /// The number up to which dead jobs are counted: 1,000 means 1,000 or more.
     ///
-    /// A dead job stays in its table until somebody retries or deletes it. So there may be a million that nobody cares
-    /// for, and to count 10,000 of them at each answer would take as long as to count what waits, and say no more.
+    /// A dead job stays in its table until somebody retries or deletes it, or until its system does, often after days.
+    /// So there may be a million that nobody cares for. To count 10,000 of them at each answer would take as long as to
+    /// count what waits, and say no more.
     ///
     /// Alarm where there is any, `max(last_5m):max:queue.dead{queue:mail} > 0`, or from a number on that is at most
     /// this one: `>= 1000` is true for 1,000 and all above it, and `> 1000` never is. A rise shows below 1,000 only.

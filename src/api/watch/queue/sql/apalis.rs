@@ -1,7 +1,8 @@
 //! apalis, in `PostgreSQL` and in SQLite.
 
+use super::now::NOW;
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, PRIORITY_LIMIT, SqlQueue, Statement, System, quoted};
 
 impl SqlQueue {

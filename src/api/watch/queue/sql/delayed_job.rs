@@ -1,7 +1,8 @@
 //! `delayed_job`.
 
+use super::now::NOW_UTC;
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -10,6 +11,8 @@ impl SqlQueue {
     ///
     /// A job whose worker died counts as running for `max_run_time`, 4 hours by default, and longer if nobody takes
     /// it. Jobs without a priority are left out.
+    ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
     ///
     /// `delayed_job`'s own index has the dead jobs among those that wait, and all queues together, so the cost grows
     /// with both. Age, depth, scheduled and retrying want one of

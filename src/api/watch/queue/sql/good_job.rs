@@ -1,7 +1,8 @@
 //! GoodJob.
 
+use super::now::NOW_UTC;
 use super::source::{Since, Source};
-use super::statement::{NOW_UTC, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -9,6 +10,8 @@ impl SqlQueue {
     ///
     /// A job whose process died counts as running until another process takes it. Dead jobs are those that ended with
     /// an error and are not tried again.
+    ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
     ///
     /// Age, depth, scheduled and retrying use GoodJob's own index. Running and dead need
     /// [`with_scans`](Self::with_scans), and want

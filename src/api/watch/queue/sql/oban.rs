@@ -1,7 +1,7 @@
 //! Oban.
 
+use super::now::NOW_UTC;
 use super::staged::Staged;
-use super::statement::NOW_UTC;
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {

@@ -1,6 +1,7 @@
 //! pg-boss.
 
-use super::statement::{NOW, Waiting};
+use super::now::NOW;
+use super::statement::Waiting;
 use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT, SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -20,12 +21,14 @@ impl SqlQueue {
 const INDEXED: &str = "state in ('created', 'retry', 'active', 'failed')";
 
 /// All numbers are parts of one index, so they are rows of one table, and `job` is named once: it has partitions and
-/// many indexes, which make each further mention dear. In each row are a part, a state, whether a job is blocked,
-/// between which times it starts, and how many are counted. A time has microseconds and nothing between them. The
-/// planner expects few jobs between two times that it does not know, and so takes the index however large the table is.
+/// many indexes, so each mention costs planning. A row has a part, a state, whether a job is blocked, the first and the
+/// last time at which it starts, and how many are counted. Times are whole microseconds, so what is later begins one
+/// after now. The planner expects few jobs between two times that it does not know, and so takes the index however
+/// large the table is.
 pub(super) fn statement(queue: &SqlQueue) -> Statement {
     let (table, name) = (queue.table("job"), queue.name());
-    let (kind, after_now) = (queue.table("job_state"), format!("{NOW} + interval '1 microsecond'"));
+    let (kind, now) = (queue.table("job_state"), NOW.expression);
+    let after_now = format!("{now} + interval '1 microsecond'");
     // The count of retries rises when the retry is taken, so only the state tells.
     let counted = format!(
         "counted (due, since, scheduled, retrying, running, dead) as materialized (
@@ -33,8 +36,8 @@ pub(super) fn statement(queue: &SqlQueue) -> Statement {
         sum(jobs) filter (where part = 'scheduled'), sum(jobs) filter (where part = 'retrying'),
         sum(jobs) filter (where part = 'running'), sum(jobs) filter (where part = 'dead')
     from (values
-        ('due', 'created'::{kind}, false, '-infinity', {NOW}, {COUNT_LIMIT}),
-        ('due', 'retry', false, '-infinity', {NOW}, {COUNT_LIMIT}),
+        ('due', 'created'::{kind}, false, '-infinity', {now}, {COUNT_LIMIT}),
+        ('due', 'retry', false, '-infinity', {now}, {COUNT_LIMIT}),
         ('scheduled', 'created', false, {after_now}, 'infinity', {LATER_LIMIT}),
         ('retrying', 'retry', false, {after_now}, 'infinity', {LATER_LIMIT}),
         ('running', 'active', false, '-infinity', 'infinity', {COUNT_LIMIT}),

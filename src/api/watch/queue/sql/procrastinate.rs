@@ -1,7 +1,8 @@
 //! procrastinate.
 
+use super::now::NOW;
 use super::source::{Since, Source};
-use super::statement::{NOW, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {

@@ -1,7 +1,8 @@
 //! Que.
 
+use super::now::NOW;
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 /// The jobs that a process has, which no column of theirs shows. A lock of 64 bits is listed as two halves.

@@ -1,7 +1,7 @@
 //! River.
 
+use super::now::NOW;
 use super::staged::Staged;
-use super::statement::NOW;
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {

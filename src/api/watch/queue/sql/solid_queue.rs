@@ -1,7 +1,8 @@
 //! Solid Queue.
 
+use super::now::NOW_UTC;
 use super::source::{Priority, Since, Source};
-use super::statement::{NOW_UTC, Waiting, dead, running};
+use super::statement::{Waiting, dead, running};
 use super::{SqlQueue, Statement, System};
 
 impl SqlQueue {
@@ -13,6 +14,8 @@ impl SqlQueue {
     /// paused queue count as waiting. A job that a process has taken counts as running, also while it waits for a
     /// thread of that process, and until another process notices that this one died. Retrying is absent: a retry of
     /// Active Job is a scheduled job like any other.
+    ///
+    /// Where times are `timestamptz`, the session's time zone has to be UTC, as it is in sessions of Rails.
     ///
     /// Solid Queue's own indexes fit, but the one of scheduled jobs has all queues together. Where other queues have
     /// many of them, age, depth and scheduled want

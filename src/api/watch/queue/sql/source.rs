@@ -1,5 +1,6 @@
 //! A place where jobs of a queue wait, and the parts of a statement that read it.
 
+use super::now::Now;
 use super::states::States;
 use super::{COUNT_LIMIT, LATER_LIMIT, PRIORITY_LIMIT};
 
@@ -59,11 +60,11 @@ impl Since {
         }
     }
 
-    /// Returns the condition for what waits for a worker, behind others.
+    /// Returns the condition for what waits for a worker.
     fn is_due(&self, now: &str) -> String {
         match self {
-            Self::Due(column) => format!(" and {column} <= {now}"),
-            Self::Entered { .. } => String::new(),
+            Self::Due(column) => format!("{column} <= {now}"),
+            Self::Entered { .. } => "true".to_owned(),
         }
     }
 
@@ -82,14 +83,14 @@ impl Source {
     ///
     /// The table is named as seldom as can be: to plan for one more mention takes the server as long as to count
     /// hundreds of jobs.
-    pub(super) fn subqueries(&self, number: usize, now: &str) -> String {
+    pub(super) fn subqueries(&self, number: usize, now: Now) -> String {
         // By the sources before this one.
-        let counted: Vec<_> =
+        let less: Vec<_> =
             (1..number).map(|before| format!(" - (select depth from total_{before})")).collect();
-        let counted = counted.concat();
+        let less = less.concat();
         match self.priority {
-            Some(priority) => self.walk(number, priority, now, &counted) + &self.total_of_walk(number),
-            None => self.total(number, now, &counted),
+            Some(priority) => self.walk(number, priority, now, &less) + &self.total_of_walk(number),
+            None => self.total(number, now.expression, &less),
         }
     }
 
@@ -97,16 +98,20 @@ impl Source {
     /// lowest time of all is found by reading every row. The walk reads the first row of each priority, and counts as
     /// many others as are left up to the limits.
     ///
+    /// It begins at now, so that a priority whose first job is due later changes nothing. Where nothing waits, nobody
+    /// reads it.
+    ///
     /// Where it ends is written as an equation, because the planner expects that few rows fulfil one. With a comparison
     /// it expects so many steps that it may take the statement for an expensive one, and compile it, which takes longer
     /// than all the rest.
-    fn walk(&self, number: usize, priority: Priority, now: &str, counted: &str) -> String {
+    fn walk(&self, number: usize, priority: Priority, now: Now, less: &str) -> String {
         let Self { table, since, .. } = self;
         let of_state = if self.states.is_some() { "state = walk.state and " } else { "" };
         let (waits, order, at) = (format!("{of_state}{}", self.waits), since.order(), since.at());
         let (before_all, direction, beyond) = priority.words();
+        let Now { expression: now, kind } = now;
         let of_priority = format!("{waits} and priority = next.priority");
-        let due = self.due(&of_priority, now, &format!(" - walk.depth{counted}"));
+        let due = self.due(&of_priority, now, &format!(" - walk.depth{less}"));
         let later = self.later(&of_priority, now, " - walk.tried - walk.untried");
         let (state, walk_state, states) = match &self.states {
             Some(states) => ("state, ", "walk.state, ", format!(" from {}", states.table("walk"))),
@@ -116,7 +121,7 @@ impl Source {
             "walk_{number} ({state}priority, step, depth, since, tried, untried) as (
     select {state}'{before_all}'::bigint, 0, 0::bigint, {now}, 0::bigint, 0::bigint{states}
     union all
-    select {walk_state}next.priority::bigint, step + 1, walk.depth + due.jobs, least(walk.since, next.since),
+    select {walk_state}next.priority::bigint, step + 1, walk.depth + due.jobs, least(walk.since, next.since::{kind}),
         walk.tried + later.tried, walk.untried + later.untried
     from walk_{number} as walk
     cross join lateral (
@@ -143,10 +148,10 @@ impl Source {
         format!("total_{number} (depth, since, tried, untried) as ({total}),\n")
     }
 
-    fn total(&self, number: usize, now: &str, counted: &str) -> String {
+    fn total(&self, number: usize, now: &str, less: &str) -> String {
         let (waits, since) = (&self.waits, &self.since);
-        let (due, later) = (self.due(waits, now, counted), self.later(waits, now, ""));
-        let first = self.rows(since.at(), &format!("{waits}{}", since.is_due(now)));
+        let (due, later) = (self.due(waits, now, less), self.later(waits, now, ""));
+        let first = self.rows(since.at(), &format!("{waits} and {}", since.is_due(now)));
         format!(
             "total_{number} (depth, since, tried, untried) as (
     select due.jobs, ({first} limit 1), later.tried, later.untried
@@ -156,15 +161,17 @@ impl Source {
     }
 
     /// Returns a query for the number of rows that wait for a worker.
-    fn due(&self, waits: &str, now: &str, counted: &str) -> String {
+    ///
+    /// It counts a column and not rows. Where no column is needed, `PostgreSQL` copies each row into an empty one
+    /// between the two limits.
+    fn due(&self, waits: &str, now: &str, less: &str) -> String {
         let (order, is_due) = (self.since.order(), self.since.is_due(now));
-        let rows = self.rows(&format!("{order} as place"), &format!("{waits}{is_due}"));
-        // A column and not the rows: of these, `PostgreSQL` would make others between the two limits.
-        format!("select count(place) as jobs from ({}) as due", up_to(COUNT_LIMIT, counted, &rows))
+        let rows = self.rows(&format!("{order} as place"), &format!("{waits} and {is_due}"));
+        format!("select count(place) as jobs from ({}) as due", up_to(COUNT_LIMIT, less, &rows))
     }
 
     /// Returns a query for the numbers of rows that wait for their time.
-    fn later(&self, waits: &str, now: &str, counted: &str) -> String {
+    fn later(&self, waits: &str, now: &str, less: &str) -> String {
         let Some(is_later) = self.since.is_later(now) else {
             return "select 0::bigint as tried, 0::bigint as untried".to_owned();
         };
@@ -172,7 +179,7 @@ impl Source {
         format!(
             "select count(*) filter (where tried) as tried, count(*) filter (where not tried) as untried \
              from ({}) as later",
-            up_to(LATER_LIMIT, counted, &rows)
+            up_to(LATER_LIMIT, less, &rows)
         )
     }
 
@@ -183,11 +190,13 @@ impl Source {
     }
 }
 
-/// Returns a query for as many rows as are left up to a limit. The server plans for the number that it knows, and for a
-/// share of the table otherwise.
-fn up_to(limit: u64, counted: &str, rows: &str) -> String {
-    if counted.is_empty() {
+/// Returns a query for as many rows as are left up to a limit. The limit stands twice: the server plans for the inner
+/// one, which it knows. For the outer one alone it would plan for a share of the table.
+///
+/// `less` is what is taken off the limit, as SQL: ` - walk.depth`.
+fn up_to(limit: u64, less: &str, rows: &str) -> String {
+    if less.is_empty() {
         return format!("{rows} limit {limit}");
     }
-    format!("select * from ({rows} limit {limit}) as bounded limit greatest(0, {limit}{counted})")
+    format!("select * from ({rows} limit {limit}) as bounded limit greatest(0, {limit}{less})")
 }

@@ -1,5 +1,6 @@
 //! Systems that keep a job's state in a column, and whose stager makes available what is due.
 
+use super::now::Now;
 use super::source::{Priority, Since, Source};
 use super::statement::Waiting;
 use super::states::States;
@@ -12,7 +13,7 @@ pub(super) struct Staged {
     pub(super) kind: &'static str,
     /// The state of a job that a worker has.
     pub(super) running: &'static str,
-    pub(super) now: &'static str,
+    pub(super) now: Now,
 }
 
 impl Staged {

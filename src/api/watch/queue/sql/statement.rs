@@ -1,20 +1,15 @@
 //! The statement that asks `PostgreSQL` for a queue.
 
+use super::now::Now;
 use super::quoted::postgres_text;
 use super::source::Source;
 use super::{COUNT_LIMIT, DEAD_LIMIT, LATER_LIMIT};
-
-/// The server's time, as a column with a time zone compares to it. It is that of the statement, so that a transaction
-/// which is kept open has no old one.
-pub(super) const NOW: &str = "statement_timestamp()";
-/// The same for columns without a zone that hold UTC, as those of Rails and Ecto do: whatever zone the session has.
-pub(super) const NOW_UTC: &str = "timezone('UTC', statement_timestamp())";
 
 /// How a system keeps the jobs of a queue.
 pub(super) struct Statement {
     /// The table whose rows the role may or may not see.
     pub(super) table: String,
-    pub(super) now: &'static str,
+    pub(super) now: Now,
     /// Subqueries that the others need, each with a comma behind it.
     pub(super) before: String,
     pub(super) waiting: Waiting,
@@ -27,13 +22,13 @@ pub(super) struct Statement {
 /// Where a statement finds how many jobs wait.
 pub(super) enum Waiting {
     In(Vec<Source>),
-    /// A query of a subquery that the system wrote itself, for the same columns as a source's total.
+    /// In a subquery of `before`. This is a query of it, with the columns of a source's total.
     Counted(&'static str),
 }
 
 impl Waiting {
     /// Returns subqueries, and a query for how many jobs wait in all.
-    fn totals(&self, now: &str) -> (String, String) {
+    fn totals(&self, now: Now) -> (String, String) {
         let sources = match self {
             Self::In(sources) => (1..).zip(sources),
             Self::Counted(total) => return (String::new(), (*total).to_owned()),
@@ -56,13 +51,13 @@ pub(super) fn dead(query: &str) -> String {
 }
 
 fn count(query: &str, limit: u64) -> String {
-    format!("(select count(*) from ({query} limit {limit}) as counted)")
+    format!("(select count(*) from ({query} limit {limit}) as bounded)")
 }
 
 impl Statement {
     pub(super) fn text(&self) -> String {
-        let Self { now, before, .. } = self;
-        let (subqueries, totals) = self.waiting.totals(now);
+        let (before, now) = (&self.before, self.now.expression);
+        let (subqueries, totals) = self.waiting.totals(self.now);
         let hidden = postgres_text(&self.table);
         let absent = || "null".to_owned();
         let (running, dead) =
