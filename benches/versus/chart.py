@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Draws the benchmark's own output: nanoseconds per operation, on a logarithmic scale, ours beside the peers.
+"""Draws the benchmark's own output, ours beside the peers on a logarithmic scale: nanoseconds per operation, and bytes
+per context.
 
     cargo run --release --manifest-path benches/versus/Cargo.toml -- --csv versus.csv
-    python3 benches/versus/chart.py versus.csv benches/chart.svg
+    python3 benches/versus/chart.py versus.csv benches/chart.svg benches/memory.svg
 """
 
 import csv
@@ -11,11 +12,36 @@ import sys
 from collections import namedtuple
 from xml.sax.saxutils import escape
 
-PANELS = [
-    ("gauge", "gauge.set"),
-    ("counter", "counter.increment"),
-    ("timing", "timing.record"),
-    ("gauge-by-name", "gauge by name"),
+Chart = namedtuple("Chart", "section title about panels note threads")
+
+CHARTS = [
+    Chart(
+        "call-site",
+        "ns per operation, logarithmic: less is better",
+        "Nanoseconds per operation of",
+        {
+            "gauge": "gauge.set",
+            "counter": "counter.increment",
+            "timing": "timing.record",
+            "gauge-by-name": "gauge by name",
+        },
+        "pull: kept in memory until scraped, nothing is sent. By name: two tags known at run time only. "
+        "Bare atomics: a relaxed store, a fetch_add.",
+        threads=True,
+    ),
+    Chart(
+        "memory",
+        "bytes per context, logarithmic: less is better",
+        "Bytes per context of",
+        {
+            "gauge": "gauge",
+            "counter": "counter",
+            "1": "timing, 1 value",
+            "wide": "timing, 1,000 values",
+        },
+        "Resident after a flush, with one tag. cadence keeps no contexts: its figures are those of its queue.",
+        threads=False,
+    ),
 ]
 FLOOR = "bare atomics"
 
@@ -53,33 +79,34 @@ text { font: 12px system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial
 }
 """
 
-Contestant = namedtuple("Contestant", "name sort times")
+# The figures by operation and number of threads.
+Contestant = namedtuple("Contestant", "name sort figures")
 
 
-def read(path):
-    """The contestants that have any of the panels, in the file's order of sorts: ours, bridge, push, pull, floor."""
+def read(path, chart):
+    """The contestants that have any of a chart's panels, in the file's order of sorts: ours, bridge, push, pull, floor."""
     contestants = {}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             # A bare store finds nothing by name.
-            if row["section"] != "call-site" or (row["sort"], row["operation"]) == ("floor", "gauge-by-name"):
+            if row["section"] != chart.section or (row["sort"], row["operation"]) == ("floor", "gauge-by-name"):
                 continue
             contestant = contestants.setdefault(row["contestant"], Contestant(row["contestant"], row["sort"], {}))
-            contestant.times[row["operation"], int(row["threads"])] = float(row["median"])
+            contestant.figures[row["operation"], int(row["threads"])] = float(row["median"])
     order = ["ours", "bridge", "push", "pull", "floor"]
-    shown = [c for c in contestants.values() if any((panel, 1) in c.times for panel, _ in PANELS)]
-    return sorted(shown, key=lambda c: (order.index(c.sort), typical(c)))
+    shown = [c for c in contestants.values() if any((panel, 1) in c.figures for panel in chart.panels)]
+    return sorted(shown, key=lambda c: (order.index(c.sort), typical(c, chart)))
 
 
-def typical(contestant):
+def typical(contestant, chart):
     """What the rows are sorted by: the mean of the logarithms, which no panel dominates."""
-    times = [math.log(contestant.times[panel, 1]) for panel, _ in PANELS if (panel, 1) in contestant.times]
-    return sum(times) / len(times)
+    figures = [math.log(contestant.figures[panel, 1]) for panel in chart.panels if (panel, 1) in contestant.figures]
+    return sum(figures) / len(figures)
 
 
-def number(nanos):
-    digits = 2 if nanos < 0.995 else 1 if nanos < 9.95 else 0
-    return f"{nanos:.{digits}f}"
+def number(figure):
+    digits = 2 if figure < 0.995 else 1 if figure < 9.95 else 0
+    return f"{figure:,.{digits}f}"
 
 
 def label(contestant):
@@ -88,15 +115,15 @@ def label(contestant):
 
 
 class Scale:
-    """From nanoseconds to a place in a panel."""
+    """From a figure to a place in a panel."""
 
-    def __init__(self, contestants):
-        times = [time for c in contestants for (panel, _), time in c.times.items() if panel in dict(PANELS)]
-        self.first = math.floor(math.log10(min(times)))
-        self.last = math.ceil(math.log10(max(times)))
+    def __init__(self, contestants, chart):
+        figures = [figure for c in contestants for (panel, _), figure in c.figures.items() if panel in chart.panels]
+        self.first = math.floor(math.log10(min(figures)))
+        self.last = math.ceil(math.log10(max(figures)))
 
-    def place(self, nanos):
-        return PANEL * (math.log10(nanos) - self.first) / (self.last - self.first)
+    def place(self, figure):
+        return PANEL * (math.log10(figure) - self.first) / (self.last - self.first)
 
     def decades(self):
         return [10.0**exponent for exponent in range(self.first, self.last + 1)]
@@ -104,17 +131,17 @@ class Scale:
 
 def axis(scale, left, title, bottom):
     yield f'<text class="title" x="{left + PANEL / 2:.1f}" y="42" text-anchor="middle">{escape(title)}</text>'
-    for nanos in scale.decades():
-        x = left + scale.place(nanos)
+    for figure in scale.decades():
+        x = left + scale.place(figure)
         yield f'<line class="grid" x1="{x:.1f}" y1="{TOP - 8}" x2="{x:.1f}" y2="{bottom}"/>'
-        yield f'<text class="small" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{nanos:g}</text>'
+        yield f'<text class="small" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{figure:,g}</text>'
 
 
 def row(contestant, scale, panel, left, y):
-    one, two = (contestant.times.get((panel, threads)) for threads in (1, 2))
+    one, two = (contestant.figures.get((panel, threads)) for threads in (1, 2))
     if one is None:
         return
-    places = [left + scale.place(nanos) for nanos in (one, two or one)]
+    places = [left + scale.place(figure) for figure in (one, two or one)]
     start, end = min(places), max(places)
     if end - start > 2 * RADIUS:
         yield f'<line class="link" x1="{start + RADIUS:.1f}" y1="{y}" x2="{end - RADIUS:.1f}" y2="{y}"/>'
@@ -131,25 +158,30 @@ def row(contestant, scale, panel, left, y):
     yield f'<text class="value" x="{x:.1f}" y="{y + 3.7:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def draw(contestants):
-    scale = Scale(contestants)
-    width = NAMES + len(PANELS) * (PANEL + GAP)
-    bottom = TOP + ROW * len(contestants)
-    height = bottom + BOTTOM
-    names = ", ".join(label(c) for c in contestants)
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        f' role="img" aria-label="Nanoseconds per operation of {escape(names)}">'
-    )
-    yield f"<style>{STYLE}</style>"
-    yield '<text class="title" x="8" y="18">ns per operation, logarithmic: less is better</text>'
+def key_of_threads():
     key = NAMES + 2 * (PANEL + GAP)
     yield f'<circle class="dot" cx="{key}" cy="14" r="{RADIUS - 1}"/><text x="{key + 9}" y="18">1 thread</text>'
     yield (
         f'<circle class="ring" cx="{key + 80}" cy="14" r="{RADIUS}"/>'
         f'<text x="{key + 90}" y="18">2 threads on the same metric</text>'
     )
-    for index, (_, title) in enumerate(PANELS):
+
+
+def draw(contestants, chart):
+    scale = Scale(contestants, chart)
+    width = NAMES + len(chart.panels) * (PANEL + GAP)
+    bottom = TOP + ROW * len(contestants)
+    height = bottom + BOTTOM
+    names = ", ".join(label(c) for c in contestants)
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+        f' role="img" aria-label="{chart.about} {escape(names)}">'
+    )
+    yield f"<style>{STYLE}</style>"
+    yield f'<text class="title" x="8" y="18">{chart.title}</text>'
+    if chart.threads:
+        yield from key_of_threads()
+    for index, title in enumerate(chart.panels.values()):
         yield from axis(scale, NAMES + index * (PANEL + GAP), title, bottom)
     for index, contestant in enumerate(contestants):
         y = TOP + ROW * index + ROW / 2 - 4
@@ -157,24 +189,22 @@ def draw(contestants):
         if contestant.sort == "ours":
             yield f'<rect class="band" x="0" y="{y - ROW / 2:.1f}" width="{width}" height="{ROW}" rx="3"/>'
         yield f'<text x="8" y="{y + 4:.1f}">{escape(label(contestant))}</text>'
-        for panel, (operation, _) in enumerate(PANELS):
+        for panel, operation in enumerate(chart.panels):
             yield from row(contestant, scale, operation, NAMES + panel * (PANEL + GAP), y)
         yield "</g>"
-    yield (
-        f'<text class="small" x="8" y="{height - 8}">pull: kept in memory until scraped, nothing is sent. '
-        "By name: two tags known at run time only. Bare atomics: a relaxed store, a fetch_add.</text>"
-    )
+    yield f'<text class="small" x="8" y="{height - 8}">{chart.note}</text>'
     yield "</svg>"
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 2 + len(CHARTS):
         sys.exit(__doc__)
-    contestants = read(sys.argv[1])
-    if not contestants:
-        sys.exit(f"{sys.argv[1]}: no call-site rows")
-    with open(sys.argv[2], "w", encoding="utf-8") as file:
-        file.write("\n".join(draw(contestants)) + "\n")
+    for chart, path in zip(CHARTS, sys.argv[2:]):
+        contestants = read(sys.argv[1], chart)
+        if not contestants:
+            sys.exit(f"{sys.argv[1]}: no {chart.section} rows")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(draw(contestants, chart)) + "\n")
 
 
 if __name__ == "__main__":

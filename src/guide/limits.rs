@@ -34,20 +34,20 @@
 //! # Memory
 //!
 //! The memory of a context with one short tag and one agent, with its handle, on Linux with glibc's allocator. Each
-//! further tag adds about 45 bytes, and more if its value has more than 22 bytes. Each further agent adds about 100.
+//! further tag adds about 45 bytes, and more if its value has more than 22 bytes. Each further agent adds 100 to 160.
 //! The contexts of a metric whose tags have the same keys have their name and keys in common.
 //!
 //! | context | KiB | at most |
 //! |---|---|---|
 //! | gauge | 0.4 | the same |
 //! | counter | 0.4 | 0.8, on 32 processors and more: 8 bytes for each of twice as many threads as there are processors |
-//! | distribution, histogram, timing | 1.2 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
+//! | distribution, histogram, timing | 1.1 | 177, with 4,096 buckets in use and many threads that record at the same time; [`Distribution`](crate::Distribution#memory) says what is between the two |
 //! | set | 0.4 | 900 during an interval, with 10,000 different members |
-//! | occupancy | 0.7; with [`oldest`](crate::MetricBuilder::oldest) 1.8 | the same |
+//! | occupancy | 0.6; with [`oldest`](crate::MetricBuilder::oldest) 1.7 | the same |
 //! | work queue | 64, and four timings | the same, however many items wait |
 //! | objective | 18 | 92, with slices of a second and a period of 90 days |
 //!
-//! With the default limit of 2000 contexts, gauges or counters alone take 0.8 MiB, and timings alone 2.4 MiB with few
+//! With the default limit of 2000 contexts, gauges or counters alone take 0.8 MiB, and timings alone 2.2 MiB with few
 //! values each and 26 MiB with thousands of latencies each. The worst case is 2000 timings, and as many overflow
 //! contexts, that are all as busy as can be: 700 MiB. A lower
 //! [`context_limit`](crate::ClientBuilder::context_limit) lowers it in proportion. Names and tags that were passed in

@@ -105,7 +105,7 @@ fn measure(options: &Options, csv: &mut Csv) {
         away::measure_cold(rounds(2, 15), csv);
     }
     if options.wants("memory") {
-        memory::measure();
+        memory::measure(csv);
         contended::measure();
     }
 }

@@ -4,7 +4,8 @@ use crate::allocations;
 use crate::contestant::{Agent, Holding, Kind, Setup};
 use crate::peers::{self, OURS};
 use crate::receiver::blackhole;
-use crate::report::{self, Table};
+use crate::report::{self, Csv, Table};
+use crate::samples::Summary;
 use std::process::Command;
 use std::time::Duration;
 use std::{env, fs, iter, thread};
@@ -77,13 +78,18 @@ fn log_normal(sigma: f64) -> Vec<f64> {
     (0..1000).map(|_| 200.0 * (sigma * normal()).exp()).collect()
 }
 
-pub fn measure() {
+pub fn measure(csv: &mut Csv) {
     report::title("Resident memory a context after a flush, kB; whole programs, MB");
     let mut table =
         Table::new(&iter::once("contestant").chain(ROWS.map(|row| row.label)).collect::<Vec<_>>());
     for name in CONTESTANTS {
-        let cells = ROWS.map(|row| report::short(run(name, row.name).map(|bytes| bytes / 1e3)));
+        let bytes = ROWS.map(|row| (row, run(name, row.name)));
+        let cells = bytes.map(|(_, bytes)| report::short(bytes.map(|bytes| bytes / 1e3)));
         table.row(iter::once(name.to_owned()).chain(cells).collect());
+        for (row, summary) in bytes.into_iter().filter_map(|(row, bytes)| Some((row, Summary::of(bytes)?))) {
+            let sort = peers::find(name).map_or("", |entry| entry.sort.name());
+            csv.add("memory", name, sort, row.name, 1, summary);
+        }
     }
     table.print();
     let mut table = Table::new(&["tasktag", "kB"]);
