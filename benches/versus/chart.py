@@ -109,6 +109,12 @@ def number(figure):
     return f"{figure:,.{digits}f}"
 
 
+def decade(figure):
+    """A power of ten in little room."""
+    thousands, letter = (1e6, "M") if figure >= 1e6 else (1e3, "k") if figure >= 1e3 else (1, "")
+    return f"{figure / thousands:g}{letter}"
+
+
 def label(contestant):
     name = FLOOR if contestant.sort == "floor" else contestant.name.replace("/", " over " if contestant.sort == "bridge" else ", ")
     return f"{name} (pull)" if contestant.sort == "pull" else name
@@ -134,7 +140,7 @@ def axis(scale, left, title, bottom):
     for figure in scale.decades():
         x = left + scale.place(figure)
         yield f'<line class="grid" x1="{x:.1f}" y1="{TOP - 8}" x2="{x:.1f}" y2="{bottom}"/>'
-        yield f'<text class="small" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{figure:,g}</text>'
+        yield f'<text class="small" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{decade(figure)}</text>'
 
 
 def row(contestant, scale, panel, left, y):
