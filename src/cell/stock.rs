@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const MAX_BYTES: usize = 96 * 1024;
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
-/// replaces them at the next collection. Taking one wakes a worker that rests.
+/// replaces them at the next collection. Taking one wakes a worker that rests, and taking the last of a class wakes any
+/// worker.
 pub(crate) struct Stock {
     // By class, without the smallest, with which every distribution starts.
     shelves: [Shelf; CLASSES - 1],
@@ -60,8 +61,15 @@ impl Stock {
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        let table = self.shelf(class)?.way_out.try_recv().ok()?;
-        self.bell.rouse();
+        let shelf = self.shelf(class)?;
+        let table = shelf.way_out.try_recv().ok()?;
+        if shelf.way_out.is_empty() {
+            // Until there is another, the values of distributions that need one cross the channel, and a burst may fill
+            // it before the worker is awake.
+            self.bell.ring();
+        } else {
+            self.bell.rouse();
+        }
         Some(table)
     }
 
@@ -133,6 +141,16 @@ mod tests {
         (0..1000).for_each(|_| stock.expect_another());
         assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
         assert_eq!(in_stock(&Stock::of(stock.distributions())), [48, 9, 4, 1]);
+    }
+
+    #[test]
+    fn who_takes_the_last_of_a_class_rings_for_more() {
+        let bell = Arc::<Bell>::default();
+        let stock = Stock::new(2, Arc::clone(&bell));
+        let first = stock.take(1);
+        assert!(first.is_some() && !bell.answer(), "there is another");
+        let last = stock.take(1);
+        assert!(last.is_some() && bell.answer() && stock.take(1).is_none());
     }
 
     #[test]

@@ -44,7 +44,8 @@ const NANOS_PER_MS: f64 = 1e6;
 ///
 /// No record allocates: each client has tables in stock, up to 346 KiB if it has many distributions, and its worker
 /// replaces those that were used at the next collection, within 250 ms by default. A record that takes a table wakes a
-/// worker that rests. If the stock is used up, values use the channel, and the worker makes room.
+/// worker that rests, and one that takes the last of a size any worker. If the stock is used up, values use the
+/// channel, and the worker makes room.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
