@@ -61,9 +61,9 @@ impl Stock {
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        let shelf = self.shelf(class)?;
-        let table = shelf.way_out.try_recv().ok()?;
-        if shelf.way_out.is_empty() {
+        let way_out = &self.shelf(class)?.way_out;
+        let table = way_out.try_recv().ok()?;
+        if way_out.is_empty() {
             // Until there is another, the values of distributions that need one cross the channel, and a burst may fill
             // it before the worker is awake.
             self.bell.ring();
