@@ -118,6 +118,19 @@ impl CardinalityReport {
     ///
     /// Several tasks may share an id, so the number of different ids is an expected value. Metrics without the task id
     /// are counted once for all tasks, and not at all for 0 tasks.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::TaskIdPool;
+    ///
+    /// let _in_use = client.gauge("pool.in_use").tag("pool", "primary").register();
+    /// let report = client.cardinality();
+    /// assert_eq!(report.series(), 1);
+    /// // A hundred tasks have 95 different ids on average.
+    /// assert_eq!(report.fleet_series(100, TaskIdPool::DEFAULT).round(), 95.0);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn fleet_series(&self, tasks: u32, pool: TaskIdPool) -> f64 {
         let of_each = self.metrics.iter().map(|metric| metric.series.with_task_id).sum::<u64>();

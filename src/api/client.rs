@@ -65,6 +65,14 @@ impl Client {
 
     /// Returns the task id that this client tags its metrics with. It is `0000` for a [disabled](Self::disabled)
     /// client.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// // What the graphs call this process, for its log.
+    /// println!("metrics of this process have {}", client.task_id().tag());
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn task_id(&self) -> TaskId {
         fork::check();
@@ -87,6 +95,13 @@ impl Client {
     }
 
     /// Sends an event with a title and a text. Use [`send_event`](Self::send_event) for one with more fields.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// client.event("deploy", "version 1.4.2 serves");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn event(&self, title: &str, text: &str) {
         if !self.is_disabled() {
             self.send_event(Event::of(title, text));
@@ -94,6 +109,16 @@ impl Client {
     }
 
     /// Sends an event. The global tags are added to its own.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::{AlertType, Event};
+    ///
+    /// let full = Event::new("disk full", "the spool takes no more jobs").alert_type(AlertType::Error).tag("disk", "spool");
+    /// client.send_event(full);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn send_event(&self, mut event: Event) {
         event.bound();
         self.shared.offer(Record::Event(Box::new(event)));
@@ -101,6 +126,15 @@ impl Client {
 
     /// Sends a service check with a name and a status. Use [`send_service_check`](Self::send_service_check) for one
     /// with more fields.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::Status;
+    ///
+    /// client.service_check("shop.database", Status::Ok);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn service_check(&self, name: &str, status: Status) {
         if !self.is_disabled() {
             self.send_service_check(ServiceCheck::new(name, status));
@@ -108,6 +142,16 @@ impl Client {
     }
 
     /// Sends a service check. The global tags are added to its own.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::{ServiceCheck, Status};
+    ///
+    /// let check = ServiceCheck::new("shop.database", Status::Warning).message("the replica is 40 s behind");
+    /// client.send_service_check(check.tag("db", "replica"));
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn send_service_check(&self, mut check: ServiceCheck) {
         check.bound();
         self.shared.offer(Record::ServiceCheck(Box::new(check)));
@@ -130,6 +174,17 @@ impl Client {
     /// What the agent did not take by then is dropped, and counted as [`Transport`](crate::DropReason::Transport).
     /// Returns [`Stopped`](FlushError::Stopped) if the client was shut down, and [`OnWorker`](FlushError::OnWorker) if
     /// one of the client's own threads calls it.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::Duration;
+    ///
+    /// // A process that is frozen between two requests sends what it has before it answers.
+    /// client.counter("requests").increment(1);
+    /// client.flush(Duration::from_millis(500))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.is_disabled() {
             return Ok(());
@@ -141,6 +196,18 @@ impl Client {
     }
 
     /// Returns the amounts accepted, sent and dropped so far.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use tasktag::DropReason;
+    ///
+    /// let stats = client.stats();
+    /// if stats.dropped(DropReason::Transport).values > 0 {
+    ///     eprintln!("the agent took not all: {}", stats.last_error.as_deref().unwrap_or("no reason known"));
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
@@ -150,6 +217,19 @@ impl Client {
     /// [`also`](crate::ClientBuilder::also) follow in their order. It returns `None` if there is no such agent. What
     /// was lost before it was on its way to any agent, for example in a full channel, is counted for the main agent
     /// only.
+    ///
+    /// ```
+    /// use tasktag::{Agent, Client};
+    ///
+    /// let guard = Client::builder()
+    ///     .agent("udp://127.0.0.1:8125")
+    ///     .also(Agent::at("udp://127.0.0.1:9125"))
+    ///     .build()?;
+    /// let (old, new) = (guard.client().stats_of(0), guard.client().stats_of(1));
+    /// assert!(old.is_some() && new.is_some());
+    /// assert_eq!(guard.client().stats_of(2), None, "there are two agents");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn stats_of(&self, agent: usize) -> Option<Stats> {
         self.shared.stats_of(agent)

@@ -143,6 +143,16 @@ impl ClientBuilder {
     /// a fourth is an error of [`build`](Self::build). Each agent has its own [statistics](crate::Client::stats_of). An
     /// agent that is away costs the others nothing but the wait for it, which is at most 100 ms per flush. A slow agent
     /// costs at most 200 ms. Defaults to none.
+    ///
+    /// ```
+    /// use tasktag::{Agent, Client, Dialect};
+    ///
+    /// let guard = Client::builder()
+    ///     .agent("udp://127.0.0.1:8125")
+    ///     .also(Agent::at("udp://127.0.0.1:9125").dialect(Dialect::TaggedStatsd))
+    ///     .build()?;
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn also(mut self, agent: Agent) -> Self {
         self.others.push(agent);
         self
@@ -151,6 +161,12 @@ impl ClientBuilder {
     /// Sets the prefix of all metric names. The client puts a `.` after it. Events and service checks have no prefix.
     /// The prefix has up to 150 bytes, and up to 100 with [`task_id_in_names`](Self::task_id_in_names); a longer one is
     /// an error of [`build`](Self::build). A whole name is cut after 200 bytes. Defaults to nothing.
+    ///
+    /// ```
+    /// let guard = tasktag::Client::builder().prefix("shop").build()?;
+    /// guard.client().counter("signups").increment(1); // `shop.signups:1|c|#task_id:0042`
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -159,6 +175,12 @@ impl ClientBuilder {
     /// Adds a tag to everything that is sent. Global tags follow the tags of a context. Those of the environment come
     /// first, then those added here in call order, and the task id comes last. A tag with the
     /// [key of the task id](Self::task_id_key) is an error of [`build`](Self::build).
+    ///
+    /// ```
+    /// let guard = tasktag::Client::builder().tag("region", "eu").build()?;
+    /// guard.client().counter("signups").increment(1); // `signups:1|c|#region:eu,task_id:0042`
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((key.into(), value.into()));
         self
@@ -191,6 +213,14 @@ impl ClientBuilder {
 
     /// Sets the pool that the process's task id is drawn from, unless it was drawn before. Defaults to
     /// [`TaskIdPool::DEFAULT`], 1000 buckets.
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdPool};
+    ///
+    /// // Five copies of a service: fewer series, and a pair of them shares a bucket with a probability of 10 %.
+    /// let guard = Client::builder().task_id_pool(TaskIdPool::new(100)?).build()?;
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn task_id_pool(mut self, pool: TaskIdPool) -> Self {
         self.task_id_pool = Some(pool);
         self
@@ -224,6 +254,14 @@ impl ClientBuilder {
     /// Sets the kinds of metrics that carry the task id. Defaults to [`TaskIdOn::AllKinds`]. Metrics
     /// [`without_task_id`](crate::MetricBuilder::without_task_id) never carry it. Events, service checks and
     /// [telemetry](Self::telemetry) always do.
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdOn};
+    ///
+    /// // Counts and timings of all tasks are one series each.
+    /// let guard = Client::builder().task_id_on(TaskIdOn::Levels).build()?;
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn task_id_on(mut self, kinds: TaskIdOn) -> Self {
         self.task_id_on = kinds;
         self
@@ -239,6 +277,13 @@ impl ClientBuilder {
     /// The interval should divide the server's aggregation window, which is 10 s in the Datadog Agent, in etsy's StatsD
     /// and in Telegraf. 2 s and 5 s do. With 3 s, a window contains three or four flushes, and a constant rate appears
     /// to change by a third.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let guard = tasktag::Client::builder().flush_interval(Duration::from_secs(10)).build()?;
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = Some(interval);
         self
@@ -282,8 +327,8 @@ impl ClientBuilder {
     /// To find contexts by name without a lock, each thread holds those that it called recently, until it calls others
     /// or ends. It also holds those that were forgotten meanwhile. Of distributions, one thread holds at most 64, and
     /// all threads together hold at most 2048. These take 1 MiB of tables if they hold few values, and up to 352 MiB
-    /// if each of them is as busy as can be. An idle thread keeps what it holds, because taking it away would cost each call by name
-    /// a lock or an atomic exchange.
+    /// if each of them is as busy as can be. An idle thread keeps what it holds, because taking it away would cost each
+    /// call by name a lock or an atomic exchange.
     pub fn context_limit(mut self, contexts: usize) -> Self {
         self.context_limit = Some(contexts);
         self

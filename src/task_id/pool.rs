@@ -166,6 +166,13 @@ impl TaskIdPool {
     }
 
     /// The probability, from 0 to 1, that at least two of `tasks` live tasks share a bucket.
+    ///
+    /// ```
+    /// use tasktag::TaskIdPool;
+    ///
+    /// let of_ten = TaskIdPool::DEFAULT.collision_probability(10);
+    /// assert!((of_ten - 0.044).abs() < 0.001);
+    /// ```
     #[must_use]
     pub fn collision_probability(self, tasks: u32) -> f64 {
         if tasks > self.size {
@@ -204,6 +211,12 @@ impl TaskIdPool {
     }
 
     /// How many of `tasks` live tasks share their bucket with another one, on average.
+    ///
+    /// ```
+    /// use tasktag::TaskIdPool;
+    ///
+    /// assert_eq!(TaskIdPool::DEFAULT.expected_sharing(100).round(), 9.0);
+    /// ```
     #[must_use]
     pub fn expected_sharing(self, tasks: u32) -> f64 {
         if tasks < 2 {
@@ -216,6 +229,14 @@ impl TaskIdPool {
 
     /// The smallest pool in which any of `tasks` live tasks share a bucket with at most this `probability`. Returns
     /// `None` if that takes more than [`MAX_SIZE`](Self::MAX_SIZE) buckets: random ids are not enough then.
+    ///
+    /// ```
+    /// use tasktag::TaskIdPool;
+    ///
+    /// let size = |tasks| TaskIdPool::smallest_for(tasks, 0.01).map(TaskIdPool::size);
+    /// assert_eq!(size(20), Some(18_912));
+    /// assert_eq!(size(200), None, "lease the ids of so many");
+    /// ```
     #[must_use]
     pub fn smallest_for(tasks: u32, probability: f64) -> Option<Self> {
         let holds = |size| Self { size }.collision_probability(tasks) <= probability;

@@ -103,6 +103,15 @@ impl TaskIdSource {
     ///
     /// An ordinal beyond the pool is reduced modulo the pool's size, and the id then counts as shared: a service that
     /// is scaled too far keeps running, visibly.
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdSource};
+    ///
+    /// // The ordinal where there is one, and a random bucket on a developer's machine.
+    /// let source = TaskIdSource::platform().or(TaskIdSource::random());
+    /// let guard = Client::builder().task_id_from(source).build()?;
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn platform() -> Self {
         Self::one(Choice::Platform)
@@ -170,6 +179,18 @@ impl TaskIdSource {
     ///
     /// A forked child inherits its parent's lock: the slot stays taken until both have ended or executed another
     /// program. The child does not own the slot, and frees nothing that the parent holds.
+    ///
+    /// ```
+    /// use tasktag::{Client, TaskIdSource, TaskIdSourceKind};
+    ///
+    /// # let directory = std::env::temp_dir().join(format!("tasktag-leases-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory)?;
+    /// let guard = Client::builder().task_id_from(TaskIdSource::leased(&directory)).build()?;
+    /// assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
+    /// # drop(guard);
+    /// # std::fs::remove_dir_all(&directory)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn leased(directory: impl Into<PathBuf>) -> Self {
         let named = directory.into();
@@ -262,6 +283,14 @@ impl TaskIdSource {
     /// `process(3, 4)`. [`platform`](Self::platform) then has that many ids for each ordinal, and
     /// [`hashed`](Self::hashed) hashes the index too. The other sources ignore it. An index that is not below the
     /// number is an error when the id is decided. Defaults to `process(0, 1)`.
+    ///
+    /// ```
+    /// use tasktag::TaskIdSource;
+    ///
+    /// // The second of four processes in each container: of `shop-2` the tenth, as three ordinals have twelve ids.
+    /// let source = TaskIdSource::platform().process(1, 4);
+    /// # let _ = source;
+    /// ```
     #[must_use]
     pub fn process(mut self, index: u32, of: u32) -> Self {
         self.process = Process { index, of };

@@ -51,24 +51,56 @@ pub struct MetricBuilder<'a, M> {
 /// Metrics by name and tags.
 impl Client {
     /// Returns a builder for a gauge: a level, of which the last value wins.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let waiting = client.gauge("pool.waiting").tag("pool", "primary").register();
+    /// waiting.set(3.0);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn gauge<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Gauge> {
         MetricBuilder::new(self, name, Kind::Gauge, Options::default())
     }
 
     /// Returns a builder for a counter: how often something happened.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let signups = client.counter("signups").register();
+    /// signups.increment(1);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn counter<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Counter> {
         MetricBuilder::new(self, name, Kind::Counter, Options::default())
     }
 
     /// Returns a builder for a distribution: values whose quantiles the backend computes over all tasks.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let rows = client.distribution("import.rows").register();
+    /// rows.record(1250.0);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn distribution<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Distribution, Options::default())
     }
 
     /// Returns a builder for a histogram: values whose quantiles each agent computes.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let size = client.histogram("upload.bytes").register();
+    /// size.record(48_213.0);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn histogram<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Histogram, Options::default())
@@ -78,12 +110,30 @@ impl Client {
     /// [`record_duration`](Distribution::record_duration) takes a `Duration`, and the handle can [`start`] a timer.
     ///
     /// [`start`]: Distribution::start
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::Duration;
+    ///
+    /// let query = client.timing("db.query").tag("pool", "primary").register();
+    /// query.record_duration(Duration::from_micros(1250)); // `db.query:1.25|ms`
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn timing<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Distribution> {
         MetricBuilder::new(self, name, Kind::Timing, Options::default())
     }
 
     /// Returns a builder for a set: the number of distinct members.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let customers = client.set("customers.seen").register();
+    /// customers.insert("4711");
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn set<'a>(&'a self, name: &'a str) -> MetricBuilder<'a, Set> {
         MetricBuilder::new(self, name, Kind::Set, Options::default())
@@ -93,6 +143,17 @@ impl Client {
     ///
     /// With a capacity of 0, only the units in use are reported. Registering the same context with another capacity
     /// changes the capacity.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let workers = client.occupancy("workers", 8).tag("role", "importer").register();
+    /// {
+    ///     let _busy = workers.acquire();
+    ///     // … one of the eight is in use until here
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn occupancy<'a>(&'a self, name: &'a str, capacity: u32) -> MetricBuilder<'a, Occupancy> {
         let options = Options { capacity: Some(capacity), ..Options::default() };
         MetricBuilder::new(self, name, Kind::Occupancy, options)

@@ -50,6 +50,17 @@ impl Counter {
     /// uses the channel to the worker.
     ///
     /// [`Gauge::set_at`](crate::Gauge::set_at) says when it is refused.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// // What a device counted while it was out of reach.
+    /// let hour = SystemTime::now() - Duration::from_secs(30 * 60);
+    /// client.counter("turnstile.passed").register().increment_at(214, hour);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn increment_at(&self, n: u64, at: SystemTime) {
         increment_at(&self.cell, &self.shared, n, at);
     }

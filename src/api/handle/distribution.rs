@@ -82,6 +82,14 @@ impl Distribution {
     }
 
     /// Records a value `n` times.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let size = client.distribution("batch.rows").register();
+    /// size.record_many(500.0, 3); // three batches of 500 rows
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn record_many(&self, value: f64, n: u64) {
         record(&self.cell, &self.shared, value, n);
@@ -100,6 +108,18 @@ impl Distribution {
     }
 
     /// Starts a timer that records its lifetime when it is dropped.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let query = client.timing("db.query").register();
+    /// let rows = {
+    ///     let _timer = query.start();
+    ///     vec![1, 2, 3] // … as the database answers
+    /// }; // recorded here, also if the query fails or panics
+    /// # drop(rows);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn start(&self) -> Timer<'_> {
         Timer { distribution: self, start: Start::now(&self.shared.clock) }

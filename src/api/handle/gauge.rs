@@ -77,6 +77,15 @@ impl Gauge {
     }
 
     /// Raises the level by `delta`. A gauge that was never set starts at 0.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let open = client.gauge("connections.open").register();
+    /// open.add(1.0); // a connection was accepted
+    /// open.sub(1.0); // … and was closed
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     #[inline]
     pub fn add(&self, delta: f64) {
         add(&self.cell, &self.shared, 0.0, delta);
@@ -111,6 +120,17 @@ impl Gauge {
     /// The value is refused and counted as `unsupported` if the protocol has no timestamps, which is so for StatsD and
     /// for [`Protocol`](crate::Protocol) versions before 1.3. It is refused and counted as `invalid` if the timestamp
     /// is before 1970.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// // A meter that is read once a minute says when it was read.
+    /// let read_at = SystemTime::now() - Duration::from_secs(40);
+    /// client.gauge("meter.watts").register().set_at(812.5, read_at);
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn set_at(&self, value: f64, at: SystemTime) {
         set_at(&self.cell, &self.shared, value, at);
     }
@@ -131,6 +151,15 @@ impl Gauge {
     ///
     /// Neither the level nor its peak is sent, not even for the interval in which the gauge was unset. The next
     /// [`add`](Self::add) starts at 0.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let lag = client.gauge("replica.lag_seconds").register();
+    /// lag.set(4.0);
+    /// lag.unset(); // the replica does not answer: no lag is known, and 4 s would look as if one were
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn unset(&self) {
         fork::check();
         self.cell.unset();
@@ -188,6 +217,15 @@ fn set_at(cell: &Arc<GaugeCell>, shared: &Shared, value: f64, at: SystemTime) ->
 impl MetricBuilder<'_, Gauge> {
     /// Also reports `<name>.max`, the highest level since the last flush. A reading every few seconds would miss short
     /// spikes. This is off by default.
+    ///
+    /// ```
+    /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
+    /// # let client = guard.client();
+    /// let in_use = client.gauge("pool.in_use").peak().register();
+    /// in_use.set(10.0);
+    /// in_use.set(2.0); // `pool.in_use:2|g` and `pool.in_use.max:10|g`
+    /// # Ok::<(), tasktag::ConfigError>(())
+    /// ```
     pub fn peak(self) -> Self {
         let mut builder = self.spelled_out();
         builder.named.options.peak = true;
