@@ -9,7 +9,8 @@ use once_cell::race::OnceBox;
 
 /// Set in the number of the newest class once further chains share the records. No class has such a number, so every
 /// record takes the slow path, where its chain is found.
-const SHARED: usize = 1 << (usize::BITS - 1);
+const SHARED: usize = 8;
+const _: () = assert!(CLASSES <= SHARED);
 
 /// Tables of growing size. All records go to the newest, so that a record looks at one table only. The others stay,
 /// because a caller may still be writing there, and are empty after the next sweep. A bucket may be in several tables.
@@ -47,11 +48,13 @@ impl Chain {
     }
 
     /// Returns the class of the newest table.
+    #[inline]
     pub(super) fn class(&self) -> usize {
         // Pairs with the Release in `renew`.
         self.newest.load(Ordering::Acquire) & !SHARED
     }
 
+    #[inline]
     fn newest(&self) -> Option<&Table> {
         self.table(self.class())
     }
@@ -73,6 +76,7 @@ impl Chain {
     }
 
     /// Does the same as [`Table::add_at_once`], whether or not further chains share the records.
+    #[inline]
     pub(super) fn add_at_once_here(&self, value: f64, n: u64) -> bool {
         self.newest().is_some_and(|table| table.add_at_once(value, n))
     }
@@ -216,8 +220,12 @@ mod tests {
             (4096, &[31, 127, 639, 1535, 4097]),
         ] {
             let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
+            let add = |value| {
+                stock.refill();
+                chain.add(value, 1, Some(&stock))
+            };
             for _ in 0..2 {
-                assert!(dense(buckets).all(|value| chain.add(value, 1, Some(&stock))), "{buckets}");
+                assert!(dense(buckets).all(add), "{buckets}");
             }
             assert_eq!(slots(&chain), expected);
             assert_eq!(taken(&chain).iter().map(|(_, n)| n).sum::<u64>(), 2 * buckets);

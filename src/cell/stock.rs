@@ -1,19 +1,19 @@
 //! Tables in stock for callers, who don't allocate.
 
-use super::slot::Slot;
-use super::table::{CLASSES, Table, slots_of};
+use super::table::{CLASSES, Table};
 use crate::process::bell::Bell;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The bytes of tables that are kept of each class, as far as that is more than one table.
-const MAX_BYTES: usize = 96 * 1024;
+/// The most tables that are kept of each class, without the smallest: 48, 200, 72 and 64 KiB. Most distributions that
+/// outgrow a table at once outgrow the next one too, so there are nearly as many of the third class as of the second.
+const MAX: [usize; 4] = if cfg!(tasktag_loom) { [2; 4] } else { [24, 20, 3, 1] };
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
-/// replaces them at the next collection. Taking one wakes a worker that rests, and taking the last of a class wakes any
-/// worker.
+/// replaces them at the next collection. Taking one wakes a worker that rests. Taking one wakes any worker if it is the
+/// last of its class, or if there is none of the next class.
 pub(crate) struct Stock {
     // By class, without the smallest, with which every distribution starts.
     shelves: [Shelf; CLASSES - 1],
@@ -50,20 +50,32 @@ impl Stock {
 
     /// Makes the tables that are missing.
     pub(crate) fn refill(&self) {
-        let distributions = self.distributions();
-        self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
+        for (shelf, wanted) in self.shelves.iter().zip(self.wanted()) {
+            shelf.refill(wanted);
+        }
     }
 
     /// Returns whether no table is missing.
     pub(crate) fn is_full(&self) -> bool {
+        self.shelves.iter().zip(self.wanted()).all(|(shelf, wanted)| shelf.missing(wanted) == 0)
+    }
+
+    /// The number of tables that each shelf is to have. There is one of the largest class from the first distribution on,
+    /// because a burst may need all of 30 octaves before the first collection. Those of the class before it are made
+    /// once a distribution may outgrow the one before that.
+    fn wanted(&self) -> impl Iterator<Item = usize> {
         let distributions = self.distributions();
-        self.shelves.iter().all(|shelf| shelf.missing(distributions) == 0)
+        self.shelves.iter().enumerate().map(move |(place, shelf)| {
+            let is_in_between = place > 1 && place + 1 < self.shelves.len();
+            let outgrown = || self.shelves.get(place - 1).is_some_and(Shelf::was_taken_from);
+            if is_in_between && !outgrown() { 0 } else { distributions.min(shelf.max) }
+        })
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        let way_out = &self.shelf(class)?.way_out;
-        let table = way_out.try_recv().ok()?;
-        if way_out.is_empty() {
+        let source = self.shelf(class)?;
+        let table = source.take()?;
+        if source.is_empty() || self.shelf(class + 1).is_some_and(Shelf::is_empty) {
             // Until there is another, the values of distributions that need one cross the channel, and a burst may fill
             // it before the worker is awake.
             self.bell.ring();
@@ -91,26 +103,39 @@ struct Shelf {
     way_in: Sender<Box<Table>>,
     way_out: Receiver<Box<Table>>,
     max: usize,
+    was_taken_from: AtomicBool,
 }
 
 impl Shelf {
     fn new(class: usize) -> Self {
-        // In the model, each of two callers may take one.
-        let max =
-            if cfg!(tasktag_loom) { 2 } else { MAX_BYTES / (slots_of(class) * size_of::<Slot>()) }.max(1);
+        let max = MAX.get(class - 1).copied().unwrap_or_default();
         // There is as much room again for what callers give back while the worker makes up for it.
         let (way_in, way_out) = bounded(2 * max);
-        Self { class, way_in, way_out, max }
+        Self { class, way_in, way_out, max, was_taken_from: AtomicBool::new(false) }
     }
 
-    fn refill(&self, distributions: usize) {
-        for _ in 0..self.missing(distributions) {
+    fn refill(&self, wanted: usize) {
+        for _ in 0..self.missing(wanted) {
             self.give(Table::of(self.class));
         }
     }
 
-    fn missing(&self, distributions: usize) -> usize {
-        distributions.min(self.max).saturating_sub(self.way_out.len())
+    fn missing(&self, wanted: usize) -> usize {
+        wanted.saturating_sub(self.way_out.len())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.way_out.is_empty()
+    }
+
+    fn was_taken_from(&self) -> bool {
+        self.was_taken_from.load(Ordering::Relaxed)
+    }
+
+    fn take(&self) -> Option<Box<Table>> {
+        let table = self.way_out.try_recv().ok()?;
+        self.was_taken_from.store(true, Ordering::Relaxed);
+        Some(table)
     }
 
     fn give(&self, table: Box<Table>) {
@@ -133,14 +158,25 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
+    fn there_are_tables_for_each_distribution_up_to_a_limit() {
         let stock = Stock::of(0);
         assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
-        assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
+        assert_eq!(in_stock(&stock), [1, 1, 0, 1]);
         (0..1000).for_each(|_| stock.expect_another());
-        assert_eq!(in_stock(&stock), [48, 9, 4, 1]);
-        assert_eq!(in_stock(&Stock::of(stock.distributions())), [48, 9, 4, 1]);
+        assert_eq!(in_stock(&stock), [24, 20, 0, 1]);
+        assert_eq!(in_stock(&Stock::of(stock.distributions())), [24, 20, 0, 1]);
+    }
+
+    #[test]
+    fn tables_of_the_class_before_the_largest_are_made_once_the_one_before_may_be_outgrown() {
+        let bell = Arc::<Bell>::default();
+        let stock = Stock::new(9, Arc::clone(&bell));
+        assert!(stock.take(1).is_some() && !bell.answer());
+        assert!(stock.take(2).is_some() && bell.answer() && !stock.is_full(), "at once");
+        stock.refill();
+        assert_eq!(in_stock(&stock), [9, 9, 3, 1]);
+        assert!(stock.take(2).is_some() && !bell.answer(), "there are some");
     }
 
     #[test]
@@ -164,7 +200,7 @@ mod tests {
         assert!(stock.is_full());
         stock.give(2, table);
         assert!(stock.is_full());
-        assert_eq!(in_stock(&stock), [1, 2, 1, 1]);
+        assert_eq!(in_stock(&stock), [1, 2, 1, 1], "and one for who took it");
     }
 
     #[test]
