@@ -7,8 +7,8 @@ use super::table::{CLASSES, LARGEST, Table};
 use crate::process::sync::{AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
 
-/// Set in the number of the newest class once further chains share the records. No class has such a number, so every
-/// record takes the slow path, where its chain is found.
+/// Set in the number of the newest class once further tables share the records. No class has such a number, so every
+/// record takes the slow path, where its place is found.
 const SHARED: usize = 8;
 const _: () = assert!(CLASSES <= SHARED);
 
@@ -21,30 +21,21 @@ const _: () = assert!(CLASSES <= SHARED);
 pub(super) struct Chain {
     // The class of the newest table, and `SHARED`.
     newest: AtomicUsize,
-    // The class of the largest table that this chain may have.
-    largest: usize,
     // By class. Some may be left out.
     tables: [OnceBox<Table>; CLASSES],
 }
 
 impl Chain {
     /// Makes a chain without a table, which has no room for anything.
-    pub(super) fn new(largest: usize) -> Self {
-        Self { newest: AtomicUsize::new(0), largest, tables: [const { OnceBox::new() }; CLASSES] }
+    pub(super) fn new() -> Self {
+        Self { newest: AtomicUsize::new(0), tables: [const { OnceBox::new() }; CLASSES] }
     }
 
     /// Makes a chain with the smallest table.
-    pub(super) fn started(largest: usize) -> Self {
-        let chain = Self::new(largest);
-        chain.start(0);
+    pub(super) fn started() -> Self {
+        let chain = Self::new();
+        chain.install(0);
         chain
-    }
-
-    /// Puts the first table in place, unless there is one.
-    pub(super) fn start(&self, class: usize) {
-        if self.newest().is_none() {
-            self.install(class.min(self.largest));
-        }
     }
 
     /// Returns the class of the newest table.
@@ -69,19 +60,19 @@ impl Chain {
         self.tables.iter().rev().filter_map(OnceBox::get)
     }
 
-    /// Does the same as [`Table::add_at_once`], unless further chains share the records.
+    /// Does the same as [`Table::add_at_once`], unless further tables share the records.
     #[inline]
     pub(super) fn add_at_once(&self, value: f64, n: u64) -> bool {
         self.table(self.newest.load(Ordering::Acquire)).is_some_and(|table| table.add_at_once(value, n))
     }
 
-    /// Does the same as [`Table::add_at_once`], whether or not further chains share the records.
+    /// Does the same as [`Table::add_at_once`], whether or not further tables share the records.
     #[inline]
     pub(super) fn add_at_once_here(&self, value: f64, n: u64) -> bool {
         self.newest().is_some_and(|table| table.add_at_once(value, n))
     }
 
-    /// Makes records take the slow path from now on, because further chains share them.
+    /// Makes records take the slow path from now on, because further tables share them.
     pub(super) fn share(&self) {
         self.newest.fetch_or(SHARED, Ordering::Relaxed);
     }
@@ -90,7 +81,7 @@ impl Chain {
     /// `false` if a larger table is worthwhile.
     pub(super) fn add_known(&self, value: f64, n: u64) -> bool {
         let class = self.class();
-        self.table(class).is_some_and(|table| table.add_known(value, n, class < self.largest))
+        self.table(class).is_some_and(|table| table.add_known(value, n, class < LARGEST))
     }
 
     /// Counts a countable value `n` times. It takes a larger table from the stock if it needs one or if one is
@@ -124,7 +115,7 @@ impl Chain {
     /// Puts a table in place that is larger than that of a class, or notices that another caller has done so.
     #[cold]
     fn grow(&self, class: usize, stock: &Stock) -> bool {
-        for (larger, place) in self.tables.iter().enumerate().take(self.largest + 1).skip(self.after(class)) {
+        for (larger, place) in self.tables.iter().enumerate().skip(class + 1) {
             if place.get().is_none() {
                 let Some(table) = stock.take(larger) else { continue };
                 // Of two callers, the slower one gives its table back.
@@ -138,22 +129,16 @@ impl Chain {
         false
     }
 
-    /// Returns the class that comes after another one. A further chain skips those between its smallest and its largest,
-    /// so that all chains together never take more than 176 KiB.
-    fn after(&self, class: usize) -> usize {
-        if self.largest == LARGEST { class + 1 } else { self.largest.max(class + 1) }
-    }
-
     /// Makes room for a value that crossed the channel because there was none. It may allocate.
     pub(super) fn make_room_for(&self, value: f64) {
         let class = self.class();
         let has_room = self.table(class).is_none_or(|table| table.has_room_for(bucket_of(value)));
-        if !has_room && class < self.largest {
-            self.install(self.after(class));
+        if !has_room && class < LARGEST {
+            self.install(class + 1);
         }
     }
 
-    fn install(&self, class: usize) {
+    pub(super) fn install(&self, class: usize) {
         if let Some(place) = self.tables.get(class) {
             place.get_or_init(|| Table::of(class));
             self.renew(class);
@@ -219,7 +204,7 @@ mod tests {
             (1400, &[31, 127, 639, 1535]),
             (4096, &[31, 127, 639, 1535, 4097]),
         ] {
-            let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
+            let (chain, stock) = (Chain::started(), Stock::of(1));
             let add = |value| {
                 stock.refill();
                 chain.add(value, 1, Some(&stock))
@@ -235,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_class_that_is_not_in_stock_is_left_out() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
+        let (chain, stock) = (Chain::started(), Stock::of(1));
         while stock.take(1).is_some() {}
         assert!(dense(100).all(|value| chain.add(value, 1, Some(&stock))));
         assert_eq!(slots(&chain), [31, 639]);
@@ -243,7 +228,7 @@ mod tests {
 
     #[test]
     fn without_a_stock_there_is_room_for_what_fits_in_the_tables_that_there_are() {
-        let chain = Chain::started(LARGEST);
+        let chain = Chain::started();
         let kept = |chain: &Chain| dense(4096).filter(|value| chain.add(*value, 1, None)).count();
         assert_eq!((kept(&chain), kept(&chain)), (31, 31));
         taken(&chain);
@@ -253,7 +238,7 @@ mod tests {
 
     #[test]
     fn room_is_made_once_for_values_that_crossed_the_channel() {
-        let chain = Chain::started(LARGEST);
+        let chain = Chain::started();
         let refused: Vec<f64> = dense(100).filter(|value| !chain.add(*value, 1, None)).collect();
         for value in &refused {
             chain.make_room_for(*value);
@@ -265,18 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_never_grows_beyond_its_largest_table() {
-        let (chain, stock) = (Chain::started(2), Stock::of(1));
-        let kept = dense(4096).filter(|value| chain.add(*value, 1, Some(&stock))).count();
-        assert_eq!(slots(&chain), [31, 639]);
-        assert!((639..=670).contains(&kept), "{kept}");
-        dense(4096).for_each(|value| chain.make_room_for(value));
-        assert_eq!(slots(&chain), [31, 639]);
+    fn a_chain_never_grows_beyond_the_largest_table() {
+        let (chain, stock) = (Chain::started(), Stock::of(1));
+        let kept = dense(5000).filter(|value| chain.add(*value, 1, Some(&stock))).count();
+        assert!((4096..5000).contains(&kept), "{kept}");
+        dense(5000).for_each(|value| chain.make_room_for(value));
+        assert_eq!(slots(&chain), [31, 127, 639, 4097]);
     }
 
     #[test]
     fn a_busy_chain_grows_until_its_buckets_are_in_their_own_slots() {
-        let (chain, stock) = (Chain::started(LARGEST), Stock::of(1));
+        let (chain, stock) = (Chain::started(), Stock::of(1));
         // In a table of 127 slots, the second half meets the first.
         let values: Vec<f64> =
             dense(127 + 55).enumerate().filter(|(n, _)| n % 127 < 55).map(|(_, value)| value).collect();
@@ -292,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_chain_without_a_table_has_no_room() {
-        let chain = Chain::new(LARGEST);
+        let chain = Chain::new();
         assert!(!chain.add_at_once(1.0, 1) && !chain.add_known(1.0, 1) && !chain.add(1.0, 1, None));
         chain.make_room_for(1.0);
         assert_eq!((slots(&chain), taken(&chain)), (vec![], vec![]));

@@ -62,6 +62,12 @@ pub(super) fn current() -> usize {
     if lane == UNCLAIMED { claim() } else { lane }
 }
 
+/// Returns the calling thread's lane, and a number beyond all lanes if [`current`] was not called before.
+#[inline]
+pub(super) fn any() -> usize {
+    LANE.get()
+}
+
 /// Returns the calling thread's lane if [`current`] was called before.
 #[inline]
 pub(super) fn known() -> Option<usize> {

@@ -12,6 +12,7 @@ impl Tally {
         Self(AtomicUsize::new(0))
     }
 
+    #[inline]
     pub(super) fn note(&self, many: usize) {
         let noted = self.0.load(Ordering::Relaxed);
         if noted < many {

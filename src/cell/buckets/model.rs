@@ -1,20 +1,22 @@
 //! No value is lost or counted twice, whatever callers and a sweep do at once.
 
+use super::super::table::LARGEST;
 use super::*;
 use loom::sync::Arc;
 use loom::thread;
 
 /// Records a value as a handle does.
 fn record(buckets: &Buckets, lane: usize, value: f64, stock: Option<&Stock>) {
-    let known = buckets.add_at_once(value, 1) || buckets.add_apart_from(Some(lane), value, 1);
-    assert!(known || buckets.add_from(|| lane, value, 1, stock));
+    let at_once = buckets.add_at_once(value, 1) || buckets.add_at_once_in(lane, value, 1);
+    let known = at_once || buckets.add_apart_in(Some(lane), value, 1);
+    assert!(known || buckets.add_in(|| lane, value, 1, stock));
 }
 
 /// Buckets whose first table has two slots and never grows.
 fn grown() -> Buckets {
-    let first = Chain::new(LARGEST);
-    first.start(LARGEST);
-    Buckets::with(first, 0)
+    let chain = Chain::new();
+    chain.install(LARGEST);
+    Buckets::with(chain, 0)
 }
 
 /// What one sweep and a later one find together is what was recorded, in whatever order things happen.
@@ -62,12 +64,12 @@ fn two_callers_in_two_buckets_and_a_sweep() {
 }
 
 #[test]
-fn two_callers_in_one_bucket_while_the_chains_double_and_a_sweep() {
+fn two_callers_in_one_bucket_while_the_places_double_and_a_sweep() {
     counts_are_conserved([1.0, 1.001], || (grown(), None), Buckets::widen);
 }
 
 #[test]
-fn two_callers_in_two_buckets_while_the_chains_double_and_a_sweep() {
+fn two_callers_in_two_buckets_while_the_places_double_and_a_sweep() {
     counts_are_conserved([1.0, 1.5], || (grown(), None), Buckets::widen);
 }
 
@@ -97,9 +99,9 @@ fn two_callers_who_both_make_the_chain_grow() {
     });
 }
 
-/// A further table of the model has one slot: of two buckets one goes to the first chain.
+/// A further table of the model has one slot: of two buckets one goes to the chain.
 #[test]
-fn two_callers_where_only_one_has_room_in_a_further_chain() {
+fn two_callers_where_only_one_has_room_in_a_further_table() {
     crate::process::sync::model(|| {
         let buckets = Arc::new(grown());
         buckets.widen();

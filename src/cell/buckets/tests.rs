@@ -1,4 +1,4 @@
-//! Buckets keep every count, in one chain of tables and in several.
+//! Buckets keep every count, in a chain of tables alone and with further tables.
 
 use super::*;
 use crate::cell::countable;
@@ -12,7 +12,7 @@ fn taken(buckets: &Buckets) -> Vec<(f64, u64)> {
     found
 }
 
-/// With as many chains as there can be.
+/// With as many further tables as there can be.
 fn wide() -> Buckets {
     let buckets = Buckets::new();
     (0..5).for_each(|_| buckets.widen());
@@ -29,7 +29,7 @@ fn lone_values_come_back_exactly_from_the_least_to_the_greatest() {
     let values = [-1e300, -12.5, 0.0, 1e-300, 1e-9, 0.1, 1.0, 3.0, 1e18, f64::MAX];
     for buckets in [Buckets::new(), wide()] {
         for (lane, value) in values.into_iter().enumerate() {
-            assert!(buckets.add_from(|| lane, value, 1, None));
+            assert!(buckets.add_in(|| lane, value, 1, None));
         }
         assert_eq!(taken(&buckets), values.map(|value| (value, 1)));
         assert_eq!(taken(&buckets), []);
@@ -39,8 +39,11 @@ fn lone_values_come_back_exactly_from_the_least_to_the_greatest() {
 #[test]
 fn buckets_that_nobody_reads_take_everything_and_keep_nothing() {
     let buckets = Buckets::unread();
-    let record =
-        |value| buckets.add_at_once(value, 1) || buckets.add_apart(value, 1) || buckets.add(value, 1, None);
+    let record = |value| {
+        let known =
+            buckets.add_at_once(value, 1) || buckets.add_in_lane(value, 1) || buckets.add_apart(value, 1);
+        known || buckets.add(value, 1, None)
+    };
     // More of them than a table has room for, by a thread without a lane and by one with it.
     assert!(dense().chain([-1.0, 0.0, f64::MAX]).all(record));
     lane::current();
@@ -60,7 +63,7 @@ fn a_bucket_that_several_tables_had_is_one_with_the_sum_of_its_counts() {
     let buckets = wide();
     for lane in 0..20 {
         for value in [-7.0, 0.0, 1.001, 1.0, 250.0] {
-            assert!(buckets.add_from(|| lane, value, 3, None));
+            assert!(buckets.add_in(|| lane, value, 3, None));
         }
     }
     assert_eq!(taken(&buckets), [(-7.0, 60), (0.0, 60), (1.001, 120), (250.0, 60)]);
@@ -70,13 +73,13 @@ fn a_bucket_that_several_tables_had_is_one_with_the_sum_of_its_counts() {
 fn a_bucket_that_several_tables_had_has_the_value_of_the_first() {
     let buckets = wide();
     for (lane, value) in [(1, 1.003), (2, 1.001), (0, 1.002)] {
-        assert!(buckets.add_from(|| lane, value, 1, None));
+        assert!(buckets.add_in(|| lane, value, 1, None));
     }
     assert_eq!(taken(&buckets), [(1.002, 3)]);
 }
 
 #[test]
-fn the_chains_double_up_to_eight() {
+fn the_places_double_up_to_eight() {
     let buckets = Buckets::new();
     let grown = [(); 6].map(|()| {
         let before = 1 + buckets.spread();
@@ -87,39 +90,48 @@ fn the_chains_double_up_to_eight() {
 }
 
 #[test]
-fn each_lane_keeps_to_its_chain_and_shares_it_when_there_are_more_lanes() {
+fn each_lane_keeps_to_its_place_and_shares_it_when_there_are_more_lanes() {
     let buckets = wide();
     for lane in 0..16 {
-        assert!(buckets.add_from(|| lane, 2.5, 1, None) && buckets.add_apart_from(Some(lane), 2.5, 1));
+        assert!(buckets.add_in(|| lane, 2.5, 1, None) && buckets.add_apart_in(Some(lane), 2.5, 1));
     }
     let mut found = Vec::new();
-    buckets.chains().for_each(|chain| chain.take(&mut found));
+    buckets.chain.take(&mut found);
+    buckets.all_further().for_each(|table| table.take(&mut found));
     assert_eq!(found, [(2.5, 4); 8]);
 }
 
 #[test]
-fn further_chains_are_small_unless_they_or_the_first_had_to_grow() {
+fn what_a_further_table_has_no_room_for_goes_to_the_chain() {
     let (buckets, stock) = (Buckets::new(), Stock::of(1));
-    let classes = || buckets.chains().map(Chain::class).collect::<Vec<_>>();
-    let fill = |lane: usize| {
-        assert!(dense().take(100).all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))));
-    };
     buckets.widen();
-    fill(1);
-    assert_eq!(classes(), [0, 2, 0, 0, 0, 0, 0, 0]);
-    buckets.widen();
-    fill(0);
-    assert_eq!(classes(), [1, 2, 0, 0, 0, 0, 0, 0]);
-    buckets.widen();
-    assert_eq!(classes(), [1, 2, 0, 0, 2, 2, 2, 2]);
-    assert_eq!(taken(&buckets), dense().take(100).map(|value| (value, 2)).collect::<Vec<_>>());
+    assert!(dense().all(|value| buckets.add_in(|| 1, value, 1, Some(&stock))));
+    let mut found = Vec::new();
+    buckets.all_further().for_each(|table| table.take(&mut found));
+    assert_eq!((found.len(), taken(&buckets).len()), (639, 4096 - 639));
 }
 
 #[test]
-fn what_a_further_chain_has_no_room_for_goes_to_the_first() {
-    let buckets = Buckets::new();
-    buckets.widen();
-    assert_eq!(dense().filter(|value| buckets.add_from(|| 1, *value, 1, None)).count(), 2 * 31);
+fn a_thread_without_a_lane_uses_a_further_table_until_it_needs_a_lane() {
+    let buckets = wide();
+    let last = || buckets.further(MAX_FURTHER).map(|table| table.has_room_for(bucket_of(1.5)));
+    buckets.further(MAX_FURTHER).into_iter().for_each(|table| assert!(table.add(2.5, 1)));
+    thread::scope(|scope| {
+        let first = || (buckets.add_in_lane(2.5, 1), buckets.add_in_lane(1.5, 1), buckets.add_apart(1.5, 1));
+        assert_eq!(scope.spawn(first).join().unwrap(), (true, false, false));
+    });
+    assert_eq!((last(), taken(&buckets)), (Some(true), vec![(2.5, 2)]));
+}
+
+#[test]
+fn more_than_a_slot_holds_at_once_goes_nowhere() {
+    for lane in 0..2 {
+        let buckets = Buckets::new();
+        buckets.widen();
+        assert!(!buckets.add_in(|| lane, 1.5, MAX_COUNT + 1, None));
+        assert!(buckets.add_in(|| lane, 1.5, MAX_COUNT, None));
+        assert_eq!(taken(&buckets), [(1.5, MAX_COUNT)]);
+    }
 }
 
 #[test]
@@ -133,7 +145,7 @@ fn one_thread_has_one_chain_however_much_it_records() {
 }
 
 #[test]
-fn threads_that_meet_often_get_chains_of_their_own_at_a_sweep() {
+fn threads_that_meet_often_get_tables_of_their_own_at_a_sweep() {
     let buckets = Buckets::new();
     let deadline = Instant::now() + Duration::from_secs(60);
     let stop = AtomicBool::new(false);
@@ -148,7 +160,7 @@ fn threads_that_meet_often_get_chains_of_their_own_at_a_sweep() {
     let mut total = 0;
     let added: u64 = thread::scope(|scope| {
         let writers = [(); 2].map(|()| scope.spawn(record));
-        while !buckets.first.is_crowded() && Instant::now() < deadline {
+        while !buckets.chain.is_crowded() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
         buckets.take(|_, n| total += n);
@@ -161,11 +173,11 @@ fn threads_that_meet_often_get_chains_of_their_own_at_a_sweep() {
 }
 
 #[test]
-fn thirty_two_dense_octaves_fit_in_one_chain_and_in_several() {
+fn thirty_two_dense_octaves_fit_with_and_without_further_tables() {
     for buckets in [Buckets::new(), wide()] {
         let stock = Stock::of(8);
         for lane in [0, 5, 6] {
-            assert!(dense().all(|value| buckets.add_from(|| lane, value, 1, Some(&stock))), "{lane}");
+            assert!(dense().all(|value| buckets.add_in(|| lane, value, 1, Some(&stock))), "{lane}");
         }
         assert_eq!(taken(&buckets), dense().map(|value| (value, 3)).collect::<Vec<_>>());
     }
