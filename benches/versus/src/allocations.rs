@@ -69,9 +69,10 @@ pub fn during(work: impl FnOnce()) -> u64 {
     after - before
 }
 
-/// The bytes that all threads allocated and did not give back while `work` ran.
-pub fn kept(work: impl FnOnce()) -> i64 {
-    let before = KEPT.load(Ordering::Relaxed);
-    during(work);
-    KEPT.load(Ordering::Relaxed) - before
+/// Hands `work` what tells the bytes that all threads have allocated, and not given back, since it began.
+pub fn counted<T>(work: impl FnOnce(fn() -> i64) -> T) -> T {
+    COUNTS.store(true, Ordering::Relaxed);
+    let outcome = work(|| KEPT.load(Ordering::Relaxed));
+    COUNTS.store(false, Ordering::Relaxed);
+    outcome
 }
