@@ -182,8 +182,10 @@ impl Client {
     ///
     /// // A process that is frozen between two requests sends what it has before it answers.
     /// client.counter("requests").increment(1);
-    /// client.flush(Duration::from_millis(500))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// if let Err(error) = client.flush(Duration::from_millis(500)) {
+    ///     eprintln!("metrics: {error}");
+    /// }
+    /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         if self.is_disabled() {
@@ -204,7 +206,7 @@ impl Client {
     ///
     /// let stats = client.stats();
     /// if stats.dropped(DropReason::Transport).values > 0 {
-    ///     eprintln!("the agent took not all: {}", stats.last_error.as_deref().unwrap_or("no reason known"));
+    ///     eprintln!("the agent did not take everything: {}", stats.last_error.as_deref().unwrap_or("no reason known"));
     /// }
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```

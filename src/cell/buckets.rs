@@ -11,7 +11,7 @@ use crate::vocabulary::unit::KnownUnit;
 use once_cell::race::OnceBox;
 
 /// The class of a further table. It has room for nearly 5 octaves, which is more than a metric's busy values span. The
-/// other values go to the first chain.
+/// other values go to the chain.
 const FURTHER: usize = if cfg!(tasktag_loom) { 0 } else { 2 };
 
 /// The maximum number of further tables.
@@ -60,10 +60,10 @@ impl Buckets {
     }
 
     /// Does the same where the thread's lane leads, if there are further tables. A thread without a lane uses the last
-    /// one of them, until it meets another thread there and claims a lane.
+    /// one of them, and claims a lane once its bucket is not found there at once.
     #[inline]
     pub(crate) fn add_in_lane(&self, value: f64, n: u64) -> bool {
-        self.add_at_once_in(lane::any(), value, n)
+        self.add_at_once_in(lane::known_or_beyond(), value, n)
     }
 
     #[inline]

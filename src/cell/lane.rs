@@ -62,9 +62,9 @@ pub(super) fn current() -> usize {
     if lane == UNCLAIMED { claim() } else { lane }
 }
 
-/// Returns the calling thread's lane, and a number beyond all lanes if [`current`] was not called before.
+/// Returns the calling thread's lane, or a number beyond all lanes if [`current`] was not called before.
 #[inline]
-pub(super) fn any() -> usize {
+pub(super) fn known_or_beyond() -> usize {
     LANE.get()
 }
 

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// The most tables that are kept of each class, without the smallest: 48, 200, 72 and 64 KiB. Most distributions that
 /// outgrow a table at once outgrow the next one too, so there are nearly as many of the third class as of the second.
 const MAX: [usize; 4] = if cfg!(tasktag_loom) { [2; 4] } else { [24, 20, 3, 1] };
+const _: () = assert!(CLASSES - 1 <= MAX.len());
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
 /// replaces them at the next collection. Taking one wakes a worker that rests. Taking one wakes any worker if it is the
-/// last of its class, or if there is none of the next class.
+/// last of its class, or if there is none of the next class. So does finding none.
 pub(crate) struct Stock {
     // By class, without the smallest, with which every distribution starts.
     shelves: [Shelf; CLASSES - 1],
@@ -62,19 +63,19 @@ impl Stock {
 
     /// The number of tables that each shelf is to have. There is one of the largest class from the first distribution on,
     /// because a burst may need all of 30 octaves before the first collection. Those of the class before it are made
-    /// once a distribution may outgrow the one before that.
+    /// once one was asked for, or may soon be: a forked child has distributions that have grown already.
     fn wanted(&self) -> impl Iterator<Item = usize> {
         let distributions = self.distributions();
         self.shelves.iter().enumerate().map(move |(place, shelf)| {
             let is_in_between = place > 1 && place + 1 < self.shelves.len();
-            let outgrown = || self.shelves.get(place - 1).is_some_and(Shelf::was_taken_from);
-            if is_in_between && !outgrown() { 0 } else { distributions.min(shelf.max) }
+            let before = || self.shelves.get(place - 1).is_some_and(Shelf::was_asked);
+            if is_in_between && !shelf.was_asked() && !before() { 0 } else { distributions.min(shelf.max) }
         })
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
         let source = self.shelf(class)?;
-        let table = source.take()?;
+        let table = source.take();
         if source.is_empty() || self.shelf(class + 1).is_some_and(Shelf::is_empty) {
             // Until there is another, the values of distributions that need one cross the channel, and a burst may fill
             // it before the worker is awake.
@@ -82,7 +83,7 @@ impl Stock {
         } else {
             self.bell.rouse();
         }
-        Some(table)
+        table
     }
 
     /// Takes back a table that was not needed.
@@ -103,7 +104,8 @@ struct Shelf {
     way_in: Sender<Box<Table>>,
     way_out: Receiver<Box<Table>>,
     max: usize,
-    was_taken_from: AtomicBool,
+    // Whether a caller ever wanted one.
+    was_asked: AtomicBool,
 }
 
 impl Shelf {
@@ -111,7 +113,7 @@ impl Shelf {
         let max = MAX.get(class - 1).copied().unwrap_or_default();
         // There is as much room again for what callers give back while the worker makes up for it.
         let (way_in, way_out) = bounded(2 * max);
-        Self { class, way_in, way_out, max, was_taken_from: AtomicBool::new(false) }
+        Self { class, way_in, way_out, max, was_asked: AtomicBool::new(false) }
     }
 
     fn refill(&self, wanted: usize) {
@@ -128,14 +130,13 @@ impl Shelf {
         self.way_out.is_empty()
     }
 
-    fn was_taken_from(&self) -> bool {
-        self.was_taken_from.load(Ordering::Relaxed)
+    fn was_asked(&self) -> bool {
+        self.was_asked.load(Ordering::Relaxed)
     }
 
     fn take(&self) -> Option<Box<Table>> {
-        let table = self.way_out.try_recv().ok()?;
-        self.was_taken_from.store(true, Ordering::Relaxed);
-        Some(table)
+        self.was_asked.store(true, Ordering::Relaxed);
+        self.way_out.try_recv().ok()
     }
 
     fn give(&self, table: Box<Table>) {
@@ -180,6 +181,16 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_was_asked_for_in_vain_is_there_from_then_on() {
+        let bell = Arc::<Bell>::default();
+        // As in a forked child, whose distributions have outgrown the tables before.
+        let stock = Stock::new(2, Arc::clone(&bell));
+        assert!(stock.take(3).is_none() && bell.answer() && !stock.is_full());
+        stock.refill();
+        assert_eq!(in_stock(&stock), [2, 2, 2, 1]);
+    }
+
+    #[test]
     fn who_takes_the_last_of_a_class_rings_for_more() {
         let bell = Arc::<Bell>::default();
         let stock = Stock::new(2, Arc::clone(&bell));
@@ -213,6 +224,6 @@ mod tests {
         stock.refill();
         assert!(bell.rest(|| stock.is_full()));
         // Of this class there is only one, which is taken by now.
-        assert!(stock.take(4).is_some() && bell.answer() && stock.take(4).is_none() && !bell.answer());
+        assert!(stock.take(4).is_some() && bell.answer() && stock.take(4).is_none() && bell.answer());
     }
 }

@@ -201,7 +201,7 @@ impl ClientBuilder {
     /// ```
     /// use std::time::Duration;
     ///
-    /// let guard = tasktag::Client::builder().flush_interval(Duration::from_secs(10)).build()?;
+    /// let guard = tasktag::Client::builder().flush_interval(Duration::from_secs(5)).build()?;
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn flush_interval(mut self, interval: Duration) -> Self {

@@ -185,9 +185,15 @@ impl TaskIdSource {
     ///
     /// # let directory = std::env::temp_dir().join(format!("tasktag-leases-{}", std::process::id()));
     /// # std::fs::create_dir_all(&directory)?;
-    /// let guard = Client::builder().task_id_from(TaskIdSource::leased(&directory)).build()?;
-    /// assert_eq!(guard.client().task_id().source(), TaskIdSourceKind::Leased);
-    /// # drop(guard);
+    /// # fn served(directory: &std::path::Path) -> Result<(), tasktag::ConfigError> {
+    /// // `directory` is `/run/shop`, and `RuntimeDirectory=shop` in the unit.
+    /// let guard = Client::builder().task_id_from(TaskIdSource::leased(directory)).build()?;
+    /// if guard.client().task_id().source() == TaskIdSourceKind::Shared {
+    ///     eprintln!("more tasks than buckets: gauges of two may overwrite each other");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # served(&directory)?;
     /// # std::fs::remove_dir_all(&directory)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -11,7 +11,7 @@ use std::{env, iter};
 
 /// Longer than it takes, so that nothing flushes but what is told to.
 const INTERVAL: Duration = Duration::from_secs(3600);
-/// The time between two flushes by default. Threads get a chain of tables each once they met often enough in one.
+/// The time between two flushes by default. Threads get a table each once they met often enough in one.
 const FLUSH: Duration = Duration::from_secs(2);
 pub const FLUSHES: usize = 5;
 const ROUNDS: usize = 5;

@@ -117,7 +117,7 @@ impl Client {
     /// use std::time::Duration;
     ///
     /// let query = client.timing("db.query").tag("pool", "primary").register();
-    /// query.record_duration(Duration::from_micros(1250)); // `db.query:1.25|ms`
+    /// query.record_duration(Duration::from_micros(1250)); // `db.query:1.25|ms|#pool:primary,task_id:0042`
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     #[inline]

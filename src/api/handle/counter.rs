@@ -57,8 +57,8 @@ impl Counter {
     /// use std::time::{Duration, SystemTime};
     ///
     /// // What a device counted while it was out of reach.
-    /// let hour = SystemTime::now() - Duration::from_secs(30 * 60);
-    /// client.counter("turnstile.passed").register().increment_at(214, hour);
+    /// let counted_at = SystemTime::now() - Duration::from_secs(30 * 60);
+    /// client.counter("turnstile.passed").register().increment_at(214, counted_at);
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn increment_at(&self, n: u64, at: SystemTime) {

@@ -39,11 +39,12 @@ const NANOS_PER_MS: f64 = 1e6;
 /// | about 1,300 | 36.5 |
 /// | 4,096 | 100.5 |
 ///
-/// If threads record so often that they slow each other down, they get tables of their own at the next flush. There are
-/// up to 7 of them, with 10 KiB each.
+/// If the stock has no table of a size, the next larger one is taken. If threads record so often that they slow each
+/// other down, they get tables of their own at the next flush, however few buckets they use. There are up to 7 of them,
+/// with 10 KiB each.
 ///
-/// No record allocates: each client has tables in stock, 76 KiB for one distribution, up to 312 KiB for many, and 72 KiB
-/// more once one of them had more than about 110 buckets. The worker replaces those that were used at the next
+/// No record allocates: each client has tables in stock, 76 KiB for one distribution, up to 312 KiB for many, and up to
+/// 72 KiB more once one of them had more than about 110 buckets. The worker replaces those that were used at the next
 /// collection, within 250 ms by default. A record that takes a table wakes a worker that rests. One that takes the last
 /// of a size, or finds none of the next size, wakes any worker. If the stock is used up, values use the channel, and the
 /// worker makes room.
@@ -113,12 +114,14 @@ impl Distribution {
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
     /// # let client = guard.client();
-    /// let query = client.timing("db.query").register();
-    /// let rows = {
+    /// fn find(query: &tasktag::Distribution, id: &str) -> Result<u32, std::num::ParseIntError> {
     ///     let _timer = query.start();
-    ///     vec![1, 2, 3] // … as the database answers
-    /// }; // recorded here, also if the query fails or panics
-    /// # drop(rows);
+    ///     let id = id.parse()?; // … the time until here is recorded if it fails
+    ///     Ok(id)
+    /// } // … and the time until here if not
+    ///
+    /// let query = client.timing("db.query").register();
+    /// assert_eq!(find(&query, "42"), Ok(42));
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     #[inline]
@@ -173,7 +176,8 @@ fn record_here(cell: &Arc<Buckets>, shared: &Shared, value: f64, n: u64) -> Opti
 
 // The rare cases are out of line, each behind the more frequent one, so that no call site pays for them.
 
-/// It is generic, and thus compiled in the crate that records, where reading the thread's lane is no call.
+/// It is generic, and thus compiled in the crate that records, where on Linux the thread's lane is read without a call.
+/// `inline(never)` would have it compiled here after all.
 #[cold]
 fn record_in_lane(
     cell: &Arc<Buckets>,

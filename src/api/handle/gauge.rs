@@ -223,7 +223,7 @@ impl MetricBuilder<'_, Gauge> {
     /// # let client = guard.client();
     /// let in_use = client.gauge("pool.in_use").peak().register();
     /// in_use.set(10.0);
-    /// in_use.set(2.0); // `pool.in_use:2|g` and `pool.in_use.max:10|g`
+    /// in_use.set(2.0); // `pool.in_use:2|g|…` and `pool.in_use.max:10|g|…`
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn peak(self) -> Self {

@@ -135,7 +135,7 @@ fn more_than_a_slot_holds_at_once_goes_nowhere() {
 }
 
 #[test]
-fn one_thread_has_one_chain_however_much_it_records() {
+fn one_thread_gets_no_further_table_however_much_it_records() {
     let (buckets, stock) = (Buckets::new(), Stock::of(1));
     for value in dense().cycle().take(100_000) {
         assert!(buckets.add(value, 1, Some(&stock)));

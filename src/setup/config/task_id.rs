@@ -35,7 +35,8 @@ impl ClientBuilder {
     /// ```
     /// use tasktag::{Client, TaskIdPool};
     ///
-    /// // Five copies of a service: fewer series, and a pair of them shares a bucket with a probability of 10 %.
+    /// // Fewer series for five copies of a service. With a probability of 10 %, two of them share a bucket, and overwrite
+    /// // each other's gauges.
     /// let guard = Client::builder().task_id_pool(TaskIdPool::new(100)?).build()?;
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
