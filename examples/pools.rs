@@ -1,5 +1,5 @@
-//! Shows who holds a pool's five connections, for how long and who waits: before, in and after an exhaustion, which one job
-//! causes that gives nothing back. A manual clock makes time pass at once.
+//! Shows who holds a pool's five connections, for how long and who waits: before, in and after an exhaustion, which one
+//! job causes that gives nothing back. A manual clock makes time pass at once.
 //!
 //! `cargo run --example pools --features testing`
 

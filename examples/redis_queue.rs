@@ -1,7 +1,7 @@
 //! Queues in Redis: how long the oldest job waits, by one call for each queue.
 //!
-//! It needs a Redis server, and says so where there is none. It writes to two keys that begin with `tasktag:example`, and
-//! removes them:
+//! It needs a Redis server, and says so where there is none. It writes to two keys that begin with `tasktag:example`,
+//! and removes them:
 //!
 //! ```sh
 //! REDIS_URL=redis://localhost cargo run --example redis_queue --features redis,testing

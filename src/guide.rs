@@ -28,17 +28,18 @@
 //! | code that uses the macros of `metrics` | `integrations::metrics` | the same metrics, through this client |
 //! | code that uses cadence | `integrations::cadence` | the same metrics, aggregated, with a task id |
 //!
-//! Tags whose values come from a fixed list belong in a [family](crate::Family): its handles are found by arithmetic. Tags
-//! whose values come from outside belong in a [bounded](crate::MetricBuilder::bounded) tag: values beyond its limit are
-//! folded into `other`.
+//! Tags whose values come from a fixed list belong in a [family](crate::Family): its handles are found by arithmetic.
+//! Tags whose values come from outside belong in a [bounded](crate::MetricBuilder::bounded) tag: values beyond its
+//! limit are folded into `other`.
 //!
-//! [`Client::cardinality`](crate::Client::cardinality) reports how many time series a program makes, and which tag makes
-//! them.
+//! [`Client::cardinality`](crate::Client::cardinality) reports how many time series a program makes, and which tag
+//! makes them.
 //!
 //! # Pages
 //!
 //! * [`alerts`]: what to alert on, with thresholds and queries, and why not on the obvious.
-//! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many workers.
+//! * [`autoscaling`]: which signals of a queue CloudWatch, KEDA and Kubernetes read, and when a queue has too many
+//!   workers.
 //! * [`command`]: the command `tasktag`, which shows what arrives, and why nothing does.
 //! * [`environment`]: the variables that [`from_env`](crate::ClientBuilder::from_env) reads, and their precedence.
 //! * [`limits`]: defaults, bounds, and what each metric costs in memory.

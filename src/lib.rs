@@ -110,8 +110,8 @@
 //!   shutdown and the start of a watch also wake it.
 //! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
 //!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
-//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis, and `tasktag-queue` asks it about
-//!   a queue. All transport sinks under cadence clients share `tasktag-sinks`.
+//!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis, and `tasktag-queue` asks it
+//!   about a queue. All transport sinks under cadence clients share `tasktag-sinks`.
 //! * Every accepted value is either sent, or dropped and counted with its reason: see [`Client::stats`].
 //!   [One page](guide::on_a_bad_day) describes what each fault does, and what you can do about it.
 //! * After set-up no call site returns an error, and nothing panics or prints.

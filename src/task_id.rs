@@ -332,7 +332,8 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Reads `42` or `0042`, a bucket of the [default pool](TaskIdPool::DEFAULT). [`TaskIdPool::parse`] reads those of others.
+/// Reads `42` or `0042`, a bucket of the [default pool](TaskIdPool::DEFAULT). [`TaskIdPool::parse`] reads those of
+/// others.
 impl FromStr for TaskId {
     type Err = ConfigError;
 

@@ -181,8 +181,8 @@ impl Worker {
     }
 
     /// Returns when to wake up. After a collection that found nothing the worker rests: it sleeps through the next
-    /// ones, and what comes then wakes it. So whatever waits is collected as early as if it never rested. A clock that a
-    /// test moves says by itself when to collect.
+    /// ones, and what comes then wakes it. So whatever waits is collected as early as if it never rested. A clock that
+    /// a test moves says by itself when to collect.
     fn next_due(&self) -> u64 {
         if self.found_nothing && self.shared.clock.is_running() && self.post.rest() {
             self.schedule.next_at_rest(self.claim.has_lease())

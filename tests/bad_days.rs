@@ -1,15 +1,16 @@
 //! Whatever happens to a client, its agent and what it is handed, every value that was accepted is sent or counted as
 //! dropped, the agent got no more than was sent, and nothing twice.
 //!
-//! A day is a client that three threads use in every way that there is, while something goes wrong; its seed says what. Days
-//! whose seeds follow each other have each fault with each transport. Five seconds of days are the default; ten minutes are
+//! A day is a client that three threads use in every way that there is, while something goes wrong; its seed says what.
+//! Days whose seeds follow each other have each fault with each transport. Five seconds of days are the default; ten
+//! minutes are
 //!
 //! ```sh
 //! TASKTAG_STRESS_SECONDS=600 cargo test --all-features --test bad_days -- --nocapture
 //! ```
 //!
-//! A day that fails names its seed; `TASKTAG_STRESS_SEED` has the first day be that of a seed, and `TASKTAG_STRESS_SECONDS=0` has
-//! it be the only one.
+//! A day that fails names its seed; `TASKTAG_STRESS_SEED` has the first day be that of a seed, and
+//! `TASKTAG_STRESS_SECONDS=0` has it be the only one.
 
 #![cfg(target_os = "linux")]
 

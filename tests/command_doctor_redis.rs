@@ -1,7 +1,7 @@
 //! `tasktag doctor --redis` says who holds which id, and what is wrong with a server, whatever it answers or does not.
 //!
-//! Some tests need `redis-server`, and say on standard error that they were skipped if `TASKTAG_TEST_REDIS` does not name
-//! it.
+//! Some tests need `redis-server`, and say on standard error that they were skipped if `TASKTAG_TEST_REDIS` does not
+//! name it.
 
 #![cfg(all(feature = "cli", unix))]
 

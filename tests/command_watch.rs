@@ -1,8 +1,8 @@
 //! `tasktag watch` reports of real servers what they say, whatever becomes of one of them, and goes on after a kill.
 //!
 //! The tests need the servers, and say on standard error that they were skipped where `TASKTAG_TEST_REDIS`, a program,
-//! `TASKTAG_TEST_POSTGRES`, the folder with `postgres` and `initdb`, and `TASKTAG_TEST_PGBOUNCER`, a program, do not say
-//! where those are.
+//! `TASKTAG_TEST_POSTGRES`, the folder with `postgres` and `initdb`, and `TASKTAG_TEST_PGBOUNCER`, a program, do not
+//! say where those are.
 
 #![cfg(all(feature = "cli", unix))]
 

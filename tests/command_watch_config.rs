@@ -1,4 +1,5 @@
-//! `tasktag watch` says of each mistake in its file the line, the key, the value and what is allowed, and never a password.
+//! `tasktag watch` says of each mistake in its file the line, the key, the value and what is allowed, and never a
+//! password.
 
 #![cfg(all(feature = "cli", unix))]
 

@@ -1,4 +1,5 @@
-//! A flush and a shutdown wait for a name, a connection and a slow agent for as long as their caller does, and no longer.
+//! A flush and a shutdown wait for a name, a connection and a slow agent for as long as their caller does, and no
+//! longer.
 
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "the system's resolver is replaced")]

@@ -1,4 +1,5 @@
-//! The first use of a handle on a thread allocates nothing, and a thread that uses no metric pays nothing for those who do.
+//! The first use of a handle on a thread allocates nothing, and a thread that uses no metric pays nothing for those who
+//! do.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![allow(unsafe_code, reason = "the C library is asked, and stood in for")]

@@ -131,7 +131,8 @@ fn two_hundred_clients_that_start_together_flush_all_over_the_interval() {
     }
     support::wait_until(|| {
         let parts = arrivals(&agent, Instant::now(), interval);
-        // 20 in each tenth on average. A machine that stands still for a while delays some, and then the next round counts.
+        // 20 in each tenth on average. A machine that stands still for a while delays some, and then the next round
+        // counts.
         let in_tenth = |tenth: u32| {
             let from = f64::from(tenth) / 10.0;
             parts.iter().filter(|part| (from..from + 0.1).contains(*part)).count()

@@ -1,5 +1,5 @@
-//! The same as `flush_grid` over real sockets and in real time: a thousand increments a second, added up in windows of 10 s,
-//! as the Datadog Agent does. It takes minutes, and so runs only where it is told how long:
+//! The same as `flush_grid` over real sockets and in real time: a thousand increments a second, added up in windows of
+//! 10 s, as the Datadog Agent does. It takes minutes, and so runs only where it is told how long:
 //!
 //! ```sh
 //! TASKTAG_GRID_SECONDS=150 cargo test --release --features testing --test flush_grid_long -- --nocapture

@@ -1,4 +1,5 @@
-//! A forked child lets go of its parent's connection, so that the agent hears when the parent is gone, and of nothing else.
+//! A forked child lets go of its parent's connection, so that the agent hears when the parent is gone, and of nothing
+//! else.
 
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "std can't fork")]

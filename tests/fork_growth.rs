@@ -1,5 +1,5 @@
-//! What a forked child gets of its own it gets without waiting for itself, and in the end even where the system refuses it at
-//! first.
+//! What a forked child gets of its own it gets without waiting for itself, and in the end even where the system refuses
+//! it at first.
 
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "std can't fork, and an allocator is unsafe")]

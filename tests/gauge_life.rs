@@ -1,5 +1,5 @@
-//! A gauge is sent at every flush, whatever set it, until its handle is dropped, its context has to make room, or nobody set it
-//! for as long as was asked for.
+//! A gauge is sent at every flush, whatever set it, until its handle is dropped, its context has to make room, or
+//! nobody set it for as long as was asked for.
 
 use std::time::Duration;
 use tasktag::testing::{Capture, ManualClock};

@@ -229,8 +229,8 @@ fn clean_tag(dialect: Dialect, key: &str, value: &str) -> Option<(String, String
     (!key.is_empty()).then_some((key, value))
 }
 
-/// The tags that are meant: a context's own are sorted and those that become equal stand once; then come the global one,
-/// where no own tag has its key, and the task id.
+/// The tags that are meant: a context's own are sorted and those that become equal stand once; then come the global
+/// one, where no own tag has its key, and the task id.
 fn meant_tags(dialect: Dialect, own: &Pairs, is_sorted: bool) -> Pairs {
     if dialect == Dialect::Statsd {
         return Pairs::new();

@@ -1,4 +1,5 @@
-//! A program's log says when metrics start to be dropped and when it has ended, in one line each, and nothing otherwise.
+//! A program's log says when metrics start to be dropped and when it has ended, in one line each, and nothing
+//! otherwise.
 #![cfg(feature = "log")]
 
 mod support;

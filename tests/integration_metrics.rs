@@ -739,8 +739,8 @@ fn what_is_forgotten_makes_room() {
         counter!("told").absolute(100);
         gauge!("connections").increment(1.0);
     });
-    // Somebody knocks at each flush: what loses nothing by it goes after two flushes, and what was set after all of them. A gauge
-    // goes if that is not enough.
+    // Somebody knocks at each flush: what loses nothing by it goes after two flushes, and what was set after all of
+    // them. A gauge goes if that is not enough.
     let knock = || setup.with(|| counter!("jobs", "user" => "2").increment(1));
     for _ in 0..5 {
         knock();

@@ -1,5 +1,5 @@
-//! Seconds that are recorded through the `metrics` facade arrive as times of the right size: in milliseconds where a server
-//! reads `ms` as such, and as they are everywhere else.
+//! Seconds that are recorded through the `metrics` facade arrive as times of the right size: in milliseconds where a
+//! server reads `ms` as such, and as they are everywhere else.
 
 #![cfg(feature = "metrics")]
 

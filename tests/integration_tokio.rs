@@ -387,7 +387,8 @@ fn parks_are_counted_from_the_watch_on_and_once() {
 /// Of a task that was spawned after `asked`, and is not polled.
 #[track_caller]
 fn assert_delay_grows(service: &Service, asked: Instant) -> f64 {
-    // A peak begins with what was told last, and the delay of the task before may have been longer than this one's is by now.
+    // A peak begins with what was told last, and the delay of the task before may have been longer than this one's is
+    // by now.
     let mut last = service.flush()["runtime.scheduling_delay_seconds"];
     for _ in 0..5 {
         thread::sleep(Duration::from_millis(20));

@@ -1408,7 +1408,8 @@ fn a_child_forked_while_a_layer_makes_its_first_service_can_make_its_own() -> Re
             }
         });
         while at.load(Ordering::Relaxed) < LAYERS && failed.load(Ordering::Relaxed) == 0 {
-            // SAFETY: the child uses what its one thread may use in a program of this C library: memory and new threads.
+            // SAFETY: the child uses what its one thread may use in a program of this C library: memory and new
+            // threads.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 // SAFETY: It sets a timer and touches nothing else.

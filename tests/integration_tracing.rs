@@ -1,4 +1,5 @@
-//! A program's subscriber has an event when metrics start to be dropped and one when it has ended, with the figures as fields.
+//! A program's subscriber has an event when metrics start to be dropped and one when it has ended, with the figures as
+//! fields.
 #![cfg(feature = "tracing")]
 
 mod support;

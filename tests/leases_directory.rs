@@ -1,7 +1,8 @@
-//! Whatever becomes of a directory of leases, no two live processes go on under one id for longer than the 10 s in which each
-//! shows that it is there: whoever lost its slot has another one, or shares a bucket and counts it.
+//! Whatever becomes of a directory of leases, no two live processes go on under one id for longer than the 10 s in
+//! which each shows that it is there: whoever lost its slot has another one, or shares a bucket and counts it.
 //!
-//! The processes are copies of this test, on clocks that are moved by hand. Some seconds are the default; with 300 processes it is
+//! The processes are copies of this test, on clocks that are moved by hand. Some seconds are the default; with 300
+//! processes it is
 //!
 //! ```sh
 //! LEASES_SECONDS=60 LEASES_PROCESSES=300 cargo test --all-features --test leases_directory -- --nocapture at_random

@@ -1,8 +1,8 @@
 //! A task id that is leased in Redis is no other live process's, whatever happens to processes, server and network.
 //!
 //! The tests need `redis-server`, and say on standard error that they were skipped where `TASKTAG_TEST_REDIS` does not
-//! say where that is. `.ci/run` installs it. The processes are copies of this test. Some seconds of killing and starting are the default; a
-//! minute of it is
+//! say where that is. `.ci/run` installs it. The processes are copies of this test. Some seconds of killing and
+//! starting are the default; a minute of it is
 //!
 //! ```sh
 //! LEASES_REDIS_SECONDS=60 LEASES_REDIS_PROCESSES=300 cargo test --features redis,testing --test leases_redis -- --nocapture at_random

@@ -1,6 +1,7 @@
 //! A forked child has a lease of its own in Redis, and its parent's stays its parent's.
 //!
-//! As `leases_redis.rs`, in a process of its own: a forked child has all clients of its parent, those of other tests too.
+//! As `leases_redis.rs`, in a process of its own: a forked child has all clients of its parent, those of other tests
+//! too.
 
 #![cfg(all(target_os = "linux", feature = "redis"))]
 

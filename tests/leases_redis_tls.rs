@@ -1,6 +1,7 @@
 //! A lease from a Redis server that speaks TLS alone, if the system trusts its certificate.
 //!
-//! The test needs `redis-server`, and says on standard error that it was skipped if `TASKTAG_TEST_REDIS` does not name it.
+//! The test needs `redis-server`, and says on standard error that it was skipped if `TASKTAG_TEST_REDIS` does not name
+//! it.
 
 #![cfg(all(feature = "redis-tls", feature = "testing", unix))]
 

@@ -1,4 +1,5 @@
-//! A lease is to be had by everybody who may write in its directory, whatever else lies there, and touches no file but its own.
+//! A lease is to be had by everybody who may write in its directory, whatever else lies there, and touches no file but
+//! its own.
 
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "std can't fork, nor become another user")]

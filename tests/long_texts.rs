@@ -1,5 +1,5 @@
-//! An event and a service check are one packet of up to 8 KiB on every way: what is longer is cut and counted, and no more
-//! than that waits in memory.
+//! An event and a service check are one packet of up to 8 KiB on every way: what is longer is cut and counted, and no
+//! more than that waits in memory.
 
 #![cfg(unix)]
 

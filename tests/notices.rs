@@ -1,4 +1,5 @@
-//! Who asks for it is told when values start to be dropped, at most once a minute while that goes on, and when it has ended.
+//! Who asks for it is told when values start to be dropped, at most once a minute while that goes on, and when it has
+//! ended.
 
 mod support;
 

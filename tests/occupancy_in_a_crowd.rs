@@ -1,4 +1,5 @@
-//! An occupancy that threads never leave alone is reported at every flush, and what is reported adds up to what was held.
+//! An occupancy that threads never leave alone is reported at every flush, and what is reported adds up to what was
+//! held.
 //!
 //! Some seconds. The long form of the last test, with its figures:
 //!
@@ -33,7 +34,8 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Flushes while `threads` acquire and release units, each of which is held for `work`, and between which nothing is done.
+/// Flushes while `threads` acquire and release units, each of which is held for `work`, and between which nothing is
+/// done.
 fn assert_reported_at_every_flush(threads: u32, work: impl Fn() + Sync) {
     const FLUSHES: usize = 100;
     let capture = Capture::new();
@@ -154,7 +156,8 @@ fn a_pool_with_20000_of_100000_in_use_averages_that_at_every_moment() {
                 let seen = &mut seen[n.parse::<usize>().unwrap()];
                 seen.add(value);
                 assert!((0.0..=MOST).contains(&value), "{metric:?}");
-                // An operation that its thread began some flushes ago counts against what is reported now, and not twice.
+                // An operation that its thread began some flushes ago counts against what is reported now, and not
+                // twice.
                 let average = seen.average();
                 assert!((HELD - 1e-9..=MOST + 1e-9).contains(&average), "{average} after {metric:?}");
             }

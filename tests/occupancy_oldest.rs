@@ -1,4 +1,5 @@
-//! The oldest of an occupancy is the age of the unit that has been in use for the longest time, exact for up to 128 units.
+//! The oldest of an occupancy is the age of the unit that has been in use for the longest time, exact for up to 128
+//! units.
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! What an agent does to its clients over time: it is stopped, started again, replaced by a new socket file, slow, deaf,
-//! and resets its connections, every 100 ms. Whatever it does, everything accepted is sent or counted as dropped, the
-//! worker is not held for longer than the write timeout, and a calm agent gets everything again.
+//! What an agent does to its clients over time: it is stopped, started again, replaced by a new socket file, slow,
+//! deaf, and resets its connections, every 100 ms. Whatever it does, everything accepted is sent or counted as dropped,
+//! the worker is not held for longer than the write timeout, and a calm agent gets everything again.
 //!
 //! Two seconds a transport. The long form, with the longest stall of each transport:
 //!
@@ -21,8 +21,8 @@ use support::{Agent, PATIENCE, TempDir, assert_conserved, flush_unasked, wait_un
 use tasktag::{DropReason, Gauge, Guard};
 
 const BETWEEN_FAULTS: Duration = Duration::from_millis(100);
-/// What a machine that does not go on for a moment may add to the write timeout. Work, and waits for a processor, are not
-/// counted.
+/// What a machine that does not go on for a moment may add to the write timeout. Work, and waits for a processor, are
+/// not counted.
 const BUSY: Duration = Duration::from_millis(400);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 

@@ -17,8 +17,8 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("n{number}{}", "x".repeat(number * 7 % 23))).collect()
 }
 
-/// How the lines fit: a packet takes the next ones unless that would be too much for it. An event that is too much for any
-/// is alone.
+/// How the lines fit: a packet takes the next ones unless that would be too much for it. An event that is too much for
+/// any is alone.
 fn packed(units: &[String], limit: usize) -> Vec<String> {
     let mut packets: Vec<String> = Vec::new();
     for unit in units {

@@ -1,7 +1,8 @@
 //! What PostgreSQL and PgBouncer say of their connections is true, and is reported by one task, without a task id.
 //!
-//! The tests need the servers, and say on standard error that they were skipped where `TASKTAG_TEST_POSTGRES`, the folder with
-//! `postgres` and `initdb`, and `TASKTAG_TEST_PGBOUNCER`, the program, do not say where those are. `.ci/run` installs them.
+//! The tests need the servers, and say on standard error that they were skipped where `TASKTAG_TEST_POSTGRES`, the
+//! folder with `postgres` and `initdb`, and `TASKTAG_TEST_PGBOUNCER`, the program, do not say where those are.
+//! `.ci/run` installs them.
 #![cfg(all(unix, feature = "sqlx", feature = "tokio", feature = "tokio-postgres"))]
 
 #[path = "pools/pgbouncer.rs"]

@@ -1,4 +1,5 @@
-//! The queues of job systems in Redis report what waits, runs, is to come and has failed, each where the system can tell.
+//! The queues of job systems in Redis report what waits, runs, is to come and has failed, each where the system can
+//! tell.
 //!
 //! The jobs are written by the systems' own libraries. A test needs a program that is not part of Rust, and says on
 //! standard error which variable would turn it on where it is not told of one:

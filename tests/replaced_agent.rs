@@ -1,5 +1,5 @@
-//! An agent behind a node port or a balancer that is replaced is reached again: what stands between remembers the port that
-//! packets come from, so that they come from another one then.
+//! An agent behind a node port or a balancer that is replaced is reached again: what stands between remembers the port
+//! that packets come from, so that they come from another one then.
 
 #![cfg(target_os = "linux")]
 

@@ -53,7 +53,8 @@ fn every_thread_of_the_library_blocks_what_a_program_may_handle_and_no_other_thr
     for name in ["tasktag", "tasktag-probes", "tasktag-writer"] {
         assert!(ours.iter().any(|(found, _)| found == name), "{name}: {found:?}");
     }
-    // SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGPROF, and a real-time one; SIGILL, SIGFPE, SIGSEGV.
+    // SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGPROF, and a real-time one; SIGILL,
+    // SIGFPE, SIGSEGV.
     let (handled, faults) = ([1, 2, 10, 12, 13, 14, 15, 17, 27, 40], [4, 8, 11]);
     for (name, mask) in ours {
         assert!(handled.iter().all(|signal| has(*mask, *signal)), "{name} {mask:x}");

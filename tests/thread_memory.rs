@@ -14,8 +14,8 @@ use tasktag::{Client, Guard};
 /// needs no more memory for sixteen waves than for one.
 const WAVES: usize = 16;
 const THREADS: usize = 8;
-/// The timings that a thread calls, which are as many as it remembers at most. Threads may remember 2048 together, and over
-/// all waves they call four times as many.
+/// The timings that a thread calls, which are as many as it remembers at most. Threads may remember 2048 together, and
+/// over all waves they call four times as many.
 const TIMINGS: usize = 64;
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,8 +39,8 @@ fn silent_thread(client: &Client, job: usize) -> Silent {
     (fall_silent, thread)
 }
 
-/// Runs a wave, and returns its threads and the bytes that the process has more once the client has forgotten everything
-/// that they called.
+/// Runs a wave, and returns its threads and the bytes that the process has more once the client has forgotten
+/// everything that they called.
 fn wave(guard: &Guard, clock: &ManualClock, capture: &Capture, number: usize) -> (Vec<Silent>, isize) {
     let before = allocated().cast_signed();
     let threads: Vec<_> =

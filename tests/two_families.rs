@@ -1,5 +1,5 @@
-//! A name with an address of each family, of which the agent has the second: what the first refuses goes to the other one in
-//! the same flush, so that a job which flushes once loses nothing.
+//! A name with an address of each family, of which the agent has the second: what the first refuses goes to the other
+//! one in the same flush, so that a job which flushes once loses nothing.
 
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "the system's resolver is replaced")]

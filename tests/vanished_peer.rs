@@ -1,5 +1,5 @@
-//! What a connection took with it when it broke is moved from what was sent to what was dropped, as far as the system says
-//! so, and an agent's host that vanished is noticed within some seconds.
+//! What a connection took with it when it broke is moved from what was sent to what was dropped, as far as the system
+//! says so, and an agent's host that vanished is noticed within some seconds.
 
 #![cfg(target_os = "linux")]
 

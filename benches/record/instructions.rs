@@ -309,8 +309,8 @@ struct Cost {
     allocations: f64,
 }
 
-/// What a call costs. Where its texts are hashed with a key by chance, and now and then two of them meet in a place, the
-/// median of three processes.
+/// What a call costs. Where its texts are hashed with a key by chance, and now and then two of them meet in a place,
+/// the median of three processes.
 fn per_call(name: &str) -> Cost {
     if !name.contains("bounded") && !name.contains("frequent") {
         return per_call_of_one(name);

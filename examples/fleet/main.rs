@@ -2,9 +2,9 @@
 //! how many of their gauges that costs, and how many time series there are, compared with what `TaskIdPool` computes
 //! and with a tag of the pod's name.
 //!
-//! `cargo run --release --example fleet --features testing` takes half a minute. `-- --seed N` gives the same figures each time and is
-//! faster, `-- --pool N` sets another pool, `-- --series N` another number of series per task, and `-- --csv FILE`
-//! writes the file that `chart.py` reads.
+//! `cargo run --release --example fleet --features testing` takes half a minute. `-- --seed N` gives the same figures
+//! each time and is faster, `-- --pool N` sets another pool, `-- --series N` another number of series per task, and
+//! `-- --csv FILE` writes the file that `chart.py` reads.
 
 mod fleet;
 mod generator;

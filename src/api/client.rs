@@ -115,8 +115,8 @@ impl Client {
     /// # let client = guard.client();
     /// use tasktag::{AlertType, Event};
     ///
-    /// let full = Event::new("disk full", "the spool takes no more jobs").alert_type(AlertType::Error).tag("disk", "spool");
-    /// client.send_event(full);
+    /// let full = Event::new("disk full", "the spool takes no more jobs").alert_type(AlertType::Error);
+    /// client.send_event(full.tag("disk", "spool"));
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```
     pub fn send_event(&self, mut event: Event) {
@@ -206,7 +206,7 @@ impl Client {
     ///
     /// let stats = client.stats();
     /// if stats.dropped(DropReason::Transport).values > 0 {
-    ///     eprintln!("the agent did not take everything: {}", stats.last_error.as_deref().unwrap_or("no reason known"));
+    ///     eprintln!("the agent did not take everything: {:?}", stats.last_error);
     /// }
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```

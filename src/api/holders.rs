@@ -66,8 +66,8 @@ use std::sync::Arc;
 /// Holds lie within the pool's own uses: a hold begins after the pool gave the connection out, and ends before it is
 /// given back. The sum of `pool.held.in_use` is therefore never above what the pool has.
 ///
-/// A pool that is [watched](Client::watch_pool) reports a `pool.waiting` of its own, without the tag `holder`. Filter by
-/// `holder:*`, or leave `waiting` out of its status.
+/// A pool that is [watched](Client::watch_pool) reports a `pool.waiting` of its own, without the tag `holder`. Filter
+/// by `holder:*`, or leave `waiting` out of its status.
 ///
 /// # Names
 ///
@@ -114,7 +114,8 @@ impl Client {
 }
 
 impl Holders {
-    /// Returns a builder for holders with another prefix, more tags or a capacity, or for those that a closed tag names.
+    /// Returns a builder for holders with another prefix, more tags or a capacity, or for those that a closed tag
+    /// names.
     pub fn builder<'a>(client: &'a Client, name: &str) -> HoldersBuilder<'a> {
         HoldersBuilder::new(client, name)
     }

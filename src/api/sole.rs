@@ -36,9 +36,9 @@ const SHOW_NANOS: u64 = 10 * LOOK_NANOS;
 /// If the Datadog Agent adds the tag `host`, the series changes with the holder. Take the maximum over hosts, never the
 /// sum, since the Agent and the server fill in gaps with the last value.
 ///
-/// A forked child takes part with a lease of its own. A child that uses no metric keeps its parent's lock of a file for as
-/// long as it lives, so nobody takes over from the parent until then. After [`after_restore`](crate::after_restore), the process starts
-/// without the lease.
+/// A forked child takes part with a lease of its own. A child that uses no metric keeps its parent's lock of a file for
+/// as long as it lives, so nobody takes over from the parent until then. After [`after_restore`](crate::after_restore),
+/// the process starts without the lease.
 ///
 /// ```no_run
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -198,8 +198,8 @@ impl Client {
     /// [`leased`](TaskIdSource::leased) in a directory that exists and is used for this purpose alone, or
     /// `leased_in_redis` under a key of its own.
     ///
-    /// The lease is given back when the client shuts down, and when all clones of the reporter are dropped. The client's
-    /// worker looks at it every second.
+    /// The lease is given back when the client shuts down, and when all clones of the reporter are dropped. The
+    /// client's worker looks at it every second.
     ///
     /// # Errors
     ///

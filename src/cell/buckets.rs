@@ -26,8 +26,8 @@ const UNREAD: usize = 1 << (usize::BITS - 1);
 ///
 /// Threads that record at the same time take a table's cache lines from each other, and a record then takes several
 /// times as long. Failed exchanges show this. The worker, which may allocate, then doubles the number of places, and
-/// each thread uses that of its lane: the chain or a table. Buckets that occur in several tables are merged when they are
-/// taken.
+/// each thread uses that of its lane: the chain or a table. Buckets that occur in several tables are merged when they
+/// are taken.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     chain: Chain,

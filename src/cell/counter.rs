@@ -10,9 +10,9 @@ use std::sync::Arc;
 const COLUMNS: usize = 16;
 
 /// A word of each of a block's counters, for one lane, or for what was subtracted. They fill two cache lines of 64
-/// bytes, because Intel's processors fetch lines in pairs: if two threads wrote the two lines of a pair, each would take
-/// both from the other now and then, and a call by name would take twice as long. Where lines have 128 bytes, they fill
-/// one.
+/// bytes, because Intel's processors fetch lines in pairs: if two threads wrote the two lines of a pair, each would
+/// take both from the other now and then, and a call by name would take twice as long. Where lines have 128 bytes, they
+/// fill one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Row([AtomicU64; COLUMNS]);

@@ -9,7 +9,8 @@ use std::{array, fmt};
 const ENTRIES: usize = if cfg!(tasktag_loom) { 2 } else { 128 };
 /// An entry without a hold. No start is this word.
 const FREE: u64 = 0;
-/// The number of holds without an entry is in the lower half of its word, and the generation of the process in the upper.
+/// The number of holds without an entry is in the lower half of its word, and the generation of the process in the
+/// upper.
 const COUNT_BITS: u32 = 32;
 
 /// An entry for the start of each hold, so that the oldest can be found without a lock.

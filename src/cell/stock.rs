@@ -61,9 +61,9 @@ impl Stock {
         self.shelves.iter().zip(self.wanted()).all(|(shelf, wanted)| shelf.missing(wanted) == 0)
     }
 
-    /// The number of tables that each shelf is to have. There is one of the largest class from the first distribution on,
-    /// because a burst may need all of 30 octaves before the first collection. Those of the class before it are made
-    /// once one was asked for, or may soon be: a forked child has distributions that have grown already.
+    /// The number of tables that each shelf is to have. There is one of the largest class from the first distribution
+    /// on, because a burst may need all of 30 octaves before the first collection. Those of the class before it are
+    /// made once one was asked for, or may soon be: a forked child has distributions that have grown already.
     fn wanted(&self) -> impl Iterator<Item = usize> {
         let distributions = self.distributions();
         self.shelves.iter().enumerate().map(move |(place, shelf)| {

@@ -11,24 +11,24 @@ pub(super) const CLASSES: usize = if cfg!(tasktag_loom) { 2 } else { 5 };
 /// The class of the largest table.
 pub(super) const LARGEST: usize = CLASSES - 1;
 /// The slots of each class. Thirty values that are spread over three decades fit in the first one, and a thousand
-/// latencies in the third. The largest has room for 32 octaves with every bucket in use; the Agent's own sketch keeps as
-/// many buckets. All five together take 101 KiB. The numbers are odd, so that buckets that are octaves apart, and their
-/// numbers therefore multiples of 128, have slots of their own.
+/// latencies in the third. The largest has room for 32 octaves with every bucket in use; the Agent's own sketch keeps
+/// as many buckets. All five together take 101 KiB. The numbers are odd, so that buckets that are octaves apart, and
+/// their numbers therefore multiples of 128, have slots of their own.
 const SLOTS: [usize; 5] = if cfg!(tasktag_loom) { [1, 2, 2, 2, 2] } else { [31, 127, 639, 1535, 4097] };
 
 /// The number of slots in which a bucket may be placed, from its own slot on.
 const PROBES: usize = 32;
 
-/// The number of collisions between two sweeps that makes a table crowded. They are few even where threads record all the
-/// time: most of what they cost each other is waiting for a cache line, which fails no exchange. With fewer collisions, a
-/// record so rarely waits for another thread that memory matters more.
+/// The number of collisions between two sweeps that makes a table crowded. They are few even where threads record all
+/// the time: most of what they cost each other is waiting for a cache line, which fails no exchange. With fewer
+/// collisions, a record so rarely waits for another thread that memory matters more.
 const MANY_COLLISIONS: usize = 32;
 /// How often, for each slot of a table, buckets are found away from their own slot between two sweeps before a larger
 /// table is worth its memory. The model's few records never come to it.
 const MANY_STRAYS: usize = if cfg!(tasktag_loom) { 8 } else { 2 };
 
-/// 2^32 divided by the golden ratio. Multiples of it, modulo 2^32, are spread evenly: no two neighbours of n in a row are
-/// much nearer to each other than 2^32 / n.
+/// 2^32 divided by the golden ratio. Multiples of it, modulo 2^32, are spread evenly: no two neighbours of n in a row
+/// are much nearer to each other than 2^32 / n.
 const GOLDEN: u64 = 0x9E37_79B9;
 
 /// A table of buckets.
@@ -37,8 +37,8 @@ pub(super) struct Table {
     // How far apart the slots of neighbouring buckets are, in parts of the table, each of which is 1 / 2^32 of it.
     step: u32,
     // Not 0 if a slot was written, so that the worker sweeps only tables with values. It and the words of the slots are
-    // `SeqCst`. A caller writes a word and then reads this, and the worker clears this and then reads the words. Without
-    // a single order of these four operations, a count could stay unnoticed.
+    // `SeqCst`. A caller writes a word and then reads this, and the worker clears this and then reads the words.
+    // Without a single order of these four operations, a count could stay unnoticed.
     touched: AtomicUsize,
     collisions: Tally,
     strays: Tally,
@@ -61,8 +61,9 @@ impl Table {
         }
     }
 
-    /// Counts a value `n` times if its bucket is in its own slot, as is nearly always so, and no other thread is writing
-    /// there. The value need not be countable. Everything that must be fast is here, and the other methods do the rest.
+    /// Counts a value `n` times if its bucket is in its own slot, as is nearly always so, and no other thread is
+    /// writing there. The value need not be countable. Everything that must be fast is here, and the other methods do
+    /// the rest.
     #[inline]
     pub(super) fn add_at_once(&self, value: f64, n: u64) -> bool {
         let Some(slot) = self.slots.get(self.place_of(bucket_of(value))) else { return false };
@@ -141,8 +142,8 @@ impl Table {
         from.iter().chain(before).take(PROBES)
     }
 
-    /// Returns the slot of a bucket if that is free: a fixed number of slots after that of the bucket before, around the
-    /// table.
+    /// Returns the slot of a bucket if that is free: a fixed number of slots after that of the bucket before, around
+    /// the table.
     #[inline]
     fn place_of(&self, bucket: u64) -> usize {
         #[allow(
@@ -206,12 +207,12 @@ impl Table {
     }
 }
 
-/// Returns the step of a table. Around the table it is a number of slots that has no divisor in common with all slots, so
-/// that as many buckets in a row as there are slots have one each, wherever they begin. It is the golden part of the
+/// Returns the step of a table. Around the table it is a number of slots that has no divisor in common with all slots,
+/// so that as many buckets in a row as there are slots have one each, wherever they begin. It is the golden part of the
 /// table, so that where there are fewer, the slots between them are free.
 ///
-/// It is rounded up, and a bucket has 19 bits and a table fewer than 2^13 slots, so what it is too large by never adds up
-/// to a slot.
+/// It is rounded up, and a bucket has 19 bits and a table fewer than 2^13 slots, so what it is too large by never adds
+/// up to a slot.
 fn step_of(slots: usize) -> u32 {
     let slots = slots as u64;
     let golden = (slots * GOLDEN) >> u32::BITS;

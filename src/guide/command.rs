@@ -174,9 +174,8 @@
 //! ```
 //!
 //! `--once` asks everything once, prints the lines that it sends, and exits: with 0, or with 1 if something did not
-//! answer or was not sent, the lease could not be asked for, or a signal came first. Redis has 5 s for its answers then.
-//! Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends what it knows,
-//! and exits with 0.
+//! answer or was not sent, the lease could not be asked for, or a signal came first. Redis has 5 s for its answers
+//! then. Without these it reports until `SIGTERM`, `SIGINT` or `SIGHUP`, then sends what it knows, and exits with 0.
 //!
 //! A source that does not answer is absent, and the others go on. On standard error a line says why, and another one
 //! when it answers again. Redis is asked as the [library does it](crate::integrations::redis), four times a second, and

@@ -5,10 +5,11 @@
 //!
 //! * Settings made in code take precedence over the environment, regardless of the order of the calls.
 //! * An empty variable counts as absent.
-//! * An unusable address, port, switch, dialect or task id is an error of [`build`](crate::ClientBuilder::build), which names the variable
-//!   and its value. Variables that are not used, because another one takes precedence, are not checked.
-//! * If no variable gives an address, and the Datadog Agent's own socket `/var/run/datadog/dsd.socket` exists, that socket
-//!   is used. Otherwise the address is [`DEFAULT_AGENT`](crate::DEFAULT_AGENT).
+//! * An unusable address, port, switch, dialect or task id is an error of [`build`](crate::ClientBuilder::build), which
+//!   names the variable and its value. Variables that are not used, because another one takes precedence, are not
+//!   checked.
+//! * If no variable gives an address, and the Datadog Agent's own socket `/var/run/datadog/dsd.socket` exists, that
+//!   socket is used. Otherwise the address is [`DEFAULT_AGENT`](crate::DEFAULT_AGENT).
 //!
 //! # The agent's address
 //!

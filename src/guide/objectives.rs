@@ -91,10 +91,9 @@
 //! burn   IF(total > 0, (1 - good / total) / 0.001, 0)
 //! ```
 //!
-//! An alarm can't use `SEARCH`, and has to name the two metrics. For that, register the objective
-//! [without the task id](crate::ObjectiveBuilder::without_task_id) and let all tasks send to one agent, or let one task
-//! report. Two alarms, of an hour and of 5 minutes, and a composite alarm `ALARM("burn-1h") AND ALARM("burn-5m")` make a
-//! page.
+//! An alarm can't use `SEARCH`, and has to name the two metrics. For that, register the objective [without the task
+//! id](crate::ObjectiveBuilder::without_task_id) and let all tasks send to one agent, or let one task report. Two
+//! alarms, of an hour and of 5 minutes, and a composite alarm `ALARM("burn-1h") AND ALARM("burn-5m")` make a page.
 //!
 //! An alarm counts periods: "3 of 10,080 minutes" can't be one, since it evaluates at most a week of periods of an hour
 //! or longer, and a day of shorter ones. Alarm on the sum of `slo.slices` with `state:bad` over an hour, by the

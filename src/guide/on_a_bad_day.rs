@@ -219,13 +219,13 @@
 //!
 //! * **Statistics:** [`Stats::probes_late`] counts it, and [`Stats::late_probes`] names it until it returns.
 //! * **Notice:** [`LossPhase::ProbeLate`], which names the watch.
-//! * **What to do:** use `try_lock` in the closure, and make no network calls in it. [`QueueStatus`] shows how to watch a
-//!   queue on a server.
+//! * **What to do:** use `try_lock` in the closure, and make no network calls in it. [`QueueStatus`] shows how to watch
+//!   a queue on a server.
 //!
 //! ## A Redis server with a watched queue does not answer
 //!
-//! The gauges of its queues are absent after 2 s at most, or at once if it refuses. It is asked again at each collection.
-//! Each queue is asked about on a thread of its own, so nothing else waits.
+//! The gauges of its queues are absent after 2 s at most, or at once if it refuses. It is asked again at each
+//! collection. Each queue is asked about on a thread of its own, so nothing else waits.
 //!
 //! * **Statistics:** nothing. The counter `queue.unanswered` has the questions without an answer.
 //! * **Notice:** none.

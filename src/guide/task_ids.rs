@@ -1,12 +1,13 @@
 //! Where a task id comes from, and when two tasks can have the same one.
 //!
-//! A task id is one of 1000 buckets by default. Each process has one id, which all of its clients share. It keeps gauges of
-//! several copies of a service apart, and because there are only so many ids, no deploy creates new time series.
+//! A task id is one of 1000 buckets by default. Each process has one id, which all of its clients share. It keeps
+//! gauges of several copies of a service apart, and because there are only so many ids, no deploy creates new time
+//! series.
 //!
 //! # Sources
 //!
-//! A random bucket is enough for a handful of tasks. [`ClientBuilder::task_id_from`] chooses another source. The variable
-//! `TASKTAG_TASK_ID` takes precedence over every source.
+//! A random bucket is enough for a handful of tasks. [`ClientBuilder::task_id_from`] chooses another source. The
+//! variable `TASKTAG_TASK_ID` takes precedence over every source.
 //!
 //! | source | can two live tasks have the same id? |
 //! |---|---|
@@ -19,26 +20,26 @@
 //! | [`detect`] | depends on what it finds: the strongest source that is available. [`TaskId::source`] says which |
 //!
 //! If there are more tasks than buckets, a task shares a bucket: [`TaskId::source`] is
-//! [`Shared`](crate::TaskIdSourceKind::Shared), and [`Stats::shared_task_ids`](crate::Stats::shared_task_ids) counts it.
-//! Telemetry has the tag `task_id_source` and the gauge `tasktag.task_id.pool_size`; with leases also
+//! [`Shared`](crate::TaskIdSourceKind::Shared), and [`Stats::shared_task_ids`](crate::Stats::shared_task_ids) counts
+//! it. Telemetry has the tag `task_id_source` and the gauge `tasktag.task_id.pool_size`; with leases also
 //! `tasktag.task_id.live` and `tasktag.task_id.fill`.
 //!
 //! # Sizing a pool
 //!
-//! Leases never collide as long as there is a free slot for every task that a rolling deploy starts before it stops the old
-//! ones. With a surge of 10 %, 1000 slots serve 909 tasks. The example `fleet` simulates a month of deploys, crashes and
-//! autoscaling.
+//! Leases never collide as long as there is a free slot for every task that a rolling deploy starts before it stops the
+//! old ones. With a surge of 10 %, 1000 slots serve 909 tasks. The example `fleet` simulates a month of deploys,
+//! crashes and autoscaling.
 //!
 //! systemd removes `RuntimeDirectory=shop` when the first of several units that name it stops. Set
 //! `RuntimeDirectoryPreserve=yes` in each unit, or let one base unit own the directory.
 //!
 //! # Metrics without a task id
 //!
-//! Values that are added up over all tasks need no task id, which only multiplies their time series. That is true of counters
-//! if all tasks send to one server, or if their agents add the host.
+//! Values that are added up over all tasks need no task id, which only multiplies their time series. That is true of
+//! counters if all tasks send to one server, or if their agents add the host.
 //! [`without_task_id`](crate::MetricBuilder::without_task_id) leaves it out of one metric, and
-//! [`task_id_on`](crate::ClientBuilder::task_id_on) out of all metrics of some kinds. Agents that add no host, as on Fargate,
-//! need it on counters too.
+//! [`task_id_on`](crate::ClientBuilder::task_id_on) out of all metrics of some kinds. Agents that add no host, as on
+//! Fargate, need it on counters too.
 //!
 //! # Platforms
 //!

@@ -1,4 +1,5 @@
-//! [cadence](https://docs.rs/cadence) 1.8: its clients report through a tasktag client, and call sites stay as they are.
+//! [cadence](https://docs.rs/cadence) 1.8: its clients report through a tasktag client, and call sites stay as they
+//! are.
 //!
 //! ```
 //! use cadence::prelude::*;

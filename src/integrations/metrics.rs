@@ -1,5 +1,5 @@
-//! [metrics](https://docs.rs/metrics) 0.24.6: its macros report through a tasktag client, or another recorder gets the task
-//! id.
+//! [metrics](https://docs.rs/metrics) 0.24.6: its macros report through a tasktag client, or another recorder gets the
+//! task id.
 //!
 //! A program that is instrumented with [`metrics`] keeps its call sites and changes only its set-up:
 //!

@@ -48,25 +48,25 @@
 //!
 //! # How a server is asked
 //!
-//! At each collection, four times a second by default, each watch sends one script that only reads (`EVAL`), so that all
-//! of an answer is of one moment, by the server's own clock. However much waits, the server runs
+//! At each collection, four times a second by default, each watch sends one script that only reads (`EVAL`), so that
+//! all of an answer is of one moment, by the server's own clock. However much waits, the server runs
 //!
 //! * about 20 commands for most systems;
 //! * two more for each priority of `BullMQ`, of which it looks at 32;
 //! * one more for each process of Sidekiq or worker of apalis-redis; if there are more than 1000, `running` is absent;
 //! * one more for each task that Celery's workers have taken, up to 100, and for each due job of arq, up to 500.
 //!
-//! With a million jobs, that took the server (Redis 7.0) 0.05 to 0.25 ms, and 0.8 ms for arq's 500. It looks into 256 KiB
-//! of jobs for an answer, and takes no time from what is beyond. Of a stream it reads up to 33 entries, whole, and up to
-//! 1000 if the server knows no lag, as after an entry was deleted.
+//! With a million jobs, that took the server (Redis 7.0) 0.05 to 0.25 ms, and 0.8 ms for arq's 500. It looks into 256
+//! KiB of jobs for an answer, and takes no time from what is beyond. Of a stream it reads up to 33 entries, whole, and
+//! up to 1000 if the server knows no lag, as after an entry was deleted.
 //!
-//! A replica may be asked, and shows its own state. A cluster can't, because scripts read keys that they find. A user with
-//! an access list needs `+@read +eval +time`, and `+select` for another database than 0.
+//! A replica may be asked, and shows its own state. A cluster can't, because scripts read keys that they find. A user
+//! with an access list needs `+@read +eval +time`, and `+select` for another database than 0.
 //!
-//! Each watch has a thread, `tasktag-queue`, and a connection, from the first time that it is to report. What the server
-//! said is reported at the next collection. The server has 1 s for each of a connection, a log-in and an answer. If an
-//! answer is an error, or there is none after 2 s, the gauges are absent until there is one. So a server that hangs costs
-//! its own queues alone.
+//! Each watch has a thread, `tasktag-queue`, and a connection, from the first time that it is to report. What the
+//! server said is reported at the next collection. The server has 1 s for each of a connection, a log-in and an answer.
+//! If an answer is an error, or there is none after 2 s, the gauges are absent until there is one. So a server that
+//! hangs costs its own queues alone.
 //!
 //! | counter | what it counts |
 //! |---|---|
@@ -75,9 +75,9 @@
 //!
 //! A time's unit is recognized by its size: above 10¹⁷ it is ns, above 10¹⁴ µs, above 10¹¹ ms, else s.
 //!
-//! The recipes are those of Sidekiq 6.4.1 and 8.1.7, rusty-sidekiq 0.15.2, `BullMQ` 5.81.5 and 6.7.0, RQ 3.0.0, Dramatiq
-//! 2.2.1, arq 0.28.0, Celery 5.7.0 with kombu 5.7.0, and apalis-redis 1.0.0. The tests have these libraries write jobs,
-//! but for Sidekiq 7 and 8, whose form they write themselves.
+//! The recipes are those of Sidekiq 6.4.1 and 8.1.7, rusty-sidekiq 0.15.2, `BullMQ` 5.81.5 and 6.7.0, RQ 3.0.0,
+//! Dramatiq 2.2.1, arq 0.28.0, Celery 5.7.0 with kombu 5.7.0, and apalis-redis 1.0.0. The tests have these libraries
+//! write jobs, but for Sidekiq 7 and 8, whose form they write themselves.
 //!
 //! Extra dependency: `redis` without its default features. With the feature `redis-tls` a URL may be `rediss://…`.
 
@@ -145,12 +145,12 @@ impl WatchBuilder<'_, QueueStatus> {
         self.watch_with_listener(url, &queue.into(), None)
     }
 
-    /// Does the same as [`watch_redis`](Self::watch_redis), and calls `listener` each time that the server has answered,
-    /// or has not. The error says why. Without it, `queue.unanswered` tells only how often.
+    /// Does the same as [`watch_redis`](Self::watch_redis), and calls `listener` each time that the server has
+    /// answered, or has not. The error says why. Without it, `queue.unanswered` tells only how often.
     ///
-    /// `listener` runs on the watch's own thread, `tasktag-queue`, after the answer was handed over. The thread asks the
-    /// next question once `listener` has returned: if that takes longer than 60 s, the answer is too old, and the queue is
-    /// absent. A panic of it is caught, and changes nothing.
+    /// `listener` runs on the watch's own thread, `tasktag-queue`, after the answer was handed over. The thread asks
+    /// the next question once `listener` has returned: if that takes longer than 60 s, the answer is too old, and the
+    /// queue is absent. A panic of it is caught, and changes nothing.
     ///
     /// ```no_run
     /// use tasktag::integrations::redis::RedisQueue;

@@ -45,8 +45,8 @@
 //!
 //! # What has to be waited for
 //!
-//! [`WatchAsync`] watches what only a query or a request can tell, such as a queue in a database. [`MeasureAsync`] has a
-//! [`Gate`](crate::Gate) measure such a load.
+//! [`WatchAsync`] watches what only a query or a request can tell, such as a queue in a database. [`MeasureAsync`] has
+//! a [`Gate`](crate::Gate) measure such a load.
 //!
 //! Extra dependency: `tokio` with `rt` and `sync`.
 

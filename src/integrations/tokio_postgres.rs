@@ -24,8 +24,8 @@
 //! }
 //! ```
 //!
-//! A connection that the server closed stays closed: make another one where [`postgres_status`] fails, or use a pool such
-//! as deadpool-postgres, whose objects dereference to the client.
+//! A connection that the server closed stays closed: make another one where [`postgres_status`] fails, or use a pool
+//! such as deadpool-postgres, whose objects dereference to the client.
 //!
 //! Extra dependency: `tokio-postgres` without a runtime of its own.
 
@@ -69,8 +69,8 @@ pub async fn postgres_load(client: &Client) -> Result<PostgresLoad, Error> {
     Ok(text_rows::postgres_load(&rows(client, PostgresLoad::QUERY).await?))
 }
 
-/// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`: see [`PgBouncerStatus`]. Connect
-/// to the database `pgbouncer` as one of its `stats_users` or `admin_users`.
+/// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`: see [`PgBouncerStatus`].
+/// Connect to the database `pgbouncer` as one of its `stats_users` or `admin_users`.
 ///
 /// ```no_run
 /// use tasktag::PgBouncerStatus;

@@ -56,8 +56,8 @@
 //! can use the limit up.
 //!
 //! A route has up to 10 methods, and an ending that each of them had makes two contexts: 50 routes with two methods and
-//! three endings each are 600. Those that clients make up count together: methods that are not known, and those that the
-//! service refuses with status 405 or 501, are `other`. Where any method is answered, for example by raw paths,
+//! three endings each are 600. Those that clients make up count together: methods that are not known, and those that
+//! the service refuses with status 405 or 501, are `other`. Where any method is answered, for example by raw paths,
 //! [`methods(false)`](HttpLayer::methods) keeps clients from making contexts, of which a client has
 //! [2,000](crate::DEFAULT_CONTEXT_LIMIT) by default.
 //!
@@ -87,8 +87,8 @@
 //! the edge overwrites these headers; otherwise turn them off with [`wait(false)`](HttpLayer::wait). The time of day
 //! comes from the system clock, so a host whose clock is off reports waits that are off.
 //!
-//! The page [`proxies`](crate::guide::proxies) says what each proxy's timestamp means, with its configuration. If one of
-//! the headers gives the time of the connection, [`ignore_start`](HttpLayer::ignore_start) leaves it out.
+//! The page [`proxies`](crate::guide::proxies) says what each proxy's timestamp means, with its configuration. If one
+//! of the headers gives the time of the connection, [`ignore_start`](HttpLayer::ignore_start) leaves it out.
 //!
 //! # tonic
 //!
@@ -107,8 +107,8 @@
 //!
 //! # Cost
 //!
-//! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way, or has a
-//! new method, registers metrics, and may allocate. A folded request takes no lock either.
+//! A request on a known route takes no lock and allocates nothing. The first request of a route that ends in a new way,
+//! or has a new method, registers metrics, and may allocate. A folded request takes no lock either.
 //!
 //! # Shedding
 //!

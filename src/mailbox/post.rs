@@ -102,8 +102,8 @@ impl Post {
         *lock(&self.thread) = thread;
     }
 
-    /// Called after a value for which a distribution has no room was sent. The worker makes room for the next ones, and is
-    /// woken for it where waiting would fill the channel: timings that are new may get thousands of values within a
+    /// Called after a value for which a distribution has no room was sent. The worker makes room for the next ones, and
+    /// is woken for it where waiting would fill the channel: timings that are new may get thousands of values within a
     /// millisecond.
     pub(crate) fn ask_for_room(&self) {
         if self.channel.is_half_full() {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 /// Wakes a thread that sleeps between its periodic tasks, and that listens to no other bell.
 ///
-/// None of this takes a lock on Linux, macOS and Windows. No ring is missed: a thread that is rung for while it is about
-/// to sleep stays awake. The thread may also park elsewhere, and so use up a wake-up. Before it sleeps it therefore looks
-/// at what it was told, as [`wake`](Self::wake) demands, and `sleep` looks whether it was rung for.
+/// None of this takes a lock on Linux, macOS and Windows. No ring is missed: a thread that is rung for while it is
+/// about to sleep stays awake. The thread may also park elsewhere, and so use up a wake-up. Before it sleeps it
+/// therefore looks at what it was told, as [`wake`](Self::wake) demands, and `sleep` looks whether it was rung for.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     // Empty until the thread has started.

@@ -237,8 +237,8 @@ impl ClientBuilder {
     /// Values of further contexts are folded into one overflow context per metric, which has the tag
     /// `tasktag_overflow:true` in place of their tags. In it, counters add up, distributions and sets are merged, and a
     /// gauge shows the last value. The metric `<name>.folded` counts how often this happened. There may be as many
-    /// overflow contexts again; values beyond them are dropped as `context_limit`. [Limits](crate::guide::limits#memory)
-    /// says what a context of each kind takes.
+    /// overflow contexts again; values beyond them are dropped as `context_limit`.
+    /// [Limits](crate::guide::limits#memory) says what a context of each kind takes.
     ///
     /// A context that was only called by name is forgotten after 150 flushes without a call, or after two if there was
     /// no room for another. A gauge stays as long as there is room. [`Gauge`](crate::Gauge#how-long-a-gauge-is-sent)

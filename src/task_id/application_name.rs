@@ -6,12 +6,12 @@ use super::TaskId;
 const MAX_LEN: usize = 63;
 
 impl TaskId {
-    /// Returns a name for a database's own lists, for example `shop-web/0042`. Whoever reads `pg_stat_activity` and whoever
-    /// reads a dashboard then speak of the same task.
+    /// Returns a name for a database's own lists, for example `shop-web/0042`. Whoever reads `pg_stat_activity` and
+    /// whoever reads a dashboard then speak of the same task.
     ///
     /// `PostgreSQL` keeps 63 bytes of an application name. The service's name is cut so that the id always fits. Every
-    /// character that is not printable ASCII becomes `?`, as in `PostgreSQL` up to 15. `PostgreSQL` 16 would write each of its
-    /// bytes as `\x` and two digits, and could cut the id off.
+    /// character that is not printable ASCII becomes `?`, as in `PostgreSQL` up to 15. `PostgreSQL` 16 would write each
+    /// of its bytes as `\x` and two digits, and could cut the id off.
     ///
     /// | client | where the name goes |
     /// |---|---|
@@ -20,14 +20,14 @@ impl TaskId {
     /// | diesel, psycopg, libpq | `?application_name=shop-web/0042` in the URL, or `PGAPPNAME` |
     /// | Redis | `CLIENT SETNAME`, which takes no spaces |
     ///
-    /// By default sqlx, tokio-postgres and diesel set no name at all, and the list shows an empty one. tokio-postgres does
-    /// not read `PGAPPNAME` (seen with 0.7.18).
+    /// By default sqlx, tokio-postgres and diesel set no name at all, and the list shows an empty one. tokio-postgres
+    /// does not read `PGAPPNAME` (seen with 0.7.18).
     ///
-    /// Behind `PgBouncer` in transaction mode the list shows the client that last ran a statement on a connection. A client
-    /// without a name runs under the previous one's (seen with 1.18), so every client needs one.
+    /// Behind `PgBouncer` in transaction mode the list shows the client that last ran a statement on a connection. A
+    /// client without a name runs under the previous one's (seen with 1.18), so every client needs one.
     ///
-    /// A connection keeps the name that it was opened with. If the id is [leased](crate::TaskIdSource::leased) and lost,
-    /// connections that are already open are listed under the old id.
+    /// A connection keeps the name that it was opened with. If the id is [leased](crate::TaskIdSource::leased) and
+    /// lost, connections that are already open are listed under the old id.
     ///
     /// ```
     /// use tasktag::TaskIdPool;

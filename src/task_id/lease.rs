@@ -83,8 +83,8 @@ enum Attempt {
 
 impl FileLease {
     /// Takes a free slot, searching from `start`, or shares that bucket if no slot is free. The slot `except` belongs
-    /// to another process. With `waits`, it takes a slot later instead, when one is free. `Err` holds what is wrong with
-    /// the directory.
+    /// to another process. With `waits`, it takes a slot later instead, when one is free. `Err` holds what is wrong
+    /// with the directory.
     pub(super) fn start(
         path: &Path,
         pool: TaskIdPool,

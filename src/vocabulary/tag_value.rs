@@ -5,12 +5,12 @@
 /// - Text: `&str`, and a reference to whatever is `AsRef<str>`, such as `String`, `Cow<str>`, `Arc<str>` or a
 ///   [`TaskId`](crate::TaskId).
 /// - A `bool`.
-/// - A closed tag that [`tags!`](crate::tags) declares, and those of this crate, such as [`Outcome`](crate::Outcome). The
-///   key may be another than its own.
+/// - A closed tag that [`tags!`](crate::tags) declares, and those of this crate, such as [`Outcome`](crate::Outcome).
+///   The key may be another than its own.
 ///
 /// Numbers are not accepted: formatting them would slow down every call by name. Write `&shard.to_string()`, or declare
-/// them with [`tags!`](crate::tags) if there are few. Of a [`ClosedTag`](crate::ClosedTag) that was written by hand, pass
-/// the [`value`](crate::ClosedTag::value).
+/// them with [`tags!`](crate::tags) if there are few. Of a [`ClosedTag`](crate::ClosedTag) that was written by hand,
+/// pass the [`value`](crate::ClosedTag::value).
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

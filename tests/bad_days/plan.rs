@@ -63,8 +63,8 @@ impl Plan {
         let ends = [Fault::Shutdown, Fault::GuardDropped, Fault::Forks].iter().any(|fault| self.has(*fault));
         match self.transport {
             Transport::Writer | Transport::Capture => false,
-            // What the agent did not read is known while there is a connection, and one within a packet that finds no room
-            // is given up.
+            // What the agent did not read is known while there is a connection, and one within a packet that finds no
+            // room is given up.
             Transport::UnixStream => kills && (ends || self.faults.iter().any(|fault| fault.floods())),
             // The queue of a socket, and what a host acknowledged, goes with an agent that has not read it.
             Transport::Tcp | Transport::UnixDatagram => kills,

@@ -79,8 +79,8 @@ impl Watching {
         while self.says() != line {}
     }
 
-    /// The lines that arrive from now on, without the client's own, once each of these has come, where `*` is any value.
-    /// They have no task id.
+    /// The lines that arrive from now on, without the client's own, once each of these has come, where `*` is any
+    /// value. They have no task id.
     #[track_caller]
     pub(crate) fn reports(&self, expected: &[&str]) -> Vec<String> {
         let is_there = |lines: &[String]| expected.iter().all(|one| lines.iter().any(|line| is(line, one)));

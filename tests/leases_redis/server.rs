@@ -242,8 +242,8 @@ pub(crate) fn nanos() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
-/// A time at which a process had a bucket. It may have had it for longer. Where it looked only once, nobody knows when between
-/// `to` and `from` that was.
+/// A time at which a process had a bucket. It may have had it for longer. Where it looked only once, nobody knows when
+/// between `to` and `from` that was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Held {
     pub(crate) number: u32,
@@ -264,8 +264,8 @@ pub(crate) struct Diary {
 }
 
 impl Diary {
-    /// Reads `<nanoseconds> <source> <number> <losses> <nanoseconds>`. The process looked at the time before it looked at
-    /// its id, and after.
+    /// Reads `<nanoseconds> <source> <number> <losses> <nanoseconds>`. The process looked at the time before it looked
+    /// at its id, and after.
     fn write(&mut self, line: &str, process: u32) {
         let words: Vec<&str> = line.split(' ').collect();
         let &[before, source, number, losses, after] = words.as_slice() else { return };

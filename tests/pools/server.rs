@@ -67,8 +67,8 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Ends the server at once. PostgreSQL then ends its sessions, which it would leave behind if it were killed. It takes
-    /// the first of these signals for that, and others take the second.
+    /// Ends the server at once. PostgreSQL then ends its sessions, which it would leave behind if it were killed. It
+    /// takes the first of these signals for that, and others take the second.
     fn drop(&mut self) {
         for signal in ["-QUIT", "-TERM"] {
             let _ = Command::new("kill").args([signal, &self.0.id().to_string()]).status();

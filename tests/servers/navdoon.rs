@@ -69,8 +69,8 @@ impl Navdoon {
         support::builder().dialect(dialect).agent(self.udp())
     }
 
-    /// Waits until the server has flushed what came of so many lines. A timing is the last that a flush has, and the one
-    /// that is sent now is its last timing.
+    /// Waits until the server has flushed what came of so many lines. A timing is the last that a flush has, and the
+    /// one that is sent now is its last timing.
     fn settle(&mut self, lines: u64) -> Flushed {
         let all = usize::try_from(lines + self.markers).unwrap();
         self.process.read_until(|logged| logged.iter().filter(|line| is_read(line)).count() >= all).unwrap();

@@ -7,8 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 
-/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it. The child's exit is 0
-/// where `act` was true, 1 where it was not, and 2 where it panicked; the alarm ends one that comes to a stop.
+/// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it. The child's
+/// exit is 0 where `act` was true, 1 where it was not, and 2 where it panicked; the alarm ends one that comes to a
+/// stop.
 ///
 /// It has as long as everything in these tests: what it is ended for is that it never goes on, and not that it is slow.
 pub(crate) fn fork(act: impl FnOnce() -> bool) -> ExitStatus {

@@ -26,8 +26,8 @@ impl Worker {
         Self(thread.map(|thread| Path::new("/proc").join(thread).join("schedstat")))
     }
 
-    /// How long `act` took, but for the time that the worker and the caller had a processor or stood in the queue for one:
-    /// what is left is what they waited for.
+    /// How long `act` took, but for the time that the worker and the caller had a processor or stood in the queue for
+    /// one: what is left is what they waited for.
     pub(crate) fn held_in(&self, act: impl FnOnce()) -> Duration {
         let (start, before) = (Instant::now(), self.at_work());
         act();

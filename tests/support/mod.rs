@@ -33,8 +33,8 @@ pub(crate) fn task_id() -> TaskId {
     TaskIdPool::DEFAULT.id(42).expect("42 is in the pool")
 }
 
-/// A client that says nothing of itself and of the container it may be in, and that collects and flushes when it is told
-/// to and not before: its clock stands still.
+/// A client that says nothing of itself and of the container it may be in, and that collects and flushes when it is
+/// told to and not before: its clock stands still.
 pub(crate) fn builder() -> ClientBuilder {
     let never = Duration::from_secs(3600);
     Client::builder()
@@ -97,8 +97,9 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Does what ends well where the worker had time enough: where the machine stands still for longer than the worker waits, it
-/// counts as lost what an agent that is there would have taken, and `act` returns `None`. Then there is another try.
+/// Does what ends well where the worker had time enough: where the machine stands still for longer than the worker
+/// waits, it counts as lost what an agent that is there would have taken, and `act` returns `None`. Then there is
+/// another try.
 #[track_caller]
 pub(crate) fn in_time<T>(mut act: impl FnMut() -> Option<T>) -> T {
     let mut done = None;

@@ -69,8 +69,8 @@ pub fn during(work: impl FnOnce()) -> u64 {
     after - before
 }
 
-/// Hands `work` what tells the bytes that all threads have allocated and not given back. Only the difference between two
-/// of its answers means something.
+/// Hands `work` what tells the bytes that all threads have allocated and not given back. Only the difference between
+/// two of its answers means something.
 pub fn counted<T>(work: impl FnOnce(fn() -> i64) -> T) -> T {
     COUNTS.store(true, Ordering::Relaxed);
     let outcome = work(|| KEPT.load(Ordering::Relaxed));

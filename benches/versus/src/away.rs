@@ -1,5 +1,5 @@
-//! How long a single call takes: with the agent there and away, with other faults around it, and now and then from a cold
-//! cache.
+//! How long a single call takes: with the agent there and away, with other faults around it, and now and then from a
+//! cold cache.
 
 mod background;
 mod process;

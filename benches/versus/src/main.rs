@@ -3,7 +3,8 @@
 //! `cargo run --release --manifest-path benches/versus/Cargo.toml` prints tables, and a line for every target.
 //! `-- --quick` takes under a minute, `-- --only SECTION` one of `call-site`, `traffic`, `away`, `cold` and `memory`,
 //! `-- --instructions` counts instructions instead of time, and `-- --csv FILE` writes what `chart.py` reads.
-//! `-- --scorecard` prints the targets of memory and speed instead, each with its figure, and `-- --row ROW` one of them.
+//! `-- --scorecard` prints the targets of memory and speed instead, each with its figure, and `-- --row ROW` one of
+//! them.
 
 mod allocations;
 mod away;

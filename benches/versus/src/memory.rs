@@ -158,8 +158,8 @@ fn every_bucket() -> impl Iterator<Item = f64> + Clone {
 }
 
 /// What the last of five keeps of the allocator: the others pay for the threads' tables and for the worker's buffers,
-/// and those that nobody uses for the stock. Nothing flushes beside it, as the buffers of the others would be given back
-/// meanwhile. The resident memory of the process would also have what the allocator keeps for each thread.
+/// and those that nobody uses for the stock. Nothing flushes beside it, as the buffers of the others would be given
+/// back meanwhile. The resident memory of the process would also have what the allocator keeps for each thread.
 fn hot(agent: &Agent) -> f64 {
     let hour = Duration::from_secs(3600);
     allocations::counted(|allocated| {

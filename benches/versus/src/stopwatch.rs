@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Pieces that a share is done in. What the middle one took counts, so that whoever else wants the processor for a while
-/// is not counted with it.
+/// Pieces that a share is done in. What the middle one took counts, so that whoever else wants the processor for a
+/// while is not counted with it.
 const PIECES: u32 = 16;
 /// Looks at how far the other thread is, a piece.
 const STEPS: u32 = 16;

@@ -93,7 +93,8 @@ pub const ALL: [Target; 23] = [
     target(Op::Occupancy, 2, "one-thread", ours(Op::Occupancy), f64::INFINITY),
 ];
 
-/// The facade of metrics: a handle, and a call site that registers at each call, cost no more than in front of the peer.
+/// The facade of metrics: a handle, and a call site that registers at each call, cost no more than in front of the
+/// peer.
 pub const FACADE: [Target; 16] = [
     facade(Op::GaugeSet, 1),
     facade(Op::GaugeSet, 2),

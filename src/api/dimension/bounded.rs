@@ -31,8 +31,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
     /// [`most_frequent`](BoundedBuilder::most_frequent) the slots are reassigned from time to time. `other` itself
     /// takes no slot.
     ///
-    /// A metric has one bounded tag, and no closed tags beside it. To tell outcomes apart too, register a bounded family
-    /// for each of them, with slots of its own:
+    /// A metric has one bounded tag, and no closed tags beside it. To tell outcomes apart too, register a bounded
+    /// family for each of them, with slots of its own:
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -26,8 +26,8 @@
 /// ```
 ///
 /// The value of a variant is its name in snake case, unless another value is given. Attributes and doc comments are
-/// kept. Each enum implements `Clone`, `Copy`, `Debug`, `PartialEq`, `Eq`, `Hash` and [`TagValue`](crate::TagValue), and has all
-/// its values in `ALL`.
+/// kept. Each enum implements `Clone`, `Copy`, `Debug`, `PartialEq`, `Eq`, `Hash` and [`TagValue`](crate::TagValue),
+/// and has all its values in `ALL`.
 ///
 /// A tag for a condition is declared as a `bool`, in a `tags!` of its own:
 ///

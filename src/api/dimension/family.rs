@@ -54,8 +54,8 @@ use std::sync::Arc;
 /// [context limit](crate::ClientBuilder::context_limit).
 ///
 /// A family has at most 1,024 members. A family of distributions, which take up to 172 KiB each if all are busy, or of
-/// occupancies, which report 0 while they are not used, has at most 256. More members are a compile error that names the
-/// family. As with every check of a generic's constants, `cargo build` finds the error and `cargo check` does not.
+/// occupancies, which report 0 while they are not used, has at most 256. More members are a compile error that names
+/// the family. As with every check of a generic's constants, `cargo build` finds the error and `cargo check` does not.
 ///
 /// ```
 /// use tasktag::{HttpMethod, StatusClass};

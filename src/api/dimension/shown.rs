@@ -1,7 +1,7 @@
 //! How the crate's own closed tags are displayed.
 
-/// Displays a closed tag as its value on the wire. A program's own enums may have another text, so `tags!` leaves this to
-/// them.
+/// Displays a closed tag as its value on the wire. A program's own enums may have another text, so `tags!` leaves this
+/// to them.
 macro_rules! shown {
     ($($tag:ident),+) => {$(
         impl std::fmt::Display for $tag {

@@ -115,8 +115,8 @@ impl SlotTable {
         words.map(|(place, word)| (word.load(Ordering::Relaxed), self.calls.sum(place)))
     }
 
-    /// Assigns the slots to these values while the slot table is [held](Self::hold): fills the spare table, and switches
-    /// callers to it.
+    /// Assigns the slots to these values while the slot table is [held](Self::hold): fills the spare table, and
+    /// switches callers to it.
     pub(super) fn deal(&self, hashes: impl Iterator<Item = u64>, room: usize) {
         let spare = (self.mask + 1).saturating_sub(self.used.load(Ordering::Relaxed));
         self.table(spare).for_each(|word| word.store(0, Ordering::Relaxed));

@@ -79,8 +79,8 @@ impl<'a> GateBuilder<'a> {
         self
     }
 
-    /// Sets the time after which work that was shed may be tried again. `GateLayer`, of the feature `tower`, sends it as
-    /// `Retry-After`. The default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
+    /// Sets the time after which work that was shed may be tried again. `GateLayer`, of the feature `tower`, sends it
+    /// as `Retry-After`. The default is [`DEFAULT_RETRY_AFTER`](Self::DEFAULT_RETRY_AFTER).
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.pace.retry_after = time;
         self

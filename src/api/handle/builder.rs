@@ -183,8 +183,8 @@ impl<'a, M: Metric> MetricBuilder<'a, M> {
         if let Some(member) = self.member { Self { named: member.spell_out(), member: None } } else { self }
     }
 
-    /// Adds a tag, whose value is text, a `bool` or a closed tag: see [`TagValue`]. The order of tags does not matter: the
-    /// same name and tags use the same cell.
+    /// Adds a tag, whose value is text, a `bool` or a closed tag: see [`TagValue`]. The order of tags does not matter:
+    /// the same name and tags use the same cell.
     ///
     /// Up to 8 tags can be added one by one. A ninth is left out and counted. [`tags`](Self::tags) takes any number.
     /// The key `task_id` is reserved for the worker. A tag of yours with that key is sent as `task_id_`. If its value

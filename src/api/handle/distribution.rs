@@ -46,8 +46,8 @@ const NANOS_PER_MS: f64 = 1e6;
 /// No record allocates: each client has tables in stock, 76 KiB for one distribution, up to 312 KiB for many, and up to
 /// 72 KiB more once one of them had more than about 110 buckets. The worker replaces those that were used at the next
 /// collection, within 250 ms by default. A record that takes a table wakes a worker that rests. One that takes the last
-/// of a size, or finds none of the next size, wakes any worker. If the stock is used up, values use the channel, and the
-/// worker makes room.
+/// of a size, or finds none of the next size, wakes any worker. If the stock is used up, values use the channel, and
+/// the worker makes room.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///

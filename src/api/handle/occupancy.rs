@@ -22,8 +22,8 @@ use std::sync::Arc;
 ///   [`oldest`](MetricBuilder::oldest) asks for it.
 ///
 /// Acquire a unit once the caller has what it stands for, for example after the pool has returned a connection. A unit
-/// that is acquired earlier is also in use while its caller waits. The capacity limits nothing: the utilization is above
-/// 1 if more units are in use.
+/// that is acquired earlier is also in use while its caller waits. The capacity limits nothing: the utilization is
+/// above 1 if more units are in use.
 ///
 /// The utilization is exact for any number of threads and operations. Nothing is sampled: a unit held for a microsecond
 /// counts for a microsecond.
@@ -33,9 +33,9 @@ use std::sync::Arc;
 /// utilizations therefore always add up to the time in use. None is below 0, or above `<name>.in_use.max` divided by
 /// the capacity.
 ///
-/// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), and add to two atomics. Reading
-/// the clock is most of their cost. Nothing less can measure how long a unit was held if another processor may release
-/// it.
+/// Acquiring and releasing each read the monotonic clock, [`Instant`](std::time::Instant), and add to two atomics.
+/// Reading the clock is most of their cost. Nothing less can measure how long a unit was held if another processor may
+/// release it.
 ///
 /// Up to 16,777,215 units can be in use at once. Between two flushes they can add up to 292 years: 100,000 units for a
 /// day, or all 16,777,215 for 9 minutes. Clones share one cell.
@@ -87,8 +87,8 @@ impl Occupancy {
         self.cell.in_use()
     }
 
-    /// Returns the number of units in use whose age is not known, because 128 others were in use when they were acquired.
-    /// While there are any, one of them may be older than `<name>.oldest_seconds` says. It is 0 without
+    /// Returns the number of units in use whose age is not known, because 128 others were in use when they were
+    /// acquired. While there are any, one of them may be older than `<name>.oldest_seconds` says. It is 0 without
     /// [`oldest`](MetricBuilder::oldest).
     ///
     /// ```
@@ -170,17 +170,18 @@ impl MetricBuilder<'_, Occupancy> {
     /// Also reports `<name>.oldest_seconds`, how long the unit that has been in use for the longest time has been so. A
     /// utilization of 1 does not tell whether the workers are busy or hang. This is off by default.
     ///
-    /// The age is exact as long as clearly fewer than 128 units are in use at once, and for up to a year. A unit that finds
-    /// no place among the 128 is [counted](Occupancy::untracked). The age is then that of the oldest of the others, so it
-    /// is a lower bound. A unit keeps its place as long as it is in use: 128 leaked connections leave none for others, and
-    /// the oldest of them is still reported.
+    /// The age is exact as long as clearly fewer than 128 units are in use at once, and for up to a year. A unit that
+    /// finds no place among the 128 is [counted](Occupancy::untracked). The age is then that of the oldest of the
+    /// others, so it is a lower bound. A unit keeps its place as long as it is in use: 128 leaked connections leave
+    /// none for others, and the oldest of them is still reported.
     ///
     /// Ask where the metric is first registered: units that are in use when it is first asked for are not in the age.
     /// Neither are those of [holders](crate::Holders), which report `pool.oldest_hold_seconds`.
     ///
     /// Acquiring and releasing take 1.8 times as many instructions as without it, and more while a free place has to be
-    /// searched for: 16 times as many, about half a microsecond, while all 128 are taken. They take no lock and allocate
-    /// nothing. The ages take 1.1 KiB for each occupancy. A forked child's age is that of what the child itself acquired.
+    /// searched for: 16 times as many, about half a microsecond, while all 128 are taken. They take no lock and
+    /// allocate nothing. The ages take 1.1 KiB for each occupancy. A forked child's age is that of what the child
+    /// itself acquired.
     ///
     /// ```
     /// # #[cfg(feature = "testing")] {

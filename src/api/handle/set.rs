@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 /// The number of distinct members, over all tasks. The server counts them.
 ///
-/// A member uses the [channel](crate::ClientBuilder::channel_capacity) to the worker. If the channel is full, the member
-/// is dropped and counted. A set takes 10,000 distinct members per flush. Further ones are dropped and counted. A member
-/// is sent as its 128-bit hash if it is longer than 47 bytes, or if it has a character that a line can't hold.
+/// A member uses the [channel](crate::ClientBuilder::channel_capacity) to the worker. If the channel is full, the
+/// member is dropped and counted. A set takes 10,000 distinct members per flush. Further ones are dropped and counted.
+/// A member is sent as its 128-bit hash if it is longer than 47 bytes, or if it has a character that a line can't hold.
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -68,8 +68,8 @@ impl<'a> HoldersBuilder<'a> {
         Holders { roster: self.roster(limit.min(MAX_HOLDERS), &[]) }
     }
 
-    /// Registers a holder for each value of a closed tag. More than 256 values are a compile error. The values are those
-    /// of the tag `holder`, whatever the key of the closed tag.
+    /// Registers a holder for each value of a closed tag. More than 256 values are a compile error. The values are
+    /// those of the tag `holder`, whatever the key of the closed tag.
     pub fn register_family<T: ClosedTag>(self) -> HolderFamily<T> {
         const { HolderFamily::<T>::FITS };
         HolderFamily::new(self.roster(0, T::VALUES))

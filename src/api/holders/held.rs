@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 
 /// A connection, a permit or anything else that a [`Holder`](crate::Holder) holds. It dereferences to what is held.
 ///
-/// The hold ends when this is dropped, also during a panic. It ends just before what is held is dropped and goes back to
-/// its pool, so that all holders together never hold more than the pool has. A child that was forked in the meantime
+/// The hold ends when this is dropped, also during a panic. It ends just before what is held is dropped and goes back
+/// to its pool, so that all holders together never hold more than the pool has. A child that was forked in the meantime
 /// ends nothing: the hold is its parent's.
 ///
 /// ```

@@ -54,8 +54,8 @@ impl Holder {
         Wait::new(Turn::wait(Arc::clone(&self.metrics)))
     }
 
-    /// Waits for a future, and holds what it returns. `is_timeout` tells an error that means that the wait took too long
-    /// from the others, as with [`Wait::ended`].
+    /// Waits for a future, and holds what it returns. `is_timeout` tells an error that means that the wait took too
+    /// long from the others, as with [`Wait::ended`].
     ///
     /// The wait begins when the returned future is first polled. It ends with the result, or is cancelled when the
     /// future is dropped. Any runtime will do.

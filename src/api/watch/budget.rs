@@ -6,9 +6,9 @@ use std::fmt;
 
 /// What all tasks of a service may open in connections, beside what the database gives ordinary users.
 ///
-/// Pools open connections as load comes. A fleet that was scaled up therefore runs for weeks with more slots in its pools
-/// than the database has, until a busy hour in which the last tasks can't connect. The sum is known before that. Print it
-/// at the start, and watch it:
+/// Pools open connections as load comes. A fleet that was scaled up therefore runs for weeks with more slots in its
+/// pools than the database has, until a busy hour in which the last tasks can't connect. The sum is known before that.
+/// Print it at the start, and watch it:
 ///
 /// ```
 /// use tasktag::ConnectionBudget;
@@ -24,8 +24,8 @@ use std::fmt;
 /// | `db.connections.limit` | what the server gives ordinary users |
 /// | `db.connections.budget_used` | `needed` divided by `limit`: alarm above 1 |
 ///
-/// What is not known is not reported. Every task computes the same, so have [one of them](crate::SoleReporter) report, with
-/// [`WatchBuilder::by`](crate::WatchBuilder::by).
+/// What is not known is not reported. Every task computes the same, so have [one of them](crate::SoleReporter) report,
+/// with [`WatchBuilder::by`](crate::WatchBuilder::by).
 ///
 /// A forked worker with a pool of its own counts as a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,16 +62,17 @@ impl ConnectionBudget {
         self
     }
 
-    /// Sets how many connections the server gives ordinary users. A pooler between the tasks and the database has a limit of
-    /// its own, such as `PgBouncer`'s `max_client_conn`.
+    /// Sets how many connections the server gives ordinary users. A pooler between the tasks and the database has a
+    /// limit of its own, such as `PgBouncer`'s `max_client_conn`.
     pub fn limit(mut self, connections: impl Into<Option<u64>>) -> Self {
         self.limit = connections.into();
         self
     }
 
-    /// Sets the limit of a `PostgreSQL` server: `max_connections` without `superuser_reserved_connections`, which are 100 and
-    /// 3 by default. An ordinary user is refused from there on, with SQLSTATE 53300. A limit of the role or of the
-    /// database, or the further `reserved_connections` of version 16, may be lower: set that with [`limit`](Self::limit).
+    /// Sets the limit of a `PostgreSQL` server: `max_connections` without `superuser_reserved_connections`, which are
+    /// 100 and 3 by default. An ordinary user is refused from there on, with SQLSTATE 53300. A limit of the role or of
+    /// the database, or the further `reserved_connections` of version 16, may be lower: set that with
+    /// [`limit`](Self::limit).
     ///
     /// ```sql
     /// select current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int
@@ -86,7 +87,8 @@ impl ConnectionBudget {
         Some(self.tasks?.saturating_mul(self.per_task()).saturating_add(self.reserved))
     }
 
-    /// Returns how many tasks fit with all their pools full. `None` if the limit is not known, or if no task has a pool.
+    /// Returns how many tasks fit with all their pools full. `None` if the limit is not known, or if no task has a
+    /// pool.
     ///
     /// ```
     /// use tasktag::ConnectionBudget;
@@ -163,8 +165,8 @@ impl fmt::Display for Ordinal {
 
 /// Budgets of connections.
 impl Client {
-    /// Watches a budget under the default names, with the tag `database:<name>`: see [`ConnectionBudget`]. A second budget
-    /// with the same name is refused and counted.
+    /// Watches a budget under the default names, with the tag `database:<name>`: see [`ConnectionBudget`]. A second
+    /// budget with the same name is refused and counted.
     ///
     /// ```
     /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

@@ -23,9 +23,9 @@ const CONSOLE: &str = "pgbouncer";
 ///
 /// `cl_active` is not among them: it counts idle clients too. The first 50 pools are reported. (Seen with 1.18.)
 ///
-/// The console speaks the simple protocol alone. The features `tokio-postgres` and `sqlx` have a function that asks it. With
-/// another client, pass the rows of `SHOW DATABASES` to [`add_database`](Self::add_database), and then those of `SHOW POOLS`
-/// to [`add_pool`](Self::add_pool).
+/// The console speaks the simple protocol alone. The features `tokio-postgres` and `sqlx` have a function that asks it.
+/// With another client, pass the rows of `SHOW DATABASES` to [`add_database`](Self::add_database), and then those of
+/// `SHOW POOLS` to [`add_pool`](Self::add_pool).
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;

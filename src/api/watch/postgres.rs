@@ -25,15 +25,16 @@ const HIDDEN: &str = "hidden";
 /// | `postgres.hidden_connections` | connections whose state the role may not see: alarm above 0 |
 ///
 /// The service is the application's name, without the task id that
-/// [`application_name`](crate::TaskId::application_name) appended, so that a fleet makes no series per task. A connection
-/// without a name has the service `unnamed`. The first 20 services are reported apart, and all others as `other`.
+/// [`application_name`](crate::TaskId::application_name) appended, so that a fleet makes no series per task. A
+/// connection without a name has the service `unnamed`. The first 20 services are reported apart, and all others as
+/// `other`.
 ///
 /// # What the role may see
 ///
 /// An ordinary role sees the connections of others, but neither their state nor when it began. Grant it
 /// `pg_read_all_stats`, or the number of [hidden](Self::hidden) connections is above 0, and the two times only know the
-/// role's own connections. Without the grant, the workers of parallel queries count as connections too, under the name of
-/// their leader. (Seen with version 15.)
+/// role's own connections. Without the grant, the workers of parallel queries count as connections too, under the name
+/// of their leader. (Seen with version 15.)
 ///
 /// ```sql
 /// grant pg_read_all_stats to monitoring;
@@ -42,8 +43,8 @@ const HIDDEN: &str = "hidden";
 /// # Reporting it
 ///
 /// The numbers belong to the server and not to a task, so one task of the fleet should ask, as a
-/// [`SoleReporter`](crate::SoleReporter). The features `tokio-postgres` and `sqlx` have a function that asks. With another
-/// client, run [`QUERY`](Self::QUERY) and pass each row to [`add`](Self::add).
+/// [`SoleReporter`](crate::SoleReporter). The features `tokio-postgres` and `sqlx` have a function that asks. With
+/// another client, run [`QUERY`](Self::QUERY) and pass each row to [`add`](Self::add).
 ///
 /// ```
 /// # let guard = tasktag::Client::builder().agent("udp://127.0.0.1:8125").build()?;
@@ -94,11 +95,11 @@ pub struct PostgresRow<'a> {
 }
 
 impl PostgresStatus {
-    /// The query, for `PostgreSQL` 10 and later. Its columns are those of [`PostgresRow`], with the types `text`, `text`,
-    /// `int8`, `float8`, `float8` and `int8`.
+    /// The query, for `PostgreSQL` 10 and later. Its columns are those of [`PostgresRow`], with the types `text`,
+    /// `text`, `int8`, `float8`, `float8` and `int8`.
     ///
-    /// It reads `pg_stat_activity`, which is in memory: it takes no lock on a table, and its cost is that of the number of
-    /// connections. It counts the connection that asks, and not its own statement.
+    /// It reads `pg_stat_activity`, which is in memory: it takes no lock on a table, and its cost is that of the number
+    /// of connections. It counts the connection that asks, and not its own statement.
     pub const QUERY: &'static str = "\
 select application_name, state, count(*)::int8 as connections,
     max(case when state like 'idle in transaction%'

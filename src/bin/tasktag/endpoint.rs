@@ -110,7 +110,8 @@ fn abstract_bytes(_: &SocketAddr) -> &[u8] {
     &[]
 }
 
-/// Connects to a listener that may accept nobody, and whose queue may be full. The standard library would wait for ever.
+/// Connects to a listener that may accept nobody, and whose queue may be full. The standard library would wait for
+/// ever.
 pub(crate) fn connect_stream(name: &SocketAddr, patience: Duration) -> io::Result<UnixStream> {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(patience))?;

@@ -1,7 +1,7 @@
 //! A line of StatsD or DogStatsD, read as leniently as servers read it.
 //!
-//! Grammar: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>. What a server ignores is ignored here too,
-//! such as unknown fields and empty values among several.
+//! Grammar: <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>. What a server ignores is ignored here
+//! too, such as unknown fields and empty values among several.
 
 mod notice;
 

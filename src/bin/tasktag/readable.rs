@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// Writes what a terminal could take for a command, or what would hide or turn a text, as an escape of plain characters:
-/// control characters, bytes that are no UTF-8, and invisible marks of direction and width.
+/// Writes what a terminal could take for a command, or what would hide or turn a text, as an escape of plain
+/// characters: control characters, bytes that are no UTF-8, and invisible marks of direction and width.
 pub(crate) fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use tasktag::Kind;
 
-/// Tells what came since the last time. What is told is kept until it is printed: whoever reads it slowly must not hold up
-/// the traffic that it is of.
+/// Tells what came since the last time. What is told is kept until it is printed: whoever reads it slowly must not hold
+/// up the traffic that it is of.
 #[derive(Debug)]
 pub(crate) struct Report {
     out: Vec<u8>,

@@ -63,8 +63,8 @@ fn status_of(status: ExitStatus) -> u8 {
     status.code().or_else(by_signal).and_then(|status| u8::try_from(status).ok()).unwrap_or(u8::MAX)
 }
 
-/// The signals that this process was told to ignore, a bit each, the first for the first signal. 0 where the system does
-/// not tell.
+/// The signals that this process was told to ignore, a bit each, the first for the first signal. 0 where the system
+/// does not tell.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

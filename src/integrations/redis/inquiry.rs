@@ -75,8 +75,8 @@ impl Inquiry {
         }
     }
 
-    /// Returns the last answer, or a status in which nothing is known if there is none. Asks again without waiting, unless
-    /// a question is under way.
+    /// Returns the last answer, or a status in which nothing is known if there is none. Asks again without waiting,
+    /// unless a question is under way.
     pub(super) fn status(&mut self) -> CountedQueue {
         let now = Instant::now();
         self.hear(now);

@@ -23,18 +23,18 @@ impl RedisList {
         Self { key: key.to_owned(), is_taken_from_left: false, time: Default::default() }
     }
 
-    /// Says that items are taken from the left, as `LPOP` and `BLPOP` do, so that the oldest is the first. By default the
-    /// oldest is the last, as for `LPUSH` with `BRPOP`.
+    /// Says that items are taken from the left, as `LPOP` and `BLPOP` do, so that the oldest is the first. By default
+    /// the oldest is the last, as for `LPUSH` with `BRPOP`.
     pub fn taken_from_left(mut self) -> Self {
         self.is_taken_from_left = true;
         self
     }
 
-    /// Says that each item is a JSON object with the time at which it was enqueued. `path` is its field, or the names of
-    /// nested fields with dots between them. The default is no time, and so no age.
+    /// Says that each item is a JSON object with the time at which it was enqueued. `path` is its field, or the names
+    /// of nested fields with dots between them. The default is no time, and so no age.
     ///
-    /// The time is a number in s, ms, µs or ns since 1970, told apart by its size, or a date in ISO 8601. An item of more
-    /// than 256 KiB has no age.
+    /// The time is a number in s, ms, µs or ns since 1970, told apart by its size, or a date in ISO 8601. An item of
+    /// more than 256 KiB has no age.
     pub fn time_in_json(mut self, path: &str) -> Self {
         self.time = ["json", path, ""].map(str::to_owned);
         self

@@ -6,8 +6,8 @@ use super::server::Server;
 use crate::api::watch::QueueStatus;
 use std::io;
 
-/// A queue that a job system keeps in Redis. [The module](crate::integrations::redis) says what is reported for each, and
-/// what the numbers don't tell.
+/// A queue that a job system keeps in Redis. [The module](crate::integrations::redis) says what is reported for each,
+/// and what the numbers don't tell.
 ///
 /// A name is what the system's own programs call the queue.
 ///
@@ -75,8 +75,8 @@ impl RedisQueue {
         Self::of(System::Apalis, queue, Vec::new())
     }
 
-    /// The entries of a stream that a group has not read yet. Their ids must begin with the time, as those of `XADD` with
-    /// `*` do.
+    /// The entries of a stream that a group has not read yet. Their ids must begin with the time, as those of `XADD`
+    /// with `*` do.
     pub fn stream(key: &str, group: &str) -> Self {
         Self::of(System::Stream, key, vec![group.to_owned()])
     }
@@ -86,8 +86,8 @@ impl RedisQueue {
         RedisList::new(key)
     }
 
-    /// Sets what all keys begin with, with the character that divides it from the rest. The default is that of the system:
-    /// `bull:`, `dramatiq:`, `rq:`, and nothing for the others.
+    /// Sets what all keys begin with, with the character that divides it from the rest. The default is that of the
+    /// system: `bull:`, `dramatiq:`, `rq:`, and nothing for the others.
     ///
     /// It is the prefix of `BullMQ`, the namespace of Dramatiq or of redis-namespace, and Celery's `global_keyprefix`.
     /// The marks of arq have no such prefix.

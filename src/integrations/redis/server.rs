@@ -28,8 +28,8 @@ impl Server {
     /// Asks about a queue, in one round trip.
     ///
     /// The script is sent each time rather than its hash: a server that was restarted or has another in its place knows
-    /// no hash, and a few KiB are cheaper than a second round trip. It is `EVAL` and not `EVAL_RO`, which is younger than
-    /// Redis 7: a replica runs both, as long as a script only reads.
+    /// no hash, and a few KiB are cheaper than a second round trip. It is `EVAL` and not `EVAL_RO`, which is younger
+    /// than Redis 7: a replica runs both, as long as a script only reads.
     pub(super) fn ask(&mut self, recipe: &Recipe) -> Result<Answer, String> {
         // The connection is closed after an error: a late answer would be taken for the next one's.
         let mut connection = match self.connection.take() {

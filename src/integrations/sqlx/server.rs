@@ -87,9 +87,9 @@ where
 
 /// Asks the console of a `PgBouncer` for its pools, with `SHOW DATABASES` and `SHOW POOLS`.
 ///
-/// Connect to the database `pgbouncer` as one of its `stats_users` or `admin_users`, by a connection and not by a pool: a
-/// pool opens a new connection each time. sqlx sends a startup parameter that `PgBouncer` refuses, unless it is taken out
-/// (seen with 0.9.0 and 1.18):
+/// Connect to the database `pgbouncer` as one of its `stats_users` or `admin_users`, by a connection and not by a pool:
+/// a pool opens a new connection each time. sqlx sends a startup parameter that `PgBouncer` refuses, unless it is taken
+/// out (seen with 0.9.0 and 1.18):
 ///
 /// ```no_run
 /// use sqlx::{ConnectOptions, Error, postgres::PgConnectOptions};

@@ -10,8 +10,8 @@ use tokio::task::{JoinError, JoinHandle};
 
 /// The shortest time between two questions.
 const MIN_EVERY: Duration = Duration::from_millis(100);
-/// The age at which an answer is too old, as a multiple of the time between questions. The answers of two questions in a
-/// row are then missing.
+/// The age at which an answer is too old, as a multiple of the time between questions. The answers of two questions in
+/// a row are then missing.
 const TOO_OLD: u64 = 3;
 
 /// A repeated question, asked in tokio tasks of its own.
@@ -73,8 +73,8 @@ where
         Question { task, asked_at: now, is_given_up: false }
     }
 
-    /// Takes the answer if there is one, and gives the question up if it is late. Returns `false` if the runtime dropped
-    /// the question, because it is shut down.
+    /// Takes the answer if there is one, and gives the question up if it is late. Returns `false` if the runtime
+    /// dropped the question, because it is shut down.
     fn hear(&mut self, now: u64) -> bool {
         let Some(question) = &mut self.question else { return true };
         let Some(ended) = question.end() else {

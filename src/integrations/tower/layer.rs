@@ -85,9 +85,9 @@ impl<R> HttpLayer<R> {
     /// second call adds to the first.
     ///
     /// Their metrics are registered with the first service, so that a client at its context limit does not fold them
-    /// either: 7 contexts of each of the two metrics, for the usual endings of requests, with each of the methods `get`,
-    /// `post` and `other`. That is 42 contexts a route, or 14 without [`methods`](HttpLayer::methods). The first request
-    /// with any other method registers 14 more, or counts as `other` if the client is full.
+    /// either: 7 contexts of each of the two metrics, for the usual endings of requests, with each of the methods
+    /// `get`, `post` and `other`. That is 42 contexts a route, or 14 without [`methods`](HttpLayer::methods). The first
+    /// request with any other method registers 14 more, or counts as `other` if the client is full.
     pub fn critical(self, routes: &[&str]) -> Self {
         self.set(|settings| {
             settings.critical.extend(routes.iter().map(|&route| route.to_owned()));
@@ -129,8 +129,8 @@ impl<R> HttpLayer<R> {
     /// `http.request.duration`, whose values are `get`, `head`, `post`, `put`, `patch`, `delete`, `options`, `connect`,
     /// `trace` and `other`. Defaults to `true`.
     ///
-    /// A request that is answered with status 405 or 501 has `method:other`, because the route does not have its method:
-    /// otherwise whoever tries all methods would multiply the contexts.
+    /// A request that is answered with status 405 or 501 has `method:other`, because the route does not have its
+    /// method: otherwise whoever tries all methods would multiply the contexts.
     pub fn methods(self, on: bool) -> Self {
         self.set(|settings| settings.methods = on)
     }
@@ -167,8 +167,8 @@ impl<R> HttpLayer<R> {
     /// Sets the closure that returns a request's route. `None` is reported as `unmatched`. A router's pattern is best;
     /// a raw path is safe, because the number of routes is limited.
     ///
-    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. For a
-    /// route that has to be put together, use [`write_route`](HttpLayer::write_route). By default every request is `unmatched`.
+    /// The closure is called once a request, in the caller's thread. It must neither wait nor panic. For a route that
+    /// has to be put together, use [`write_route`](HttpLayer::write_route). By default every request is `unmatched`.
     ///
     /// ```
     /// use tasktag::integrations::tower::HttpLayer;
@@ -184,8 +184,8 @@ impl<R> HttpLayer<R> {
         self.with_source(route)
     }
 
-    /// Sets a closure that writes a request's route piece by piece, into a buffer that needs no allocation. A route that
-    /// stays empty, or an error, is reported as `unmatched`.
+    /// Sets a closure that writes a request's route piece by piece, into a buffer that needs no allocation. A route
+    /// that stays empty, or an error, is reported as `unmatched`.
     ///
     /// What applies to the closure of [`route`](HttpLayer::route) applies to this one. The later of the two counts.
     ///

@@ -17,8 +17,8 @@ const MAX_LEN: usize = 1024;
 const SECOND: u64 = 1_000_000_000;
 /// The first of January 2000, in seconds. No timestamp is older, which tells the units apart.
 const YEAR_2000: u64 = 946_684_800;
-/// The numbers of 14 and 15 digits, which are no moment of this century after 2001 in any unit. `HAProxy` writes them where
-/// seconds and microseconds are joined without zeros between them.
+/// The numbers of 14 and 15 digits, which are no moment of this century after 2001 in any unit. `HAProxy` writes them
+/// where seconds and microseconds are joined without zeros between them.
 const JOINED: std::ops::Range<u64> = 10_000_000_000_000..1_000_000_000_000_000;
 
 crate::tags! {
@@ -395,8 +395,8 @@ mod tests {
         assert_eq!(start(&",".repeat(MAX_LEN * 8)), refused(Refusal::Malformed));
     }
 
-    /// Values as these proxies wrote them, at a moment of their own: nginx 1.22.1, Apache 2.4.71, `HAProxy` 2.6.12, Caddy
-    /// 2.6.2, and Envoy by its documentation.
+    /// Values as these proxies wrote them, at a moment of their own: nginx 1.22.1, Apache 2.4.71, `HAProxy` 2.6.12,
+    /// Caddy 2.6.2, and Envoy by its documentation.
     #[test]
     fn what_each_proxy_writes_is_read() {
         for (proxy, value, arrived) in [

@@ -35,8 +35,8 @@ impl ClientBuilder {
     /// ```
     /// use tasktag::{Client, TaskIdPool};
     ///
-    /// // Fewer series for five copies of a service. With a probability of 10 %, two of them share a bucket, and overwrite
-    /// // each other's gauges.
+    /// // Fewer series for five copies of a service. With a probability of 10 %, two of them share a bucket, and
+    /// // overwrite each other's gauges.
     /// let guard = Client::builder().task_id_pool(TaskIdPool::new(100)?).build()?;
     /// # Ok::<(), tasktag::ConfigError>(())
     /// ```

@@ -9,8 +9,8 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// The longest answer that is read. Expected answers have some tens of bytes for a lease and some KiB for a queue, and an
-/// error's text has a few hundred.
+/// The longest answer that is read. Expected answers have some tens of bytes for a lease and some KiB for a queue, and
+/// an error's text has a few hundred.
 const MAX_ANSWER: usize = 16 * 1024;
 
 /// An established connection: authenticated, with the URL's database selected.

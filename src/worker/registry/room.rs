@@ -67,8 +67,8 @@ impl Tracked {
         is_over || is_idle && is_of_use && !self.is_lasting_gauge()
     }
 
-    /// Returns the number of flushes since a gauge was set, if only handle caches hold it and it was idle long enough to
-    /// leave.
+    /// Returns the number of flushes since a gauge was set, if only handle caches hold it and it was idle long enough
+    /// to leave.
     fn idle_gauge(&self, spare: &SpareGauges) -> Option<u32> {
         let Cell::Gauge(cell) = &self.context.cell else { return None };
         if !self.is_lasting_gauge() || self.context.is_retired() || self.context.is_called() {

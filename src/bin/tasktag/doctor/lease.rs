@@ -90,8 +90,8 @@ fn slots(directory: &Path) -> Vec<Finding> {
     findings
 }
 
-/// The processes that hold locks of files, by inode. A file of the same inode in another file system would be taken for a
-/// slot, which costs a wrong line here and nothing else.
+/// The processes that hold locks of files, by inode. A file of the same inode in another file system would be taken for
+/// a slot, which costs a wrong line here and nothing else.
 fn holders() -> BTreeMap<u64, u32> {
     let listed = fs::read_to_string("/proc/locks").unwrap_or_default();
     listed.lines().filter_map(holder).collect()

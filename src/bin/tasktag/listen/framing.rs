@@ -5,8 +5,8 @@ use crate::line::Reason;
 /// The longest packet in a stream: the largest that any client sends in a datagram.
 const MAX_PACKET: usize = 65_536;
 
-/// What Agents read of a datagram. Lines of a stream are passed on together, and never more of them than that at a time,
-/// so that each packet can leave through any transport.
+/// What Agents read of a datagram. Lines of a stream are passed on together, and never more of them than that at a
+/// time, so that each packet can leave through any transport.
 const MAX_LINES: usize = 8192;
 
 /// How a stream is divided into packets.

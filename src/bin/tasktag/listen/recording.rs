@@ -1,7 +1,7 @@
 //! Packets in a file, each with the time at which it came.
 //!
-//! A recording is the line [`HEAD`], and then of each packet: the microseconds since the start in eight bytes, the length in
-//! four bytes, both with the lowest byte first, and the bytes.
+//! A recording is the line [`HEAD`], and then of each packet: the microseconds since the start in eight bytes, the
+//! length in four bytes, both with the lowest byte first, and the bytes.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};

@@ -143,8 +143,8 @@ impl State {
         }
     }
 
-    /// Shows a row for each value of the next tag, and after the last one all tags again. A key may be gone, or one may be
-    /// new, since the last press.
+    /// Shows a row for each value of the next tag, and after the last one all tags again. A key may be gone, or one may
+    /// be new, since the last press.
     fn group(&mut self) {
         let is_next = |key: &&String| self.view.grouped_by.as_ref().is_none_or(|shown| *key > shown);
         self.view.grouped_by = self.picture.tag_keys.iter().find(is_next).cloned();
