@@ -105,9 +105,9 @@
 //! * Values that don't fit into a cell use a bounded channel. If the channel is full, they are dropped and counted.
 //! * One thread, named `tasktag`, does everything else. With nothing to do it rests, and wakes up once a flush. While
 //!   it rests, a call that uses the channel or makes a distribution grow wakes it. So do, at any time, a distribution
-//!   that takes the last table of a size from the stock or finds none of the next size there, and values of
-//!   distributions that fill half of the channel. Each is one system call, which takes no lock. [`Client::flush`], the
-//!   shutdown and the start of a watch also wake it.
+//!   that takes the last table of a size from the stock, and values of distributions that fill half of the channel.
+//!   Each is one system call, which takes no lock. [`Client::flush`], the shutdown and the start of a watch also wake
+//!   it.
 //! * What could hold that thread up has a thread of its own, which starts when it is needed: `tasktag-probes` calls the
 //!   closures that you hand in, and `tasktag-writer` writes to a writer. `tasktag-resolve` looks up host names, and
 //!   `tasktag-connect` makes TCP connections. `tasktag-lease` renews a lease in Redis, and `tasktag-queue` asks it

@@ -5,16 +5,17 @@ use crate::process::bell::Bell;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most tables that are kept of each class, without the smallest: 48, 200, 72 and 64 KiB. Most distributions that
-/// outgrow a table at once outgrow the next one too, so there are nearly as many of the third class as of the second.
-const MAX: [usize; 4] = if cfg!(tasktag_loom) { [2; 4] } else { [24, 20, 3, 1] };
+/// The most tables that are kept of each class, without the smallest: 40, 160, 72 and 64 KiB. Where a class is used up, a
+/// larger one serves. So before the worker is awake, forty distributions may outgrow their first table, and twenty of
+/// those their second. In the model, each of two callers may take one.
+const MAX: [usize; 4] = if cfg!(tasktag_loom) { [2; 4] } else { [20, 16, 3, 1] };
 const _: () = assert!(CLASSES - 1 <= MAX.len());
 
 /// Tables that callers put in place where a distribution has no room, without a lock and without allocating. The worker
-/// replaces them at the next collection. Taking one wakes a worker that rests. Taking one wakes any worker if it is the
-/// last of its class, or if there is none of the next class. So does finding none.
+/// replaces them at the next collection. Taking one wakes a worker that rests, and taking the last of a class wakes any
+/// worker.
 pub(crate) struct Stock {
     // By class, without the smallest, with which every distribution starts.
     shelves: [Shelf; CLASSES - 1],
@@ -51,39 +52,27 @@ impl Stock {
 
     /// Makes the tables that are missing.
     pub(crate) fn refill(&self) {
-        for (shelf, wanted) in self.shelves.iter().zip(self.wanted()) {
-            shelf.refill(wanted);
-        }
+        let distributions = self.distributions();
+        self.shelves.iter().for_each(|shelf| shelf.refill(distributions));
     }
 
     /// Returns whether no table is missing.
     pub(crate) fn is_full(&self) -> bool {
-        self.shelves.iter().zip(self.wanted()).all(|(shelf, wanted)| shelf.missing(wanted) == 0)
-    }
-
-    /// The number of tables that each shelf is to have. There is one of the largest class from the first distribution
-    /// on, because a burst may need all of 30 octaves before the first collection. Those of the class before it are
-    /// made once one was asked for, or may soon be: a forked child has distributions that have grown already.
-    fn wanted(&self) -> impl Iterator<Item = usize> {
         let distributions = self.distributions();
-        self.shelves.iter().enumerate().map(move |(place, shelf)| {
-            let is_in_between = place > 1 && place + 1 < self.shelves.len();
-            let before = || self.shelves.get(place - 1).is_some_and(Shelf::was_asked);
-            if is_in_between && !shelf.was_asked() && !before() { 0 } else { distributions.min(shelf.max) }
-        })
+        self.shelves.iter().all(|shelf| shelf.missing(distributions) == 0)
     }
 
     pub(super) fn take(&self, class: usize) -> Option<Box<Table>> {
-        let source = self.shelf(class)?;
-        let table = source.take();
-        if source.is_empty() || self.shelf(class + 1).is_some_and(Shelf::is_empty) {
+        let way_out = &self.shelf(class)?.way_out;
+        let table = way_out.try_recv().ok()?;
+        if way_out.is_empty() {
             // Until there is another, the values of distributions that need one cross the channel, and a burst may fill
             // it before the worker is awake.
             self.bell.ring();
         } else {
             self.bell.rouse();
         }
-        table
+        Some(table)
     }
 
     /// Takes back a table that was not needed.
@@ -104,8 +93,6 @@ struct Shelf {
     way_in: Sender<Box<Table>>,
     way_out: Receiver<Box<Table>>,
     max: usize,
-    // Whether a caller ever wanted one.
-    was_asked: AtomicBool,
 }
 
 impl Shelf {
@@ -113,30 +100,17 @@ impl Shelf {
         let max = MAX.get(class - 1).copied().unwrap_or_default();
         // There is as much room again for what callers give back while the worker makes up for it.
         let (way_in, way_out) = bounded(2 * max);
-        Self { class, way_in, way_out, max, was_asked: AtomicBool::new(false) }
+        Self { class, way_in, way_out, max }
     }
 
-    fn refill(&self, wanted: usize) {
-        for _ in 0..self.missing(wanted) {
+    fn refill(&self, distributions: usize) {
+        for _ in 0..self.missing(distributions) {
             self.give(Table::of(self.class));
         }
     }
 
-    fn missing(&self, wanted: usize) -> usize {
-        wanted.saturating_sub(self.way_out.len())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.way_out.is_empty()
-    }
-
-    fn was_asked(&self) -> bool {
-        self.was_asked.load(Ordering::Relaxed)
-    }
-
-    fn take(&self) -> Option<Box<Table>> {
-        self.was_asked.store(true, Ordering::Relaxed);
-        self.way_out.try_recv().ok()
+    fn missing(&self, distributions: usize) -> usize {
+        distributions.min(self.max).saturating_sub(self.way_out.len())
     }
 
     fn give(&self, table: Box<Table>) {
@@ -159,35 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn there_are_tables_for_each_distribution_up_to_a_limit() {
+    fn there_is_a_table_of_each_class_for_each_distribution_up_to_a_limit() {
         let stock = Stock::of(0);
         assert_eq!(in_stock(&stock), [0; 4]);
         stock.expect_another();
-        assert_eq!(in_stock(&stock), [1, 1, 0, 1]);
+        assert_eq!(in_stock(&stock), [1, 1, 1, 1]);
         (0..1000).for_each(|_| stock.expect_another());
-        assert_eq!(in_stock(&stock), [24, 20, 0, 1]);
-        assert_eq!(in_stock(&Stock::of(stock.distributions())), [24, 20, 0, 1]);
-    }
-
-    #[test]
-    fn tables_of_the_class_before_the_largest_are_made_once_the_one_before_may_be_outgrown() {
-        let bell = Arc::<Bell>::default();
-        let stock = Stock::new(9, Arc::clone(&bell));
-        assert!(stock.take(1).is_some() && !bell.answer());
-        assert!(stock.take(2).is_some() && bell.answer() && !stock.is_full(), "at once");
-        stock.refill();
-        assert_eq!(in_stock(&stock), [9, 9, 3, 1]);
-        assert!(stock.take(2).is_some() && !bell.answer(), "there are some");
-    }
-
-    #[test]
-    fn a_table_that_was_asked_for_in_vain_is_there_from_then_on() {
-        let bell = Arc::<Bell>::default();
-        // As in a forked child, whose distributions have outgrown the tables before.
-        let stock = Stock::new(2, Arc::clone(&bell));
-        assert!(stock.take(3).is_none() && bell.answer() && !stock.is_full());
-        stock.refill();
-        assert_eq!(in_stock(&stock), [2, 2, 2, 1]);
+        assert_eq!(in_stock(&stock), [20, 16, 3, 1]);
+        assert_eq!(in_stock(&Stock::of(stock.distributions())), [20, 16, 3, 1]);
     }
 
     #[test]
@@ -211,7 +164,7 @@ mod tests {
         assert!(stock.is_full());
         stock.give(2, table);
         assert!(stock.is_full());
-        assert_eq!(in_stock(&stock), [1, 2, 1, 1], "and one for who took it");
+        assert_eq!(in_stock(&stock), [1, 2, 1, 1]);
     }
 
     #[test]
@@ -224,6 +177,6 @@ mod tests {
         stock.refill();
         assert!(bell.rest(|| stock.is_full()));
         // Of this class there is only one, which is taken by now.
-        assert!(stock.take(4).is_some() && bell.answer() && stock.take(4).is_none() && bell.answer());
+        assert!(stock.take(4).is_some() && bell.answer() && stock.take(4).is_none() && !bell.answer());
     }
 }

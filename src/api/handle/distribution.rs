@@ -43,11 +43,10 @@ const NANOS_PER_MS: f64 = 1e6;
 /// other down, they get tables of their own at the next flush, however few buckets they use. There are up to 7 of them,
 /// with 10 KiB each.
 ///
-/// No record allocates: each client has tables in stock, 76 KiB for one distribution, up to 312 KiB for many, and up to
-/// 72 KiB more once one of them had more than about 110 buckets. The worker replaces those that were used at the next
-/// collection, within 250 ms by default. A record that takes a table wakes a worker that rests. One that takes the last
-/// of a size, or finds none of the next size, wakes any worker. If the stock is used up, values use the channel, and
-/// the worker makes room.
+/// No record allocates: each client has tables in stock, 100 KiB for one distribution and up to 336 KiB for many. The
+/// worker replaces those that were used at the next collection, within 250 ms by default. A record that takes a table
+/// wakes a worker that rests, and one that takes the last of a size any worker. If the stock is used up, values use the
+/// channel, and the worker makes room.
 ///
 /// Clones share one cell. Values that are not finite are refused and counted.
 ///
