@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 use std::net::UdpSocket;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::PATIENCE;
-use support::fork::{assert_done, fork};
+use support::fork::{assert_done, beside_threads, fork};
 use tasktag::__macros::{Called, Site};
 use tasktag::testing::{Capture, ManualClock, Parsed, ParsedMetric, parse};
 use tasktag::{
@@ -247,15 +248,13 @@ fn a_child_whose_other_threads_count_first_loses_no_count() {
     jobs.increment(1);
     assert_done(fork(|| {
         let (waiting, count) = (AtomicUsize::new(0), || (0..EACH).for_each(|_| jobs.increment(1)));
-        thread::scope(|scope| {
-            for _ in 0..6 {
-                scope.spawn(|| {
-                    jobs.increment(0);
-                    waiting.fetch_add(1, Ordering::SeqCst);
-                    support::wait_until(|| waiting.load(Ordering::SeqCst) == 7);
-                    count();
-                });
-            }
+        let others = || {
+            jobs.increment(0);
+            waiting.fetch_add(1, Ordering::SeqCst);
+            support::wait_until(|| waiting.load(Ordering::SeqCst) == 7);
+            count();
+        };
+        beside_threads(6, others, || {
             support::wait_until(|| waiting.load(Ordering::SeqCst) == 6);
             waiting.fetch_add(1, Ordering::SeqCst);
             count();
@@ -612,12 +611,11 @@ fn what_one_thread_of_a_child_registers_while_another_starts_it_over_is_counted_
     let guard = Client::builder().capture(&capture).telemetry(false).build().unwrap();
     for _ in 0..CHILDREN {
         assert_done(fork(|| {
-            let handles: Vec<Counter> = thread::scope(|scope| {
-                let register = |n| guard.client().counter(&format!("jobs.{n}")).register();
-                let registering = scope.spawn(move || (0..REGISTERED).map(register).collect());
-                scope.spawn(tasktag::after_fork);
-                registering.join().unwrap()
-            });
+            let handles = Mutex::new(Vec::new());
+            let register = |n| guard.client().counter(&format!("jobs.{n}")).register();
+            let registering = || *handles.lock().unwrap() = (0..REGISTERED).map(register).collect();
+            beside_threads(1, registering, tasktag::after_fork);
+            let handles: Vec<Counter> = handles.into_inner().unwrap();
             for handle in &handles {
                 handle.increment(1);
             }

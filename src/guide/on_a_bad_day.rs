@@ -326,9 +326,14 @@
 //! On Linux the first use of a metric in the child gives it a task id, a worker and statistics of its own. On other
 //! systems [`after_fork`] does.
 //!
+//! The library's threads start in the child whatever the parent's threads were doing. Threads that the child starts
+//! with [`std::thread`] may wait forever, if a thread of the parent was starting or ending at the fork (seen with Rust
+//! 1.95 on Linux). This has nothing to do with metrics.
+//!
 //! * **Statistics:** they start from 0 in the child. Nothing is dropped.
 //! * **Notice:** the child's own losses, from 0.
-//! * **What to do:** on other systems than Linux, call [`after_fork`] first in the child.
+//! * **What to do:** on other systems than Linux, call [`after_fork`] first in the child. Fork while no other thread
+//!   starts or ends, or start another program in the child.
 //!
 //! ## A forked child can't lease, or its parent has an ordinal or a hash
 //!

@@ -165,6 +165,12 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// Returns whether this is a forked child of a process that used metrics, or a process that was restored.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_descendant() -> bool {
+    generation() != 0
+}
+
 /// Registers a part of the library whose state a forked child must not share.
 pub(crate) fn expect_forks(part: &'static AtFork) {
     if resident::is_known(part) {

@@ -1,22 +1,28 @@
 //! The library's threads. They have names, block signals, and can be waited for with a timeout.
 
 #[cfg(target_os = "linux")]
+mod orphan;
+#[cfg(target_os = "linux")]
 mod signals;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::cell::RefCell;
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 use std::time::Duration;
 
 /// Starts a thread that handles none of the program's signals.
 ///
 /// The kernel delivers a signal to any thread that does not block it. If a program blocks `SIGTERM` in its main thread
 /// and waits for it there, a thread that the program does not know of would take the signal away.
-pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     let _blocked = signals::block();
-    Builder::new().name(name.to_owned()).spawn(body)
+    #[cfg(target_os = "linux")]
+    if super::fork::is_descendant() {
+        return orphan::spawn(name, body);
+    }
+    Builder::new().name(name.to_owned()).spawn(body).map(drop)
 }
 
 thread_local! {

@@ -6,6 +6,7 @@ use super::PATIENCE;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
+use std::ptr;
 
 /// Runs `act` in a forked child, which ends without running anything of the parent's, and waits for it. The child's
 /// exit is 0 where `act` was true, 1 where it was not, and 2 where it panicked; the alarm ends one that comes to a
@@ -40,4 +41,48 @@ pub(crate) fn assert_done(ended: ExitStatus) {
 /// Whether `act` is true in a forked child.
 pub(crate) fn holds_in_child(act: impl FnOnce() -> bool) -> bool {
     fork(act).success()
+}
+
+/// Runs `act` in `n` further threads of a forked child, and `own` in this one meanwhile.
+///
+/// The C library starts them: one that std starts in a child waits forever if a thread of another test was starting or
+/// ending at the fork.
+pub(crate) fn beside_threads(n: usize, act: impl Fn() + Sync, own: impl FnOnce()) {
+    let part = Part(&act);
+    let threads: Vec<_> = (0..n).map(|_| part.start()).collect();
+    let own = catch_unwind(AssertUnwindSafe(own));
+    for thread in threads {
+        let mut failed = ptr::null_mut();
+        // SAFETY: Each thread is joined once.
+        assert_eq!(unsafe { libc::pthread_join(thread, &raw mut failed) }, 0);
+        assert!(failed.is_null(), "a thread panicked");
+    }
+    own.unwrap();
+}
+
+/// What each of these threads does.
+struct Part<'a>(&'a (dyn Fn() + Sync));
+
+impl Part<'_> {
+    fn start(&self) -> libc::pthread_t {
+        let mut thread = 0;
+        // SAFETY: `beside_threads` keeps it until the threads have ended, and the function does not unwind.
+        let error = unsafe {
+            libc::pthread_create(
+                &raw mut thread,
+                ptr::null(),
+                run_part,
+                ptr::from_ref(self).cast_mut().cast(),
+            )
+        };
+        assert_eq!(error, 0, "no thread");
+        thread
+    }
+}
+
+extern "C" fn run_part(part: *mut libc::c_void) -> *mut libc::c_void {
+    // SAFETY: `start` passed it.
+    let part = unsafe { &*part.cast::<Part<'_>>() };
+    let ended = catch_unwind(AssertUnwindSafe(part.0));
+    if ended.is_ok() { ptr::null_mut() } else { ptr::dangling_mut() }
 }

@@ -10,13 +10,28 @@ use std::time::Instant;
 const THREAD_NAME: &str = "tasktag-sinks";
 
 /// Only locked within [`make_whole`](fork::make_whole), so that no thread holds it while another one forks.
-static TIMER: Mutex<Timer> = Mutex::new(Timer { generation: 0, process_sinks: Vec::new(), thread: None });
+static TIMER: Mutex<Timer> = Mutex::new(Timer::of(0));
 
 struct Timer {
     // The fork generation of the process that the other fields belong to.
     generation: u32,
     process_sinks: Vec<Weak<ProcessSink>>,
+    is_running: bool,
+    // `None` until the thread has come to its first look at the sinks.
     thread: Option<Thread>,
+}
+
+impl Timer {
+    const fn of(generation: u32) -> Self {
+        Self { generation, process_sinks: Vec::new(), is_running: false, thread: None }
+    }
+
+    /// Makes the thread look whether anything is left to flush. One that has just started does so anyway.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.unpark();
+        }
+    }
 }
 
 /// Flushes a process sink on time for as long as it is held. The caller is within [`make_whole`](fork::make_whole).
@@ -24,14 +39,14 @@ pub(super) fn attend(process_sink: &Arc<ProcessSink>) -> io::Result<()> {
     let mut timer = timer();
     if timer.generation != fork::generation() {
         // They belong to the parent, whose thread does not exist here.
-        *timer = Timer { generation: fork::generation(), process_sinks: Vec::new(), thread: None };
+        *timer = Timer::of(fork::generation());
     }
     timer.process_sinks.push(Arc::downgrade(process_sink));
-    if let Some(thread) = &timer.thread {
-        thread.unpark();
+    if timer.is_running {
+        timer.wake();
     } else {
-        let thread = crate::process::thread::spawn(THREAD_NAME, run)?;
-        timer.thread = Some(thread.thread().clone());
+        crate::process::thread::spawn(THREAD_NAME, run)?;
+        timer.is_running = true;
     }
     Ok(())
 }
@@ -39,9 +54,7 @@ pub(super) fn attend(process_sink: &Arc<ProcessSink>) -> io::Result<()> {
 /// Wakes the thread, which checks whether anything is left to flush.
 pub(super) fn wake() {
     let _whole = fork::make_whole();
-    if let Some(thread) = &timer().thread {
-        thread.unpark();
-    }
+    timer().wake();
 }
 
 /// Ends when no process sink is left.
@@ -64,9 +77,10 @@ fn process_sinks() -> Option<Vec<Weak<ProcessSink>>> {
     let mut timer = timer();
     timer.process_sinks.retain(|process_sink| process_sink.strong_count() > 0);
     if timer.process_sinks.is_empty() {
-        timer.thread = None;
+        (timer.is_running, timer.thread) = (false, None);
         return None;
     }
+    timer.thread.get_or_insert_with(thread::current);
     Some(timer.process_sinks.clone())
 }
 

@@ -140,7 +140,7 @@ impl Correspondence {
         let started = thread::spawn(THREAD_NAME, move || {
             answer_all(&recipe, server, told.as_ref(), &to_answer, &to_hear);
         });
-        started.ok().map(|_| Self { questions, answers, is_telling })
+        started.ok().map(|()| Self { questions, answers, is_telling })
     }
 
     /// Returns whether the question goes to the thread now. It does not while the listener runs.

@@ -188,7 +188,7 @@ impl WriterTransport {
             }
         });
         match started {
-            Ok(_) => self.thread = Some((jobs, done)),
+            Ok(()) => self.thread = Some((jobs, done)),
             Err(error) => self.failure = Some(Failure::Refused(error)),
         }
     }
