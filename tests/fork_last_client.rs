@@ -19,7 +19,7 @@ extern "C" fn let_go() {
 /// Before the library's: what hangs in there is ended, and so fails the test.
 extern "C" fn end_if_stuck() {
     // SAFETY: It touches no memory of ours.
-    unsafe { libc::alarm(20) };
+    unsafe { libc::alarm(60) };
 }
 
 /// Counts its end, and makes a client for it.

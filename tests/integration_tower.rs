@@ -1413,7 +1413,7 @@ fn a_child_forked_while_a_layer_makes_its_first_service_can_make_its_own() -> Re
             let child = unsafe { libc::fork() };
             if child == 0 {
                 // SAFETY: It sets a timer and touches nothing else.
-                unsafe { libc::alarm(10) };
+                unsafe { libc::alarm(60) };
                 if let Some(layer) = layers.get(at.load(Ordering::Relaxed)) {
                     call(&mut layer.layer(Answer(|_| ready(Ok(text())))), "/a");
                 }

@@ -13,7 +13,7 @@ pub(crate) use self::resident::{AtFork, Freeze, Held, Origin, Resident};
 use super::birth;
 use std::cell::Cell;
 use std::mem;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,9 +28,10 @@ const SHORT: u8 = 2;
 /// How long a child waits before it tries again to start a thread.
 const RETRY: Duration = Duration::from_secs(1);
 
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
 /// The number of forks between this process and the first one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
-/// The process that the two values above describe, or 0 for none yet.
+/// The process that the values above describe, or 0 for none yet.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 static CLIENTS: Mutex<Clients> = Mutex::new(Clients { known: Vec::new(), retry_at: None });
 /// This lock is taken after `CLIENTS` and before that of any index.
@@ -165,10 +166,10 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Returns whether this is a forked child of a process that used metrics, or a process that was restored.
+/// Returns whether this is a forked child of a process that used metrics.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_descendant() -> bool {
-    generation() != 0
+pub(crate) fn is_child() -> bool {
+    IS_CHILD.load(Ordering::Relaxed)
 }
 
 /// Registers a part of the library whose state a forked child must not share.
@@ -243,6 +244,7 @@ pub(crate) fn expect(client: Weak<dyn Resident>) {
 /// Runs in the child, where almost nothing is allowed between a fork and the start of another program.
 fn note_birth() {
     resident::forget_parents();
+    IS_CHILD.store(true, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
     PROCESS.store(std::process::id(), Ordering::Relaxed);
     STAGE.store(NEWBORN, Ordering::Relaxed);

@@ -19,7 +19,7 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Res
     #[cfg(target_os = "linux")]
     let _blocked = signals::block();
     #[cfg(target_os = "linux")]
-    if super::fork::is_descendant() {
+    if super::fork::is_child() {
         return orphan::spawn(name, body);
     }
     Builder::new().name(name.to_owned()).spawn(body).map(drop)
