@@ -37,7 +37,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::{PATIENCE, TempDir, wait_until};
+use support::{PATIENCE, TempDir, in_time, wait_until};
 use tasktag::TaskIdPool;
 use tasktag::integrations::redis::RedisQueue;
 use tokio::runtime::Runtime;
@@ -67,6 +67,16 @@ fn exports(redis: &Redis) -> String {
     format!(
         "[[queue]]\nsystem = \"redis-list\"\nqueue = \"exports\"\ntime_in_json = \"at\"\nurl = \"{url}\"\n"
     )
+}
+
+/// What is said of an answer that a busy machine was too late for.
+const LATE: &str = "no answer: there was none within ";
+
+/// Nothing is said but that, and that the next answer came.
+#[track_caller]
+fn assert_only_late(said: &str) {
+    let is_late = |line: &str| line.contains(LATE) || line.ends_with(": it answers again");
+    assert!(said.lines().all(|line| line == "watching: 1" || is_late(line)), "{said}");
 }
 
 fn push(redis: &Redis, seconds_ago: u64) {
@@ -105,7 +115,7 @@ fn a_server_s_connections_are_reported_by_service_and_state() {
     ]);
     assert_eq!(value(&lines, "postgres.connections_used", "database:orders"), 5.0 / 97.0);
     watching.signal("TERM");
-    assert_eq!(watching.ended().0.err, "watching: 1");
+    assert_only_late(&watching.ended().0.err);
 }
 
 #[test]
@@ -293,9 +303,11 @@ fn a_source_that_fails_is_absent_and_told_once_and_the_others_go_on() {
     watching.reports(&OBAN);
 
     // Connections that the server ends.
+    let all = "select pid from pg_stat_activity where application_name = 'tasktag-watch'";
+    wait_until(|| runtime.block_on(connection.fetch_all(all)).unwrap().len() == 2);
     let end =
         "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tasktag-watch'";
-    wait_until(|| runtime.block_on(connection.fetch_all(end)).unwrap().len() == 2);
+    runtime.block_on(connection.fetch_all(end)).unwrap();
     // That of this test, and both of the command.
     watching.reports(&[OBAN[0], &format!("postgres.connections_used:{}|g|#database:orders", 3.0 / 97.0)]);
 }
@@ -402,10 +414,7 @@ fn a_signal_ends_it_and_what_it_knows_is_sent_before() {
         watching.signal(signal);
         let (ended, lines) = watching.ended();
         assert_eq!(ended.status, Some(0));
-        // A busy machine may have it miss an answer, and get the next one.
-        for said in ended.err.lines().filter(|said| *said != "watching: 1") {
-            assert!(said.starts_with("queue exports: "), "{said}");
-        }
+        assert_only_late(&ended.err);
         assert_eq!(value(&lines, "queue.depth", "queue:exports"), 1.0);
     }
 }
@@ -415,7 +424,12 @@ fn once_prints_what_it_sends_and_says_what_did_not_answer() {
     let Some((_runtime, postgres, _connection)) = with_oban() else { return };
     let Some(redis) = Redis::start() else { return };
     let sound = format!("prefix = \"shop\"\n{}{}", exports(&redis), oban(&postgres));
-    let once = |text: &str| Watching::start_with(text, &["--once"]).ended();
+    let once = |text: &str| {
+        in_time(|| {
+            let (ended, lines) = Watching::start_with(text, &["--once"]).ended();
+            (!ended.err.contains(LATE)).then_some((ended, lines))
+        })
+    };
     let (ended, lines) = once(&sound);
     assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""));
     for line in ["shop.queue.depth:0|g|#queue:exports", "shop.queue.depth:2|g|#queue:mail"] {
@@ -451,7 +465,7 @@ fn a_statement_without_an_answer_is_cancelled_before_the_end() {
     let (ended, _) = Watching::start_with(&format!("{SETTINGS}{}", oban(&postgres)), &["--once"]).ended();
     assert_eq!(ended.status, Some(1));
     assert_eq!(ended.err, "queue mail: no answer: there was none within 1.5s");
-    assert_eq!(waiting(), 0);
+    wait_until(|| waiting() == 0);
 
     // One that a signal comes before.
     for options in [&["--once"][..], &[]] {
@@ -462,7 +476,7 @@ fn a_statement_without_an_answer_is_cancelled_before_the_end() {
         let (ended, lines) = watching.ended();
         assert_eq!(ended.status, Some(i32::from(!options.is_empty())), "{ended:#?}");
         assert!(!lines.iter().any(|line| line.starts_with("queue.depth")), "{lines:#?}");
-        assert_eq!(waiting(), 0, "{options:?}");
+        wait_until(|| waiting() == 0);
     }
 }
 
@@ -474,10 +488,10 @@ fn a_connection_that_a_proxy_dropped_in_silence_costs_no_answer() {
     let watching = Watching::start(&oban_at(&url));
     watching.reports(&OBAN);
     proxy.drop_connections();
-    wait_until(|| proxy.connections() == 2);
+    wait_until(|| proxy.connections() >= 2);
     watching.reports(&OBAN);
     watching.signal("TERM");
-    assert_eq!(watching.ended().0.err, "watching: 1");
+    assert_only_late(&watching.ended().0.err);
 }
 
 #[test]
@@ -488,12 +502,12 @@ fn a_pooler_s_connection_is_kept_for_the_next_question() {
     let _idle = runtime.block_on(connect(&pgbouncer.options(), "shop-web/0001"));
     let proxy = Proxy::start(&pgbouncer.folder().join(".s.PGSQL.6432"));
     let url = format!("postgres://shop@localhost:6432?host={}", proxy.folder().display());
-    let table = format!("[[pgbouncer]]\nname = \"orders\"\nevery = \"1s\"\nurl = \"{url}\"\n");
+    let table = format!("[[pgbouncer]]\nname = \"orders\"\nevery = \"4s\"\nurl = \"{url}\"\n");
     let watching = Watching::start_with(&format!("flush_interval = \"100ms\"\n{table}"), &[]);
     let waiting = "pgbouncer.waiting:0|g|#database:postgres,pgbouncer:orders,user:shop";
     watching.reports(&[waiting]);
     // Longer than the time after which an answer is too old.
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(14));
     watching.reports(&[waiting]);
     assert_eq!(proxy.connections(), 1);
 }

@@ -5,8 +5,8 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use support::PATIENCE;
 use support::fork::{assert_done, fork};
+use support::{PATIENCE, wait_until};
 use tasktag::PoolStatus;
 use tasktag::testing::Capture;
 
@@ -32,7 +32,11 @@ fn a_child_has_its_threads_whatever_thread_of_its_parent_was_starting_or_ending(
             client.counter("jobs").increment(1);
             // A thread of its own asks it.
             let _watch = client.watch_pool("pool", || PoolStatus::new().max(4).in_use(1));
-            client.flush(PATIENCE).is_ok() && capture.take_lines().len() > 1
+            wait_until(|| {
+                client.flush(PATIENCE).unwrap();
+                capture.take_lines().iter().any(|line| line.starts_with("pool.in_use:1|g"))
+            });
+            client.stats().sent.values > 1
         };
         let failed = (0..CHILDREN).map(|_| fork(reports)).find(|ended| !ended.success());
         // Before anything that may panic: the other threads are waited for.

@@ -30,7 +30,7 @@ impl Bridge {
     fn with(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let capture = Capture::new();
         let guard = set(builder()).capture(&capture).build().unwrap();
-        let statsd = StatsdClient::from_sink("", CadenceSink::new(guard.client()));
+        let statsd = StatsdClient::from_sink("", CadenceSink::new(guard.client()).flush_timeout(PATIENCE));
         Self { guard, capture, statsd }
     }
 
@@ -129,7 +129,7 @@ fn full_queue_loses_no_gauge_and_its_losses_are_errors_and_in_the_stats() {
 fn flush_drains_and_stats_say_what_left() {
     let agent = Agent::udp();
     let guard = builder().agent(agent.address()).build().unwrap();
-    let sink = CadenceSink::new(guard.client());
+    let sink = CadenceSink::new(guard.client()).flush_timeout(PATIENCE);
     let statsd = StatsdClient::from_sink("", sink.clone());
     for n in 0..10_u64 {
         statsd.gauge(&format!("level.{n}"), n).unwrap();

@@ -39,7 +39,7 @@ fn builder(agent: &Agent) -> ClientBuilder {
 fn fork_gives_the_child_a_worker_and_a_task_id_of_its_own() {
     let agent = Agent::udp();
     let guard = builder(&agent).build().unwrap();
-    let sink = CadenceSink::new(guard.client());
+    let sink = CadenceSink::new(guard.client()).flush_timeout(PATIENCE);
     let statsd = StatsdClient::from_sink("", sink.clone());
     statsd.count("jobs", 5).unwrap();
     statsd.gauge("level", 5_u64).unwrap();

@@ -44,7 +44,8 @@ fn a_forked_child_has_a_lease_of_its_own_and_leaves_its_parents_alone() {
         let is_tagged = lines.iter().any(|line| *line == format!("jobs:1|c|#{}", client.task_id().tag()));
         // What is the parent's is dropped here, too.
         drop((own.take(), guard.take()));
-        is_own && is_tagged && redis.held().len() == 2
+        wait_until(|| redis.held().len() == 2);
+        is_own && is_tagged
     }));
     assert_eq!(redis.held(), held);
     assert_eq!((client.task_id().number(), client.task_id().source()), (before, TaskIdSourceKind::Leased));
@@ -81,7 +82,8 @@ fn the_end_of_the_process_wide_client_gives_its_lease_back() {
         drop(guard);
         let is_kept = redis.held() == [id.number()] && TaskId::current().source() == TaskIdSourceKind::Leased;
         drop(other);
-        same && is_kept && redis.held().is_empty() && TaskId::current().source() == TaskIdSourceKind::Shared
+        wait_until(|| redis.held().is_empty());
+        same && is_kept && TaskId::current().source() == TaskIdSourceKind::Shared
     }));
     assert!(holds_in_child(|| {
         let id = TaskId::decide(&source, TaskIdPool::DEFAULT).unwrap();

@@ -25,6 +25,8 @@ const BETWEEN_FAULTS: Duration = Duration::from_millis(100);
 /// not counted.
 const BUSY: Duration = Duration::from_millis(400);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(200);
+/// The faults after which an agent of any kind has lost something.
+const ENOUGH_FAULTS: usize = 8;
 
 fn duration() -> Duration {
     let seconds = std::env::var("TASKTAG_OUTAGE_SECONDS").ok();
@@ -221,28 +223,48 @@ fn flush(guard: &Guard, worker: &Worker, gauges: &[Gauge], value: u32) -> Durati
     held
 }
 
+/// How long flushes held the worker.
+#[derive(Debug, Default)]
+struct Stalls {
+    longest: Duration,
+    too_long: u32,
+}
+
+impl Stalls {
+    fn note(&mut self, held: Duration) {
+        self.longest = self.longest.max(held);
+        self.too_long += u32::from(held >= WRITE_TIMEOUT + BUSY);
+    }
+
+    /// Nobody says when the whole machine stood still. What holds a flush by itself does so each time that a fault comes
+    /// round again.
+    fn assert_few(&self, flushes: u32) {
+        assert!(self.too_long <= 1 + flushes / 1000, "{self:?} in {flushes} flushes");
+    }
+}
+
 fn torment(name: &str, victim: &mut dyn Victim) {
     let guard = support::builder().agent(victim.address()).build().unwrap();
     let gauge = |number| guard.client().gauge(&format!("level.{number}")).register();
     let gauges: Vec<Gauge> = (0..1000).map(gauge).collect();
     let worker = Worker::of(&guard);
     flush(&guard, &worker, &gauges, 0);
-    let (start, mut last, mut fault, mut longest) = (Instant::now(), Instant::now(), 0, Duration::ZERO);
-    let mut flushes = 0;
-    while start.elapsed() < duration() {
+    let (start, mut last, mut fault) = (Instant::now(), Instant::now(), 0);
+    let (mut stalls, mut flushes) = (Stalls::default(), 0);
+    while start.elapsed() < duration() || fault < ENOUGH_FAULTS {
         if last.elapsed() >= BETWEEN_FAULTS {
             last = Instant::now();
             victim.suffer(fault);
             fault += 1;
         }
         flushes += 1;
-        longest = longest.max(flush(&guard, &worker, &gauges, flushes));
+        stalls.note(flush(&guard, &worker, &gauges, flushes));
         thread::sleep(Duration::from_millis(1));
     }
     let stats = guard.client().stats();
-    println!("{name}: {flushes} flushes, {fault} faults, the longest stall {longest:?}; {stats}");
+    println!("{name}: {flushes} flushes, {fault} faults, {stalls:?}; {stats}");
     assert!(stats.sent.values > 0 && stats.dropped_total().values > 0, "it was both: {stats}");
-    assert!(longest < WRITE_TIMEOUT + BUSY, "{longest:?}");
+    stalls.assert_few(flushes);
     victim.recover();
     let start = Instant::now();
     loop {
@@ -356,14 +378,17 @@ fn nothing_a_writer_does_loses_count() {
         (0..1000).map(|number| guard.client().gauge(&format!("level.{number}")).register()).collect();
     let worker = Worker::of(&guard);
     flush(&guard, &worker, &gauges, 0);
-    let (mut longest, mut flushes) = (Duration::ZERO, 0);
-    while start.elapsed() < duration() {
+    let (mut stalls, mut flushes) = (Stalls::default(), 0);
+    let was_both = || {
+        let stats = guard.client().stats();
+        stats.sent.values > 0 && stats.dropped_total().values > 0
+    };
+    while start.elapsed() < duration() || (!was_both() && start.elapsed() < PATIENCE) {
         flushes += 1;
-        longest = longest.max(flush(&guard, &worker, &gauges, flushes));
+        stalls.note(flush(&guard, &worker, &gauges, flushes));
         thread::sleep(Duration::from_millis(1));
     }
-    let stats = guard.client().stats();
-    println!("writer: {flushes} flushes, the longest stall {longest:?}; {stats}");
-    assert!(stats.sent.values > 0 && stats.dropped_total().values > 0, "it was both: {stats}");
-    assert!(longest < WRITE_TIMEOUT + BUSY, "{longest:?}");
+    println!("writer: {flushes} flushes, {stalls:?}; {}", guard.client().stats());
+    assert!(was_both());
+    stalls.assert_few(flushes);
 }

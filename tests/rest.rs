@@ -52,13 +52,15 @@ fn rested() -> u64 {
     last.unwrap_or_default()
 }
 
-/// How often the worker gave its processor up to wait. A thread that has just started has no name yet.
+/// How often the worker gave its processor up to wait, while it sleeps. A thread that has just started has no name yet.
 fn naps() -> Option<u64> {
     let is_worker = |task: &fs::DirEntry| {
         fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "tasktag")
     };
     let worker = fs::read_dir("/proc/self/task").ok()?.flatten().find(is_worker)?;
     let status = fs::read_to_string(worker.path().join("status")).ok()?;
+    // One that was woken may have to wait for a processor.
+    status.lines().find(|line| line.starts_with("State:\tS"))?;
     status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 

@@ -5,6 +5,7 @@ use crate::server::{Server, command, folder, programs};
 use crate::support::TempDir;
 use sqlx::postgres::PgConnectOptions;
 use std::fs;
+use std::os::unix::net::UnixStream;
 
 pub(crate) const POOL_SIZE: i64 = 2;
 
@@ -30,7 +31,8 @@ impl PgBouncer {
         fs::write(folder.join("settings"), settings).unwrap();
         let mut pgbouncer = command(&program, &folder);
         pgbouncer.arg(folder.join("settings"));
-        let server = Server::start(&mut pgbouncer, || folder.join(".s.PGSQL.6432").exists());
+        let server =
+            Server::start(&mut pgbouncer, || UnixStream::connect(folder.join(".s.PGSQL.6432")).is_ok());
         Some(Self { _server: server, folder })
     }
 
