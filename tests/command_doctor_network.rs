@@ -20,9 +20,10 @@ use support::{Agent, TempDir};
 /// What the doctor says of a process that has a network of its own, and this agent.
 fn examine(address: &str) -> Option<Ended> {
     let mut command = unshare(&["--net"])?;
-    command.args(["sh", "-c", "echo; exec cat"]).env_clear().env("DD_DOGSTATSD_URL", address);
+    command.args(["sh", "-c", "echo; read _"]).env_clear().env("DD_DOGSTATSD_URL", address);
     let mut other = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // It has its network once it says something.
+    // It has its network and its variables once it says something, and runs no other program then: while one begins,
+    // the system shows no variables.
     other.stdout.as_mut().unwrap().read_exact(&mut [0; 1]).unwrap();
     let ended = run(&["doctor", "--env-of", &other.id().to_string()], &[]);
     other.kill().unwrap();
