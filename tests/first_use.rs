@@ -6,17 +6,19 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{mem, thread};
 use support::{PATIENCE, builder};
 use tasktag::testing::Capture;
 use tasktag::{Counter, Distribution, Gauge, Occupancy};
 
-/// How many destructors of thread-local variables were noted, each of which the C library allocates for.
-static NOTED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// How many destructors of this thread's variables were noted, each of which the C library allocates for.
+    static NOTED: Cell<usize> = const { Cell::new(0) };
+}
 
 type Destructor = unsafe extern "C" fn(*mut c_void);
 
@@ -28,7 +30,7 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
     library: *mut c_void,
 ) -> c_int {
     type Original = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_int;
-    NOTED.fetch_add(1, Ordering::SeqCst);
+    NOTED.set(NOTED.get() + 1);
     // SAFETY: The next function of this name is the C library's, of this type.
     unsafe {
         let next = libc::dlsym(libc::RTLD_NEXT, c"__cxa_thread_atexit_impl".as_ptr());
@@ -39,7 +41,6 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
 static HANDLES: OnceLock<(Counter, Gauge, Distribution, Occupancy)> = OnceLock::new();
 
 extern "C" fn use_handles(_: *mut c_void) -> *mut c_void {
-    let before = NOTED.load(Ordering::SeqCst);
     let (counter, gauge, distribution, occupancy) = HANDLES.get().unwrap();
     for _ in 0..10 {
         counter.increment(1);
@@ -47,7 +48,7 @@ extern "C" fn use_handles(_: *mut c_void) -> *mut c_void {
         distribution.record(1.0);
         drop(occupancy.acquire());
     }
-    ((NOTED.load(Ordering::SeqCst) - before) as *const c_void).cast_mut()
+    (NOTED.get() as *const c_void).cast_mut()
 }
 
 extern "C" fn rest(_: *mut c_void) -> *mut c_void {

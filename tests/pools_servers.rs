@@ -64,6 +64,8 @@ fn reported(
     let _watch = watch(guard.client(), &sole);
     support::in_time(|| {
         clock.advance(SECOND);
+        // A question that has no answer at the next turn is given up.
+        std::thread::sleep(Duration::from_millis(50));
         guard.client().flush(PATIENCE).unwrap();
         Some(capture.take_lines()).filter(|lines| done(lines))
     })

@@ -1,6 +1,7 @@
 //! What asking costs does not depend on how much waits.
 
 use crate::server::Redis;
+use crate::watched::answer;
 use std::collections::BTreeMap;
 use tasktag::integrations::redis::RedisQueue;
 
@@ -81,8 +82,7 @@ fn ask(redis: &Redis, queue: &RedisQueue, keys: &[(&str, &str)]) -> (BTreeMap<St
     for (key, kind) in keys {
         rename(&format!("filled:{kind}"), key);
     }
-    let () = redis.call(&["CONFIG", "RESETSTAT"]);
-    let status = queue.ask(&redis.port_url()).unwrap();
+    let status = answer(queue, &redis.port_url(), || redis.call(&["CONFIG", "RESETSTAT"]));
     let (calls, micros) = cost(redis);
     for (key, kind) in keys {
         rename(key, &format!("filled:{kind}"));
@@ -100,7 +100,7 @@ fn large_jobs_are_looked_into_in_part() {
     for age in [300.0, 200.0, 100.0] {
         let () = redis.call(&["LPUSH", "celery", &task(now - age)]);
     }
-    let status = RedisQueue::celery("celery").ask(&redis.port_url()).unwrap();
+    let status = answer(&RedisQueue::celery("celery"), &redis.port_url(), || ());
     // The third is beyond the limit, so nobody knows whether it is scheduled.
     assert_eq!((status.depth, status.scheduled), (Some(3), None));
     assert!(status.oldest_age.is_some_and(|age| (300..360).contains(&age.as_secs())), "{status:?}");

@@ -53,9 +53,14 @@ fn each_step_of_a_job_of_rq_is_in_its_number() {
 #[test]
 fn a_due_job_of_rq_waits_wherever_it_is() {
     let Some((watched, mut jobs)) = start() else { return };
-    let delayed =
-        Span::of(|| jobs.say("delay 3")).later(Duration::from_secs(3)).cut_to(Duration::from_secs(1));
+    jobs.say("delay 600");
     watched.expect(levels([0, 0, 1, 0]));
+    // RQ has times in whole seconds.
+    let delayed = Span::of(|| {
+        let now = watched.now().floor().to_string();
+        let () = watched.call(&["EVAL", SET_SCORES, "1", "rq:scheduled:default", &now]);
+    });
+    let delayed = delayed.cut_to(Duration::from_secs(1));
     watched.expect(levels([1, 0, 0, 0]));
     watched.expect_oldest(delayed);
     let moved = Span::of(|| jobs.say("schedule"));

@@ -12,7 +12,7 @@ use deadpool_redis::Config;
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 use server::Redis;
-use support::{PATIENCE, wait_until};
+use support::{PATIENCE, in_time, wait_until};
 use tasktag::testing::Capture;
 use tasktag::{Guard, Occupancy};
 use tokio::runtime::Runtime;
@@ -97,7 +97,8 @@ fn connections_of_deadpool_redis_are_used_after_they_were_given_back() {
         .runtime(deadpool_redis::Runtime::Tokio1)
         .build()
         .unwrap();
-    let guard = runtime.block_on(pool.get()).unwrap();
+    // A busy machine may be too late for the half second that an answer has.
+    let guard = in_time(|| runtime.block_on(pool.get()).ok());
     let in_use = || u32::try_from(pool.status().size - pool.status().available).unwrap();
     let connection = patient(&guard);
     assert_eq!(in_use(), 1);
@@ -111,7 +112,8 @@ fn connections_of_bb8_redis_are_used_after_they_were_given_back() {
     let runtime = Runtime::new().unwrap();
     let manager = RedisConnectionManager::new(redis.port_url()).unwrap();
     let pool = runtime.block_on(Pool::builder().max_size(2).build(manager)).unwrap();
-    let guard = runtime.block_on(pool.get()).unwrap();
+    // A busy machine may be too late for the half second that an answer has.
+    let guard = in_time(|| runtime.block_on(pool.get()).ok());
     let in_use = || pool.state().connections - pool.state().idle_connections;
     let connection = patient(&guard);
     assert_eq!(in_use(), 1);

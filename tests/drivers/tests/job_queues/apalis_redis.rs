@@ -1,10 +1,11 @@
 //! apalis with its storage in Redis.
 
-use crate::support::wait_until;
+use crate::support::{PATIENCE, wait_until};
 use crate::watched::{Span, Watched};
 use crate::worker::{Worker, runtime, told};
 use apalis::prelude::*;
 use apalis_redis::{Config, RedisStorage};
+use redis::aio::ConnectionManagerConfig;
 use std::time::Duration;
 use tasktag::QueueStatus;
 use tasktag::integrations::redis::RedisQueue;
@@ -18,7 +19,13 @@ const TRIES: usize = 25;
 async fn storage(url: &str) -> RedisStorage<String> {
     // A worker that found nothing looks again at its next heartbeat.
     let config = Config::default().heartbeat_interval(SECOND).missed_heartbeats(2);
-    RedisStorage::new(apalis_redis::connect(url).await.unwrap()).with_config(config)
+    // By default an answer has half a second, for which a busy machine may be too late.
+    let patient = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    let client = redis::Client::open(url).unwrap();
+    let connection = client.get_connection_manager_with_config(patient).await.unwrap();
+    RedisStorage::new(connection).with_config(config)
 }
 
 async fn work(job: String, worker: WorkerContext) -> Result<(), BoxDynError> {
