@@ -328,7 +328,9 @@
 //!
 //! The library's threads start in the child whatever the parent's threads were doing. Threads that the child starts
 //! with [`std::thread`] may wait forever, if a thread of the parent was starting or ending at the fork (seen with Rust
-//! 1.95 on Linux). This has nothing to do with metrics.
+//! 1.95 on Linux). This has nothing to do with metrics. In the same way the resolver of the C library may be locked in
+//! the child if another thread was resolving a name (seen with glibc 2.36). The child therefore begins with its parent's
+//! addresses of the agent.
 //!
 //! * **Statistics:** they start from 0 in the child. Nothing is dropped.
 //! * **Notice:** the child's own losses, from 0.

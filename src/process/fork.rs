@@ -167,7 +167,6 @@ pub(crate) fn generation() -> u32 {
 }
 
 /// Returns whether this is a forked child of a process that used metrics.
-#[cfg(target_os = "linux")]
 pub(crate) fn is_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }

@@ -7,6 +7,7 @@ mod failure;
 mod held;
 #[cfg(target_os = "linux")]
 mod inherited;
+mod last_answers;
 #[cfg(feature = "testing")]
 mod memory;
 mod null;

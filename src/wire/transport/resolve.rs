@@ -1,6 +1,6 @@
 //! Resolves a host's name to its addresses, repeatedly.
 
-use super::Failure;
+use super::{Failure, last_answers};
 use crate::process::clock::nanos;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use std::io::{self, ErrorKind};
@@ -53,12 +53,14 @@ impl Resolver {
 
     pub(super) fn with(host: String, port: u16, look_up: LookUp) -> Self {
         let ip = host.parse::<IpAddr>().ok();
+        let known =
+            ip.map_or_else(|| last_answers::inherited(&host, port), |ip| vec![SocketAddr::new(ip, port)]);
         Self {
             host,
             port,
             is_name: ip.is_none(),
             look_up,
-            known: ip.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+            known,
             under_way: None,
             asked: ip.is_some().then(Instant::now),
             doubted: false,
@@ -95,6 +97,7 @@ impl Resolver {
         let nothing = || io::Error::new(ErrorKind::NotFound, "the name has no address");
         match answer.and_then(|known| if known.is_empty() { Err(nothing()) } else { Ok(known) }) {
             Ok(addresses) => {
+                last_answers::note(&self.host, self.port, &addresses);
                 self.doubted = false;
                 self.error = None;
                 let before = std::mem::replace(&mut self.known, addresses);
@@ -123,24 +126,28 @@ impl Resolver {
     /// Starts a look-up if one is due.
     pub(super) fn ask(&mut self) {
         if self.is_name {
-            self.ask_and(RESOLVING, |_| ());
+            self.look_up_and(|_| ());
         }
     }
 
     /// The same for any host. The addresses are passed to an action in the same thread, or in a thread with the given
-    /// name if nothing needs a look-up. Returns whether that will happen.
+    /// name if some are known. Returns whether that will happen.
     pub(super) fn ask_and(
         &mut self,
         thread: &'static str,
         act: impl FnOnce(&[SocketAddr]) + Send + 'static,
     ) -> bool {
-        let is_due = !self.is_name || self.take_turn();
-        if self.under_way.is_some() || !is_due {
-            return false;
+        if self.known.is_empty() {
+            return self.look_up_and(act);
         }
-        if !self.is_name {
-            let known = self.known.clone();
-            return crate::process::thread::spawn(thread, move || act(&known)).is_ok();
+        self.ask();
+        let known = self.known.clone();
+        crate::process::thread::spawn(thread, move || act(&known)).is_ok()
+    }
+
+    fn look_up_and(&mut self, act: impl FnOnce(&[SocketAddr]) + Send + 'static) -> bool {
+        if !self.take_turn() {
+            return false;
         }
         let (sender, receiver) = bounded(1);
         let (host, port, look_up) = (self.host.clone(), self.port, self.look_up);
