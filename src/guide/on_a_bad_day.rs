@@ -326,16 +326,17 @@
 //! On Linux the first use of a metric in the child gives it a task id, a worker and statistics of its own. On other
 //! systems [`after_fork`] does.
 //!
-//! The library's threads start in the child whatever the parent's threads were doing. Threads that the child starts
-//! with [`std::thread`] may wait forever, if a thread of the parent was starting or ending at the fork (seen with Rust
-//! 1.95 on Linux). This has nothing to do with metrics. In the same way the resolver of the C library may be locked in
-//! the child if another thread was resolving a name (seen with glibc 2.36). The child therefore begins with its parent's
-//! addresses of the agent.
+//! Threads that a child starts with [`std::thread`] may wait forever, if a thread of the parent was starting or ending
+//! at the fork (seen with Rust 1.95 on Linux). In the same way the resolver of the C library may be locked in the child
+//! if another thread was resolving a name (seen with glibc 2.36). This has nothing to do with metrics. If the parent had
+//! a client before the fork, the library does without both: the C library starts its threads in the child, and the
+//! child begins with its parent's addresses of the agent. Leases and queues in a Redis server that has a name still need
+//! the resolver.
 //!
 //! * **Statistics:** they start from 0 in the child. Nothing is dropped.
 //! * **Notice:** the child's own losses, from 0.
 //! * **What to do:** on other systems than Linux, call [`after_fork`] first in the child. Fork while no other thread
-//!   starts or ends, or start another program in the child.
+//!   starts, ends or resolves a name, or start another program in the child.
 //!
 //! ## A forked child can't lease, or its parent has an ordinal or a hash
 //!

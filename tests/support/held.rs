@@ -44,7 +44,11 @@ impl Worker {
 /// holds a flush by itself does so in each.
 #[track_caller]
 pub(crate) fn unless_the_machine_stands_still<T>(act: impl Fn() -> Result<T, String>) -> T {
-    act().or_else(|_| act()).or_else(|_| act()).unwrap()
+    let again = |held| {
+        println!("held up, or the machine stood still: {held}");
+        act()
+    };
+    act().or_else(again).or_else(again).unwrap()
 }
 
 fn on_or_before_a_processor(schedstat: &Path) -> Duration {

@@ -2,7 +2,11 @@
 //!
 //! The standard library takes a lock of its own at the start and at the end of each of its threads (seen in Rust 1.95).
 //! If a thread of the parent was at that point when another one forked, the lock is never released in the child, and a
-//! thread that the standard library starts there waits forever. The C library resets its own locks in a child.
+//! thread that the standard library starts there waits forever. The C library resets the locks that it starts threads
+//! with, in a child of its own `fork`.
+//!
+//! Where there are no atomics of 64 bits, the standard library also takes a lock when such a thread first asks who it
+//! is. There this way helps less.
 
 #![allow(unsafe_code, reason = "the C library's threads")]
 
@@ -12,7 +16,8 @@ use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-/// The bytes of the stack, as many as the standard library gives a thread.
+/// The bytes of the stack, as many as the standard library gives a thread by default. `RUST_MIN_STACK` is not read,
+/// because a thread of the parent may have held the lock of the environment.
 const STACK: libc::size_t = 2 * 1024 * 1024;
 
 /// The kernel's longest name of a thread, with a 0 at its end.
@@ -53,9 +58,12 @@ fn create(start: *mut c_void) -> libc::c_int {
         if error != 0 {
             return error;
         }
-        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
-        libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-        let error = libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run, start);
+        let mut error = libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK);
+        if error == 0 {
+            // It fails for another state only.
+            libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+            error = libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), run, start);
+        }
         libc::pthread_attr_destroy(attributes.as_mut_ptr());
         error
     }
@@ -83,7 +91,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_thread_has_its_name_as_far_as_it_fits_and_outlives_nothing() {
+    fn a_thread_has_its_name_as_far_as_it_fits() {
         for (name, seen) in [("tasktag", "tasktag\n"), ("tasktag-with-a-long-name", "tasktag-with-a-\n")] {
             let (tell, told) = bounded(1);
             spawn(name, move || tell.send(fs::read_to_string("/proc/thread-self/comm").unwrap()).unwrap())

@@ -10,6 +10,26 @@ use std::sync::Mutex;
 /// The number of names that are remembered. A program has one or two.
 const MOST: usize = 16;
 
+/// It is never waited for, because a thread of the parent may have held it at the fork. Such a child does without.
+static LAST: Mutex<Answers> = Mutex::new(Answers(Vec::new()));
+
+/// Remembers an answer.
+pub(super) fn note(host: &str, port: u16, addresses: &[SocketAddr]) {
+    if let Ok(mut last) = LAST.try_lock() {
+        last.note(host, port, addresses);
+    }
+}
+
+/// Returns what a forked child knows of a name from its parent, however old that is. It is empty in any other process,
+/// which asks.
+pub(super) fn inherited(host: &str, port: u16) -> Vec<SocketAddr> {
+    let last = fork::is_child().then(|| LAST.try_lock().ok()).flatten();
+    last.map(|last| last.find(host, port)).unwrap_or_default()
+}
+
+/// The last answer for each name, the oldest first.
+struct Answers(Vec<Answer>);
+
 struct Answer {
     host: String,
     port: u16,
@@ -22,31 +42,20 @@ impl Answer {
     }
 }
 
-/// It is never waited for, because a thread of the parent may have held it at the fork. The child then does without.
-static LAST: Mutex<Vec<Answer>> = Mutex::new(Vec::new());
-
-/// Remembers an answer in place of the one before, or of the oldest of too many.
-pub(super) fn note(host: &str, port: u16, addresses: &[SocketAddr]) {
-    let Ok(mut last) = LAST.try_lock() else { return };
-    if let Some(known) = last.iter_mut().find(|answer| answer.is_for(host, port)) {
-        addresses.clone_into(&mut known.addresses);
-        return;
+impl Answers {
+    /// Puts an answer in place of the one before, or of the oldest of too many.
+    fn note(&mut self, host: &str, port: u16, addresses: &[SocketAddr]) {
+        self.0.retain(|answer| !answer.is_for(host, port));
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        self.0.push(Answer { host: host.to_owned(), port, addresses: addresses.to_vec() });
     }
-    if last.len() == MOST {
-        last.remove(0);
+
+    fn find(&self, host: &str, port: u16) -> Vec<SocketAddr> {
+        let known = self.0.iter().find(|answer| answer.is_for(host, port));
+        known.map(|answer| answer.addresses.clone()).unwrap_or_default()
     }
-    last.push(Answer { host: host.to_owned(), port, addresses: addresses.to_vec() });
-}
-
-/// Returns what a forked child knows of a name from its parent. It is empty in any other process, which asks.
-pub(super) fn inherited(host: &str, port: u16) -> Vec<SocketAddr> {
-    if fork::is_child() { find(host, port) } else { Vec::new() }
-}
-
-fn find(host: &str, port: u16) -> Vec<SocketAddr> {
-    let Ok(last) = LAST.try_lock() else { return Vec::new() };
-    let known = last.iter().find(|answer| answer.is_for(host, port));
-    known.map(|answer| answer.addresses.clone()).unwrap_or_default()
 }
 
 #[cfg(all(test, not(tasktag_loom)))]
@@ -54,18 +63,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_answers_of_a_few_names_are_known() {
+    fn the_last_answer_of_each_of_a_few_names_is_known() {
         let address = |n: u16| SocketAddr::from(([127, 0, 0, 1], n));
         let newest = u16::try_from(MOST + 1).unwrap();
-        for n in 1..=newest {
-            note("last-answers", n, &[address(7)]);
-            note("last-answers", n, &[address(n), address(8)]);
+        let mut answers = Answers(Vec::new());
+        for n in 1..newest {
+            answers.note("agent", n, &[address(7)]);
         }
-        // Other tests resolve names too.
-        let known = |n| find("last-answers", n);
-        assert_eq!(known(newest), [address(newest), address(8)]);
-        assert_eq!(known(1), []);
-        assert_eq!(find("last-answer", 2), []);
-        assert_eq!(inherited("last-answers", newest), [], "this is no child");
+        // The first is no longer the oldest.
+        answers.note("agent", 1, &[address(8), address(9)]);
+        answers.note("agent", newest, &[address(7)]);
+        assert_eq!(answers.find("agent", 1), [address(8), address(9)]);
+        assert_eq!(answers.find("agent", newest), [address(7)]);
+        assert_eq!((answers.find("agent", 2), answers.find("other", 3)), (vec![], vec![]));
+        assert_eq!(answers.0.len(), MOST);
     }
 }
